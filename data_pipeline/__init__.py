@@ -1,0 +1,1 @@
+"""Raw keypoints in, training records out."""

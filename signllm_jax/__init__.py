@@ -1,0 +1,1 @@
+"""JAX/Flax training stack for sign language production."""

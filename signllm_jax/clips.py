@@ -1,0 +1,105 @@
+"""A clip: the one form in which poses travel between files, records, models."""
+
+import dataclasses
+
+import numpy as np
+
+from signllm_jax import errors, skeleton
+
+SHOULDER_WIDTH = 1 / 3  # canonical distance of the shoulders in x and y
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+  """A signed sequence.
+
+  Attributes:
+    frames: [T, J, 3] float32, x right, y down, z away; 0 where not valid.
+    valid: [T, J] bool, False where the joint is missing.
+    fps: frames a second.
+    name: name of its source file or video.
+    text: what is signed, in the spoken language.
+    gloss: its gloss, empty if there is none.
+  """
+
+  frames: np.ndarray
+  valid: np.ndarray
+  fps: float = 25.0
+  name: str = ""
+  text: str = ""
+  gloss: str = ""
+
+  def __post_init__(self):
+    t = len(self.frames)
+    if self.frames.shape != (t, skeleton.J, 3):
+      raise errors.DataError(
+        f"clip {self.name!r} has frames of shape {self.frames.shape}",
+        expected=f"(T, {skeleton.J}, 3)",
+      )
+    if self.valid.shape != (t, skeleton.J):
+      raise errors.DataError(
+        f"clip {self.name!r} has a mask of shape {self.valid.shape}",
+        expected=f"({t}, {skeleton.J})",
+      )
+
+  def __len__(self) -> int:
+    return len(self.frames)
+
+
+def swap_sides(clip: Clip) -> Clip:
+  """Exchanges the labels left and right (not a mirror: x stays)."""
+  order = skeleton.SWAP_SIDES
+  return dataclasses.replace(
+    clip, frames=clip.frames[:, order], valid=clip.valid[:, order]
+  )
+
+
+def canonical(clip: Clip, shoulder_width: float = SHOULDER_WIDTH) -> Clip:
+  """The clip in training form: neck at the origin, one scale for the clip.
+
+  The scale sets the median shoulder distance in x and y, so bone lengths that
+  were constant stay constant (method of Prompt2Sign's lifting, stage 5). A
+  frame without a neck has no place in space: all of it becomes missing.
+
+  Args:
+    clip: any unit.
+    shoulder_width: distance of the shoulders afterwards.
+
+  Raises:
+    DataError: no frame shows neck and both shoulders.
+  """
+  ends = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
+  seen = clip.valid[:, [skeleton.NECK, *ends]].all(1)
+  right, left = (clip.frames[seen, joint, :2] for joint in ends)
+  width = np.median(np.linalg.norm(right - left, axis=-1)) if len(left) else 0.0
+  if not width > 0:
+    raise errors.DataError(
+      f"clip {clip.name!r} never shows the neck and two distinct shoulders",
+      hint="Drop the clip or check the keypoints it was made from",
+    )
+  frames = clip.frames - clip.frames[:, skeleton.NECK : skeleton.NECK + 1]
+  frames = (frames * (shoulder_width / width)).astype(np.float32)
+  valid = clip.valid & clip.valid[:, skeleton.NECK : skeleton.NECK + 1]
+  frames[~valid] = 0
+  return dataclasses.replace(clip, frames=frames, valid=valid)
+
+
+def resample(clip: Clip, fps: float) -> Clip:
+  """Linear interpolation in time to another frame rate.
+
+  A joint is valid in a new frame when it is in both frames it comes from.
+  """
+  if fps == clip.fps or len(clip) < 2:
+    return dataclasses.replace(clip, fps=fps if len(clip) < 2 else clip.fps)
+  seconds = (len(clip) - 1) / clip.fps
+  count = int(np.floor(seconds * fps + 1e-6)) + 1
+  at = np.minimum(np.arange(count) * clip.fps / fps, len(clip) - 1)
+  before = np.minimum(at.astype(int), len(clip) - 2)
+  share = (at - before).astype(np.float32)[:, None, None]
+  frames = clip.frames[before] * (1 - share) + clip.frames[before + 1] * share
+  uses_before, uses_after = share[..., 0] < 1, share[..., 0] > 0
+  valid = (clip.valid[before] | ~uses_before) & (
+    clip.valid[before + 1] | ~uses_after
+  )
+  frames[~valid] = 0
+  return dataclasses.replace(clip, frames=frames, valid=valid, fps=fps)
