@@ -1,0 +1,221 @@
+"""TFRecord shards, read by index and without TensorFlow.
+
+A shard is a row of records, each of four parts: its length (u64, little
+endian), the masked CRC-32C of those 8 bytes (u32), the data, and the masked
+CRC-32C of the data (u32). Source: tensorflow/core/lib/io/record_writer.h.
+"""
+
+import operator
+import os
+import struct
+from collections.abc import Sequence
+
+import google_crc32c
+import numpy as np
+from etils import epath
+
+from signllm_jax import errors
+
+HEADER = struct.Struct("<QI")  # length, its checksum
+FOOTER = struct.Struct("<I")  # checksum of the data
+MASK = 0xA282EAD8
+RESTORE = "Restore the shard from a copy or build the data set again"
+
+
+def masked_crc(data: bytes) -> int:
+  """CRC-32C of the bytes, rotated and shifted as TFRecords store it."""
+  crc = google_crc32c.value(data)
+  return (((crc >> 15) | (crc << 17)) + MASK) & 0xFFFFFFFF
+
+
+class TFRecordFiles:
+  """The records of several shards as one sequence of bytes.
+
+  The shards' headers are read once, at construction; afterwards a record
+  costs one read. No file stays open and nothing changes after construction,
+  so one object serves many threads and travels to worker processes.
+
+  Attributes:
+    paths: the shards, in order.
+    lengths: records in each shard, in the same order.
+  """
+
+  def __init__(
+    self,
+    paths: Sequence[str | os.PathLike],
+    counts: Sequence[int] | None = None,
+  ):
+    """Indexes the shards.
+
+    Args:
+      paths: local files, or whatever `etils.epath` opens (gs://...).
+      counts: records expected in each shard. Without it a shard that was cut
+        exactly between two records looks whole.
+
+    Raises:
+      UsageError: not one count for each path.
+      DataError: a shard is missing, empty, cut or damaged.
+      StorageError: a shard cannot be read.
+    """
+    self.paths = [os.fspath(path) for path in paths]
+    if counts is not None and len(counts) != len(self.paths):
+      raise errors.UsageError(
+        f"{len(counts)} counts for {len(self.paths)} shards",
+        expected="one count for each shard",
+      )
+    index = []
+    for shard, path in enumerate(self.paths):
+      spans = _index(path)
+      if counts is not None and len(spans) != counts[shard]:
+        raise errors.DataError(
+          f"the shard holds {len(spans)} records",
+          path=path,
+          expected=f"{counts[shard]}, as the data set's description says",
+          hint=RESTORE,
+        )
+      if counts is None and not len(spans):
+        raise errors.DataError(
+          "the shard is empty", path=path, expected="records", hint=RESTORE
+        )
+      index.append(spans)
+    self.lengths = [len(spans) for spans in index]
+    self._ends = np.cumsum(self.lengths, dtype=np.int64)
+    self._spans = np.concatenate([np.empty((0, 2), np.int64), *index])
+
+  def __len__(self) -> int:
+    return len(self._spans)
+
+  def __getitem__(self, index: int) -> bytes:
+    """The data of a record, checked against its checksum.
+
+    Raises:
+      IndexError: there is no such record.
+      DataError: the record was damaged or cut off since it was written.
+      StorageError: the shard cannot be read.
+    """
+    index = operator.index(index)
+    if index < 0:
+      index += len(self)
+    if not 0 <= index < len(self):
+      raise IndexError(f"record {index} of {len(self)}")
+    shard = int(np.searchsorted(self._ends, index, side="right"))
+    number = index - int(self._ends[shard]) + self.lengths[shard]
+    start, size = (int(value) for value in self._spans[index])
+    path = self.paths[shard]
+    with _Reader(path) as reader:
+      block = reader.read(start, size + FOOTER.size)
+    if len(block) < size + FOOTER.size:
+      raise _damaged(
+        path,
+        number,
+        start,
+        f"{len(block)} bytes are left",
+        f"{size + FOOTER.size}: the shard became shorter while in use",
+      )
+    data, (stored,) = block[:size], FOOTER.unpack(block[size:])
+    if (found := masked_crc(data)) != stored:
+      raise _damaged(
+        path,
+        number,
+        start,
+        f"its data have the checksum {found:08x}",
+        f"{stored:08x}, as stored behind them",
+      )
+    return data
+
+
+class _Reader:
+  """One open file, read at given positions; the fast way where it is local."""
+
+  def __init__(self, path: str):
+    self.path = path
+    self.local = "://" not in path
+
+  def __enter__(self):
+    try:
+      if self.local:
+        self.handle = os.open(self.path, os.O_RDONLY)
+        self.size = os.fstat(self.handle).st_size
+      else:
+        remote = epath.Path(self.path)
+        self.size = remote.stat().length
+        self.file = remote.open("rb")
+    except FileNotFoundError as error:
+      raise errors.DataError(
+        "the shard is missing", path=self.path, hint=RESTORE
+      ) from error
+    except OSError as error:
+      raise errors.StorageError(
+        f"the shard cannot be opened: {error}", path=self.path
+      ) from error
+    return self
+
+  def __exit__(self, *_):
+    if self.local:
+      os.close(self.handle)
+    else:
+      self.file.close()
+
+  def read(self, start: int, size: int) -> bytes:
+    """Up to `size` bytes from `start`; fewer only at the end of the file."""
+    try:
+      if self.local:
+        return os.pread(self.handle, size, start)
+      self.file.seek(start)
+      return self.file.read(size)
+    except OSError as error:
+      raise errors.StorageError(
+        f"reading {size} bytes at {start} failed: {error}", path=self.path
+      ) from error
+
+
+def _index(path: str) -> np.ndarray:
+  """Position and size of each record's data in a shard, [N, 2] int64."""
+  spans = []
+  with _Reader(path) as reader:
+    start = 0
+    while start < reader.size:
+      number = len(spans)
+      header = reader.read(start, HEADER.size)
+      if len(header) < HEADER.size:
+        raise _damaged(
+          path,
+          number,
+          start,
+          f"the file ends after {len(header)} bytes of its header",
+          f"{HEADER.size}: the shard was cut",
+        )
+      size, stored = HEADER.unpack(header)
+      if (found := masked_crc(header[:8])) != stored:
+        raise _damaged(
+          path,
+          number,
+          start,
+          f"its length has the checksum {found:08x}",
+          f"{stored:08x}: the header is damaged, or the file is compressed "
+          "or no TFRecord file",
+        )
+      left = reader.size - start - HEADER.size
+      if size + FOOTER.size > left:
+        raise _damaged(
+          path,
+          number,
+          start,
+          f"it claims {size} bytes of data and {left} bytes are left",
+          f"{FOOTER.size} more than it claims: the shard was cut",
+        )
+      spans.append((start + HEADER.size, size))
+      start += HEADER.size + size + FOOTER.size
+  return np.asarray(spans, np.int64).reshape(-1, 2)
+
+
+def _damaged(
+  path: str, number: int, start: int, found: str, expected: str
+) -> errors.DataError:
+  """The error of a damaged record; records count from 0."""
+  return errors.DataError(
+    f"record {number} (from 0), at byte {start}: {found}",
+    path=path,
+    expected=expected,
+    hint=RESTORE,
+  )
