@@ -1,0 +1,34 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import os
+import pathlib
+import uuid
+from collections.abc import Iterator
+
+from signllm_jax import errors
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+  """Yields a path to write; it takes the place of `path` when all went well.
+
+  The temporary file lies in the same folder (a rename is atomic only within a
+  file system) and has the same suffix (writers choose their format by it).
+
+  Raises:
+    StorageError: the folder is missing or the file cannot be written.
+  """
+  path = pathlib.Path(path)
+  if not path.parent.is_dir():
+    raise errors.StorageError(
+      "its folder does not exist", path=path, hint="Make the folder first"
+    )
+  part = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+  try:
+    yield part
+    os.replace(part, path)
+  except OSError as error:
+    raise errors.StorageError(f"cannot write: {error}", path=path) from error
+  finally:
+    part.unlink(missing_ok=True)

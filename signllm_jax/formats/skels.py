@@ -1,0 +1,300 @@
+"""`.skels`: one clip a line, as Prompt2Sign and Progressive Transformers do.
+
+Each frame is 150 numbers (50 joints x, y, z) and a counter from 0 to 1, all
+separated by single spaces. Two conventions share the suffix:
+
+  prompt2sign  OpenPose's sides; counter i/N for i = 1..N; a missing joint, and
+               any number that is exactly 0, is written as 0.01600.
+  pt           left and right exchanged against OpenPose; counter (i-1)/N; no
+               mark for missing joints.
+
+Values stay as they are in the file; `clips.canonical` brings them to one scale.
+Source: Prompt2Sign's export; Progressive Transformers (Saunders et al. 2020).
+"""
+
+import dataclasses
+import itertools
+import os
+import pathlib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from signllm_jax import clips, errors, skeleton
+from signllm_jax.formats import atomic
+
+MAX_LINE = 64 << 20  # bytes; some 50,000 frames, half an hour in one line
+MISSING = 0.016
+_FRAME = skeleton.C + 1  # numbers of a frame, with its counter
+_FORM = f"{skeleton.C} numbers and a counter a frame, single spaces between"
+_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def read(path: str | os.PathLike, fps: float = 25.0) -> Iterator[clips.Clip]:
+  """Reads the clips of a file one by one, in OpenPose's labels.
+
+  The convention is told by the shoulders: in PT's files joint 2 lies to the
+  right of joint 5. In Prompt2Sign's, a joint of three times 0.01600 is missing,
+  save a neck between its two shoulders around 0: that is the origin of a
+  canonical clip, for which the form has no other spelling.
+
+  Args:
+    path: a `.skels` file.
+    fps: frames a second, which the file does not say.
+
+  Raises:
+    DataError: a line is not what the format says; names line and frame.
+  """
+  for number, line in _lines(path):
+    yield _parse(line, path, number, fps)
+
+
+def write(
+  path: str | os.PathLike,
+  sequence: Iterable[clips.Clip],
+  convention: str = "prompt2sign",
+) -> None:
+  """Writes clips, values as they stand, with five decimals.
+
+  The file is replaced as a whole, never appended to. The form `prompt2sign` has
+  no zero: a number that is exactly 0 comes back as 0.016, and a joint at
+  exactly (0, 0, 0) as missing, the neck excepted (see `read`). The form `pt`
+  cannot mark missing joints: they are written as 0.00000 and come back as
+  valid.
+
+  Args:
+    path: the file to make.
+    sequence: clips in OpenPose's labels.
+    convention: `prompt2sign` or `pt`.
+
+  Raises:
+    UsageError: no such convention.
+    DataError: a clip is empty, too long for a line, or not finite.
+    StorageError: the file cannot be written.
+  """
+  if convention not in ("prompt2sign", "pt"):
+    raise errors.UsageError(
+      f"unknown convention {convention!r}", expected="prompt2sign or pt"
+    )
+  with atomic.replacing(path) as part, part.open("wb") as file:
+    for number, clip in enumerate(sequence, 1):
+      line = _format(clip, convention, path, number)
+      if len(line) > MAX_LINE:
+        raise errors.DataError(
+          f"a clip of {len(clip)} frames takes {len(line)} bytes",
+          path=path,
+          line=number,
+          expected=f"at most {MAX_LINE}",
+        )
+      file.write(line)
+
+
+def read_split(
+  folder: str | os.PathLike, split: str, fps: float = 25.0
+) -> Iterator[clips.Clip]:
+  """Reads `<split>.skels` with the text, gloss and names beside it.
+
+  Args:
+    folder: holds <split>.skels, .text and, where they exist, .gloss and .files.
+    split: e.g. `train`.
+    fps: frames a second.
+
+  Yields:
+    Clips with text and gloss in NFC, named by .files or `split/000001`.
+
+  Raises:
+    DataError: a file is missing or has another number of lines than the text; a
+      text or name is empty; a name is repeated.
+  """
+  base = pathlib.Path(folder) / split
+  paths = {
+    kind: base.with_name(f"{base.name}.{kind}")
+    for kind in ("text", "skels", "gloss", "files")
+  }
+  for kind in ("gloss", "files"):
+    if not paths[kind].exists():
+      del paths[kind]
+  counts = {kind: sum(1 for _ in _lines(path)) for kind, path in paths.items()}
+  for kind, count in counts.items():
+    if count != counts["text"]:
+      raise errors.DataError(
+        f"{count} lines",
+        path=paths[kind],
+        expected=f"{counts['text']} as in {paths['text'].name}",
+        hint="The files of a split belong together line by line",
+      )
+  texts = _texts(paths["text"])
+  glosses = itertools.repeat("")
+  if "gloss" in paths:
+    glosses = _texts(paths["gloss"], empty=True)
+  names = _texts(paths["files"]) if "files" in paths else None
+  first = {}  # line of each name
+  for number, clip in enumerate(read(paths["skels"], fps), 1):
+    name = f"{split}/{number:06d}" if names is None else next(names)
+    if first.setdefault(name, number) != number:
+      raise errors.DataError(
+        f"name {name!r} again, first in line {first[name]}",
+        path=paths["files"],
+        line=number,
+        expected="each name once",
+      )
+    yield dataclasses.replace(
+      clip, text=next(texts), gloss=next(glosses), name=name
+    )
+
+
+def _lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
+  """Lines from 1 without their ends, none read beyond MAX_LINE."""
+  try:
+    with open(path, "rb") as file:
+      for number in itertools.count(1):
+        line = file.readline(MAX_LINE + 1)
+        if not line:
+          return
+        if len(line) > MAX_LINE:
+          raise errors.DataError(
+            f"a line of more than {MAX_LINE} bytes",
+            path=path,
+            line=number,
+            expected="one clip a line",
+          )
+        yield number, line.rstrip(b"\r\n")
+  except FileNotFoundError as error:
+    raise errors.DataError("no such file", path=path) from error
+
+
+def _texts(path: pathlib.Path, empty: bool = False) -> Iterator[str]:
+  """The stripped lines in NFC; an empty one is an error unless allowed."""
+  for number, line in _lines(path):
+    try:
+      text = unicodedata.normalize("NFC", line.decode()).strip()
+    except UnicodeDecodeError as error:
+      raise errors.DataError(
+        f"byte {error.start + 1} is not UTF-8",
+        path=path,
+        line=number,
+        expected="UTF-8",
+      ) from error
+    if not text and not empty:
+      raise errors.DataError("an empty line", path=path, line=number)
+    yield text
+
+
+def _parse(line: bytes, path, number: int, fps: float) -> clips.Clip:
+  line = line.removesuffix(b" ")  # Prompt2Sign's own export ends with one
+  # Shuts out what numpy takes for a number and the format does not: nan, inf,
+  # 1_000, digits of other scripts.
+  strange = line.translate(None, b"0123456789+-.eE ")
+  tokens = line.split(b" ")
+  try:
+    values = None if strange else np.array(tokens, np.float64)
+  except ValueError:
+    values = None
+  if values is None:
+    raise _not_a_number(tokens, path, number)
+  if len(values) % _FRAME:
+    raise errors.DataError(
+      f"{len(values)} numbers",
+      path=path,
+      line=number,
+      frame=len(values) // _FRAME + 1,
+      expected=f"a multiple of {_FRAME}: {_FORM}",
+      hint="The line is cut off or of another skeleton",
+    )
+  # As float32, or values beyond its range would become infinite unseen.
+  big = np.abs(values) > np.finfo(np.float32).max
+  if big.any():
+    at = int(np.argmax(big))
+    raise errors.DataError(
+      f"number {at % _FRAME + 1} is {_show(tokens[at])}, out of range",
+      path=path,
+      line=number,
+      frame=at // _FRAME + 1,
+      expected="a float32",
+    )
+  rows = values.reshape(-1, _FRAME)
+  _check_counter(rows[:, -1], path, number)
+  frames = rows[:, :-1].reshape(-1, skeleton.J, 3)
+  return _to_clip(frames, rows[:, -1], fps)
+
+
+def _to_clip(frames: np.ndarray, counter: np.ndarray, fps: float) -> clips.Clip:
+  valid = (frames != MISSING).any(-1)
+  ends = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
+  right, left = (frames[:, joint] for joint in ends)
+  shoulders = valid[:, ends].all(1)
+  step = np.median((right - left)[shoulders, 0]) if shoulders.any() else 0.0
+  if step > 0 or (step == 0 and counter[0] == 0):
+    return clips.swap_sides(
+      clips.Clip(frames.astype(np.float32), np.ones_like(valid), fps)
+    )
+  middle, half = (right + left)[:, :2] / 2, (right - left)[:, :2] / 2
+  origin = shoulders & ~valid[:, skeleton.NECK]
+  origin &= np.linalg.norm(middle, axis=-1) < np.linalg.norm(half, axis=-1)
+  frames = np.where(valid[..., None], frames, 0).astype(np.float32)
+  valid[origin, skeleton.NECK] = True
+  return clips.Clip(frames, valid, fps)
+
+
+def _check_counter(counter: np.ndarray, path, number: int) -> None:
+  outside = (counter < 0) | (counter > 1)
+  falls = np.diff(counter, prepend=-np.inf) <= 0
+  if (bad := outside | falls).any():
+    at = int(np.argmax(bad))
+    before = f" after {counter[at - 1]:g}" if at else ""
+    raise errors.DataError(
+      f"counter {counter[at]:g}{before}",
+      path=path,
+      line=number,
+      frame=at + 1,
+      expected="counters that increase within 0 to 1",
+      hint=f"The form is {_FORM}",
+    )
+
+
+def _not_a_number(tokens: list[bytes], path, number: int) -> errors.DataError:
+  if tokens == [b""]:
+    return errors.DataError("an empty line", path=path, line=number)
+  at = next(i for i, t in enumerate(tokens) if not _NUMBER.fullmatch(t))
+  return errors.DataError(
+    f"number {at % _FRAME + 1} is {_show(tokens[at])}",
+    path=path,
+    line=number,
+    frame=at // _FRAME + 1,
+    expected=f"a decimal number ({_FORM})",
+  )
+
+
+def _show(token: bytes) -> str:
+  text = token[:40].decode("utf-8", "replace")
+  return repr(text + "..." if len(token) > 40 else text)
+
+
+def _format(clip: clips.Clip, convention: str, path, number: int) -> bytes:
+  if not len(clip):
+    raise errors.DataError(
+      f"clip {clip.name!r} has no frames", path=path, line=number
+    )
+  finite = np.isfinite(clip.frames).all((1, 2))
+  if not finite.all():
+    raise errors.DataError(
+      f"clip {clip.name!r} holds NaN or infinity",
+      path=path,
+      line=number,
+      frame=int(np.argmin(finite)) + 1,
+      expected="finite numbers",
+    )
+  t = len(clip)
+  if convention == "pt":
+    clip = clips.swap_sides(clip)
+    frames = np.where(clip.valid[..., None], clip.frames, 0)
+    counter = np.arange(t) / t
+  else:
+    seen = clip.valid[..., None] & (clip.frames != 0)
+    frames = np.where(seen, clip.frames, MISSING)
+    counter = np.arange(1, t + 1) / t
+  values = np.column_stack([frames.reshape(t, skeleton.C), counter])
+  form = " ".join(["%.5f"] * values.size) + "\n"
+  return (form % tuple(values.ravel().tolist())).encode()
