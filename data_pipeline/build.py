@@ -1,0 +1,220 @@
+"""Builds a data set's records into a folder, through its tfds builder."""
+
+import contextlib
+import dataclasses
+import importlib
+import importlib.util
+import io
+import os
+import pathlib
+import tempfile
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from data_pipeline import summary
+from signllm_jax import errors
+
+DATASETS = ("fingerspelling", "prompt2sign")  # packages beside this module
+FILE_FORMATS = ("tfrecord", "array_record")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """What a build will do, checked as far as it can be beforehand."""
+
+  name: str  # data set and configuration, e.g. prompt2sign/gsl
+  builder_class: type[tfds.core.DatasetBuilder]
+  output: pathlib.Path  # root of all data sets
+  folder: pathlib.Path  # the records' own
+  input: pathlib.Path | None
+  file_format: str
+  shards: int | None
+  exists: bool  # whether there is a complete build to reuse
+
+  @property
+  def licence(self) -> str:
+    """The terms of the data set."""
+    if self.exists:
+      return summary.open_build(self.folder).info.redistribution_info.license
+    return self.new_builder().info.redistribution_info.license
+
+  def new_builder(self) -> tfds.core.DatasetBuilder:
+    """The builder that writes into the folder."""
+    config = self.name.partition("/")[2]
+    return self.builder_class(config=config, data_dir=self.output)
+
+
+def plan(
+  name: str,
+  output: str | os.PathLike,
+  *,
+  input: str | os.PathLike | None = None,
+  file_format: str = "tfrecord",
+  shards: int | None = None,
+) -> Plan:
+  """Checks a build's request; writes nothing. Arguments as in `prepare`.
+
+  Raises:
+    UsageError: no such data set, configuration or file format; the input is
+      not what the data set takes; the folder holds a build in another form.
+    DataError: the folder holds something that is not a complete build.
+  """
+  dataset, _, config = name.partition("/")
+  if dataset not in DATASETS:
+    raise errors.UsageError(
+      f"unknown data set {name!r}",
+      expected="one of " + ", ".join(DATASETS) + ", with its configuration",
+    )
+  importlib.import_module(f"data_pipeline.{dataset}")  # registers with tfds
+  builder_class = tfds.builder_cls(dataset)
+  if config not in builder_class.builder_configs:
+    raise errors.UsageError(
+      f"unknown configuration {config!r} of {dataset}"
+      if config
+      else f"{dataset} needs a configuration",
+      expected="one of "
+      + ", ".join(
+        f"{dataset}/{each}" for each in builder_class.builder_configs
+      ),
+    )
+  if file_format not in FILE_FORMATS:
+    raise errors.UsageError(
+      f"unknown file format {file_format!r}",
+      expected=" or ".join(FILE_FORMATS),
+    )
+  if shards is not None and shards < 1:
+    raise errors.UsageError(f"{shards} shards", expected="at least 1")
+  if "://" in os.fspath(output):
+    raise errors.UsageError(
+      "the output is not a local folder",
+      path=output,
+      hint="Build into a local folder and copy it there",
+    )
+  source = None if input is None else pathlib.Path(input)
+  root = pathlib.Path(output)
+  folder = root / name / str(builder_class.VERSION)
+  exists = folder.exists()
+  if exists:
+    _check_same_form(folder, file_format, shards)
+  else:
+    _check_source(builder_class, source)
+    _check_writer(file_format)
+  return Plan(
+    name, builder_class, root, folder, source, file_format, shards, exists
+  )
+
+
+def prepare(
+  name: str,
+  output: str | os.PathLike,
+  *,
+  input: str | os.PathLike | None = None,
+  file_format: str = "tfrecord",
+  shards: int | None = None,
+) -> pathlib.Path:
+  """Builds a data set, or finds it built; prints its licence notice.
+
+  A build appears in its folder only when it is complete. One that is there is
+  reused and never overwritten.
+
+  Args:
+    name: data set and configuration, e.g. prompt2sign/gsl.
+    output: root of all data sets; the records go to <output>/<name>/<version>.
+    input: folder of the source files, for data sets that are made from some.
+    file_format: tfrecord (needs TensorFlow) or array_record.
+    shards: files a split; chosen by size if not given.
+
+  Returns:
+    The folder of the records, for `tfds.builder_from_directory`.
+
+  Raises:
+    UsageError, DataError: as `plan` does, or a fault in the source files.
+    StorageError: the records cannot be written.
+  """
+  asked = plan(
+    name, output, input=input, file_format=file_format, shards=shards
+  )
+  print(f"Licence of {name}: {asked.licence}")
+  if asked.exists:
+    print(
+      f"{asked.folder} is already built and is used as it is; remove it to "
+      "build anew"
+    )
+    return asked.folder
+  if file_format == "tfrecord":
+    _quiet_tensorflow()
+  try:
+    with (
+      tempfile.TemporaryDirectory() as scratch,
+      contextlib.redirect_stdout(io.StringIO()),  # tfds announces itself
+    ):
+      asked.new_builder().download_and_prepare(
+        download_dir=scratch,
+        file_format=file_format,
+        download_config=tfds.download.DownloadConfig(
+          manual_dir=asked.input, num_shards=shards, try_download_gcs=False
+        ),
+      )
+  except OSError as error:
+    raise errors.StorageError(
+      f"the build stopped: {error}", path=asked.folder
+    ) from error
+  return asked.folder
+
+
+def _check_same_form(
+  folder: pathlib.Path, file_format: str, shards: int | None
+) -> None:
+  """A reused build must be what was asked for."""
+  info: Any = summary.open_build(folder).info  # annotated too widely by tfds
+  if info.file_format.value != file_format:
+    raise errors.UsageError(
+      f"holds a build as {info.file_format.value}, not {file_format}",
+      path=folder,
+      hint=f"{summary.REBUILD}, or use another output folder",
+    )
+  for name, split in info.splits.items():
+    if shards is not None and split.num_shards != shards:
+      raise errors.UsageError(
+        f"holds a build with {split.num_shards} shards in {name}, not {shards}",
+        path=folder,
+        hint=f"{summary.REBUILD}, or use another output folder",
+      )
+
+
+def _check_source(
+  builder_class: type[tfds.core.DatasetBuilder], source: pathlib.Path | None
+) -> None:
+  needed = builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS
+  if needed and source is None:
+    raise errors.UsageError(
+      f"{builder_class.name} is made from files, and no input folder is given",
+      expected=needed,
+    )
+  if not needed and source is not None:
+    raise errors.UsageError(
+      f"{builder_class.name} takes no input folder", path=source
+    )
+  if needed and source is not None and not source.is_dir():
+    raise errors.DataError("no such folder", path=source, expected=needed)
+  if needed and source is not None and not any(source.iterdir()):
+    raise errors.DataError("an empty folder", path=source, expected=needed)
+
+
+def _check_writer(file_format: str) -> None:
+  if file_format == "tfrecord" and not importlib.util.find_spec("tensorflow"):
+    raise errors.UsageError(
+      "tensorflow-datasets writes TFRecords through TensorFlow, which is not "
+      "installed",
+      hint='Install the extra: pip install -e ".[data]", or build with the '
+      "file format array_record",
+    )
+
+
+def _quiet_tensorflow() -> None:
+  """Loads TensorFlow for writing: no log noise, and no hold on a GPU."""
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+  import tensorflow as tf  # here, so that other formats need none of it
+
+  tf.config.set_visible_devices([], "GPU")

@@ -1,0 +1,8 @@
+"""The data set `prompt2sign`; importing this registers it with tfds."""
+
+from data_pipeline.prompt2sign.prompt2sign_dataset_builder import (
+  Builder,
+  Config,
+)
+
+__all__ = ["Builder", "Config"]

@@ -1,0 +1,127 @@
+"""What a built data set holds: opens it, reads all of it, counts."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow_datasets as tfds
+from array_record.python import array_record_data_source
+from google.protobuf import json_format
+
+from signllm_jax import errors
+from signllm_jax.formats import tfrecord
+
+REBUILD = "Remove the folder and build again"
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """What a built split holds."""
+
+  name: str
+  clips: int
+  frames: int
+  hours: float
+  shards: int
+  size: int  # bytes on disk
+
+
+def open_build(folder: str | os.PathLike) -> tfds.core.DatasetBuilder:
+  """A builder for reading, without the data set's own code.
+
+  Raises:
+    DataError: there is no complete build in the folder.
+  """
+  try:
+    return tfds.builder_from_directory(folder)
+  except (
+    OSError,
+    ValueError,
+    KeyError,
+    AssertionError,
+    json_format.ParseError,
+  ) as error:
+    raise errors.DataError(
+      f"not a complete build: {str(error).strip()}",
+      path=folder,
+      expected="dataset_info.json and features.json as tfds writes them",
+      hint=REBUILD,
+    ) from error
+
+
+def summarise(folder: str | os.PathLike) -> list[Split]:
+  """Reads every record of a build, which also checks all of it.
+
+  Raises:
+    DataError: a shard is missing or damaged.
+  """
+  info: Any = open_build(folder).info  # annotated too widely by tfds
+  splits = []
+  for name, split in info.splits.items():
+    frames, seconds = 0, 0.0
+    for data in read_records(split, info.file_format.value):
+      record = info.features.deserialize_example_np(data)
+      frames += len(record["frames"])
+      seconds += len(record["frames"]) / float(record["fps"])
+    size = sum(path.stat().length for path in split.filepaths)
+    splits.append(
+      Split(
+        name,
+        split.num_examples,
+        frames,
+        seconds / 3600,
+        len(split.filepaths),
+        size,
+      )
+    )
+  return splits
+
+
+def table(splits: list[Split]) -> str:
+  """The splits as lines of text, numbers right-aligned."""
+  row = "{:<8}{:>9}{:>11}{:>9}{:>8}{:>10}".format
+  lines = [row("split", "clips", "frames", "hours", "shards", "MiB")]
+  for each in splits:
+    lines.append(
+      row(
+        each.name,
+        each.clips,
+        each.frames,
+        f"{each.hours:.3f}",
+        each.shards,
+        f"{each.size / 2**20:.1f}",
+      )
+    )
+  return "\n".join(lines)
+
+
+def read_records(
+  split: tfds.core.SplitInfo, file_format: str
+) -> Iterator[bytes]:
+  """Every record of a split, serialised, in the order of the shards.
+
+  Raises:
+    DataError: a shard is missing or damaged.
+  """
+  paths = [os.fspath(path) for path in split.filepaths]
+  if file_format == "tfrecord":
+    yield from iter(tfrecord.TFRecordFiles(paths, split.shard_lengths))
+    return
+  try:
+    with array_record_data_source.ArrayRecordDataSource(paths) as source:
+      if len(source) != split.num_examples:
+        raise errors.DataError(
+          f"split {split.name!r} holds {len(source)} records",
+          path=os.path.dirname(paths[0]),
+          expected=f"{split.num_examples}, as dataset_info.json says",
+          hint=REBUILD,
+        )
+      for index in range(len(source)):
+        yield source[index]
+  except RuntimeError as error:  # its reader's only kind, naming the bytes
+    raise errors.DataError(
+      f"split {split.name!r} is damaged: {error}",
+      path=os.path.dirname(paths[0]),
+      hint=REBUILD,
+    ) from error
