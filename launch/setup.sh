@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Makes .venv with the locked packages and this project in it.
+set -euo pipefail
+
+usage() {
+  cat <<'END'
+usage: launch/setup.sh [--help]
+
+Makes the virtual environment .venv in the project's folder: the packages of
+requirements.lock, checked by their hashes, and this project, editable. Where
+.venv already holds this very lock, nothing is installed again.
+
+environment:
+  PYTHON   the Python to use (default: the first of python3.11, python3.12,
+           python3.13 and python3 that is 3.11 to 3.13)
+END
+}
+
+case "${1-}" in
+  "") ;;
+  -h | --help)
+    usage
+    exit 0
+    ;;
+  *)
+    usage >&2
+    exit 1
+    ;;
+esac
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+oldest=3.11
+newest=3.13 # the locked TensorFlow has no wheels for later ones
+
+# Version of a Python as 3.11; nothing where it does not run.
+version() {
+  "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true
+}
+
+# Whether a version is one that the lock serves.
+serves() {
+  [[ -n "$1" && "${1%%.*}" -eq 3 && "${1#*.}" -ge "${oldest#*.}" &&
+    "${1#*.}" -le "${newest#*.}" ]]
+}
+
+# The first of the candidates that serves.
+find_python() {
+  local candidate found all=""
+  for candidate in "${candidates[@]}"; do
+    found=$(version "$candidate")
+    if serves "$found"; then
+      echo "$candidate"
+      return
+    fi
+    [[ -z "$found" ]] || all+="$candidate is $found; "
+  done
+  echo "error: needs Python $oldest to $newest; found: ${all:-none. }" \
+    "Install one, or name it: PYTHON=/path/to/python launch/setup.sh" >&2
+  return 1
+}
+
+# 3.11 first: it is what CI tests.
+candidates=(python3.11 python3.12 python3.13 python3)
+[[ -z "${PYTHON-}" ]] || candidates=("$PYTHON")
+stamp=.venv/.lock-sha256
+python=$(find_python)
+lock=$("$python" -c 'import hashlib, sys
+print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' \
+  requirements.lock)
+if [[ -f "$stamp" && "$(<"$stamp")" == "$lock" ]]; then
+  exit 0
+fi
+
+echo "Setting up .venv with $python ($(version "$python"))" >&2
+rm -f "$stamp"
+"$python" -m venv --clear .venv
+pip=(.venv/bin/python -m pip --disable-pip-version-check --quiet)
+"${pip[@]}" install --require-hashes -r requirements.lock
+# Without isolation, or pip would fetch a build system that no lock names.
+"${pip[@]}" install --no-deps --no-build-isolation -e .
+echo "$lock" >"$stamp" # last: a set-up that was cut off is begun again
