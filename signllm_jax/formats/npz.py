@@ -81,7 +81,7 @@ def read(path: str | os.PathLike) -> list[clips.Clip]:
     raise errors.DataError(
       "offsets and lengths of the members do not agree",
       path=path,
-      expected=" ".join((__doc__ or "").split("\n\n", 1)[-1].split()),
+      expected="offsets that rise from 0 to the number of frames",
     )
   _check_finite(arrays["frames"], path)
   return [

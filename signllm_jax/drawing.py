@@ -1,0 +1,300 @@
+"""Drawing one frame of one clip: a card for the body, one for each hand."""
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from signllm_jax import clips, skeleton
+
+PAGE, CARD, EDGE = "#f4f6f8", "#ffffff", "#e0e4ec"
+INK, FAINT = "#2b303b", "#8a93a3"
+BONE, TORSO = "#5b6475", "#ecf0f4"
+# Warm colours are the signer's right side, cool ones the left: the arm, then
+# thumb, index, middle, ring and little finger.
+RIGHT = ("#d9482b", "#a61e4d", "#e8590c", "#f2a100", "#e64980", "#8d3b16")
+LEFT = ("#2f6fde", "#3b2fb5", "#1c8fe0", "#0ca5a0", "#2f9e44", "#7c4ddb")
+PALMS = {"right": "#f8d8d0", "left": "#d0e0fc"}
+COLOURS = (PAGE, CARD, EDGE, INK, FAINT, BONE, TORSO)
+COLOURS += (*RIGHT, *LEFT, *PALMS.values())
+HANDS = {"right": skeleton.RIGHT_HAND, "left": skeleton.LEFT_HAND}
+OVER = 4  # drawn that much larger, then reduced: smooth edges
+# Faces to look for; Pillow's own, which has only ASCII, is the last.
+_FONTS = (
+  "DejaVuSans.ttf",
+  "Arial.ttf",
+  "LiberationSans-Regular.ttf",
+  "NotoSans-Regular.ttf",
+  "NotoSansCJK-Regular.ttc",
+  "AppleSDGothicNeo.ttc",
+  "malgun.ttf",
+)
+
+
+@functools.cache
+def _faces(size: int) -> list:
+  faces = []
+  for name in _FONTS:
+    with contextlib.suppress(OSError):  # not on this machine
+      faces.append(ImageFont.truetype(name, size))
+  return [*faces, ImageFont.load_default(size)]
+
+
+def font(text: str, size: float):
+  """The first face on this machine that has every character of the text."""
+  faces = _faces(max(8, round(size)))
+
+  def lacks(face) -> int:
+    unknown = bytes(face.getmask("\uffff"))
+    return sum(bytes(face.getmask(c)) == unknown for c in set(text.strip()))
+
+  return min(faces, key=lacks)
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+  """A square window of the plane that stays the same over all clips.
+
+  Attributes:
+    centre: [2] its middle, in the clips' unit.
+    half: half its side.
+    hand: half the side of the windows on the hands.
+    head: radius of the head.
+  """
+
+  centre: np.ndarray
+  half: float
+  hand: float
+  head: float
+
+
+def fit(sequence: list[clips.Clip]) -> View:
+  """The view that shows all clips, but for their outliers."""
+  frames = np.concatenate([clip.frames[..., :2] for clip in sequence])
+  valid = np.concatenate([clip.valid for clip in sequence])
+  nose, neck = frames[:, skeleton.NOSE], frames[:, skeleton.NECK]
+  both = valid[:, skeleton.NOSE] & valid[:, skeleton.NECK]
+  head = 0.0
+  if both.any():
+    head = 0.55 * float(np.median(np.linalg.norm(nose - neck, axis=-1)[both]))
+  tops = nose[valid[:, skeleton.NOSE]] - [0, 1.2 * head]
+  points = np.concatenate([frames[valid], tops])
+  if not len(points):
+    return View(np.zeros(2), 1.0, 1.0, head)
+  low, high = np.percentile(points, [0.2, 99.8], axis=0)
+  middle = (low + high) / 2
+  if valid[:, skeleton.NECK].any():  # the signer stands in the middle
+    middle[0] = np.median(neck[valid[:, skeleton.NECK], 0])
+  half = max(*(high - middle), *(middle - low), 1e-6)
+  reach = [
+    np.abs(_about_hand(clip, root))[clip.valid[:, root : root + 21]].ravel()
+    for clip in sequence
+    for root in HANDS.values()
+  ]
+  reach = np.concatenate(reach)
+  hand = max(float(np.percentile(reach, 99.8)), 1e-6) if len(reach) else 1.0
+  return View(middle, 1.1 * half, 1.15 * hand, head)
+
+
+def _about_hand(clip: clips.Clip, root: int) -> np.ndarray:
+  """A hand's joints [T, 21, 2] around a point that moves with its wrist.
+
+  The wrist alone would leave half of the window empty, the hand's middle would
+  shake with every finger: so the wrist and the smoothed way to the middle.
+  """
+  seen = clip.valid[:, root : root + 21]
+  joints = clip.frames[:, root : root + 21, :2] * seen[..., None]
+  way = joints.mean(1) - joints[:, 0]
+  reach = max(1, round(clip.fps))
+  bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (clip.fps / 4)) ** 2)
+  whole = seen.all(1)
+
+  def smooth(values):
+    return np.convolve(values * whole, bell)[reach : reach + len(clip)]
+
+  weight = np.maximum(smooth(np.ones(len(clip))), 1e-12)
+  way = np.stack([smooth(way[:, axis]) / weight for axis in range(2)], -1)
+  # Without the wrist, the middle of what is seen.
+  middle = joints.sum(1) / np.maximum(seen.sum(1), 1)[:, None]
+  centre = np.where(seen[:, :1], joints[:, 0] + way, middle)
+  return joints - centre[:, None]
+
+
+class Artist:
+  """Draws the frames of one clip, all geometry worked out beforehand."""
+
+  def __init__(
+    self, clip: clips.Clip, label: str, view: View, size: int, longest: int
+  ):
+    """Args as in `render.frames`; longest: frames of the longest clip."""
+    self.clip, self.longest = clip, longest
+    unit = size / 320
+    self._px = unit * OVER  # a pixel of a picture 320 wide
+    self._face = font("0", 11 * self._px)
+    self.gap = round(8 * unit)
+    self.body = size - 2 * self.gap
+    self.inset = (self.body - self.gap) // 2
+    self.foot = round(22 * unit)
+    self.size = (size, 2 * self.gap + self.body + self.inset + self.foot)
+    self._head = view.head * self.body * OVER / (2 * view.half)
+
+    def pixels(joints, half, side):
+      return (joints / half + 1) * (side * OVER / 2)
+
+    self._points = pixels(
+      clip.frames[..., :2] - view.centre, view.half, self.body
+    )
+    self._hands = {
+      side: pixels(_about_hand(clip, root), view.hand, self.inset)
+      for side, root in HANDS.items()
+    }
+    self._page = Image.new("RGB", self.size, PAGE)
+    self._body_card = self._card(self.body)
+    if label:
+      self._draw_label(ImageDraw.Draw(self._body_card), label)
+    self._hand_cards = {side: self._card(self.inset) for side in HANDS}
+    for side, card in self._hand_cards.items():
+      at = 8 * self._px
+      ImageDraw.Draw(card).text((at, at), f"{side} hand", FAINT, self._face)
+
+  def draw(self, t: int) -> Image.Image:
+    """Frame t as an image of `size`; beyond the end the last one stays."""
+    t = min(t, len(self.clip) - 1)
+    page = self._page.copy()
+    page.paste(self._draw_body(t), (self.gap, self.gap))
+    top = 2 * self.gap + self.body
+    page.paste(self._draw_inset(t, "right"), (self.gap, top))
+    page.paste(
+      self._draw_inset(t, "left"), (self.gap + self.body - self.inset, top)
+    )
+    page.paste(self._draw_foot(t), (self.gap, top + self.inset))
+    return page
+
+  def _card(self, side: int) -> Image.Image:
+    card = Image.new("RGB", (side * OVER, side * OVER), PAGE)
+    ImageDraw.Draw(card).rounded_rectangle(
+      (0, 0, side * OVER - 1, side * OVER - 1),
+      radius=10 * self._px,
+      fill=CARD,
+      outline=EDGE,
+      width=OVER,
+    )
+    return card
+
+  def _draw_label(self, draw, label: str) -> None:
+    face = font(label, 12 * self._px)
+    at, height = 8 * self._px, 19 * self._px
+    end = at + face.getlength(label) + height
+    draw.rounded_rectangle((at, at, end, at + height), height / 2, INK)
+    draw.text(((at + end) / 2, at + height / 2), label, CARD, face, anchor="mm")
+
+  def _draw_body(self, t: int) -> Image.Image:
+    card = self._body_card.copy()
+    draw = ImageDraw.Draw(card)
+    points, valid = self._points[t].tolist(), self.clip.valid[t].tolist()
+    thick = 7 * self._px
+
+    def limb(a, b, colour, width):
+      if valid[a] and valid[b]:
+        _stroke(draw, points[a], points[b], colour, width)
+
+    right, left = skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER
+    if valid[right] and valid[left]:
+      self._draw_torso(draw, *points[right], *points[left])
+    limb(right, skeleton.NECK, BONE, thick)
+    limb(left, skeleton.NECK, BONE, thick)
+    limb(skeleton.NOSE, skeleton.NECK, BONE, thick)
+    if valid[skeleton.NOSE]:
+      x, y = points[skeleton.NOSE]
+      y -= 0.12 * self._head
+      _disc(draw, (x, y), self._head, BONE)
+      _disc(draw, (x, y), self._head - 2.5 * self._px, PAGE)
+    for side, colours, shoulder in (
+      ("left", LEFT, left),
+      ("right", RIGHT, right),
+    ):
+      limb(shoulder, shoulder + 1, colours[0], thick)
+      limb(shoulder + 1, shoulder + 2, colours[0], 0.85 * thick)
+      root = HANDS[side]
+      limb(shoulder + 2, root, colours[0], 0.6 * thick)
+      _draw_hand(
+        draw,
+        points[root : root + 21],
+        valid[root : root + 21],
+        side,
+        3 * self._px,
+      )
+    return card.reduce(OVER)
+
+  def _draw_torso(self, draw, xr, yr, xl, yl) -> None:
+    waist = 0.1 * (xl - xr)
+    bottom = (self.body - 1) * OVER - 1  # inside the card's edge
+    draw.polygon(
+      [(xr, yr), (xl, yl), (xl - waist, bottom), (xr + waist, bottom)],
+      fill=TORSO,
+    )
+
+  def _draw_inset(self, t: int, side: str) -> Image.Image:
+    card = self._hand_cards[side].copy()
+    root = HANDS[side]
+    _draw_hand(
+      ImageDraw.Draw(card),
+      self._hands[side][t].tolist(),
+      self.clip.valid[t, root : root + 21].tolist(),
+      side,
+      6 * self._px,
+      halo=1.5 * self._px,
+    )
+    return card.reduce(OVER)
+
+  def _draw_foot(self, t: int) -> Image.Image:
+    """Time and progress, on a track as long as the clip."""
+    width, height = self.body * OVER, self.foot * OVER
+    foot = Image.new("RGB", (width, height), PAGE)
+    draw = ImageDraw.Draw(foot)
+    now, end = (t + 1) / self.clip.fps, len(self.clip) / self.clip.fps
+    time = f"{now:.2f} / {end:.2f} s"
+    draw.text((width, height / 2), time, FAINT, self._face, anchor="rm")
+    room = width - 1.2 * self._face.getlength("00.00 / 00.00 s")
+    thick = 4 * self._px
+    top = (height - thick) / 2
+    for count, colour in ((len(self.clip), EDGE), (t + 1, BONE)):
+      end = max(room * count / self.longest, thick)
+      draw.rounded_rectangle((0, top, end, top + thick), thick / 2, colour)
+    return foot.reduce(OVER)
+
+
+def _stroke(draw, a, b, colour: str, width: float) -> None:
+  width = round(width)
+  draw.line((*a, *b), fill=colour, width=width)
+  _disc(draw, a, width / 2, colour)
+  _disc(draw, b, width / 2, colour)
+
+
+def _disc(draw, centre, radius: float, colour: str) -> None:
+  x, y = centre
+  # Pillow's ellipse holds its far edge: one pixel less, or it stands out.
+  end = radius - 1
+  draw.ellipse((x - radius, y - radius, x + end, y + end), fill=colour)
+
+
+def _draw_hand(draw, points, valid, side: str, width: float, halo=0.0) -> None:
+  palm = [0, 1, 5, 9, 13, 17]
+  if all(valid[joint] for joint in palm):
+    draw.polygon([tuple(points[joint]) for joint in palm], fill=PALMS[side])
+  colours = RIGHT if side == "right" else LEFT
+  for finger in range(5):
+    first = 1 + 4 * finger
+    chain = [0, first, first + 1, first + 2, first + 3]
+    pairs = [
+      (points[a], points[b], width * (0.6 if a == 0 else 1))
+      for a, b in itertools.pairwise(chain)
+      if valid[a] and valid[b]
+    ]
+    for a, b, w in pairs[1:] if halo else ():  # parts fingers that cross
+      _stroke(draw, a, b, CARD, w + 2 * halo)
+    for a, b, w in pairs:
+      _stroke(draw, a, b, colours[1 + finger], w)
