@@ -1,0 +1,326 @@
+"""Records -> batches, in an order that is a pure function of the seed.
+
+Batch k of a run depends on (seed, k) and nothing else: not on how many devices,
+processes or readers there are, nor on where the run was interrupted. So the
+position in the data is one number, and resuming is exact.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import grain
+import numpy as np
+import tensorflow_datasets as tfds
+import tqdm
+from array_record.python import array_record_data_source
+
+from signllm_jax import clips, config, errors, records, skeleton, text
+from signllm_jax.formats import skels, tfrecord
+
+SPLITS = ("train", "dev", "test")
+_SOURCE_MULTIPLE = 8  # source ids are padded to a multiple of this
+
+
+class Clips(Protocol):
+  """Random access to the clips of a split."""
+
+  def __len__(self) -> int: ...
+
+  def __getitem__(self, index: int) -> clips.Clip: ...
+
+
+class _Built:
+  """A split of a data set that a builder wrote."""
+
+  def __init__(self, folder: pathlib.Path, split: str, language: str):
+    info = tfds.builder_from_directory(folder).info
+    if split not in info.splits:
+      raise errors.DataError(
+        f"no split {split!r}", path=folder, expected=str(list(info.splits))
+      )
+    part = info.splits[split]
+    self._features = info.features
+    self._folder, self._language = folder, language
+    if info.as_proto.file_format == "array_record":
+      self._read = array_record_data_source.ArrayRecordDataSource(
+        [str(path) for path in part.filepaths]
+      )
+    else:
+      self._read = tfrecord.TFRecordFiles(
+        part.filepaths, counts=part.shard_lengths
+      )
+
+  def __len__(self) -> int:
+    return len(self._read)
+
+  def __getitem__(self, index: int) -> clips.Clip:
+    record = self._features.deserialize_example_np(self._read[index])
+    language = record["language"].decode()
+    if self._language and language != self._language:
+      raise errors.DataError(
+        f"record {index} is in {language}",
+        path=self._folder,
+        expected=self._language,
+        hint="Set --config.data.language to the data set's",
+      )
+    return records.to_clip(record)
+
+
+def open_clips(settings: config.Data, split: str) -> Clips:
+  """Opens a split of a built data set or of a folder of .skels files.
+
+  Raises:
+    DataError: the folder is neither, or has no such split.
+  """
+  folder = pathlib.Path(settings.folder)
+  if (folder / "dataset_info.json").exists():
+    return _Built(folder, split, settings.language)
+  if (folder / f"{split}.skels").exists():
+    return [
+      clips.canonical(clip)
+      for clip in skels.read_split(folder, split, fps=settings.fps)
+    ]
+  found = "nothing there" if not folder.exists() else "neither of them"
+  raise errors.DataError(
+    f"no data for the split {split!r}: {found}",
+    path=folder,
+    expected=f"dataset_info.json of a built data set, or {split}.skels with "
+    f"{split}.text",
+    hint="Build one with `python -m data_pipeline build --help`",
+  )
+
+
+def source_text(clip: clips.Clip, settings: config.Data) -> str:
+  """What the model reads of a clip: its text or its gloss.
+
+  Raises:
+    DataError: the gloss is asked for and there is none.
+  """
+  if settings.source == "text":
+    return clip.text
+  if not clip.gloss:
+    raise errors.DataError(
+      f"clip {clip.name!r} has no gloss",
+      hint="Train with --config.data.source=text",
+    )
+  return clip.gloss
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+  """What one pass over the training split tells.
+
+  Attributes:
+    lengths: [n] frames of each clip, at most `max_frames`.
+    fps: frames a second of the clips.
+    vocabulary: of the source.
+    longest_source: tokens, </s> included.
+    mean: [150] mean of true cells.
+    scale: [] pooled standard deviation around it.
+    seen: [50] bool, joints that are ever valid.
+  """
+
+  lengths: np.ndarray
+  fps: float
+  vocabulary: text.Vocabulary
+  longest_source: int
+  mean: np.ndarray
+  scale: float
+  seen: np.ndarray
+
+
+def summarise(split: Clips, settings: config.Data) -> Summary:
+  """Reads all clips once.
+
+  Raises:
+    DataError: no clips, or no joint is ever seen.
+  """
+  lengths, texts, rates = [], [], set()
+  count = np.zeros(skeleton.J)
+  total = np.zeros((skeleton.J, 3))
+  squares = 0.0
+  for index in tqdm.trange(len(split), unit="clip", desc="reading", delay=2):
+    clip = split[index]
+    lengths.append(min(len(clip), settings.max_frames))
+    texts.append(source_text(clip, settings))
+    rates.add(clip.fps)
+    count += clip.valid.sum(0)
+    total += clip.frames.sum(0, dtype=np.float64)
+    squares += float((clip.frames.astype(np.float64) ** 2).sum())
+  if not lengths or not count.any():
+    raise errors.DataError(
+      "the training split has no clip with a visible joint",
+      path=settings.folder,
+    )
+  if len(rates) > 1:
+    raise errors.DataError(
+      f"clips of several frame rates: {sorted(rates)}",
+      path=settings.folder,
+      expected="one rate",
+      hint="Resample when you build the records",
+    )
+  vocabulary = text.build_vocabulary(texts, settings.tokens, settings.min_count)
+  mean = total / np.maximum(count, 1)[:, None]
+  variance = (squares - (mean**2 * count[:, None]).sum()) / (3 * count.sum())
+  return Summary(
+    lengths=np.array(lengths, np.int32),
+    fps=rates.pop(),
+    vocabulary=vocabulary,
+    longest_source=max(len(vocabulary.encode(t)) for t in texts),
+    mean=mean.reshape(-1).astype(np.float32),
+    scale=float(np.sqrt(max(variance, 1e-12))),
+    seen=count > 0,
+  )
+
+
+def round_up(value: int, multiple: int) -> int:
+  """The smallest multiple that is not smaller."""
+  return -(-value // multiple) * multiple
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """Which examples make batch k: a pure function of the seed and k.
+
+  Every epoch is a permutation cut into batches of one length bucket each; what
+  is left of a bucket makes a batch with empty rows, so each example counts
+  once an epoch.
+
+  Attributes:
+    lengths: [n] frames of each example.
+    batch_size: rows of a batch.
+    bucket: padding multiple, in frames.
+    seed: of the order.
+  """
+
+  lengths: np.ndarray
+  batch_size: int
+  bucket: int
+  seed: int
+
+  @functools.cached_property
+  def buckets(self) -> dict[int, int]:
+    """Padded length -> number of examples."""
+    padded = -(-self.lengths // self.bucket) * self.bucket
+    sizes, counts = np.unique(padded, return_counts=True)
+    return dict(zip(sizes.tolist(), counts.tolist(), strict=True))
+
+  @functools.cached_property
+  def batches_per_epoch(self) -> int:
+    """The same in every epoch."""
+    return sum(-(-n // self.batch_size) for n in self.buckets.values())
+
+  @property
+  def padding(self) -> float:
+    """Share of a batch's cells that are padding, over an epoch."""
+    cells = sum(
+      -(-n // self.batch_size) * self.batch_size * t
+      for t, n in self.buckets.items()
+    )
+    return 1 - float(self.lengths.sum()) / cells
+
+  @functools.lru_cache(maxsize=2)  # noqa: B019 (a plan lives as long as a run)
+  def _epoch(self, epoch: int) -> list[tuple[int, np.ndarray]]:
+    random = np.random.default_rng([self.seed, epoch])
+    order = random.permutation(len(self.lengths))
+    padded = -(-self.lengths[order] // self.bucket) * self.bucket
+    batches = [
+      (t, ids[start : start + self.batch_size])
+      for t in self.buckets
+      for ids in [order[padded == t]]
+      for start in range(0, len(ids), self.batch_size)
+    ]
+    return [batches[i] for i in random.permutation(len(batches))]
+
+  def __getitem__(self, index: int) -> tuple[int, np.ndarray]:
+    """Padded frames and example ids of batch `index`, from 0."""
+    epoch, position = divmod(index, self.batches_per_epoch)
+    return self._epoch(epoch)[position]
+
+  def __hash__(self) -> int:
+    return id(self)
+
+
+class Batches:
+  """Random access to the batches of a run, for grain."""
+
+  def __init__(
+    self,
+    split: Clips,
+    plan: Plan,
+    summary: Summary,
+    settings: config.Data,
+    count: int,
+  ):
+    self._split, self._plan, self._summary = split, plan, summary
+    self._settings, self._count = settings, count
+
+  def __len__(self) -> int:
+    return self._count
+
+  def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+    t, ids = self._plan[index]
+    listed = [self._split[int(i)] for i in ids]
+    sources = [
+      self._summary.vocabulary.encode(source_text(clip, self._settings))
+      for clip in listed
+    ]
+    s = round_up(self._summary.longest_source, _SOURCE_MULTIPLE)
+    return pad_batch(listed, sources, self._plan.batch_size, t, s)
+
+
+def pad_batch(
+  listed: Sequence[clips.Clip],
+  sources: Sequence[np.ndarray],
+  rows: int,
+  t: int,
+  s: int,
+) -> dict[str, np.ndarray]:
+  """One batch of fixed shape.
+
+  Returns:
+    source [rows, s] int32; frames [rows, t, 150] float32; valid [rows, t, 50]
+    bool; length [rows] int32, 0 in rows that are empty.
+  """
+  frames = np.zeros((rows, t, skeleton.C), np.float32)
+  valid = np.zeros((rows, t, skeleton.J), bool)
+  length = np.zeros(rows, np.int32)
+  for row, clip in enumerate(listed):
+    n = min(len(clip), t)
+    frames[row, :n] = clip.frames[:n].reshape(n, skeleton.C)
+    valid[row, :n] = clip.valid[:n]
+    length[row] = n
+  filled = [ids[:s] for ids in sources]
+  filled += [np.array([text.EOS], np.int32)] * (rows - len(filled))
+  return {
+    "source": text.pad(filled, s),
+    "frames": frames,
+    "valid": valid,
+    "length": length,
+  }
+
+
+def stream(
+  batches: Batches, start: int, settings: config.Data
+) -> Iterator[dict[str, np.ndarray]]:
+  """Batches from `start` on, read ahead by threads or processes."""
+  dataset = grain.MapDataset.source(batches)[start:]
+  if settings.workers:
+    return iter(
+      dataset.to_iter_dataset().mp_prefetch(
+        grain.MultiprocessingOptions(
+          num_workers=settings.workers,
+          per_worker_buffer_size=settings.prefetch,
+        )
+      )
+    )
+  return iter(
+    dataset.to_iter_dataset(
+      grain.ReadOptions(
+        num_threads=settings.threads, prefetch_buffer_size=settings.prefetch
+      )
+    )
+  )

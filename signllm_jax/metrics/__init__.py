@@ -1,0 +1,1 @@
+"""How good produced signing is."""

@@ -1,0 +1,159 @@
+"""The base model: text or gloss in, frames out (Progressive Transformer).
+
+Frames and counter enter by a linear map 151 -> D and leave by D -> 151;
+p_{t+1} = Dec(p_{1:t}, f_{1:S}), f_{1:S} = Enc(x_{1:S}) (section 5). The model
+works on normalised poses; `state.Statistics` holds the normalisation.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from signllm_jax import skeleton, text
+from signllm_jax.config import Model
+from signllm_jax.models import layers
+
+FRAME = skeleton.C + 1  # numbers of a frame with its counter
+
+
+class Source(NamedTuple):
+  """The encoded source, ready to be attended to by every decoder layer."""
+
+  memories: tuple[layers.Cache, ...]
+  mask: jax.Array  # [B, 1, 1, S]
+
+
+class TextToPose(nnx.Module):
+  """Encoder-decoder transformer."""
+
+  def __init__(self, config: Model, vocabulary: int, rngs: nnx.Rngs):
+    """Builds the model.
+
+    Args:
+      config: its shape.
+      vocabulary: number of source tokens, specials included.
+      rngs: stream `params`.
+    """
+    d = config.width
+    dtype = jnp.dtype(config.compute_dtype)
+    # PT initialises embeddings as its other matrices, by Xavier's rule.
+    table = nnx.initializers.xavier_uniform()(rngs.params(), (vocabulary, d))
+    self.embedding = nnx.Param(table, axes=("vocab", "embed"))
+    self.encoder = nnx.List(
+      layers.EncoderLayer(config, dtype, rngs)
+      for _ in range(config.encoder_layers)
+    )
+    self.encoder_norm = layers.LayerNorm(d)
+    self.frame_in = layers.Linear(FRAME, d, ("frame", "embed"), rngs=rngs)
+    self.decoder = nnx.List(
+      layers.DecoderLayer(config, dtype, rngs)
+      for _ in range(config.decoder_layers)
+    )
+    self.decoder_norm = layers.LayerNorm(d)
+    self.frame_out = layers.Linear(
+      d, FRAME, ("embed", "frame"), use_bias=False, rngs=rngs
+    )
+    # Generation never needs a true frame.
+    self.start = (
+      nnx.Param(jnp.zeros(FRAME), axes=("frame",))
+      if config.learnt_start
+      else None
+    )
+    self.dropout_rate = config.dropout
+    self.heads, self.width, self.dtype = config.heads, d, dtype
+
+  def start_frames(self, batch: int) -> jax.Array:
+    """The frame before the first: [B, 151]."""
+    start = jnp.zeros(FRAME) if self.start is None else self.start[...]
+    return jnp.broadcast_to(start, (batch, FRAME))
+
+  def encode(
+    self, source: jax.Array, key: jax.Array | None = None
+  ) -> tuple[jax.Array, jax.Array]:
+    """Encodes ids [B, S] (PAD = 0) to [B, S, D] and its mask [B, 1, 1, S]."""
+    keys = layers.split(key, len(self.encoder) + 1)
+    x = self.embedding[...][source] + layers.sinusoids(
+      source.shape[1], self.width
+    )
+    x = layers.dropout(x, self.dropout_rate, keys[0])
+    mask = (source != text.PAD)[:, None, None]
+    for layer, layer_key in zip(self.encoder, keys[1:], strict=True):
+      x = layer(x, mask, layer_key)
+    return self.encoder_norm(x), mask
+
+  def attendable(self, encoded: jax.Array, mask: jax.Array) -> Source:
+    """Projects the encoded source once for all frames."""
+    memories = tuple(
+      layer.cross_attention.project(encoded) for layer in self.decoder
+    )
+    return Source(memories, mask)
+
+  def decode(
+    self, frames: jax.Array, source: Source, key: jax.Array | None = None
+  ) -> jax.Array:
+    """All frames at once, each seeing itself and what came before.
+
+    Args:
+      frames: [B, T, 151] decoder inputs, the start frame first.
+      source: from `attendable`.
+      key: dropout key, None when not training.
+
+    Returns:
+      [B, T, 151] the frames after each input.
+    """
+    t = frames.shape[1]
+    keys = layers.split(key, len(self.decoder) + 1)
+    x = self.frame_in(frames) + layers.sinusoids(t, self.width)
+    x = layers.dropout(x, self.dropout_rate, keys[0])
+    causal = jnp.tril(jnp.ones((t, t), bool))[None, None]
+    for layer, memory, layer_key in zip(
+      self.decoder, source.memories, keys[1:], strict=True
+    ):
+      x, _ = layer(x, causal, memory, source.mask, key=layer_key)
+    return self.frame_out(self.decoder_norm(x))
+
+  def __call__(
+    self, source: jax.Array, frames: jax.Array, key: jax.Array | None = None
+  ) -> jax.Array:
+    """Teacher-forced pass: ids [B, S], inputs [B, T, 151] -> [B, T, 151]."""
+    encoder_key, decoder_key = layers.split(key, 2)
+    encoded, mask = self.encode(source, encoder_key)
+    return self.decode(frames, self.attendable(encoded, mask), decoder_key)
+
+  def empty_cache(self, batch: int, limit: int) -> tuple[layers.Cache, ...]:
+    """One empty cache [B, N, limit, H] a decoder layer."""
+    shape = (batch, self.heads, limit, self.width // self.heads)
+    empty = jnp.zeros(shape, self.dtype)
+    return tuple(layers.Cache(empty, empty) for _ in self.decoder)
+
+  def step(
+    self,
+    frame: jax.Array,
+    at: jax.Array,
+    caches: tuple[layers.Cache, ...],
+    source: Source,
+  ) -> tuple[jax.Array, tuple[layers.Cache, ...]]:
+    """One frame further, equal to `decode` at that position.
+
+    Args:
+      frame: [B, 151] input frame.
+      at: [] its index.
+      caches: of `empty_cache` or the step before.
+      source: from `attendable`.
+
+    Returns:
+      The next frame [B, 151] and the caches.
+    """
+    limit = caches[0].keys.shape[2]
+    position = layers.sinusoids(limit, self.width)[at]
+    x = (self.frame_in(frame) + position)[:, None]
+    mask = (jnp.arange(limit) <= at)[None, None, None]
+    kept = []
+    for layer, past, memory in zip(
+      self.decoder, caches, source.memories, strict=True
+    ):
+      x, cache = layer(x, mask, memory, source.mask, past=past, at=at)
+      kept.append(cache)
+    return self.frame_out(self.decoder_norm(x))[:, 0], tuple(kept)

@@ -1,0 +1,104 @@
+"""One mesh, one table of rules: where every array lives.
+
+Parallelism is `jax.jit` with NamedShardings. Batches are split over the axes
+`data` and `fsdp`; parameters and Adam's moments over `fsdp` and `tensor`.
+"""
+
+import math
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from signllm_jax import config as config_lib
+from signllm_jax import errors
+
+AXES = ("data", "fsdp", "tensor")
+BATCH = PartitionSpec(("data", "fsdp"))
+
+# Logical axis of a parameter -> axis of the mesh.
+RULES: dict[str, str | None] = {
+  "vocab": None,
+  "embed": "fsdp",
+  "mlp": "tensor",
+  "heads": "tensor",
+  "frame": None,
+}
+
+
+def make_mesh(
+  config: config_lib.Mesh, devices: list[jax.Device] | None = None
+) -> Mesh:
+  """The mesh of the configuration over all devices.
+
+  Raises:
+    UsageError: the axes' product is not the number of devices.
+  """
+  devices = jax.devices() if devices is None else devices
+  sizes = [config.data, config.fsdp, config.tensor]
+  known = math.prod(size for size in sizes if size > 0)
+  if sizes.count(-1) == 1 and len(devices) % known == 0:
+    sizes = [len(devices) // known if size == -1 else size for size in sizes]
+  if min(sizes) < 1 or math.prod(sizes) != len(devices):
+    raise errors.UsageError(
+      f"a mesh of data {config.data} x fsdp {config.fsdp} x tensor "
+      f"{config.tensor}",
+      expected=f"a product of {len(devices)}, the number of devices (one axis "
+      "may be -1)",
+    )
+  return jax.make_mesh(
+    tuple(sizes), AXES, axis_types=(AxisType.Auto,) * 3, devices=devices
+  )
+
+
+def check_batch(mesh: Mesh, name: str, size: int) -> None:
+  """Refuses a batch that the devices cannot share.
+
+  Raises:
+    UsageError: not a multiple.
+  """
+  parts = mesh.shape["data"] * mesh.shape["fsdp"]
+  if size % parts:
+    raise errors.UsageError(
+      f"{name}={size}",
+      expected=f"a multiple of {parts}, the devices along data and fsdp",
+    )
+
+
+def shardings(abstract: Any, mesh: Mesh) -> Any:
+  """A tree of NamedShardings for a tree of arrays and NNX variables.
+
+  An NNX variable is placed by its metadata `axes` through RULES; an axis that
+  the mesh does not divide, and everything else, is replicated.
+  """
+
+  def place(leaf):
+    if not isinstance(leaf, nnx.Variable):
+      return NamedSharding(mesh, PartitionSpec())
+    names = leaf.get_metadata().get("axes", ())
+    spec, used = [], set()
+    for size, name in zip(leaf.shape, names, strict=False):
+      axis = RULES[name]
+      if axis is None or axis in used or size % mesh.shape[axis]:
+        spec.append(None)
+      else:
+        used.add(axis)
+        spec.append(axis)
+    return NamedSharding(mesh, PartitionSpec(*spec))
+
+  return jax.tree.map(
+    place, abstract, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable)
+  )
+
+
+def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+  """A batch on the mesh; every process holds all of it and gives its part."""
+  sharding = NamedSharding(mesh, BATCH)
+  return {
+    name: jax.make_array_from_callback(
+      value.shape, sharding, lambda index, value=value: value[index]
+    )
+    for name, value in batch.items()
+  }
