@@ -1,0 +1,313 @@
+"""Checkpoints: written in the background, verified before they are restored.
+
+A step is staged as `<folder>/<step>.saving`: Orbax writes the arrays, then
+the manifest is added (`manifest.py`). One rename to `<folder>/<step>` commits
+it; only then are older steps deleted. So a folder named by a plain number is
+whole, or was damaged later: such a one is moved to `<folder>/../quarantine`.
+"""
+
+import concurrent.futures
+import datetime
+import math
+import os
+import pathlib
+import re
+import shutil
+import sys
+import threading
+import time
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging
+from jax.experimental import multihost_utils
+from orbax.checkpoint import v1 as ocp
+
+from signllm_jax import crash, errors, manifest, snapshot
+from signllm_jax.snapshot import digest
+
+SAVE_TIMEOUT_S = 900.0  # seconds that one save may take in the background
+
+_LEFTOVER = re.compile(r"\d+\.(saving|deleting).*")  # Orbax appends its own
+_NONE, _FAILED = -1, -2  # what process 0 tells the others instead of a step
+
+
+class Checkpoints:
+  """The steps in one folder.
+
+  Every process of a run makes one and calls the same methods; process 0
+  writes. One run at a time may write (`workdir` holds the lock), others read.
+  """
+
+  def __init__(self, folder: str | os.PathLike, *, keep: int | None):
+    """Opens or makes the folder and removes what a crash left in it.
+
+    Args:
+      folder: of the checkpoints alone.
+      keep: latest steps kept; the one with the lowest score is kept besides.
+        None: only read, change nothing on disk, not even damaged steps.
+
+    Raises:
+      StorageError: the folder cannot be made or read.
+    """
+    self._folder = pathlib.Path(os.path.abspath(folder))
+    self._quarantine = self._folder.parent / "quarantine"
+    self._keep = keep
+    self._first = jax.process_index() == 0
+    self._saving: tuple[int, float, concurrent.futures.Future] | None = None
+    try:
+      if keep is not None and self._first:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._remove_leftovers()
+      self.steps()  # fails here if it cannot be read
+    except OSError as error:
+      raise errors.StorageError(str(error), path=self._folder) from error
+
+  def __enter__(self) -> "Checkpoints":
+    return self
+
+  def __exit__(self, kind, error, trace) -> None:
+    try:
+      self.close()
+    except errors.StorageError as failure:
+      if error is None:
+        raise
+      print(failure, file=sys.stderr)  # the first error is the one to raise
+
+  def close(self) -> None:
+    """Waits until the last save is on disk; raises its error."""
+    self.wait()
+
+  def wait(self) -> None:
+    """Waits for the save in the background.
+
+    Raises:
+      StorageError: it failed or takes longer than `SAVE_TIMEOUT_S`.
+    """
+    if self._saving is None:
+      return
+    (step, started, future), self._saving = self._saving, None
+    place = self._folder / str(step)
+    try:
+      left = started + SAVE_TIMEOUT_S - time.monotonic()
+      error = future.exception(max(left, 0))
+    except TimeoutError:
+      raise errors.StorageError(
+        f"saving is not done after {SAVE_TIMEOUT_S:.0f} s", path=place
+      ) from None
+    if error is not None:
+      raise errors.StorageError(
+        f"saving failed: {error}",
+        path=place,
+        hint="Make room or repair the disk and start again: training goes on "
+        "from the step saved before",
+      ) from error
+
+  def steps(self) -> list[int]:
+    """Committed steps on disk, ascending."""
+    if not self._folder.exists():
+      return []
+    names = (path.name for path in self._folder.iterdir())
+    return sorted(int(n) for n in names if re.fullmatch(r"0|[1-9]\d*", n))
+
+  @property
+  def scores(self) -> dict[int, float]:
+    """Steps that were saved with a score; lower is better."""
+    scores = {}
+    for step in self.steps():
+      try:
+        score = manifest.read(self._folder / str(step))["score"]
+      except manifest.Damaged:
+        continue  # restore() says so and sets it aside
+      if score is not None:
+        scores[step] = score
+    return scores
+
+  def best(self) -> int | None:
+    """The step with the lowest score, the earliest of equals."""
+    scores = self.scores
+    return min(scores, key=lambda step: (scores[step], step), default=None)
+
+  def save(self, step: int, state: Any, *, score: float | None = None) -> None:
+    """Saves in the background; a step that is there already is left alone.
+
+    Returns when the state is copied to the host's memory: it may be donated.
+
+    Args:
+      step: its number.
+      state: pytree of jax.Array; typed keys are allowed, empty arrays not.
+      score: of the evaluation at this step, if there was one; lower is better.
+
+    Raises:
+      StorageError: the save before this one failed.
+      NonFiniteError: the score is NaN or infinite.
+    """
+    assert self._keep is not None, "opened for reading"
+    self.wait()
+    if score is not None and not math.isfinite(score):
+      raise errors.NonFiniteError(f"score {score} of step {step}")
+    flat = snapshot.flatten(state)
+    leaves, host = snapshot.describe(flat), snapshot.to_host(flat)
+    if not self._first or step in self.steps():
+      return
+    crash.point("save_started")
+    future: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    def work() -> None:
+      try:
+        self._write(step, leaves, host, score)
+        self._delete_old()
+      except Exception as error:  # wait() raises it in the trainer's thread
+        future.set_exception(error)
+      else:
+        future.set_result(None)
+
+    self._saving = step, time.monotonic(), future
+    # A daemon, so that a stalled disk cannot keep the process from ending.
+    threading.Thread(target=work, name="checkpoint", daemon=True).start()
+
+  def _write(
+    self,
+    step: int,
+    leaves: dict[str, str],
+    host: dict[str, np.ndarray],
+    score: float | None,
+  ) -> None:
+    os.stat(self._folder)  # if it is gone, Orbax would make another
+    staged = self._folder / f"{step}.saving"
+    try:
+      context = ocp.Context()
+      context.multiprocessing.primary_host = 0
+      context.multiprocessing.active_processes = {0}
+      with context:
+        ocp.save(os.fspath(staged), host)
+      crash.point("arrays_committed")
+      manifest.write(
+        staged,
+        {
+          "step": step,
+          "score": None if score is None else float(score),
+          "digest": snapshot.digest_of(leaves, host),
+          "leaves": leaves,
+        },
+      )
+      os.rename(staged, self._folder / str(step))
+      manifest.sync_folder(self._folder)
+    except Exception:
+      self._remove_leftovers()
+      raise
+    crash.point("step_published")
+
+  def _delete_old(self) -> None:
+    assert self._keep is not None
+    for step in sorted(set(self.steps()[: -self._keep]) - {self.best()}):
+      # Renamed first: a step that is half deleted must not look whole.
+      doomed = self._folder / f"{step}.deleting"
+      os.rename(self._folder / str(step), doomed)
+      shutil.rmtree(doomed)
+      crash.point("old_deleted")
+
+  def _remove_leftovers(self) -> None:
+    for path in sorted(self._folder.iterdir()):
+      if _LEFTOVER.fullmatch(path.name):
+        logging.warning("%s: removed, left by an unfinished save", path)
+        shutil.rmtree(path)
+
+  def restore(
+    self, abstract: Any, *, best: bool = False
+  ) -> tuple[int, Any] | None:
+    """The newest step that is whole, or the best one.
+
+    Damaged steps are set aside, said on stderr, and the one before (or the
+    next best) is taken.
+
+    Args:
+      abstract: pytree of jax.ShapeDtypeStruct with the shardings wanted; the
+        number of devices may be another than when it was saved.
+      best: begin with the lowest score; steps without one come last.
+
+    Returns:
+      Step and state; None if nothing was ever saved here.
+
+    Raises:
+      UsageError: the state saved has other leaves (another configuration).
+      DataError: written by a newer version.
+      StorageError: there were steps, but none is whole.
+    """
+    leaves = snapshot.describe(snapshot.flatten(abstract))
+    damaged: set[int] = set()
+    while (step := self._agree(leaves, best, damaged)) != _NONE:
+      path = self._folder / str(step)
+      try:
+        expected = manifest.read(path)["digest"]
+        arrays = ocp.load(os.fspath(path), snapshot.to_load(abstract))
+      except Exception as error:  # Orbax's and TensorStore's are of many types
+        raise errors.StorageError(
+          f"its files are whole, but reading them failed: {error}", path=path
+        ) from error
+      state = snapshot.assemble(abstract, arrays)
+      found = digest(state)
+      if found == expected:
+        return step, state
+      damaged.add(step)
+      if self._first:
+        self._set_aside(step, f"digest: found {found}, expected {expected}")
+    return None
+
+  def _agree(
+    self, leaves: dict[str, str], best: bool, damaged: set[int]
+  ) -> int:
+    """Process 0 verifies and chooses a step; all return it, or `_NONE`."""
+    if jax.process_count() == 1:
+      return self._choose(leaves, best, damaged)
+    chosen = _FAILED
+    try:
+      if self._first:
+        chosen = self._choose(leaves, best, damaged)
+    finally:  # without it the others would wait for ever
+      chosen = int(multihost_utils.broadcast_one_to_all(np.int32(chosen)))
+    if chosen == _FAILED:
+      raise errors.StorageError("process 0 cannot restore", path=self._folder)
+    return chosen
+
+  def _choose(
+    self, leaves: dict[str, str], best: bool, damaged: set[int]
+  ) -> int:
+    scores = self.scores if best else {}
+    order = sorted(self.steps(), key=lambda s: (scores.get(s, math.inf), -s))
+    for step in order:
+      if step in damaged:
+        continue
+      path = self._folder / str(step)
+      try:
+        manifest.verify(path, leaves)
+        return step
+      except PermissionError as error:
+        raise errors.StorageError(str(error), path=path) from error
+      except (manifest.Damaged, OSError) as reason:
+        damaged.add(step)
+        self._set_aside(step, str(reason))
+    aside = self._quarantine.exists() and any(self._quarantine.iterdir())
+    if damaged or aside:
+      raise errors.StorageError(
+        "every checkpoint is damaged",
+        path=self._folder,
+        hint=f"See {self._quarantine}; bring back a copy of the checkpoints, "
+        "or begin anew in another --workdir",
+      )
+    return _NONE
+
+  def _set_aside(self, step: int, reason: str) -> None:
+    path = self._folder / str(step)
+    said = f"DAMAGED CHECKPOINT {path}: {reason}"
+    if self._keep is not None:
+      now = datetime.datetime.now(datetime.UTC)
+      target = self._quarantine / f"{step}-{now:%Y%m%dT%H%M%S.%fZ}"
+      try:
+        self._quarantine.mkdir(exist_ok=True)
+        os.rename(path, target)
+      except OSError as error:
+        raise errors.StorageError(f"{said}; {error}", path=path) from error
+      said += f". Moved to {target}"
+    print(said, file=sys.stderr, flush=True)
