@@ -43,6 +43,8 @@ class Model:
   activation: str = "relu"  # "relu" or "gelu"
   dropout: float = 0.1
   learnt_start: bool = True  # else decoding starts from a frame of zeros
+  just_counter: bool = False  # the decoder's input is only the counter
+  progress: bool = False  # encode counter and source position as one progress
   normalize: bool = True  # centre poses on the training mean, to unit scale
   compute_dtype: str = "float32"  # or "bfloat16"; parameters stay float32
 

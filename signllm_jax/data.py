@@ -7,6 +7,7 @@ position in the data is one number, and resuming is exact.
 
 import dataclasses
 import functools
+import json
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -21,7 +22,7 @@ from signllm_jax import clips, config, errors, records, skeleton, text
 from signllm_jax.formats import skels, tfrecord
 
 SPLITS = ("train", "dev", "test")
-_SOURCE_MULTIPLE = 8  # source ids are padded to a multiple of this
+SOURCE_MULTIPLE = 8  # source ids are padded to a multiple of this
 
 
 class Clips(Protocol):
@@ -110,23 +111,68 @@ def source_text(clip: clips.Clip, settings: config.Data) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
+class Facts:
+  """What generation must know of the training split; kept with the run.
+
+  Attributes:
+    vocabulary: of the source.
+    longest_source: tokens of the longest source, </s> included.
+    longest: frames of the longest clip.
+    fps: frames a second of the clips.
+  """
+
+  vocabulary: text.Vocabulary
+  longest_source: int
+  longest: int
+  fps: float
+
+  def to_json(self) -> str:
+    """JSON of `from_json`."""
+    return json.dumps(
+      {
+        "fps": self.fps,
+        "longest": self.longest,
+        "longest_source": self.longest_source,
+        "tokens": self.vocabulary.tokens,
+        "vocabulary": self.vocabulary.listed,
+      },
+      ensure_ascii=False,
+      indent=1,
+    )
+
+  @classmethod
+  def from_json(cls, value: str) -> "Facts":
+    """Reads `to_json`.
+
+    Raises:
+      DataError: not such facts.
+    """
+    try:
+      facts = json.loads(value)
+      return cls(
+        text.Vocabulary(facts["vocabulary"], facts["tokens"]),
+        int(facts["longest_source"]),
+        int(facts["longest"]),
+        float(facts["fps"]),
+      )
+    except (ValueError, TypeError, KeyError) as error:
+      raise errors.DataError(f"not the facts of a run: {error!r}") from error
+
+
+@dataclasses.dataclass(frozen=True)
 class Summary:
   """What one pass over the training split tells.
 
   Attributes:
+    facts: what generation must know.
     lengths: [n] frames of each clip, at most `max_frames`.
-    fps: frames a second of the clips.
-    vocabulary: of the source.
-    longest_source: tokens, </s> included.
     mean: [150] mean of true cells.
     scale: [] pooled standard deviation around it.
     seen: [50] bool, joints that are ever valid.
   """
 
+  facts: Facts
   lengths: np.ndarray
-  fps: float
-  vocabulary: text.Vocabulary
-  longest_source: int
   mean: np.ndarray
   scale: float
   seen: np.ndarray
@@ -166,10 +212,13 @@ def summarise(split: Clips, settings: config.Data) -> Summary:
   mean = total / np.maximum(count, 1)[:, None]
   variance = (squares - (mean**2 * count[:, None]).sum()) / (3 * count.sum())
   return Summary(
+    facts=Facts(
+      vocabulary,
+      longest_source=max(len(vocabulary.encode(t)) for t in texts),
+      longest=max(lengths),
+      fps=rates.pop(),
+    ),
     lengths=np.array(lengths, np.int32),
-    fps=rates.pop(),
-    vocabulary=vocabulary,
-    longest_source=max(len(vocabulary.encode(t)) for t in texts),
     mean=mean.reshape(-1).astype(np.float32),
     scale=float(np.sqrt(max(variance, 1e-12))),
     seen=count > 0,
@@ -251,11 +300,11 @@ class Batches:
     self,
     split: Clips,
     plan: Plan,
-    summary: Summary,
+    facts: Facts,
     settings: config.Data,
     count: int,
   ):
-    self._split, self._plan, self._summary = split, plan, summary
+    self._split, self._plan, self._facts = split, plan, facts
     self._settings, self._count = settings, count
 
   def __len__(self) -> int:
@@ -265,10 +314,10 @@ class Batches:
     t, ids = self._plan[index]
     listed = [self._split[int(i)] for i in ids]
     sources = [
-      self._summary.vocabulary.encode(source_text(clip, self._settings))
+      self._facts.vocabulary.encode(source_text(clip, self._settings))
       for clip in listed
     ]
-    s = round_up(self._summary.longest_source, _SOURCE_MULTIPLE)
+    s = round_up(self._facts.longest_source, SOURCE_MULTIPLE)
     return pad_batch(listed, sources, self._plan.batch_size, t, s)
 
 

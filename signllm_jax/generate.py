@@ -5,13 +5,16 @@ ends where that counter says it does (section 7).
 """
 
 import functools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
+from jax.sharding import Mesh
 
-from signllm_jax import skeleton
+from signllm_jax import clips, data, errors, partition, skeleton, text
 from signllm_jax import state as state_lib
 
 
@@ -81,3 +84,92 @@ def generate(
   return Produced(
     poses.reshape(batch, limit, skeleton.J, 3), length_or_limit, length > 0
   )
+
+
+class Producer:
+  """Signs texts with a trained model; the one door to generation.
+
+  Batches are padded to one of few shapes, each compiled once.
+  """
+
+  def __init__(
+    self,
+    graphdef: nnx.GraphDef,
+    params: nnx.State,
+    statistics: state_lib.Statistics,
+    facts: data.Facts,
+    *,
+    limit: int,
+    batch_size: int,
+    mesh: Mesh,
+  ):
+    """Wraps a model.
+
+    Args:
+      graphdef: of the model.
+      params: its parameters.
+      statistics: of the training poses.
+      facts: vocabulary and frame rate it was trained with.
+      limit: frames after which any sequence ends.
+      batch_size: texts a compiled call.
+      mesh: where to compute.
+    """
+    self.facts = facts
+    self._model = (graphdef, params, statistics)
+    self._limit, self._batch_size, self._mesh = limit, batch_size, mesh
+
+  def produce(
+    self,
+    texts: Sequence[str],
+    should_stop: Callable[[], bool] = lambda: False,
+  ) -> list[clips.Clip] | None:
+    """Signs texts.
+
+    Args:
+      texts: what to sign (or glosses, for a model of glosses).
+      should_stop: asked between batches.
+
+    Returns:
+      A clip a text, in order; None if stopped.
+
+    Raises:
+      UsageError: an empty text.
+      NonFiniteError: the model gives NaN or infinity.
+    """
+    for number, line in enumerate(texts, 1):
+      if not line.strip():
+        raise errors.UsageError(f"text {number} is empty")
+    sources = [self.facts.vocabulary.encode(line) for line in texts]
+    produced = []
+    for start in range(0, len(texts), self._batch_size):
+      if should_stop():
+        return None
+      group = slice(start, start + self._batch_size)
+      produced += self._batch(texts[group], sources[group])
+    return produced
+
+  def _batch(
+    self, texts: Sequence[str], sources: Sequence[np.ndarray]
+  ) -> list[clips.Clip]:
+    rows = self._batch_size
+    if len(texts) < rows:  # a short batch takes the next power of two
+      parts = self._mesh.shape["data"] * self._mesh.shape["fsdp"]
+      rows = data.round_up(1 << (len(texts) - 1).bit_length(), parts)
+    longest = max(self.facts.longest_source, *map(len, sources))
+    s = data.round_up(longest, data.SOURCE_MULTIPLE)
+    source = text.pad(sources, s)
+    # Empty rows repeat the first text: they end when it does.
+    source = np.concatenate([source, source[:1].repeat(rows - len(texts), 0)])
+    batch = partition.put_batch({"source": source}, self._mesh)
+    graphdef, params, statistics = self._model
+    out = jax.device_get(
+      generate(graphdef, params, statistics, batch["source"], self._limit)
+    )
+    made = []
+    for row, line in enumerate(texts):
+      frames = out.frames[row, : out.length[row]]
+      if not np.isfinite(frames).all():
+        raise errors.NonFiniteError(f"produced frames of {line!r}")
+      valid = np.broadcast_to(np.asarray(statistics.seen), frames.shape[:2])
+      made.append(clips.Clip(frames, valid.copy(), self.facts.fps, line, line))
+    return made

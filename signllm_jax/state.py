@@ -10,7 +10,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from signllm_jax import config as config_lib
-from signllm_jax import data, optim, partition
+from signllm_jax import data, optim, partition, skeleton
 from signllm_jax.models.text_to_pose import FRAME, TextToPose
 
 
@@ -75,26 +75,19 @@ def graph(config: config_lib.Model, vocabulary: int) -> nnx.GraphDef:
   return nnx.split(model)[0]
 
 
-def _init(config: config_lib.Experiment, summary: data.Summary):
-  def init() -> TrainState:
+def _init(config: config_lib.Experiment, vocabulary: int):
+  def init(statistics: Statistics) -> TrainState:
     key = jax.random.key(config.seed)
     init_key, run_key = jax.random.split(key)
-    model = TextToPose(
-      config.model, len(summary.vocabulary), nnx.Rngs(init_key)
-    )
+    model = TextToPose(config.model, vocabulary, nnx.Rngs(init_key))
     params = nnx.state(model, nnx.Param)
-    normalize = config.model.normalize
-    mean = summary.mean if normalize else np.zeros_like(summary.mean)
-    scale = summary.scale if normalize else 1.0
     zero = jnp.zeros(FRAME)
     return TrainState(
       step=jnp.int32(0),
       params=params,
       opt_state=optim.make_optimizer(config.optim).init(params),
       key=run_key,
-      statistics=Statistics(
-        jnp.asarray(mean), jnp.float32(scale), jnp.asarray(summary.seen)
-      ),
+      statistics=statistics,
       residuals=Residuals(zero, zero, zero, zero),
       progress=Progress(
         evaluated=jnp.int32(-1),
@@ -112,17 +105,21 @@ def _init(config: config_lib.Experiment, summary: data.Summary):
 
 
 def abstract_state(
-  config: config_lib.Experiment, summary: data.Summary, mesh: Mesh
+  config: config_lib.Experiment, vocabulary: int, mesh: Mesh
 ) -> TrainState:
   """Shapes, dtypes and shardings of the state; nothing is allocated."""
-  abstract = jax.eval_shape(_init(config, summary))
-  placed = partition.shardings(abstract, mesh)
+  statistics = Statistics(
+    jax.ShapeDtypeStruct((skeleton.C,), jnp.float32),
+    jax.ShapeDtypeStruct((), jnp.float32),
+    jax.ShapeDtypeStruct((skeleton.J,), jnp.bool_),
+  )
+  abstract = jax.eval_shape(_init(config, vocabulary), statistics)
   return jax.tree.map(
     lambda leaf, sharding: jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), leaf
     ),
     abstract,
-    placed,
+    partition.shardings(abstract, mesh),
     is_leaf=lambda leaf: isinstance(leaf, nnx.Variable),
   )
 
@@ -131,9 +128,23 @@ def create_state(
   config: config_lib.Experiment, summary: data.Summary, mesh: Mesh
 ) -> TrainState:
   """A fresh state, initialised in place on the mesh."""
-  init = _init(config, summary)
-  placed = partition.shardings(jax.eval_shape(init), mesh)
-  return jax.jit(init, out_shardings=placed)()
+  normalize = config.model.normalize
+  statistics = Statistics(
+    jnp.asarray(summary.mean if normalize else np.zeros_like(summary.mean)),
+    jnp.float32(summary.scale if normalize else 1),
+    jnp.asarray(summary.seen),
+  )
+  vocabulary = len(summary.facts.vocabulary)
+  abstract = abstract_state(config, vocabulary, mesh)
+  init = jax.jit(
+    _init(config, vocabulary), out_shardings=shardings_of(abstract)
+  )
+  return init(statistics)
+
+
+def shardings_of(abstract: TrainState) -> TrainState:
+  """The shardings of an abstract state, as a tree of the same form."""
+  return jax.tree.map(lambda x: x.sharding, abstract)
 
 
 def count_parameters(state: TrainState) -> int:

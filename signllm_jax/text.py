@@ -1,7 +1,6 @@
 """Words, characters and glosses -> ids, and the vocabularies behind them."""
 
 import collections
-import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -48,25 +47,6 @@ class Vocabulary:
   def unknown(self, text: str) -> list[str]:
     """The tokens of a text that the vocabulary does not have."""
     return [t for t in tokenize(text, self.tokens) if t not in self._ids]
-
-  def to_json(self) -> str:
-    """JSON of `from_json`."""
-    return json.dumps(
-      {"tokens": self.tokens, "listed": self.listed}, ensure_ascii=False
-    )
-
-  @classmethod
-  def from_json(cls, text: str) -> "Vocabulary":
-    """Reads `to_json`.
-
-    Raises:
-      DataError: not a vocabulary.
-    """
-    try:
-      value = json.loads(text)
-      return cls(value["listed"], value["tokens"])
-    except (ValueError, TypeError, KeyError) as error:
-      raise errors.DataError(f"not a vocabulary: {error!r}") from error
 
 
 def build_vocabulary(

@@ -61,7 +61,13 @@ class TextToPose(nnx.Module):
       if config.learnt_start
       else None
     )
+    self.progress_in = (
+      layers.Linear(d, d, ("embed", "heads"), rngs=rngs)
+      if config.progress
+      else None
+    )
     self.dropout_rate = config.dropout
+    self.just_counter = config.just_counter
     self.heads, self.width, self.dtype = config.heads, d, dtype
 
   def start_frames(self, batch: int) -> jax.Array:
@@ -69,16 +75,30 @@ class TextToPose(nnx.Module):
     start = jnp.zeros(FRAME) if self.start is None else self.start[...]
     return jnp.broadcast_to(start, (batch, FRAME))
 
+  def _progress(self, along: jax.Array) -> jax.Array:
+    """Code of the progress of tokens or frames: [B, T] -> [B, T, D] or 0."""
+    if self.progress_in is None:
+      return jnp.zeros(())
+    waves = layers.progress_waves(along, self.width)
+    return self.progress_in(waves)
+
+  def _embed_frames(self, frames: jax.Array, positions: jax.Array) -> jax.Array:
+    """Input frames [B, T, 151] at positions [T, D] -> [B, T, D]."""
+    if self.just_counter:  # an augmentation of section 5: no pose comes in
+      frames = frames.at[..., :-1].set(0)
+    return self.frame_in(frames) + positions + self._progress(frames[..., -1])
+
   def encode(
     self, source: jax.Array, key: jax.Array | None = None
   ) -> tuple[jax.Array, jax.Array]:
     """Encodes ids [B, S] (PAD = 0) to [B, S, D] and its mask [B, 1, 1, S]."""
     keys = layers.split(key, len(self.encoder) + 1)
-    x = self.embedding[...][source] + layers.sinusoids(
-      source.shape[1], self.width
-    )
-    x = layers.dropout(x, self.dropout_rate, keys[0])
-    mask = (source != text.PAD)[:, None, None]
+    real = source != text.PAD
+    s = source.shape[1]
+    x = self.embedding[...][source] + layers.sinusoids(s, self.width)
+    along = (jnp.arange(s) + 0.5) / jnp.sum(real, 1, keepdims=True)
+    x = layers.dropout(x + self._progress(along), self.dropout_rate, keys[0])
+    mask = real[:, None, None]
     for layer, layer_key in zip(self.encoder, keys[1:], strict=True):
       x = layer(x, mask, layer_key)
     return self.encoder_norm(x), mask
@@ -105,7 +125,7 @@ class TextToPose(nnx.Module):
     """
     t = frames.shape[1]
     keys = layers.split(key, len(self.decoder) + 1)
-    x = self.frame_in(frames) + layers.sinusoids(t, self.width)
+    x = self._embed_frames(frames, layers.sinusoids(t, self.width))
     x = layers.dropout(x, self.dropout_rate, keys[0])
     causal = jnp.tril(jnp.ones((t, t), bool))[None, None]
     for layer, memory, layer_key in zip(
@@ -148,7 +168,7 @@ class TextToPose(nnx.Module):
     """
     limit = caches[0].keys.shape[2]
     position = layers.sinusoids(limit, self.width)[at]
-    x = (self.frame_in(frame) + position)[:, None]
+    x = self._embed_frames(frame[:, None], position)
     mask = (jnp.arange(limit) <= at)[None, None, None]
     kept = []
     for layer, past, memory in zip(

@@ -1,0 +1,25 @@
+"""What the experiments of single languages share."""
+
+from signllm_jax import config, languages
+
+
+def single_language(code: str) -> config.Experiment:
+  """Text to pose in one language, on records of `prompt2sign/<code>`.
+
+  15 M parameters (the Progressive Transformer's shape), our loss, input code
+  and normalisation; `configs/progressive_transformer.py` has PT's own.
+  """
+  language = languages.get(code)
+  return config.Experiment(
+    name=language.config_name,
+    steps=20_000,
+    data=config.Data(
+      folder=f"data/prompt2sign/{language.config_name}/1.0.0",
+      language=language.code,
+    ),
+    model=config.Model(progress=True),
+    loss=config.Loss(kind="l1", counter_weight=10.0),
+    optim=config.Optim(learning_rate=5e-4, clip_norm=1.0),
+    evaluate=config.Evaluate(every=1000),
+    checkpoint=config.Checkpoint(every=1000),
+  )

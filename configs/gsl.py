@@ -1,0 +1,14 @@
+"""German Sign Language (RWTH-PHOENIX-Weather 2014T).
+
+  python -m data_pipeline build --dataset=prompt2sign/gsl \
+    --input=FOLDER_OF_SKELS --output=data
+  python -m signllm_jax.train --config=configs/gsl.py --workdir=runs/gsl
+"""
+
+from configs import base
+from signllm_jax import config
+
+
+def get_config() -> config.Experiment:
+  """Not yet trained on the whole corpus, so no score is claimed."""
+  return base.single_language("GSL")

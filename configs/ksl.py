@@ -1,0 +1,14 @@
+"""Korean Sign Language (KSL).
+
+  python -m data_pipeline build --dataset=prompt2sign/ksl \
+    --input=FOLDER_OF_SKELS --output=data
+  python -m signllm_jax.train --config=configs/ksl.py --workdir=runs/ksl
+"""
+
+from configs import base
+from signllm_jax import config
+
+
+def get_config() -> config.Experiment:
+  """Not yet trained on the whole corpus, so no score is claimed."""
+  return base.single_language("KSL")

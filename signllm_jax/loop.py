@@ -1,0 +1,249 @@
+"""The training loop."""
+
+import json
+import time
+
+import jax
+import numpy as np
+import tqdm
+
+from signllm_jax import (
+  checkpoint,
+  data,
+  errors,
+  partition,
+  signals,
+  steps,
+  workdir,
+)
+from signllm_jax import config as config_lib
+from signllm_jax import run as run_lib
+from signllm_jax import state as state_lib
+from signllm_jax import writer as writer_lib
+from signllm_jax.metrics import report
+
+
+def judge(
+  config: config_lib.Experiment, progress: state_lib.Progress, score: float
+) -> state_lib.Progress:
+  """What an evaluation means for early stopping and the plateau schedule."""
+  progress = jax.device_get(progress)
+  better = score < progress.best
+  stale = 0 if better else progress.stale + 1
+  plateau, waited = progress.plateau, progress.plateau_stale
+  waited = 0 if better else waited + 1
+  if waited > config.optim.plateau_patience:
+    plateau, waited = plateau * config.optim.plateau_factor, 0
+  return progress._replace(
+    best=np.float32(min(score, progress.best)),
+    stale=np.int32(stale),
+    plateau=np.float32(plateau),
+    plateau_stale=np.int32(waited),
+  )
+
+
+def _is_over(
+  config: config_lib.Experiment, progress: state_lib.Progress
+) -> str:
+  """Why training ends before its last step; empty if it does not."""
+  if config.patience and int(progress.stale) >= config.patience:
+    return f"no better score in {config.patience} evaluations"
+  lowest = config.optim.plateau_min
+  if config.optim.schedule == "plateau" and float(progress.plateau) < lowest:
+    return f"the learning rate fell below {lowest:g} of its peak"
+  return ""
+
+
+class Loop:
+  """The training loop. Order: evaluate, save, read, step, log."""
+
+  def __init__(
+    self, run: run_lib.Run, work: workdir.WorkDir, stop: signals.StopRequest
+  ):
+    self.run, self.work, self.stop = run, work, stop
+    self.config = run.config
+    self.evaluation = run.open_evaluation()
+    self.train_seconds = 0.0
+
+  def train(self, saved: checkpoint.Checkpoints) -> int:
+    """Runs to the end or to a stop; returns the exit code."""
+    run, config = self.run, self.config
+    restored = saved.restore(run.abstract)
+    if restored:
+      start, state = restored
+      print(f"resuming at step {start}", flush=True)
+    else:
+      start, state = 0, state_lib.create_state(config, run.summary, run.mesh)
+    step_function = steps.make_train_step(
+      config,
+      run.vocabulary,
+      run.plan.batches_per_epoch,
+      state_lib.shardings_of(run.abstract),
+    )
+    batches = data.Batches(
+      run.train, run.plan, run.facts, config.data, config.steps
+    )
+    stream = data.stream(batches, start, config.data)
+    window = _Window()
+    compiled: set[int] = set()
+    with (
+      writer_lib.Writer(self.work.path / "tensorboard", start) as writer,
+      tqdm.tqdm(
+        total=config.steps, initial=start, unit="step", dynamic_ncols=True
+      ) as bar,
+    ):
+      writer.hparams(config)
+      writer.text("run", run.describe())
+      step, metrics = start, {}
+      while True:
+        # ---- evaluate
+        if self._evaluation_due(step, state):
+          self._check_finite(metrics)
+          state = self._evaluate(step, state, writer, bar)
+        over = _is_over(config, jax.device_get(state.progress))
+        # ---- save
+        finished = step >= config.steps or bool(over)
+        if self.stop.requested or finished or self._save_due(step, start):
+          self._check_finite(metrics)
+          saved.save(step, state, score=self._score(step, state))
+        if self.stop.requested and not finished:
+          saved.wait()
+          bar.write(f"{self.stop.requested.name}: step {step} is saved")
+          return errors.EXIT_INTERRUPTED
+        if finished:
+          bar.write(over or "all steps done")
+          return 0
+        # ---- read
+        began = time.perf_counter()
+        batch = next(stream)
+        window.waited += time.perf_counter() - began
+        t = batch["frames"].shape[1]
+        if t not in compiled:
+          compiled.add(t)
+          bar.write(
+            f"compiling for {t} frames ({len(compiled)} of "
+            f"{len(run.plan.buckets)} shapes)"
+          )
+        # ---- step
+        state, metrics = step_function(
+          state, partition.put_batch(batch, run.mesh)
+        )
+        step += 1
+        window.count(batch)
+        bar.update()
+        # ---- log
+        if step % config.log_every == 0 or step == config.steps:
+          self._check_finite(metrics)
+          values = {k: float(v) for k, v in jax.device_get(metrics).items()}
+          values |= window.rates()
+          self.train_seconds += window.seconds()
+          window = _Window()
+          writer.scalars(step, {f"train/{k}": v for k, v in values.items()})
+          bar.set_postfix_str(
+            f"loss {values['loss']:.4f} {values['frames_per_second']:.0f} "
+            f"frames/s wait {values['wait_share']:.0%}",
+            refresh=False,
+          )
+
+  def _evaluation_due(self, step: int, state: state_lib.TrainState) -> bool:
+    every = self.config.evaluate.every
+    last = step >= self.config.steps
+    due = last or (every > 0 and step > 0 and step % every == 0)
+    return due and int(state.progress.evaluated) != step
+
+  def _save_due(self, step: int, start: int) -> bool:
+    return step > start and step % self.config.checkpoint.every == 0
+
+  def _score(self, step: int, state: state_lib.TrainState) -> float | None:
+    """The score of this very step, if it was evaluated."""
+    if int(state.progress.evaluated) != step:
+      return None
+    return self.last_score
+
+  def _evaluate(self, step: int, state, writer, bar):
+    """Scores the split, writes the report; the state notes the result."""
+    began = time.perf_counter()
+    result = self.evaluation.run(
+      self.run.producer(state), lambda: self.stop.requested is not None
+    )
+    if result is None:  # stopped: it is done again after resuming
+      return state
+    rows, made = result
+    self.last_score = rows["produced"]["dtw_mje"]
+    if not np.isfinite(self.last_score):
+      raise errors.NonFiniteError(f"the evaluation at step {step} is NaN")
+    self.work.write_text(
+      self.work.report,
+      json.dumps(
+        {
+          "split": self.config.evaluate.split,
+          "sequences": len(made),
+          "step": step,
+          "rows": report.with_shares(rows),
+          "seconds": {
+            "data": round(self.run.data_seconds, 3),
+            "train": round(self.train_seconds, 3),
+            "evaluate": round(time.perf_counter() - began, 3),
+          },
+        },
+        indent=2,
+      ),
+    )
+    for name, row in rows.items():
+      writer.scalars(step, {f"evaluate_{name}/{k}": v for k, v in row.items()})
+    shown = self.config.evaluate.clips
+    for i, (clip, true) in enumerate(
+      zip(made[:shown], self.evaluation.true, strict=False)
+    ):
+      writer.clips(step, f"clip_{i}", {"produced": clip, "true": true})
+    writer.flush()
+    title = (
+      f"step {step}, {len(made)} sequences of {self.config.evaluate.split}, "
+      "free running"
+    )
+    bar.write("\n" + report.table(rows, title) + "\n")
+    progress = judge(self.config, state.progress, self.last_score)
+    progress = progress._replace(evaluated=np.int32(step))
+    return state._replace(
+      progress=jax.device_put(
+        progress, state_lib.shardings_of(self.run.abstract).progress
+      )
+    )
+
+  def _check_finite(self, metrics: steps.Metrics) -> None:
+    """Ends the run at a step that was not finite (exit 66)."""
+    failed = int(metrics["failed"]) if metrics else -1
+    if failed < 0:
+      return
+    _, ids = self.run.plan[failed]
+    names = [self.run.train[int(i)].name for i in ids]
+    raise errors.NonFiniteError(
+      f"loss or gradient of step {failed} is not finite; examples "
+      + ", ".join(f"{i} ({name})" for i, name in zip(ids, names, strict=True)),
+      hint="Nothing of it was applied or saved. Check these records, lower "
+      "the learning rate, or set --config.non_finite=skip",
+    )
+
+
+class _Window:
+  """Rates since the last log line."""
+
+  def __init__(self):
+    self._began = time.perf_counter()
+    self.waited = 0.0
+    self._frames = self._sequences = 0
+
+  def count(self, batch: dict[str, np.ndarray]) -> None:
+    self._frames += int(batch["length"].sum())
+    self._sequences += int((batch["length"] > 0).sum())
+
+  def seconds(self) -> float:
+    return time.perf_counter() - self._began
+
+  def rates(self) -> dict[str, float]:
+    seconds = self.seconds()
+    return {
+      "frames_per_second": self._frames / seconds,
+      "sequences_per_second": self._sequences / seconds,
+      "wait_share": self.waited / seconds,
+    }

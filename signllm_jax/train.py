@@ -1,0 +1,72 @@
+"""Trains a model: `python -m signllm_jax.train --config=... --workdir=...`.
+
+A run resumes from its work directory by itself, bit for bit. SIGTERM or Ctrl-C
+saves the current step and exits with 42. Exit codes: 0 done, 1 a mistake in the
+call, 42 stopped and saved, 65 bad data, 66 not finite, 74 input/output.
+
+  --config.data.folder=FOLDER   a built data set, or train.skels + train.text
+  --config.model.width=128      any field of the configuration
+  --dry-run                     prints what would be trained, and stops
+"""
+
+import sys
+
+import jax
+from absl import app, flags
+from ml_collections import config_flags
+
+from signllm_jax import checkpoint, errors, loop, run, signals, workdir
+from signllm_jax import config as config_lib
+
+_CONFIG = config_flags.DEFINE_config_file(
+  "config", None, "Experiment: a file of configs/, fields can be set."
+)
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "Folder of checkpoints, TensorBoard events and the report."
+)
+_DRY_RUN = flags.DEFINE_bool(
+  "dry-run", False, "Print configuration, sizes and shapes, then stop."
+)
+
+
+def train(config: config_lib.Experiment, path: str, dry_run: bool) -> int:
+  """Trains, or describes what would be trained; returns the exit code."""
+  if config.compilation_cache:
+    run.use_compilation_cache()
+  with signals.StopRequest() as stop:
+    if dry_run:
+      planned = run.Run(config)
+      print(config_lib.to_json(config), planned.describe(), sep="\n")
+      print(planned.describe_parameters())
+      return 0
+    config_lib.check(config)
+    with workdir.open_workdir(path, config) as work:
+      planned = run.Run(config)
+      print(planned.describe(), flush=True)
+      work.check_facts(planned.facts)
+      with (
+        jax.set_mesh(planned.mesh),
+        checkpoint.Checkpoints(
+          work.checkpoints, keep=config.checkpoint.keep
+        ) as saved,
+      ):
+        return loop.Loop(planned, work, stop).train(saved)
+
+
+def main(argv: list[str]) -> None:
+  """The command."""
+  try:
+    if len(argv) > 1:
+      raise errors.UsageError(f"unknown arguments {argv[1:]}")
+    if not _DRY_RUN.value and not _WORKDIR.value:
+      raise errors.UsageError("--workdir is missing")
+    code = train(_CONFIG.value, _WORKDIR.value, _DRY_RUN.value)
+  except errors.SignLLMError as error:
+    print(f"error: {error}", file=sys.stderr)
+    code = error.exit_code
+  sys.exit(code)
+
+
+if __name__ == "__main__":
+  flags.mark_flag_as_required("config")
+  app.run(main)
