@@ -1,0 +1,295 @@
+"""The work directory of a run: what belongs to it, and to whom.
+
+config.json      the configuration, resolved
+vocabulary.json  what generation must know of the training data
+checkpoints/     steps; quarantine/ holds damaged ones
+tensorboard/     events
+report.json      the last evaluation
+lock             the process that trains here
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import fcntl
+import json
+import os
+import pathlib
+import socket
+import tempfile
+from collections.abc import Iterator
+from typing import TextIO
+
+import jax
+from absl import logging
+
+from signllm_jax import config as config_lib
+from signllm_jax import data, errors
+
+# May differ when a run goes on: they change how long, where and how often,
+# but not what a step computes. All else needs another work directory. `steps`
+# is one although schedules end there, because training longer is common; the
+# folder of the data, because `WorkDir.check_facts` compares what is in it.
+_MAY_CHANGE = (
+  "name",
+  "steps",
+  "patience",
+  "log_every",
+  "non_finite",
+  "non_finite_limit",
+  "compilation_cache",
+  "data.folder",
+  "data.threads",
+  "data.prefetch",
+  "data.workers",
+  "mesh.",
+  "evaluate.",
+  "checkpoint.",
+)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+  """Writes a file whole or not at all, and puts it on disk.
+
+  Raises:
+    StorageError: the disk is full, read-only or gone.
+  """
+  path = pathlib.Path(path)
+  try:
+    with tempfile.NamedTemporaryFile(
+      "w",
+      dir=path.parent,
+      prefix=f".{path.name}.",
+      encoding="utf-8",
+      delete=False,
+    ) as file:
+      try:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+        os.chmod(file.name, 0o644)  # temporary files are private
+        os.replace(file.name, path)
+      except BaseException:
+        os.unlink(file.name)
+        raise
+  except OSError as error:
+    raise errors.StorageError(f"cannot write: {error}", path=path) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkDir:
+  """An open work directory; with several processes, process 0 writes."""
+
+  path: pathlib.Path  # absolute
+  first: bool  # whether this is process 0
+
+  @property
+  def checkpoints(self) -> pathlib.Path:
+    """Folder of `checkpoint.Checkpoints`."""
+    return self.path / "checkpoints"
+
+  @property
+  def report(self) -> pathlib.Path:
+    """JSON of the last evaluation."""
+    return self.path / "report.json"
+
+  @property
+  def vocabulary(self) -> pathlib.Path:
+    """JSON of `data.Facts`."""
+    return self.path / "vocabulary.json"
+
+  def write_text(self, path: pathlib.Path, text: str) -> None:
+    """`write_text` on process 0."""
+    if self.first:
+      write_text(path, text)
+
+  def check_facts(self, facts: data.Facts) -> None:
+    """Keeps the facts of the data, or compares them with those kept.
+
+    Raises:
+      UsageError: the run was trained on other data.
+    """
+    if not self.vocabulary.exists():
+      self.write_text(self.vocabulary, facts.to_json())
+      return
+    old = json.loads(read_facts(self.path).to_json())
+    new = json.loads(facts.to_json())
+    changed = [
+      f"{name}: {len(old[name])} entries -> {len(new[name])}, not the same"
+      if isinstance(old[name], list)
+      else f"{name}: {old[name]!r} -> {new[name]!r}"
+      for name in old
+      if old[name] != new[name]
+    ]
+    if changed:
+      raise errors.UsageError(
+        "the data are not those this run was trained on: " + "; ".join(changed),
+        path=self.vocabulary,
+        hint="Bring the data back, or use another --workdir",
+      )
+
+
+def _check_writable(path: pathlib.Path) -> None:
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path) as file:
+      file.write(b"x")
+      file.flush()
+      os.fsync(file.fileno())
+  except OSError as error:
+    raise errors.StorageError(
+      f"cannot be written: {error.strerror}",
+      path=path,
+      hint="--workdir must be a folder that may be written and has room",
+    ) from error
+
+
+def _take_lock(path: pathlib.Path) -> TextIO:
+  """Opens and locks the file; the lock falls when the process ends."""
+  try:
+    with contextlib.ExitStack() as on_error:
+      file = on_error.enter_context(path.open("a+", encoding="utf-8"))
+      file.seek(0)
+      left = file.read()
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      on_error.pop_all()
+  except BlockingIOError:
+    try:
+      owner = json.loads(left)
+      who = f"process {owner['pid']} on {owner['host']} since {owner['since']}"
+    except (ValueError, KeyError, TypeError):
+      who = "a process that has not yet said which"
+    raise errors.UsageError(
+      f"{who} trains in this work directory",
+      path=path.parent,
+      hint="Stop it first, or use another --workdir",
+    ) from None
+  except (OSError, UnicodeDecodeError) as error:
+    raise errors.StorageError(
+      f"cannot be locked: {error}", path=path
+    ) from error
+  if left:
+    logging.warning("%s: taken over from a dead process: %s", path, left)
+  owner = {
+    "pid": os.getpid(),
+    "host": socket.gethostname(),
+    "since": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC",
+  }
+  file.truncate(0)
+  file.write(json.dumps(owner))
+  file.flush()
+  return file
+
+
+def _keep_config(path: pathlib.Path, config: config_lib.Experiment) -> None:
+  """Stores the configuration, or compares it with the stored one."""
+  file = path / "config.json"
+  if not file.exists():
+    if any((path / "checkpoints").glob("[0-9]*")):
+      raise errors.StorageError(
+        "there are checkpoints but no config.json",
+        path=path,
+        hint="Bring the file back, or use another --workdir",
+      )
+    write_text(file, config_lib.to_json(config))
+    return
+  changed = config_lib.differences(read_config(path), config)
+  refused = [
+    line
+    for line in changed
+    if not any(
+      line.startswith(name if name.endswith(".") else f"{name}:")
+      for name in _MAY_CHANGE
+    )
+  ]
+  if refused:
+    raise errors.UsageError(
+      "this work directory belongs to another configuration: "
+      + "; ".join(refused),
+      path=path,
+      hint="Use another --workdir for a new run, or the old values to go on",
+    )
+  if changed:
+    write_text(file, config_lib.to_json(config))
+
+
+@contextlib.contextmanager
+def open_workdir(
+  path: str | os.PathLike, config: config_lib.Experiment
+) -> Iterator[WorkDir]:
+  """Makes or opens a work directory for training and locks it.
+
+  With several processes, process 0 does all of it.
+
+  Args:
+    path: relative or absolute.
+    config: kept on the first run, compared on later ones.
+
+  Raises:
+    StorageError: it cannot be made or written.
+    UsageError: another process trains here, or another configuration did:
+      names the process or the fields.
+  """
+  if "://" in os.fspath(path):
+    raise errors.UsageError(
+      "a work directory must be a folder of the file system", path=path
+    )
+  folder = pathlib.Path(os.path.abspath(path))
+  if jax.process_index() != 0:
+    yield WorkDir(folder, first=False)
+    return
+  _check_writable(folder)
+  lock = _take_lock(folder / "lock")
+  try:
+    _keep_config(folder, config)
+    yield WorkDir(folder, first=True)
+  finally:
+    lock.truncate(0)  # not unlinked: another may have it open already
+    lock.close()
+
+
+def _read(path: str | os.PathLike, name: str) -> str:
+  file = pathlib.Path(os.path.abspath(path), name)
+  try:
+    return file.read_text(encoding="utf-8")
+  except (FileNotFoundError, NotADirectoryError):
+    raise errors.UsageError(
+      "not the work directory of a run",
+      path=file.parent,
+      expected=f"{name} in it",
+      hint="Name the --workdir of a training run",
+    ) from None
+  except UnicodeDecodeError as error:
+    raise errors.DataError(f"not UTF-8: {error}", path=file) from error
+  except OSError as error:
+    raise errors.StorageError(str(error), path=file) from error
+
+
+def read_config(workdir: str | os.PathLike) -> config_lib.Experiment:
+  """The configuration a run was trained with.
+
+  Raises:
+    UsageError: not a work directory.
+    DataError: the file is damaged or of another version.
+  """
+  text = _read(workdir, "config.json")
+  try:
+    return config_lib.from_json(text)
+  except (errors.DataError, TypeError) as error:
+    path = pathlib.Path(workdir, "config.json")
+    raise errors.DataError(str(error), path=path) from error
+
+
+def read_facts(workdir: str | os.PathLike) -> data.Facts:
+  """What generation must know of the data a run was trained on.
+
+  Raises:
+    UsageError: not a work directory.
+    DataError: the file is damaged.
+  """
+  text = _read(workdir, "vocabulary.json")
+  try:
+    return data.Facts.from_json(text)
+  except errors.DataError as error:
+    path = pathlib.Path(workdir, "vocabulary.json")
+    raise errors.DataError(str(error), path=path) from error
