@@ -5,16 +5,31 @@ import itertools
 import math
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import imageio_ffmpeg
 import numpy as np
-from PIL import Image, ImageColor, ImageDraw
+from PIL import Image, ImageColor
 
-from signllm_jax import clips, drawing, errors
+from signllm_jax import clips, drawing, errors, page
 from signllm_jax.formats import atomic
 
 SUFFIXES = (".gif", ".mp4", ".png")
+HOLD = 0.5  # seconds each of several scenes rests on its last frame
+
+
+class Scene(NamedTuple):
+  """Clips shown side by side.
+
+  Attributes:
+    clips: label -> clip, all at one frame rate; canonical ones share a scale.
+      A label is shown when there are several.
+    caption: the text, above.
+  """
+
+  clips: Mapping[str, clips.Clip]
+  caption: str = ""
 
 
 def frames(
@@ -23,9 +38,8 @@ def frames(
   """Draws clips side by side, one view and one scale for all of them.
 
   Args:
-    clips: label -> clip, all at one frame rate; canonical ones share a scale.
-      A label is shown when there are several.
-    caption: the text, above.
+    clips: as in `Scene`.
+    caption: as in `Scene`.
     size: width of each clip in pixels.
 
   Yields:
@@ -36,9 +50,10 @@ def frames(
     UsageError: nothing to draw, or frame rates differ.
     NonFiniteError: a clip holds NaN or infinity.
   """
-  draw, count = _scene(clips, caption, size)
-  for t in range(count):
-    yield np.asarray(draw(t))
+  scenes = [Scene(clips, caption)]
+  _check(scenes)
+  for picture in _play(scenes, size, range):
+    yield np.asarray(picture)
 
 
 def save(
@@ -48,11 +63,29 @@ def save(
   size: int = 320,
   columns: int = 5,
 ) -> None:
-  """Writes clips as the suffix says; the file is replaced as a whole.
+  """Writes one scene: see `save_scenes`."""
+  save_scenes(path, [Scene(clips, caption)], size, columns)
+
+
+def save_scenes(
+  path: str | os.PathLike,
+  scenes: Sequence[Scene],
+  size: int = 320,
+  columns: int = 5,
+) -> None:
+  """Writes scenes as the suffix says; the file is replaced as a whole.
 
   .gif loops; above 50 frames a second, which no viewer plays, frames are left
-  out. .mp4 is H.264, yuv420p. .png is a contact sheet: one row a clip, so many
-  columns evenly spaced in time.
+  out. .mp4 is H.264, yuv420p. Both play the scenes one after another, on pages
+  of one size, and rest HOLD seconds at the end of each if there are several.
+  .png is a contact sheet: one row a clip, so many columns evenly spaced in
+  time, scenes below one another.
+
+  Args:
+    path: the file to make.
+    scenes: all at one frame rate.
+    size: width of each clip in pixels.
+    columns: of a contact sheet.
 
   Raises:
     UsageError: unknown suffix, nothing to draw, or frame rates differ.
@@ -67,27 +100,30 @@ def save(
       path=path,
       expected="one of " + ", ".join(SUFFIXES),
     )
-  fps = _check(clips)
+  fps = _check(scenes)
   with atomic.replacing(path) as part:
     if suffix == ".png":
-      _sheet(clips, caption, size, columns).save(part, optimize=True)
+      sheets = [_sheet(scene, size, columns) for scene in scenes]
+      page.stack(sheets).save(part, optimize=True)
     elif suffix == ".gif":
-      _save_gif(part, *_scene(clips, caption, size), fps)
+      _save_gif(part, scenes, size, fps)
     else:
-      _save_mp4(part, frames(clips, caption, size), fps)
+      _save_mp4(part, _play(scenes, size, _timeline(scenes, fps)), fps)
 
 
-def _check(sequence: Mapping[str, clips.Clip]) -> float:
+def _check(scenes: Sequence[Scene]) -> float:
   """The frame rate that all have."""
-  if not sequence or not all(len(clip) for clip in sequence.values()):
+  drawn = [item for scene in scenes for item in scene.clips.items()]
+  full = all(scene.clips for scene in scenes) and all(len(c) for _, c in drawn)
+  if not drawn or not full:
     raise errors.UsageError("nothing to draw", expected="clips with frames")
-  for label, clip in sequence.items():
+  for label, clip in drawn:
     finite = np.isfinite(clip.frames).all((1, 2))
     if not finite.all():
       raise errors.NonFiniteError(
         f"clip {label!r} holds NaN or infinity", frame=int(finite.argmin()) + 1
       )
-  rates = {clip.fps for clip in sequence.values()}
+  rates = {clip.fps for _, clip in drawn}
   if len(rates) > 1:
     raise errors.UsageError(
       f"clips at {sorted(rates)} frames a second",
@@ -97,104 +133,79 @@ def _check(sequence: Mapping[str, clips.Clip]) -> float:
   return rates.pop()
 
 
-def _artists(sequence, size: int) -> list[drawing.Artist]:
-  _check(sequence)
-  view = drawing.fit(list(sequence.values()))
-  longest = max(map(len, sequence.values()))
+def _artists(scene: Scene, size: int) -> list[drawing.Artist]:
+  view = drawing.fit(list(scene.clips.values()))
+  longest = _longest(scene)
   return [
     drawing.Artist(
-      clip, label if len(sequence) > 1 else "", view, size, longest
+      clip, label if len(scene.clips) > 1 else "", view, size, longest
     )
-    for label, clip in sequence.items()
+    for label, clip in scene.clips.items()
   ]
 
 
-def _scene(
-  sequence, caption: str, size: int
-) -> tuple[Callable[[int], Image.Image], int]:
-  """What draws frame t of all clips, and how many frames there are."""
-  artists = _artists(sequence, size)
-  head = _caption(caption, size * len(artists), size)
-  return (
-    lambda t: _grid([[artist.draw(t) for artist in artists]], head),
-    artists[0].longest,
-  )
+def _longest(scene: Scene) -> int:
+  return max(map(len, scene.clips.values()))
 
 
-def _caption(text: str, width: int, size: int) -> Image.Image:
-  """A strip with the text in at most two lines; of height 0 without."""
-  unit = size / 320
-  face = drawing.font(text, 14 * unit)
-  margin = 12 * unit
-  lines = _wrap(text, face, width - 2 * margin) if text.strip() else []
-  step = 18 * unit
-  height = round(step * len(lines) + 8 * unit) if lines else 0
-  strip = Image.new("RGB", (width, height), drawing.PAGE)
-  for i, line in enumerate(lines):
-    ImageDraw.Draw(strip).text(
-      (margin, 9 * unit + step * (i + 0.5)),
-      line,
-      drawing.INK,
-      face,
-      anchor="lm",
-    )
-  return strip
+def _timeline(
+  scenes: Sequence[Scene], fps: float, step: int = 1
+) -> Callable[[int], list[int]]:
+  """Which frames of a scene of so many are shown, every step-th one."""
+  hold = round(HOLD * fps) if len(scenes) > 1 else 0
+  return lambda count: [
+    *range(0, count, step),
+    *itertools.repeat(count - 1, len(range(0, hold, step))),
+  ]
 
 
-def _wrap(text: str, face, width: float, lines: int = 2) -> list[str]:
-  """Words in lines of at most so many pixels; what is too much becomes …."""
-  done, line = [], ""
-  for word in text.split():
-    longer = f"{line} {word}".strip()
-    if line and face.getlength(longer) > width:
-      done.append(line)
-      line = word
-    else:
-      line = longer
-  done.append(line)
-  cut = len(done) > lines
-  done = done[:lines]
-  while done[-1] and face.getlength(done[-1] + "…" * cut) > width:
-    done[-1], cut = done[-1][:-1].rstrip(), True
-  return [*done[:-1], done[-1] + "…" * cut]
+def _play(
+  scenes: Sequence[Scene], size: int, times: Callable[[int], Iterable[int]]
+) -> Iterator[Image.Image]:
+  """The scenes one after another, all pages as large as the largest needs.
+
+  Args:
+    scenes: at least one.
+    size: width of each clip in pixels.
+    times: number of frames of a scene -> the frames to draw.
+  """
+  strips = [page.caption(s.caption, size * len(s.clips), size) for s in scenes]
+  columns = max(len(scene.clips) for scene in scenes)
+  height = max(strip.height for strip in strips)
+  for scene, strip in zip(scenes, strips, strict=True):
+    head = Image.new("RGB", (size * columns, height), drawing.PAGE)
+    head.paste(strip, (0, 0))
+    artists = _artists(scene, size)  # now: all scenes' would fill the memory
+    drawn, picture = -1, head
+    for t in times(_longest(scene)):
+      if t != drawn:
+        drawn = t
+        picture = page.grid([[artist.draw(t) for artist in artists]], head)
+      yield picture
 
 
-def _grid(rows: list[list[Image.Image]], head: Image.Image) -> Image.Image:
-  width, height = rows[0][0].size
-  columns = len(rows[0])
-  page = Image.new(
-    "RGB",
-    (_even(width * columns), _even(head.height + height * len(rows))),
-    drawing.PAGE,
-  )
-  page.paste(head, (0, 0))
-  for r, row in enumerate(rows):
-    for c, cell in enumerate(row):
-      page.paste(cell, (c * width, head.height + r * height))
-  return page
-
-
-def _even(n: int) -> int:
-  return n + n % 2
-
-
-def _sheet(sequence, caption: str, size: int, columns: int) -> Image.Image:
-  artists = _artists(sequence, size)
-  longest = artists[0].longest
+def _sheet(scene: Scene, size: int, columns: int) -> Image.Image:
+  artists = _artists(scene, size)
+  longest = _longest(scene)
   columns = min(columns, longest)
   times = np.linspace(0, longest - 1, columns).round().astype(int).tolist()
   rows = [[artist.draw(t) for t in times] for artist in artists]
-  return _grid(rows, _caption(caption, size * columns, size))
+  return page.grid(rows, page.caption(scene.caption, size * columns, size))
 
 
-def _save_gif(path, draw, count: int, fps: float) -> None:
+def _save_gif(path, scenes: Sequence[Scene], size: int, fps: float) -> None:
   step = math.ceil(fps / 50)
-  times = range(0, count, step)
+  times = _timeline(scenes, fps, step)
+  count = sum(len(times(_longest(scene))) for scene in scenes)
   # Delays are whole hundredths of a second: rounded so that they add up.
-  ends = np.round(np.arange(len(times) + 1) * step * 100 / fps).astype(int)
-  palette = _palette([draw(t) for t in times[:: max(1, len(times) // 8)]])
+  ends = np.round(np.arange(count + 1) * step * 100 / fps).astype(int)
+  samples = max(1, 8 // len(scenes))  # of each scene
+  palette = _palette(
+    _play(scenes, size, lambda n: range(0, n, max(1, n // samples)))
+  )
   pictures = (
-    draw(t).quantize(palette=palette, dither=Image.Dither.NONE) for t in times
+    picture.quantize(palette=palette, dither=Image.Dither.NONE)
+    for picture in _play(scenes, size, times)
   )
   next(pictures).save(
     path,
@@ -206,15 +217,17 @@ def _save_gif(path, draw, count: int, fps: float) -> None:
   )
 
 
-def _palette(pictures: list[Image.Image]) -> Image.Image:
-  """One palette for a whole clip, or its colours would flicker.
+def _palette(pictures: Iterable[Image.Image]) -> Image.Image:
+  """One palette for a whole file, or its colours would flicker.
 
   The drawing's own colours as they are, and the shades between them, each
   counted once: by area, the white would take all places. Pillow looks colours
   up in cells of 4 x 4 x 4, so no shade may come that near to an own colour.
   """
-  pixels = np.concatenate([np.asarray(p).reshape(-1, 3) for p in pictures])
-  codes = np.unique(pixels.astype(np.int32) @ [1 << 16, 1 << 8, 1])
+  codes = np.empty(0, np.int64)
+  for picture in pictures:
+    pixels = np.asarray(picture).reshape(-1, 3).astype(np.int64)
+    codes = np.union1d(codes, pixels @ [1 << 16, 1 << 8, 1])
   shades = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1)
   own = np.array([ImageColor.getrgb(c) for c in drawing.COLOURS])
   mixed = Image.fromarray(shades[None].astype(np.uint8)).quantize(
@@ -227,11 +240,11 @@ def _palette(pictures: list[Image.Image]) -> Image.Image:
   return palette
 
 
-def _save_mp4(path, images: Iterator[np.ndarray], fps: float) -> None:
-  first = next(images)
+def _save_mp4(path, pictures: Iterator[Image.Image], fps: float) -> None:
+  first = next(pictures)
   writer = imageio_ffmpeg.write_frames(
     str(path),
-    (first.shape[1], first.shape[0]),
+    first.size,
     fps=fps,  # pyright: ignore[reportArgumentType]
     codec="libx264",
     pix_fmt_out="yuv420p",
@@ -241,5 +254,5 @@ def _save_mp4(path, images: Iterator[np.ndarray], fps: float) -> None:
   )
   with contextlib.closing(writer):
     writer.send(None)
-    for image in itertools.chain([first], images):
-      writer.send(np.ascontiguousarray(image))
+    for picture in itertools.chain([first], pictures):
+      writer.send(picture.tobytes())

@@ -185,6 +185,47 @@ def test_contact_sheet(tmp_path):
     assert image.size == (2 * 128, height)
 
 
+def test_scenes_play_one_after_another(tmp_path):
+  short, long = render.Scene({"a": signer(3)}), render.Scene({"a": signer(5)})
+  pair = render.Scene({"a": signer(4), "b": signer(4)}, "two side by side")
+  scenes = [short, pair, long]
+  render.save_scenes(tmp_path / "a.gif", scenes, 96)
+  with Image.open(tmp_path / "a.gif") as image:
+    strip = next(render.frames(*pair, size=96)).shape
+    assert image.size == (192, strip[0])
+    durations = [p.info["duration"] for p in ImageSequence.Iterator(image)]
+  held = 40 + 12 * 40  # the last frame of each scene, half a second more
+  assert durations == [*[40] * 2, held, *[40] * 3, held, *[40] * 4, held]
+
+
+def test_scenes_share_one_palette_and_page(tmp_path):
+  scenes = [
+    render.Scene({"a": hide(signer(2), part)}, part)
+    for part in ("left_hand", "right_hand")
+  ]
+  render.save_scenes(tmp_path / "a.gif", scenes, 320)
+  with Image.open(tmp_path / "a.gif") as image:
+    for first, scene in zip((0, 2), scenes, strict=True):
+      for i, expected in enumerate(render.frames(*scene)):
+        image.seek(first + i)
+        found = np.asarray(image.convert("RGB"))
+        for colour in drawing.COLOURS:
+          own = (expected == ImageColor.getrgb(colour)).all(-1)
+          assert (found[own] == expected[own]).all(), colour
+
+
+def test_scenes_in_mp4_and_on_a_sheet(tmp_path):
+  scenes = [render.Scene({"a": signer(3)}), render.Scene({"a": signer(9)}, "b")]
+  render.save_scenes(tmp_path / "a.mp4", scenes, 96)
+  count, seconds = imageio_ffmpeg.count_frames_and_secs(str(tmp_path / "a.mp4"))
+  assert count == 12 + 2 * 12
+  assert seconds == pytest.approx(count / 25, abs=0.01)
+  render.save_scenes(tmp_path / "a.png", scenes, 96, columns=4)
+  first, second = (next(render.frames(*s, size=96)).shape[0] for s in scenes)
+  with Image.open(tmp_path / "a.png") as image:
+    assert image.size == (4 * 96, first + second)
+
+
 def test_errors(tmp_path):
   with pytest.raises(errors.UsageError, match=r"\.gif, \.mp4, \.png"):
     render.save(tmp_path / "a.webm", {"a": signer()})
@@ -192,6 +233,11 @@ def test_errors(tmp_path):
     next(render.frames({}))
   with pytest.raises(errors.UsageError, match="nothing to draw"):
     render.save(tmp_path / "a.gif", {"a": signer(0)})
+  with pytest.raises(errors.UsageError, match="nothing to draw"):
+    render.save_scenes(tmp_path / "a.gif", [])
+  rates = [render.Scene({"a": signer(fps=fps)}) for fps in (25, 50)]
+  with pytest.raises(errors.UsageError, match=r"clips\.resample"):
+    render.save_scenes(tmp_path / "a.gif", rates)
   with pytest.raises(errors.UsageError, match=r"clips\.resample"):
     next(render.frames({"a": signer(), "b": signer(fps=50)}))
   broken = signer()
