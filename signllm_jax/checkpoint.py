@@ -7,7 +7,6 @@ whole, or was damaged later: such a one is moved to `<folder>/../quarantine`.
 """
 
 import concurrent.futures
-import datetime
 import math
 import os
 import pathlib
@@ -44,7 +43,7 @@ class Checkpoints:
     """Opens or makes the folder and removes what a crash left in it.
 
     Args:
-      folder: of the checkpoints alone.
+      folder: of checkpoints alone.
       keep: latest steps kept; the one with the lowest score is kept besides.
         None: only read, change nothing on disk, not even damaged steps.
 
@@ -52,7 +51,6 @@ class Checkpoints:
       StorageError: the folder cannot be made or read.
     """
     self._folder = pathlib.Path(os.path.abspath(folder))
-    self._quarantine = self._folder.parent / "quarantine"
     self._keep = keep
     self._first = jax.process_index() == 0
     self._saving: tuple[int, float, concurrent.futures.Future] | None = None
@@ -69,18 +67,14 @@ class Checkpoints:
 
   def __exit__(self, kind, error, trace) -> None:
     try:
-      self.close()
+      self.wait()
     except errors.StorageError as failure:
       if error is None:
         raise
       print(failure, file=sys.stderr)  # the first error is the one to raise
 
-  def close(self) -> None:
-    """Waits until the last save is on disk; raises its error."""
-    self.wait()
-
   def wait(self) -> None:
-    """Waits for the save in the background.
+    """Waits until the last save is on disk.
 
     Raises:
       StorageError: it failed or takes longer than `SAVE_TIMEOUT_S`.
@@ -88,21 +82,21 @@ class Checkpoints:
     if self._saving is None:
       return
     (step, started, future), self._saving = self._saving, None
-    place = self._folder / str(step)
+    path = self._folder / str(step)
     try:
       left = started + SAVE_TIMEOUT_S - time.monotonic()
       error = future.exception(max(left, 0))
     except TimeoutError:
-      raise errors.StorageError(
-        f"saving is not done after {SAVE_TIMEOUT_S:.0f} s", path=place
-      ) from None
+      problem = f"saving is not done after {SAVE_TIMEOUT_S:g} s"
+      raise errors.StorageError(problem, path=path) from None
     if error is not None:
       raise errors.StorageError(
         f"saving failed: {error}",
-        path=place,
-        hint="Make room or repair the disk and start again: training goes on "
-        "from the step saved before",
+        path=path,
+        hint="Make room, then start again: it goes on from the step before",
       ) from error
+
+  close = wait
 
   def steps(self) -> list[int]:
     """Committed steps on disk, ascending."""
@@ -130,9 +124,9 @@ class Checkpoints:
     return min(scores, key=lambda step: (scores[step], step), default=None)
 
   def save(self, step: int, state: Any, *, score: float | None = None) -> None:
-    """Saves in the background; a step that is there already is left alone.
+    """Saves in the background; returns when the state may be donated.
 
-    Returns when the state is copied to the host's memory: it may be donated.
+    A step that is there already is left alone.
 
     Args:
       step: its number.
@@ -288,13 +282,13 @@ class Checkpoints:
       except (manifest.Damaged, OSError) as reason:
         damaged.add(step)
         self._set_aside(step, str(reason))
-    aside = self._quarantine.exists() and any(self._quarantine.iterdir())
-    if damaged or aside:
+    quarantine = manifest.quarantine_of(self._folder)
+    if damaged or (quarantine.exists() and any(quarantine.iterdir())):
       raise errors.StorageError(
         "every checkpoint is damaged",
         path=self._folder,
-        hint=f"See {self._quarantine}; bring back a copy of the checkpoints, "
-        "or begin anew in another --workdir",
+        hint=f"See {quarantine}; bring back a copy of the checkpoints, or "
+        "begin anew in another --workdir",
       )
     return _NONE
 
@@ -302,12 +296,5 @@ class Checkpoints:
     path = self._folder / str(step)
     said = f"DAMAGED CHECKPOINT {path}: {reason}"
     if self._keep is not None:
-      now = datetime.datetime.now(datetime.UTC)
-      target = self._quarantine / f"{step}-{now:%Y%m%dT%H%M%S.%fZ}"
-      try:
-        self._quarantine.mkdir(exist_ok=True)
-        os.rename(path, target)
-      except OSError as error:
-        raise errors.StorageError(f"{said}; {error}", path=path) from error
-      said += f". Moved to {target}"
+      said += f". Moved to {manifest.move_to_quarantine(path)}"
     print(said, file=sys.stderr, flush=True)

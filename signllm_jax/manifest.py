@@ -4,6 +4,7 @@ Orbax restores flipped bits without a word, so every committed step carries a
 `manifest.json` with size and SHA-256 of all its files, and of itself.
 """
 
+import datetime
 import hashlib
 import json
 import os
@@ -153,3 +154,26 @@ def verify(step: pathlib.Path, leaves: dict[str, str]) -> None:
     )
   if wrong := _differences(_measure(step, sync=False), manifest["files"]):
     raise Damaged(wrong)
+
+
+def quarantine_of(folder: pathlib.Path) -> pathlib.Path:
+  """Where damaged steps of a folder of checkpoints go."""
+  return folder.parent / "quarantine"
+
+
+def move_to_quarantine(step: pathlib.Path) -> pathlib.Path:
+  """Moves a damaged step, for a person to look at; returns the new path.
+
+  Raises:
+    StorageError: it cannot be moved.
+  """
+  now = datetime.datetime.now(datetime.UTC)
+  target = quarantine_of(step.parent) / f"{step.name}-{now:%Y%m%dT%H%M%S.%fZ}"
+  try:
+    target.parent.mkdir(exist_ok=True)
+    os.rename(step, target)
+  except OSError as error:
+    raise errors.StorageError(
+      f"damaged, and cannot be moved to {target.parent}: {error}", path=step
+    ) from error
+  return target

@@ -1,65 +1,22 @@
-"""Saving, keeping, verifying and restoring real states (R4, R5, R11-R14)."""
+"""Saving, keeping and restoring real states; R8 and R29."""
 
 import json
 import os
-import pathlib
-import random
-import shutil
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
-from flax import nnx
+from checkpoint_states import (
+  ABSTRACT,
+  abstract_of,
+  assert_same,
+  fill,
+  make_state,
+  run,
+)
 
 from signllm_jax import checkpoint, errors, manifest
-
-pytestmark = pytest.mark.filterwarnings("error")
-
-
-def make_state(seed: int, width: int = 4):
-  """Parameters, Adam's moments, a typed key, bfloat16, bool and a scalar."""
-  params = nnx.state(nnx.Linear(3, width, rngs=nnx.Rngs(seed)), nnx.Param)
-  return {
-    "step": jnp.int32(seed),
-    "params": params,
-    "opt": optax.adam(1e-3).init(params),
-    "key": jax.random.key(seed),
-    "half": jnp.linspace(-1, 1, 5, dtype=jnp.bfloat16) * seed,
-    "seen": jnp.arange(7) % 2 == seed % 2,
-  }
-
-
-def abstract_of(state):
-  return jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state
-  )
-
-
-ABSTRACT = abstract_of(make_state(0))
-
-
-def raw(leaf):
-  if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-    leaf = jax.random.key_data(leaf)
-  return np.asarray(leaf)
-
-
-def assert_same(a, b):
-  assert jax.tree.structure(a) == jax.tree.structure(b)
-  for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-    assert x.dtype == y.dtype and x.shape == y.shape
-    assert raw(x).tobytes() == raw(y).tobytes()
-
-
-def fill(folder, steps, keep=2, scores=None):
-  with checkpoint.Checkpoints(folder, keep=keep) as kept:
-    for step in steps:
-      score = (scores or {}).get(step)
-      kept.save(step, make_state(step), score=score)
 
 
 def test_restored_bit_for_bit(tmp_path):
@@ -131,3 +88,106 @@ def test_latest_and_best_are_kept(tmp_path):
   assert sorted(os.listdir(tmp_path / "c")) == ["8", "9"]
   with pytest.raises(errors.NonFiniteError, match="step 10"):
     fill(tmp_path / "c", [10], scores={10: float("nan")})
+
+
+def test_reader_changes_nothing(tmp_path, capfd):
+  folder = tmp_path / "c"
+  with checkpoint.Checkpoints(folder, keep=None) as kept:
+    assert kept.restore(ABSTRACT) is None
+  assert not folder.exists()
+  fill(folder, [1, 2])
+  (folder / "3.saving").mkdir()
+  os.unlink(folder / "2" / "manifest.json")
+  with checkpoint.Checkpoints(folder, keep=None) as kept:
+    assert kept.restore(ABSTRACT)[0] == 1
+  assert sorted(os.listdir(folder)) == ["1", "2", "3.saving"]
+  assert os.listdir(tmp_path) == ["c"]
+  assert "DAMAGED" in capfd.readouterr().err
+
+
+def test_leftovers_are_removed(tmp_path):
+  folder = tmp_path / "c"
+  fill(folder, [1])
+  for name in ("2.saving", "2.saving.orbax-checkpoint-tmp", "1.deleting"):
+    (folder / name / "d").mkdir(parents=True)
+  (folder / "notes").mkdir()
+  with checkpoint.Checkpoints(folder, keep=2) as kept:
+    assert kept.restore(ABSTRACT)[0] == 1
+  assert sorted(os.listdir(folder)) == ["1", "notes"]
+
+
+def test_other_configuration_is_refused(tmp_path):
+  """R29: names the leaves, sets nothing aside."""
+  folder = tmp_path / "c"
+  fill(folder, [1])
+  with checkpoint.Checkpoints(folder, keep=2) as kept:
+    other = abstract_of(make_state(0, width=6))
+    with pytest.raises(errors.UsageError) as refused:
+      kept.restore(other)
+    assert "kernel" in str(refused.value)
+    assert "found float32[3,4], expected float32[3,6]" in str(refused.value)
+    fewer = {k: v for k, v in ABSTRACT.items() if k != "half"}
+    with pytest.raises(errors.UsageError, match=r"bfloat16.5., expected none"):
+      kept.restore(fewer)
+    key = ABSTRACT | {
+      "key": jax.eval_shape(lambda: jax.random.key(0, impl="rbg"))
+    }
+    with pytest.raises(errors.UsageError, match="key<rbg>"):
+      kept.restore(key)
+    assert kept.restore(ABSTRACT)[0] == 1
+  assert os.listdir(tmp_path) == ["c"]
+
+
+def test_newer_version_is_refused(tmp_path):
+  folder = tmp_path / "c"
+  fill(folder, [1])
+  file = folder / "1" / "manifest.json"
+  written = json.loads(file.read_text())
+  file.write_text(json.dumps(written | {"version": manifest.VERSION + 1}))
+  with (
+    checkpoint.Checkpoints(folder, keep=2) as kept,
+    pytest.raises(errors.DataError, match="format version 2; expected at most"),
+  ):
+    kept.restore(ABSTRACT)
+  assert os.listdir(tmp_path) == ["c"]
+
+
+SHARDED = """
+import sys, jax, jax.numpy as jnp
+jax.config.update("jax_num_cpu_devices", 8)
+from jax.sharding import NamedSharding, PartitionSpec as P
+from signllm_jax import checkpoint
+mesh = jax.make_mesh((4, 2), ("data", "tensor"))
+specs = {"a": P("data", "tensor"), "b": P(), "key": P()}
+state = {
+  "a": jnp.arange(64.0).reshape(8, 8) / 7, "b": jnp.int32(3),
+  "key": jax.random.key(2),
+}
+put = {k: NamedSharding(mesh, s) for k, s in specs.items()}
+abstract = {
+  k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=put[k])
+  for k, v in state.items()
+}
+with checkpoint.Checkpoints(sys.argv[1], keep=2) as kept:
+  step, state = kept.restore(abstract)
+for k, leaf in state.items():
+  assert leaf.sharding == put[k] and len(leaf.sharding.device_set) == 8, leaf
+with checkpoint.Checkpoints(sys.argv[2], keep=2) as kept:
+  kept.save(2, state)
+print(checkpoint.digest(state))
+"""
+
+
+def test_restored_on_another_number_of_devices(tmp_path):
+  """R8: from one device to eight, and back."""
+  state = {
+    "a": jnp.arange(64.0).reshape(8, 8) / 7,
+    "b": jnp.int32(3),
+    "key": jax.random.key(2),
+  }
+  with checkpoint.Checkpoints(tmp_path / "one", keep=2) as kept:
+    kept.save(1, state)
+  eight = run(SHARDED, tmp_path / "one", tmp_path / "eight")
+  assert eight.stdout.strip() == checkpoint.digest(state), eight.stderr
+  with checkpoint.Checkpoints(tmp_path / "eight", keep=2) as kept:
+    assert_same(kept.restore(abstract_of(state))[1], state)
