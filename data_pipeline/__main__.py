@@ -42,8 +42,7 @@ exit codes: 0 done; 1 wrong request; 65 fault in the data; 74 fault in storage
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs a stage and returns the exit code."""
   args = _parser().parse_args(arguments)
-  if not sys.stderr.isatty():
-    tfds.disable_progress_bar()
+  tfds.disable_progress_bar()  # a data set shows its own, if it takes long
   try:
     args.run(args)
   except errors.SignLLMError as error:

@@ -17,6 +17,7 @@ from signllm_jax import errors
 
 DATASETS = ("fingerspelling", "prompt2sign")  # packages beside this module
 FILE_FORMATS = ("tfrecord", "array_record")
+_INSTALL = 'Install the extra: pip install -e ".[data]"'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +67,14 @@ def plan(
       f"unknown data set {name!r}",
       expected="one of " + ", ".join(DATASETS) + ", with its configuration",
     )
-  importlib.import_module(f"data_pipeline.{dataset}")  # registers with tfds
+  try:
+    importlib.import_module(f"data_pipeline.{dataset}")  # registers with tfds
+  except ModuleNotFoundError as error:
+    raise errors.UsageError(
+      f"{dataset} is built with the package {error.name}, which is not "
+      "installed",
+      hint=_INSTALL,
+    ) from error
   builder_class = tfds.builder_cls(dataset)
   if config not in builder_class.builder_configs:
     raise errors.UsageError(
@@ -207,8 +215,7 @@ def _check_writer(file_format: str) -> None:
     raise errors.UsageError(
       "tensorflow-datasets writes TFRecords through TensorFlow, which is not "
       "installed",
-      hint='Install the extra: pip install -e ".[data]", or build with the '
-      "file format array_record",
+      hint=f"{_INSTALL}, or build with the file format array_record",
     )
 
 

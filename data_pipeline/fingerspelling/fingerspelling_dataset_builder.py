@@ -3,9 +3,6 @@
 import concurrent.futures
 import dataclasses
 import hashlib
-import itertools
-import multiprocessing
-import os
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -15,23 +12,26 @@ import tqdm
 from etils import epath
 
 from data_pipeline import lift
-from data_pipeline.fingerspelling import alphabets
+from data_pipeline.fingerspelling import alphabets, spell
 from signllm_jax import clips, errors, records, skeleton
 
 WORDS = epath.Path(__file__).parent / "words"
 HELD_OUT = 128  # words each of dev and test, at most a tenth of the list
-CHUNK = 256  # words spelt and lifted at a time
+DEPTH_MARGIN = 1.15  # true bone length over its longest image
+CHUNK = 128  # words spelt while those before them are lifted
 
 
-@dataclasses.dataclass(kw_only=True)
+@dataclasses.dataclass(eq=False, kw_only=True)
 class Config(tfds.core.BuilderConfig):
   """One manual alphabet.
 
   Attributes:
     fps: frames a second of the records.
+    train_words: at most this many words to train on; 0 for all of the list.
   """
 
   fps: float = 12.5
+  train_words: int = 2000
 
 
 def words(spoken: str) -> list[str]:
@@ -44,35 +44,39 @@ def words(spoken: str) -> list[str]:
   return path.read_text(encoding="utf-8").split()
 
 
-def split_words(listed: list[str], letters: list[str]) -> dict[str, list[str]]:
+def split_words(
+  listed: list[str], letters: list[str], train_words: int = 0
+) -> dict[str, list[str]]:
   """Disjoint train, dev and test words that the letters can spell.
 
-  A word's place follows from its hash alone, so it keeps it while lists grow.
+  The order of the words' hashes decides, so a list that grows exchanges few
+  words, and no word ever moves from train to a full dev or test.
+
+  Args:
+    listed: the word list.
+    letters: what the alphabet has, letter groups among it.
+    train_words: the first so many train words are taken; 0 for all.
   """
   single = {letter for letter in letters if len(letter) == 1}
   usable = [word for word in listed if set(word) <= single]
   usable.sort(key=lambda word: hashlib.sha256(word.encode()).digest())
   held_out = min(HELD_OUT, len(usable) // 10)
+  train = usable[2 * held_out :]
   return {
-    "train": usable[2 * held_out :],
+    "train": train[: train_words or len(train)],
     "dev": usable[:held_out],
     "test": usable[held_out : 2 * held_out],
   }
 
 
-def _spell(word: str, code: str, fps: float) -> clips.Clip:
-  # Imported in the worker: the package takes seconds to import.
-  from data_pipeline.fingerspelling import spell
-
-  return spell.spell(word, alphabets.ALPHABETS[code], fps)
-
-
 def signer_bones(letter_clips: list[clips.Clip]) -> np.ndarray:
   """Bone lengths [K] of the recorded signer, in pixels.
 
-  A limb's image is longest where it lies in the image plane, so the 95th
-  percentile over the whole alphabet stands for its true length. One set of
-  lengths for all words gives a letter the same depth in every word.
+  A limb's image is longest where it lies in the image plane, so the longest
+  image in the whole alphabet (99th percentile) bounds its length from below.
+  `DEPTH_MARGIN` is added because depth, sqrt(L^2 - image^2), is infinitely
+  sensitive where the image is as long as the limb: without it the same letter
+  differed between words by 4.4 % of the floor, with it by 1.8 %.
   """
   lengths: list[list[np.ndarray]] = [[] for _ in range(skeleton.BONES)]
   for clip in letter_clips:
@@ -82,7 +86,7 @@ def signer_bones(letter_clips: list[clips.Clip]) -> np.ndarray:
       lengths[bone].append(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1))
   return np.array(
     [
-      np.percentile(joined, 95) if len(joined) else 0.0
+      DEPTH_MARGIN * np.percentile(joined, 99) if len(joined) else 0.0
       for joined in map(np.concatenate, lengths)
     ],
     np.float32,
@@ -98,6 +102,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     Config(name=name, description=f"Manual alphabet of {language.name}.")
     for name, language in alphabets.ALPHABETS.items()
   ]
+  builder_config: Config
 
   def _info(self) -> tfds.core.DatasetInfo:
     return self.dataset_info_from_configs(
@@ -113,49 +118,55 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager: tfds.download.DownloadManager):
     del dl_manager  # everything comes from the installed package
-    from data_pipeline.fingerspelling import spell
-
-    language = alphabets.ALPHABETS[self.builder_config.name]
+    config = self.builder_config
+    language = alphabets.ALPHABETS[config.name]
     letters = spell.letters(language)
-    fps = self.builder_config.fps
-    bones = signer_bones([spell.spell(x, language, fps) for x in letters])
-    splits = split_words(words(language.spoken), letters)
+    bones = signer_bones(
+      [spell.spell(letter, language, config.fps) for letter in letters]
+    )
+    splits = split_words(words(language.spoken), letters, config.train_words)
+    progress = tqdm.tqdm(
+      total=sum(map(len, splits.values())),
+      unit="word",
+      desc=f"spelling in {language.name}",
+      disable=None,  # shown in a terminal only
+    )
     return {
-      name: self._generate_examples(name, listed, bones)
+      name: self._generate_examples(listed, bones, progress)
       for name, listed in splits.items()
     }
 
   def _generate_examples(
-    self, split: str, listed: list[str], bones: np.ndarray
+    self, listed: list[str], bones: np.ndarray, progress: tqdm.tqdm
   ) -> Iterator[tuple[str, dict]]:
-    code, fps = self.builder_config.name, self.builder_config.fps
-    with (
-      concurrent.futures.ProcessPoolExecutor(
-        os.cpu_count(), mp_context=multiprocessing.get_context("spawn")
-      ) as pool,
-      tqdm.tqdm(
-        total=len(listed), unit="word", desc=f"spelling {split}"
-      ) as progress,
-    ):
-      spelt = pool.map(
-        _spell,
-        listed,
-        itertools.repeat(code),
-        itertools.repeat(fps),
-        chunksize=8,
-      )
-      while chunk := list(itertools.islice(spelt, CHUNK)):
-        lifted = lift.lift([clip.frames for clip in chunk], bone_lengths=bones)
-        for clip, result in zip(chunk, lifted, strict=True):
+    config = self.builder_config
+    language = alphabets.ALPHABETS[config.name]
+
+    def spelt() -> Iterator[list[clips.Clip]]:
+      for start in range(0, len(listed), CHUNK):
+        chunk = []
+        for word in listed[start : start + CHUNK]:
+          chunk.append(spell.spell(word, language, config.fps))
           progress.update()
-          clip = dataclasses.replace(
-            clip, frames=result.frames, valid=result.valid
-          )
+        yield chunk
+
+    def lifted(chunk: list[clips.Clip]) -> list[clips.Clip]:
+      results = lift.lift([clip.frames for clip in chunk], bone_lengths=bones)
+      return [
+        dataclasses.replace(clip, frames=result.frames, valid=result.valid)
+        for clip, result in zip(chunk, results, strict=True)
+      ]
+
+    # `map` spells all words here, and the thread lifts them meanwhile: lifting
+    # needs Python's lock only between batches.
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+      for chunk in thread.map(lifted, spelt()):
+        for clip in chunk:
           yield (
             clip.name,
             records.from_clip(
-              clips.canonical(clip),
-              language=alphabets.ALPHABETS[code].code,
-              gloss_made=True,
+              clips.canonical(clip), language=language.code, gloss_made=True
             ),
           )
+    if progress.n == progress.total:  # the last split is done
+      progress.close()
