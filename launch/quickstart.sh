@@ -10,7 +10,7 @@ Sets up .venv (launch/setup.sh), builds the fingerspelling records into data/,
 trains configs/quickstart.py into runs/quickstart, and draws four produced
 sequences beside the true ones in runs/quickstart/dev.gif. Run it again to go
 on where it stopped. Flags go to the training:
-  launch/quickstart.sh --config.train.steps=100
+  launch/quickstart.sh --config.steps=100
 END
   exit 0
 fi

@@ -6,8 +6,8 @@ if [[ "${1-}" == -h || "${1-}" == --help ]]; then
   cat <<'END'
 usage: launch/test.sh [PYTEST ARGUMENTS]
 
-Sets up .venv (launch/setup.sh), then runs ruff, pyright and pytest, and stops
-at the first that fails. Arguments go to pytest:
+Sets up .venv (launch/setup.sh), then runs ruff, basedpyright and pytest, and
+stops at the first that fails. Arguments go to pytest:
   launch/test.sh tests/test_clips.py -x
 END
   exit 0
@@ -19,5 +19,5 @@ cd "$here/.."
 PATH="$PWD/.venv/bin:$PATH"
 ruff check .
 ruff format --check .
-pyright --pythonpath .venv/bin/python
+basedpyright --pythonpath .venv/bin/python
 python -m pytest "$@"
