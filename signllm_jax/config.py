@@ -42,6 +42,7 @@ class Model:
   feed_forward: int = 2048  # F
   activation: str = "relu"  # "relu" or "gelu"
   dropout: float = 0.1
+  scale_embeddings: bool = False  # source embeddings times sqrt(width)
   learnt_start: bool = True  # else decoding starts from a frame of zeros
   just_counter: bool = False  # the decoder's input is only the counter
   progress: bool = False  # encode counter and source position as one progress

@@ -12,7 +12,7 @@ call, 42 stopped and saved, 65 bad data, 66 not finite, 74 input/output.
 import sys
 
 import jax
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
 
 from signllm_jax import checkpoint, errors, loop, run, signals, workdir
@@ -55,6 +55,7 @@ def train(config: config_lib.Experiment, path: str, dry_run: bool) -> int:
 
 def main(argv: list[str]) -> None:
   """The command."""
+  logging.set_verbosity(logging.WARNING)  # Orbax tells every file it writes
   try:
     if len(argv) > 1:
       raise errors.UsageError(f"unknown arguments {argv[1:]}")

@@ -67,6 +67,7 @@ class TextToPose(nnx.Module):
       else None
     )
     self.dropout_rate = config.dropout
+    self.embedding_scale = d**0.5 if config.scale_embeddings else 1.0
     self.just_counter = config.just_counter
     self.heads, self.width, self.dtype = config.heads, d, dtype
 
@@ -95,7 +96,7 @@ class TextToPose(nnx.Module):
     keys = layers.split(key, len(self.encoder) + 1)
     real = source != text.PAD
     s = source.shape[1]
-    x = self.embedding[...][source] + layers.sinusoids(s, self.width)
+    x = self.embedding_scale * self.embedding[...][source] + layers.sinusoids(s, self.width)
     along = (jnp.arange(s) + 0.5) / jnp.sum(real, 1, keepdims=True)
     x = layers.dropout(x + self._progress(along), self.dropout_rate, keys[0])
     mask = real[:, None, None]

@@ -1,0 +1,129 @@
+"""The order of examples, and what is read from where."""
+
+import numpy as np
+import pytest
+
+from signllm_jax import clips, config, data, errors, text
+
+
+class _Clips(list):
+  pass
+
+
+def _clip(name, length, words="a b", fps=25.0):
+  random = np.random.default_rng(length)
+  frames = random.random((length, 50, 3)).astype(np.float32)
+  valid = np.ones((length, 50), bool)
+  valid[:, 8:29] = False
+  frames[~valid] = 0
+  return clips.Clip(frames, valid, fps, name, words)
+
+
+def _plan(n=103, batch=8, seed=0):
+  lengths = np.random.default_rng(1).integers(5, 90, n).astype(np.int32)
+  return data.Plan(lengths, batch, bucket=32, seed=seed)
+
+
+def test_every_example_once_an_epoch():
+  plan = _plan()
+  for epoch in range(3):
+    start = epoch * plan.batches_per_epoch
+    ids = np.concatenate(
+      [plan[start + i][1] for i in range(plan.batches_per_epoch)]
+    )
+    np.testing.assert_array_equal(np.sort(ids), np.arange(103))
+
+
+def test_order_is_a_function_of_seed_and_index():
+  first, second = _plan(), _plan()
+  # Read in another order: nothing may depend on what was read before.
+  later = [first[i] for i in (40, 3, 17)]
+  for (t, ids), index in zip(later, (40, 3, 17), strict=True):
+    assert second[index][0] == t
+    np.testing.assert_array_equal(second[index][1], ids)
+  other = _plan(seed=1)
+  assert any(not np.array_equal(first[i][1], other[i][1]) for i in range(10))
+  epochs = [first[i][1].tolist() for i in range(first.batches_per_epoch)]
+  later = [
+    first[i + first.batches_per_epoch][1].tolist()
+    for i in range(first.batches_per_epoch)
+  ]
+  assert epochs != later
+
+
+def test_batches_hold_one_bucket():
+  plan = _plan()
+  for i in range(plan.batches_per_epoch):
+    t, ids = plan[i]
+    assert set(-(-plan.lengths[ids] // 32) * 32) == {t}
+  cells = sum(8 * plan[i][0] for i in range(plan.batches_per_epoch))
+  assert plan.padding == pytest.approx(1 - plan.lengths.sum() / cells)
+
+
+def test_batch_marks_padding_and_missing():
+  split = _Clips([_clip("x", 10), _clip("y", 20, "b c")])
+  settings = config.Data(batch_size=4, bucket=32)
+  summary = data.summarise(split, settings)
+  plan = data.Plan(summary.lengths, 4, 32, 0)
+  batch = data.Batches(split, plan, summary.facts, settings, 10)[0]
+  assert batch["frames"].shape == (4, 32, 150)
+  assert sorted(batch["length"].tolist()) == [0, 0, 10, 20]
+  row = int(np.argmax(batch["length"] == 10))
+  assert not batch["valid"][row, 10:].any()
+  assert not batch["valid"][row, :10, 8:29].any()
+  assert batch["valid"][row, :10, 29:].all()
+  assert batch["source"][row, 2] == text.EOS
+
+
+def test_statistics_count_true_cells_only():
+  split = _Clips([_clip("x", 10), _clip("y", 20)])
+  summary = data.summarise(split, config.Data())
+  cells = np.concatenate([c.frames for c in split])
+  mean = cells[:, 29:].mean(0).reshape(-1)
+  np.testing.assert_allclose(summary.mean[87:], mean, rtol=1e-5)
+  np.testing.assert_array_equal(summary.mean[24:87], 0)
+  shown = np.concatenate([cells[:, :8], cells[:, 29:]], 1)
+  assert summary.scale == pytest.approx(
+    np.sqrt(((shown - shown.mean(0)) ** 2).mean()), rel=1e-4
+  )
+  assert summary.seen.sum() == 29
+
+
+def test_stream_resumes_exactly():
+  split = _Clips([_clip(str(i), 5 + i) for i in range(20)])
+  settings = config.Data(batch_size=4, bucket=8, threads=3)
+  summary = data.summarise(split, settings)
+  plan = data.Plan(summary.lengths, 4, 8, 0)
+  batches = data.Batches(split, plan, summary.facts, settings, 30)
+  straight = list(data.stream(batches, 0, settings))
+  resumed = list(data.stream(batches, 11, settings))
+  assert len(straight) == 30 and len(resumed) == 19
+  for a, b in zip(straight[11:], resumed, strict=True):
+    for name in a:
+      np.testing.assert_array_equal(a[name], b[name])
+
+
+def test_mixed_frame_rates_are_refused():
+  split = _Clips([_clip("x", 10), _clip("y", 20, fps=30.0)])
+  with pytest.raises(errors.DataError, match=r"25\.0, 30\.0"):
+    data.summarise(split, config.Data(folder="somewhere"))
+
+
+def test_missing_gloss_names_the_clip():
+  with pytest.raises(errors.DataError, match="'x' has no gloss"):
+    data.source_text(_clip("x", 3), config.Data(source="gloss"))
+
+
+def test_no_data_says_what_was_expected(tmp_path):
+  settings = config.Data(folder=str(tmp_path / "none"))
+  with pytest.raises(errors.DataError, match=r"train\.skels"):
+    data.open_clips(settings, "train")
+
+
+def test_facts_survive_json():
+  facts = data.Facts(text.build_vocabulary(["ä b", "b"], "words"), 3, 9, 12.5)
+  again = data.Facts.from_json(facts.to_json())
+  assert again.vocabulary.listed == ("<pad>", "<unk>", "<s>", "</s>", "b", "ä")
+  assert (again.longest_source, again.longest, again.fps) == (3, 9, 12.5)
+  with pytest.raises(errors.DataError):
+    data.Facts.from_json('{"fps": 3}')
