@@ -5,7 +5,7 @@ ends where that counter says it does (section 7).
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -24,6 +24,13 @@ class Produced(NamedTuple):
   frames: jax.Array  # [B, limit, J, 3]
   length: jax.Array  # [B]
   finished: jax.Array  # [B] bool, False where the limit ended it
+
+
+class Signed(NamedTuple):
+  """One generated sequence."""
+
+  clip: clips.Clip
+  finished: bool  # False where the limit ended it
 
 
 @functools.partial(jax.jit, static_argnames=("graphdef", "limit"))
@@ -136,21 +143,28 @@ class Producer:
       UsageError: an empty text.
       NonFiniteError: the model gives NaN or infinity.
     """
+    produced = []
+    batches = self.stream(texts)
+    while not should_stop():
+      batch = next(batches, None)
+      if batch is None:
+        return produced
+      produced += [signed.clip for signed in batch]
+    return None
+
+  def stream(self, texts: Sequence[str]) -> Iterator[list[Signed]]:
+    """Signs texts as `produce` does, yielding each batch when it is done."""
     for number, line in enumerate(texts, 1):
       if not line.strip():
         raise errors.UsageError(f"text {number} is empty")
     sources = [self.facts.vocabulary.encode(line) for line in texts]
-    produced = []
     for start in range(0, len(texts), self._batch_size):
-      if should_stop():
-        return None
       group = slice(start, start + self._batch_size)
-      produced += self._batch(texts[group], sources[group])
-    return produced
+      yield self._batch(texts[group], sources[group])
 
   def _batch(
     self, texts: Sequence[str], sources: Sequence[np.ndarray]
-  ) -> list[clips.Clip]:
+  ) -> list[Signed]:
     rows = self._batch_size
     if len(texts) < rows:  # a short batch takes the next power of two
       parts = self._mesh.shape["data"] * self._mesh.shape["fsdp"]
@@ -171,5 +185,6 @@ class Producer:
       if not np.isfinite(frames).all():
         raise errors.NonFiniteError(f"produced frames of {line!r}")
       valid = np.broadcast_to(np.asarray(statistics.seen), frames.shape[:2])
-      made.append(clips.Clip(frames, valid.copy(), self.facts.fps, line, line))
+      clip = clips.Clip(frames, valid.copy(), self.facts.fps, line, line)
+      made.append(Signed(clip, bool(out.finished[row])))
     return made

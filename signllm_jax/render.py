@@ -1,10 +1,13 @@
 """Pictures of clips: frames, GIF, MP4, and a contact sheet as PNG."""
 
 import contextlib
+import fractions
 import itertools
 import math
 import os
 import pathlib
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -242,17 +245,27 @@ def _palette(pictures: Iterable[Image.Image]) -> Image.Image:
 
 def _save_mp4(path, pictures: Iterator[Image.Image], fps: float) -> None:
   first = next(pictures)
-  writer = imageio_ffmpeg.write_frames(
-    str(path),
-    first.size,
-    fps=fps,  # pyright: ignore[reportArgumentType]
-    codec="libx264",
-    pix_fmt_out="yuv420p",
-    quality=None,  # pyright: ignore[reportArgumentType]
-    macro_block_size=2,
-    output_params=["-crf", "18", "-movflags", "+faststart"],
-  )
-  with contextlib.closing(writer):
-    writer.send(None)
-    for picture in itertools.chain([first], pictures):
-      writer.send(picture.tobytes())
+  width, height = first.size
+  command = [
+    *(imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error"),
+    *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"),
+    *("-r", str(fractions.Fraction(fps).limit_denominator()), "-i", "-"),
+    *("-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "18"),
+    *("-movflags", "+faststart", str(path)),
+  ]
+  # imageio_ffmpeg.write_frames would fork this process with all of JAX's
+  # threads and not notice when the encoder fails.
+  with tempfile.TemporaryFile() as log:
+    with (
+      contextlib.suppress(BrokenPipeError),  # it ended: its exit code says why
+      subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=log, process_group=0
+      ) as encoder,
+    ):
+      assert encoder.stdin
+      for picture in itertools.chain([first], pictures):
+        encoder.stdin.write(picture.tobytes())
+    log.seek(0)
+    message = log.read().decode(errors="replace").strip()
+  if encoder.returncode:
+    raise errors.StorageError(f"cannot be encoded: {message}", path=path)

@@ -174,6 +174,13 @@ def test_mp4(tmp_path):
   assert error.mean() < 3
 
 
+def test_mp4_whose_encoder_fails(tmp_path, monkeypatch):
+  monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "false")
+  with pytest.raises(errors.StorageError, match=r"cannot be encoded"):
+    render.save(tmp_path / "a.mp4", {"a": signer(40)})
+  assert not list(tmp_path.iterdir())
+
+
 def test_contact_sheet(tmp_path):
   pair = {"produced": signer(3), "true": signer(9)}
   height = next(render.frames(pair, size=128)).shape[0]

@@ -1,0 +1,213 @@
+"""What people type -> what a model can read, and what must be said of it."""
+
+import dataclasses
+import os
+import pathlib
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from signllm_jax import clips, config, data, errors, text
+
+MAX_FILE = 16 << 20  # bytes of a file of texts
+MAX_TOKENS = 1024  # of one text; memory grows with their square
+_SHOWN = 60  # characters of a text in a message
+
+
+class Typed(NamedTuple):
+  """A text as it was typed, and where it stands if in a file."""
+
+  text: str
+  path: str | os.PathLike | None = None
+  line: int | None = None
+
+
+class Reading(NamedTuple):
+  """A text as the model reads it: NFC, single spaces."""
+
+  text: str
+  notes: tuple[str, ...]  # what the user should know of it
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """What to sign.
+
+  Attributes:
+    sources: what the model reads.
+    true: the clip that is the truth of each; None where there is none.
+    notes: what the user should know.
+  """
+
+  sources: list[str]
+  true: list[clips.Clip] | None
+  notes: list[str]
+
+
+def show(typed: str) -> str:
+  """A text in quotes and in one line, cut to what a message can hold."""
+  return repr(typed if len(typed) <= _SHOWN else typed[:_SHOWN] + "…")
+
+
+def read_file(path: str | os.PathLike) -> list[Typed]:
+  """The texts of a UTF-8 file, one a line; a last line may lack its end.
+
+  Raises:
+    DataError: no such file, larger than MAX_FILE, not UTF-8, or without texts;
+      names the line.
+    StorageError: the file cannot be read.
+  """
+  try:
+    with pathlib.Path(path).open("rb") as file:
+      content = file.read(MAX_FILE + 1)
+  except FileNotFoundError as error:
+    raise errors.DataError("no such file", path=path) from error
+  except OSError as error:
+    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
+  if len(content) > MAX_FILE:
+    raise errors.DataError(
+      f"more than {MAX_FILE} bytes",
+      path=path,
+      expected="a text file with one text a line",
+      hint="Cut it into several files",
+    )
+  lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+  if not lines[-1]:
+    lines.pop()
+  if not lines:
+    raise errors.DataError("empty", path=path, expected="one text a line")
+  found = []
+  for number, line in enumerate(lines, 1):
+    try:
+      found.append(Typed(line.decode(), path, number))
+    except UnicodeDecodeError as error:
+      raise errors.DataError(
+        f"byte {error.start + 1} is not UTF-8",
+        path=path,
+        line=number,
+        expected="UTF-8",
+      ) from error
+  return found
+
+
+def understand(typed: Typed, facts: data.Facts) -> Reading:
+  """The text for a model that was trained with these facts.
+
+  Where another case has fewer unknown tokens, it is taken: a model of
+  lower-case words reads `Hello` as `hello`.
+
+  Raises:
+    UsageError: the text is empty, not Unicode, longer than MAX_TOKENS, or the
+      model knows none of it; in a file, a DataError says the same.
+  """
+
+  def refuse(
+    problem: str, expected: str, hint: str | None = None
+  ) -> errors.SignLLMError:
+    kind = errors.UsageError if typed.path is None else errors.DataError
+    return kind(
+      problem, path=typed.path, line=typed.line, expected=expected, hint=hint
+    )
+
+  vocabulary = facts.vocabulary
+  try:
+    typed.text.encode()
+  except UnicodeEncodeError as error:
+    raise refuse("the text is not Unicode", "UTF-8") from error
+  asked = " ".join(unicodedata.normalize("NFC", typed.text).split())
+  if not asked:
+    raise refuse("the text is empty", "words to sign")
+  count = len(vocabulary.encode(asked))
+  if count > MAX_TOKENS:
+    raise refuse(
+      f"the text {show(asked)} has {count:,} {vocabulary.tokens}",
+      f"at most {MAX_TOKENS:,}; the longest in training had "
+      f"{facts.longest_source:,}",
+      "Cut it into sentences",
+    )
+  forms = (asked, asked.lower(), asked.upper())
+  read = min(forms, key=lambda form: len(vocabulary.unknown(form)))
+  unknown = vocabulary.unknown(read)
+  name, quoted = vocabulary.tokens, show(asked)
+  # Spaces are nothing to sign, even where the model knows them.
+  meant = read if name == "words" else read.replace(" ", "")
+  if len(vocabulary.unknown(meant)) == len(text.tokenize(meant, name)):
+    raise refuse(
+      f"the model knows none of the {name} of {quoted}",
+      describe(vocabulary),
+    )
+  notes = []
+  if read != asked:
+    notes.append(f"{quoted} is read as {show(read)}, the case the model knows")
+  if unknown:
+    notes.append(
+      f"{quoted}: {name} the model has never seen: {_listing(unknown)}"
+    )
+  if count > facts.longest_source:
+    notes.append(
+      f"{quoted}: {count} {name} with the end; the longest text in training "
+      f"had {facts.longest_source}"
+    )
+  return Reading(read, tuple(notes))
+
+
+def of_texts(typed: Sequence[Typed], facts: data.Facts) -> Task:
+  """The task of signing these texts; raises what `understand` raises."""
+  readings = [understand(line, facts) for line in typed]
+  notes = [note for reading in readings for note in reading.notes]
+  return Task([reading.text for reading in readings], None, notes)
+
+
+def of_split(
+  settings: config.Data, facts: data.Facts, split: str, count: int = 0
+) -> Task:
+  """The task of signing the first `count` texts of a split (0: all).
+
+  The texts go to the model as they went in training.
+
+  Raises:
+    DataError: the data are gone, or have no such split, or it is empty.
+  """
+  folder = pathlib.Path(settings.folder)
+  if not folder.is_dir():
+    raise errors.DataError(
+      "the data this model was trained on are gone",
+      path=folder,
+      expected=f"their split {split!r}",
+      hint="Bring them back, start where the training was started if the "
+      "name is relative, or sign texts of your own",
+    )
+  opened = data.open_clips(settings, split)
+  true = [opened[i] for i in range(min(len(opened), count or len(opened)))]
+  if not true:
+    raise errors.DataError(f"the split {split!r} is empty", path=folder)
+  sources = [data.source_text(clip, settings) for clip in true]
+  strange = sum(bool(facts.vocabulary.unknown(line)) for line in sources)
+  notes = []
+  if strange:
+    notes.append(
+      f"{strange} of {len(sources)} texts have {facts.vocabulary.tokens} that "
+      "the model has never seen"
+    )
+  return Task(sources, true, notes)
+
+
+def describe(vocabulary: text.Vocabulary) -> str:
+  """The tokens and scripts a model knows, in a few words."""
+  known = [t for t in vocabulary.listed[len(text.SPECIALS) :] if t.isalnum()]
+  scripts = " and ".join(sorted({_script(t[0]) for t in known if t.isalpha()}))
+  place = f" ({scripts})" if scripts else ""
+  if vocabulary.tokens == "characters":
+    return f"some of these {len(known)}{place}: {_listing(sorted(known), 80)}"
+  return f"some of its {len(known):,} words{place}, such as {_listing(known)}"
+
+
+def _script(letter: str) -> str:
+  """Its first word in Unicode's name, e.g. Latin; right for most scripts."""
+  return unicodedata.name(letter, "Unnamed").split()[0].title()
+
+
+def _listing(tokens: Iterable[str], limit: int = 10) -> str:
+  once: Sequence[str] = list(dict.fromkeys(tokens))
+  more = f" and {len(once) - limit:,} more" if len(once) > limit else ""
+  return " ".join(show(token)[1:-1] for token in once[:limit]) + more

@@ -1,0 +1,296 @@
+"""Signs texts: `python -m signllm_jax.produce --workdir=... --text=...`.
+
+Takes the best checkpoint of a run. Nothing of the truth is used: the model
+starts from its own frame and ends by its own counter.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Sequence
+
+import tqdm
+
+from signllm_jax import (
+  clips,
+  data,
+  errors,
+  evaluation,
+  export,
+  generate,
+  intake,
+  languages,
+  render,
+  run,
+  workdir,
+)
+
+SIZES = (64, 1024)  # pixels, of a clip in a picture
+
+EXAMPLES = """\
+the suffix of --out decides:
+  .gif .mp4   a film of the skeleton; several texts play one after another
+  .png        a sheet of frames, one row a text
+  .npz        all clips with texts, read by NumPy alone
+  .skels      one clip a line, with NAME.text and NAME.files beside it: a folder
+              that `python -m data_pipeline build` reads
+  .pose       of pose-format and its viewers; one file a text (NAME-001.pose ...
+              for several)
+
+examples:
+  python -m signllm_jax.produce --workdir=runs/quickstart --text=hello \\
+      --out=hello.gif
+  python -m signllm_jax.produce --workdir=runs/quickstart --split=dev \\
+      --count=4 --out=dev.mp4        (produced beside true)
+  python -m signllm_jax.produce --workdir=runs/gsl --file=texts.txt \\
+      --out=made/test.skels
+
+exit codes: 0 done; 1 wrong request; 2 wrong option; 65 fault in the data;
+66 the model gives NaN; 74 fault in storage; 130 interrupted
+"""
+
+
+def produce(
+  path: str | os.PathLike,
+  out: str | os.PathLike,
+  *,
+  texts: Sequence[str] = (),
+  file: str | os.PathLike | None = None,
+  split: str | None = None,
+  count: int = 0,
+  language: str | None = None,
+  convention: str = "prompt2sign",
+  size: int = 320,
+) -> list[generate.Signed]:
+  """Signs texts with the model of a work directory and writes the clips.
+
+  One of `texts`, `file` and `split` says what. Notes and progress go to stderr,
+  the result to stdout.
+
+  Args:
+    path: work directory of a run.
+    out: file to write; `export.save` says what the suffixes mean.
+    texts: what to sign.
+    file: UTF-8 file with one text a line.
+    split: sign the texts of this split of the run's data, drawn beside their
+      truth.
+    count: so many of the split; 0: all.
+    language: must be the model's, if given.
+    convention: of .skels.
+    size: width in pixels of a clip in pictures.
+
+  Returns:
+    The clips, in order.
+
+  Raises:
+    UsageError: the request cannot be met.
+    DataError: a fault in the file of texts or in the run's data.
+    NonFiniteError: the model gives NaN or infinity.
+    StorageError: a file cannot be written, or no checkpoint read.
+  """
+  _check_request(texts, file, split, count, size)
+  config = workdir.read_config(path)
+  facts = workdir.read_facts(path)
+  _check_language(language, config.data.language)
+  target = export.prepare(out)
+  _check_target(target, config, file)
+  if split:
+    task = intake.of_split(config.data, facts, split, count)
+  else:
+    typed = [intake.Typed(line) for line in texts]
+    task = intake.of_texts(intake.read_file(file) if file else typed, facts)
+  for note in task.notes:
+    print(f"note: {note}", file=sys.stderr)
+  run.use_compilation_cache()
+  producer = run.load_producer(path)
+  began = time.perf_counter()
+  signed = _sign(producer, task.sources)
+  seconds = time.perf_counter() - began
+  signed = _name(signed, task.true, target.stem)
+  made = [one.clip for one in signed]
+  if len(made) > 1 and target.suffix.lower() in render.SUFFIXES:
+    print(f"drawing {len(made)} clips", file=sys.stderr)
+  files = export.save(target, made, task.true, convention=convention, size=size)
+  print(_report(signed, seconds))
+  last = f" to {files[-1]}" if len(files) > 3 else ""
+  print("wrote", *files[: 1 if last else 3], end=f"{last}\n")
+  return signed
+
+
+def _check_request(texts, file, split, count: int, size: int) -> None:
+  given = {"--text": texts, "--file": file, "--split": split}
+  chosen = [name for name, value in given.items() if value]
+  if len(chosen) != 1:
+    raise errors.UsageError(
+      " and ".join(chosen) + " given" if chosen else "nothing to sign",
+      expected="exactly one of --text, --file and --split",
+    )
+  if count and not split:
+    raise errors.UsageError("--count without --split")
+  if count < 0:
+    raise errors.UsageError(f"--count={count}", expected="0 (all) or more")
+  if not SIZES[0] <= size <= SIZES[1]:
+    raise errors.UsageError(
+      f"--size={size}", expected=f"{SIZES[0]} to {SIZES[1]} pixels"
+    )
+
+
+def _check_language(asked: str | None, own: str) -> None:
+  if asked is None or asked.upper().replace("_", "-") == own:
+    return
+  code = languages.get(asked).code
+  if not own:
+    print(
+      "note: the model's configuration names no language; "
+      f"--language={code} is not checked",
+      file=sys.stderr,
+    )
+    return
+  known = languages.LANGUAGES.get(own)
+  name = f"{own} ({known.name})" if known else own
+  raise errors.UsageError(
+    f"--language={asked}: this model signs {name}",
+    hint="Name a --workdir that was trained on the other language",
+  )
+
+
+def _check_target(target: pathlib.Path, config, file) -> None:
+  """Refuses to write over what is read."""
+  for written in export.targets(target, 1):
+    if file and written.resolve() == pathlib.Path(file).resolve():
+      raise errors.UsageError("--out would overwrite --file", path=written)
+  folder = pathlib.Path(config.data.folder).resolve()
+  if target.suffix.lower() == ".skels" and target.parent.resolve() == folder:
+    raise errors.UsageError(
+      "--out is in the folder of the model's training data", path=target
+    )
+
+
+def _sign(
+  producer: generate.Producer, sources: Sequence[str]
+) -> list[generate.Signed]:
+  signed, frames = [], 0
+  began = time.perf_counter()
+  with tqdm.tqdm(
+    total=len(sources),
+    desc="signing",
+    unit="text",
+    dynamic_ncols=True,
+    disable=len(sources) == 1,
+  ) as bar:
+    for batch in producer.stream(sources):
+      signed += batch
+      frames += sum(len(one.clip) for one in batch)
+      rate = frames / (time.perf_counter() - began)
+      bar.set_postfix_str(f"{rate:.0f} frames/s", refresh=False)
+      bar.update(len(batch))
+  return signed
+
+
+def _name(
+  signed: Sequence[generate.Signed],
+  true: Sequence[clips.Clip] | None,
+  stem: str,
+) -> list[generate.Signed]:
+  """Gives each clip the truth's name and texts, or a name of its own."""
+  made = [one.clip for one in signed]
+  if true is not None:
+    made = evaluation.named(made, true)
+  else:
+    made = [
+      dataclasses.replace(clip, name=f"{stem}-{number:03}")
+      for number, clip in enumerate(made, 1)
+    ]
+  return [
+    one._replace(clip=clip) for one, clip in zip(signed, made, strict=True)
+  ]
+
+
+def _report(signed: Sequence[generate.Signed], seconds: float) -> str:
+  """A line a text, and the speed."""
+  lines = ["frames  seconds  ended by     text"]
+  frames, signing = 0, 0.0
+  for clip, finished in signed:
+    frames += len(clip)
+    signing += len(clip) / clip.fps
+    end = "its counter" if finished else "the limit  "
+    lines.append(
+      f"{len(clip):6}  {len(clip) / clip.fps:7.2f}  {end}  "
+      + intake.show(clip.text)
+    )
+  if cut := sum(not one.finished for one in signed):
+    lines.append(
+      f"{cut} of {len(signed)} were cut off at the limit of frames: the model "
+      "did not come to an end; train it longer, or shorten the text"
+    )
+  lines.append(
+    f"{frames} frames in {seconds:.2f} s, compilation included: "
+    f"{frames / seconds:.0f} frames a second, {signing / seconds:.1f} times "
+    "real time"
+  )
+  return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """The command; returns the exit code."""
+  args = _parser().parse_args(arguments)
+  try:
+    produce(
+      args.workdir,
+      args.out,
+      texts=args.text,
+      file=args.file,
+      split=args.split,
+      count=args.count,
+      language=args.language,
+      convention=args.convention,
+      size=args.size,
+    )
+  except errors.SignLLMError as error:
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
+  except KeyboardInterrupt:
+    print("interrupted", file=sys.stderr)
+    return 130
+  return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog="python -m signllm_jax.produce",
+    description="Signs texts with a trained model.",
+    epilog=EXAMPLES,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
+  )
+  add = parser.add_argument
+  add("--workdir", required=True, help="work directory of a training run")
+  add("--out", required=True, help="file to write; its folder is made")
+  add(
+    "--text", action="append", default=[], help="what to sign; may be repeated"
+  )
+  add("--file", help="UTF-8 file with one text a line")
+  add(
+    "--split",
+    choices=data.SPLITS,
+    help="sign the texts of this split of the run's data, beside their truth",
+  )
+  add(
+    "--count", type=int, default=0, help="so many of --split; 0 (default) all"
+  )
+  add("--language", help="e.g. ASL; refused if the model signs another")
+  add(
+    "--convention",
+    choices=("prompt2sign", "pt"),
+    default="prompt2sign",
+    help="of .skels: Prompt2Sign's (default) or Progressive Transformers'",
+  )
+  add("--size", type=int, default=320, help="width of a clip in pixels (320)")
+  return parser
+
+
+if __name__ == "__main__":
+  sys.exit(main())
