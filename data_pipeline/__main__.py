@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 import tensorflow_datasets as tfds
+from absl import logging
 
 from data_pipeline import build, summary
 from signllm_jax import errors
@@ -17,7 +18,9 @@ appear there only when the build is complete; a build that is there is reused,
 never overwritten. At the end every record is read back and counted.
 
 data sets:
-  fingerspelling/asl     words spelt with recordings of real letters; no input
+  fingerspelling/asl     words spelt with recordings of real letters; no input.
+                         Also gsl dsgs tsl asq bzs cse csq eso fsl gss ise lls
+                         mfs psr ssp svk swl ukl, by ISO 639-3 from asq on
   prompt2sign/LANGUAGE   your own copy of a corpus, exported to text files:
                          INPUT/train.skels   poses, one clip a line
                          INPUT/train.text    its sentence, same line
@@ -42,6 +45,7 @@ exit codes: 0 done; 1 wrong request; 65 fault in the data; 74 fault in storage
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs a stage and returns the exit code."""
   args = _parser().parse_args(arguments)
+  logging.set_verbosity(logging.ERROR)  # tfds warns of any new frame rate
   tfds.disable_progress_bar()  # a data set shows its own, if it takes long
   try:
     args.run(args)
@@ -97,6 +101,14 @@ def _add_build(stages) -> None:
     "multiple of their number",
   )
   stage.add_argument(
+    "--fps",
+    type=float,
+    metavar="RATE",
+    help="frames a second: of the source for prompt2sign (default 25), of the "
+    "records for fingerspelling (default 12.5); a rate other than the default "
+    "is built as a configuration of its own, e.g. prompt2sign/gsl_30fps",
+  )
+  stage.add_argument(
     "--dry-run",
     action="store_true",
     help="check the request and say what would be done; write nothing",
@@ -109,6 +121,7 @@ def _build(args: argparse.Namespace) -> None:
     "input": args.input,
     "file_format": args.file_format,
     "shards": args.shards,
+    "fps": args.fps,
   }
   if args.dry_run:
     plan = build.plan(args.dataset, args.output, **request)

@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import importlib.util
 import io
+import math
 import os
 import pathlib
 import tempfile
@@ -26,6 +27,7 @@ class Plan:
 
   name: str  # data set and configuration, e.g. prompt2sign/gsl
   builder_class: type[tfds.core.DatasetBuilder]
+  config: tfds.core.BuilderConfig
   output: pathlib.Path  # root of all data sets
   folder: pathlib.Path  # the records' own
   input: pathlib.Path | None
@@ -42,8 +44,7 @@ class Plan:
 
   def new_builder(self) -> tfds.core.DatasetBuilder:
     """The builder that writes into the folder."""
-    config = self.name.partition("/")[2]
-    return self.builder_class(config=config, data_dir=self.output)
+    return self.builder_class(config=self.config, data_dir=self.output)
 
 
 def plan(
@@ -53,6 +54,7 @@ def plan(
   input: str | os.PathLike | None = None,
   file_format: str = "tfrecord",
   shards: int | None = None,
+  fps: float | None = None,
 ) -> Plan:
   """Checks a build's request; writes nothing. Arguments as in `prepare`.
 
@@ -99,6 +101,8 @@ def plan(
       path=output,
       hint="Build into a local folder and copy it there",
     )
+  chosen = _at_rate(builder_class.builder_configs[config], fps)
+  name = f"{dataset}/{chosen.name}"
   source = None if input is None else pathlib.Path(input)
   root = pathlib.Path(output)
   folder = root / name / str(builder_class.VERSION)
@@ -109,7 +113,15 @@ def plan(
     _check_source(builder_class, source)
     _check_writer(file_format)
   return Plan(
-    name, builder_class, root, folder, source, file_format, shards, exists
+    name,
+    builder_class,
+    chosen,
+    root,
+    folder,
+    source,
+    file_format,
+    shards,
+    exists,
   )
 
 
@@ -120,6 +132,7 @@ def prepare(
   input: str | os.PathLike | None = None,
   file_format: str = "tfrecord",
   shards: int | None = None,
+  fps: float | None = None,
 ) -> pathlib.Path:
   """Builds a data set, or finds it built; prints its licence notice.
 
@@ -132,6 +145,9 @@ def prepare(
     input: folder of the source files, for data sets that are made from some.
     file_format: tfrecord (needs TensorFlow) or array_record.
     shards: files a split; chosen by size if not given.
+    fps: frames a second, of the source for prompt2sign, of the records for
+      fingerspelling. A rate other than the usual one makes a configuration of
+      its own, e.g. prompt2sign/gsl_30fps.
 
   Returns:
     The folder of the records, for `tfds.builder_from_directory`.
@@ -141,9 +157,14 @@ def prepare(
     StorageError: the records cannot be written.
   """
   asked = plan(
-    name, output, input=input, file_format=file_format, shards=shards
+    name,
+    output,
+    input=input,
+    file_format=file_format,
+    shards=shards,
+    fps=fps,
   )
-  print(f"Licence of {name}: {asked.licence}")
+  print(f"Licence of {asked.name}: {asked.licence}")
   if asked.exists:
     print(
       f"{asked.folder} is already built and is used as it is; remove it to "
@@ -169,6 +190,21 @@ def prepare(
       f"the build stopped: {error}", path=asked.folder
     ) from error
   return asked.folder
+
+
+def _at_rate(
+  config: tfds.core.BuilderConfig, fps: float | None
+) -> tfds.core.BuilderConfig:
+  """The configuration at a frame rate; tfds wants a new name for a new one."""
+  if fps is None:
+    return config
+  if not 0 < fps < math.inf:
+    raise errors.UsageError(
+      f"{fps:g} frames a second", expected="a number above 0"
+    )
+  if fps == vars(config)["fps"]:
+    return config
+  return dataclasses.replace(config, name=f"{config.name}_{fps:g}fps", fps=fps)
 
 
 def _check_same_form(

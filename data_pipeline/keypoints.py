@@ -20,6 +20,15 @@ MIN_BODY_CONFIDENCE = 0.3  # a frame below it is pruned
 WINDOW_WEIGHT = 0.99  # confidence an interpolation window must hold
 _EPSILON = 1e-10
 
+# The limbs of each bone, left and right; -1 where there is one only: [K, 2].
+_LIMBS_OF_BONES = np.array(
+  [
+    (*np.flatnonzero(bone == skeleton.LIMB_BONES), -1)[:2]
+    for bone in range(skeleton.BONES)
+  ],
+  np.int32,
+)
+
 
 class Stages(NamedTuple):
   """The stages before the descent, padded to [T, J, 3], and its bones [K]."""
@@ -114,14 +123,17 @@ def initial_lengths(
       weight[:, skeleton.CHILDREN], weight[:, skeleton.PARENTS]
     )
     counted &= seen > 0
-  medians = []
-  for bone in range(skeleton.BONES):
-    limbs = np.flatnonzero(bone == skeleton.LIMB_BONES)
-    mask = counted[:, limbs].ravel()
-    ordered = jnp.sort(jnp.where(mask, lengths[:, limbs].ravel(), jnp.inf))
-    middle = (jnp.sum(mask) - 1) // 2
-    medians.append(jnp.where(jnp.any(mask), ordered[middle], 0))
-  return jnp.log(jnp.maximum(jnp.stack(medians), 1e-6))
+  limbs = jnp.asarray(_LIMBS_OF_BONES)  # [K, 2]
+  t = len(lengths)
+  counted = (counted[:, limbs] & (limbs >= 0)).transpose(1, 0, 2)
+  lengths = lengths[:, limbs].transpose(1, 0, 2)
+  counted = counted.reshape(skeleton.BONES, 2 * t)
+  lengths = lengths.reshape(skeleton.BONES, 2 * t)
+  ordered = jnp.sort(jnp.where(counted, lengths, jnp.inf), 1)
+  middle = jnp.maximum((jnp.sum(counted, 1) - 1) // 2, 0)
+  medians = jnp.take_along_axis(ordered, middle[:, None], 1)[:, 0]
+  medians = jnp.where(jnp.any(counted, 1), medians, 0)
+  return jnp.log(jnp.maximum(medians, 1e-6))
 
 
 def initialise(

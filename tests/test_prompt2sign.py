@@ -367,6 +367,24 @@ def test_command_line(source, tmp_path, capsys):
   assert cli.main([*command[:1], "--dataset=no", *command[2:]]) == 1
 
 
+def test_frame_rate_of_the_source(source, tmp_path, capsys):
+  command = [
+    *("build", "--dataset=prompt2sign/gsl", f"--input={source}"),
+    *(f"--output={tmp_path / 'data'}", "--file_format=array_record"),
+  ]
+  assert cli.main([*command, "--fps=30"]) == 0
+  said = capsys.readouterr()
+  assert said.err == "" and "prompt2sign/gsl_30fps" in said.out
+  folder = tmp_path / "data" / "prompt2sign" / "gsl_30fps" / "1.0.0"
+  builder = summary.open_build(folder)
+  assert builder.as_data_source("train")[0]["fps"] == 30
+  assert cli.main([*command, "--fps=25", "--dry-run"]) == 0
+  assert "prompt2sign/gsl would be built" in capsys.readouterr().out
+  for fps in ("0", "-1", "nan", "inf"):
+    assert cli.main([*command, f"--fps={fps}"]) == 1
+    assert "a number above 0" in capsys.readouterr().err
+
+
 def test_help(capsys):
   for arguments in (["--help"], ["build", "--help"]):
     with pytest.raises(SystemExit) as caught:

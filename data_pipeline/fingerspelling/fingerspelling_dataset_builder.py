@@ -16,7 +16,6 @@ from data_pipeline.fingerspelling import alphabets, spell
 from signllm_jax import clips, errors, records, skeleton
 
 WORDS = epath.Path(__file__).parent / "words"
-HELD_OUT = 128  # words each of dev and test, at most a tenth of the list
 DEPTH_MARGIN = 1.15  # true bone length over its longest image
 CHUNK = 128  # words spelt while those before them are lifted
 
@@ -26,12 +25,16 @@ class Config(tfds.core.BuilderConfig):
   """One manual alphabet.
 
   Attributes:
+    alphabet: a key of `alphabets.ALPHABETS`.
     fps: frames a second of the records.
     train_words: at most this many words to train on; 0 for all of the list.
+    held_out_words: words each of dev and test, at most a tenth of the list.
   """
 
+  alphabet: str
   fps: float = 12.5
   train_words: int = 2000
+  held_out_words: int = 128
 
 
 def words(spoken: str) -> list[str]:
@@ -45,7 +48,7 @@ def words(spoken: str) -> list[str]:
 
 
 def split_words(
-  listed: list[str], letters: list[str], train_words: int = 0
+  listed: list[str], letters: list[str], config: Config
 ) -> dict[str, list[str]]:
   """Disjoint train, dev and test words that the letters can spell.
 
@@ -55,15 +58,15 @@ def split_words(
   Args:
     listed: the word list.
     letters: what the alphabet has, letter groups among it.
-    train_words: the first so many train words are taken; 0 for all.
+    config: says how many words.
   """
   single = {letter for letter in letters if len(letter) == 1}
   usable = [word for word in listed if set(word) <= single]
   usable.sort(key=lambda word: hashlib.sha256(word.encode()).digest())
-  held_out = min(HELD_OUT, len(usable) // 10)
+  held_out = min(config.held_out_words, len(usable) // 10)
   train = usable[2 * held_out :]
   return {
-    "train": train[: train_words or len(train)],
+    "train": train[: config.train_words or len(train)],
     "dev": usable[:held_out],
     "test": usable[held_out : 2 * held_out],
   }
@@ -99,7 +102,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   VERSION = tfds.core.Version(records.VERSION)
   RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
   BUILDER_CONFIGS: ClassVar[list[Config]] = [
-    Config(name=name, description=f"Manual alphabet of {language.name}.")
+    Config(
+      name=name,
+      description=f"Manual alphabet of {language.name}.",
+      alphabet=name,
+    )
     for name, language in alphabets.ALPHABETS.items()
   ]
   builder_config: Config
@@ -119,12 +126,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _split_generators(self, dl_manager: tfds.download.DownloadManager):
     del dl_manager  # everything comes from the installed package
     config = self.builder_config
-    language = alphabets.ALPHABETS[config.name]
+    language = alphabets.ALPHABETS[config.alphabet]
     letters = spell.letters(language)
     bones = signer_bones(
       [spell.spell(letter, language, config.fps) for letter in letters]
     )
-    splits = split_words(words(language.spoken), letters, config.train_words)
+    splits = split_words(words(language.spoken), letters, config)
     progress = tqdm.tqdm(
       total=sum(map(len, splits.values())),
       unit="word",
@@ -140,7 +147,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     self, listed: list[str], bones: np.ndarray, progress: tqdm.tqdm
   ) -> Iterator[tuple[str, dict]]:
     config = self.builder_config
-    language = alphabets.ALPHABETS[config.name]
+    language = alphabets.ALPHABETS[config.alphabet]
 
     def spelt() -> Iterator[list[clips.Clip]]:
       for start in range(0, len(listed), CHUNK):
