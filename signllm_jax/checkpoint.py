@@ -7,6 +7,8 @@ whole, or was damaged later: such a one is moved to `<folder>/../quarantine`.
 """
 
 import concurrent.futures
+import contextlib
+import functools
 import math
 import os
 import pathlib
@@ -15,6 +17,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -30,6 +33,21 @@ SAVE_TIMEOUT_S = 900.0  # seconds that one save may take in the background
 
 _LEFTOVER = re.compile(r"\d+\.(saving|deleting).*")  # Orbax appends its own
 _NONE, _FAILED = -1, -2  # what process 0 tells the others instead of a step
+
+
+def _as_first_decides(decide: Callable[[], int]) -> int:
+  """What `decide` returns on process 0, where alone it is called."""
+  if jax.process_count() == 1:
+    return decide()
+  decided = _FAILED
+  try:
+    if jax.process_index() == 0:
+      decided = decide()
+  finally:  # also after an error, or the others would wait for ever
+    decided = int(multihost_utils.broadcast_one_to_all(np.int32(decided)))
+  if decided == _FAILED:
+    raise errors.StorageError("process 0 failed, see its message")
+  return decided
 
 
 class Checkpoints:
@@ -90,11 +108,14 @@ class Checkpoints:
       problem = f"saving is not done after {SAVE_TIMEOUT_S:g} s"
       raise errors.StorageError(problem, path=path) from None
     if error is not None:
-      raise errors.StorageError(
-        f"saving failed: {error}",
-        path=path,
-        hint="Make room, then start again: it goes on from the step before",
-      ) from error
+      raise self._failed(step, error) from error
+
+  def _failed(self, step: int, error: BaseException) -> errors.StorageError:
+    return errors.StorageError(
+      f"saving failed: {error}",
+      path=self._folder / str(step),
+      hint="Make room, then start again: it goes on from the step before",
+    )
 
   close = wait
 
@@ -141,18 +162,38 @@ class Checkpoints:
     self.wait()
     if score is not None and not math.isfinite(score):
       raise errors.NonFiniteError(f"score {score} of step {step}")
+    staged = self._folder / f"{step}.saving"
     flat = snapshot.flatten(state)
     leaves, host = snapshot.describe(flat), snapshot.to_host(flat)
-    if not self._first or step in self.steps():
-      return
-    crash.point("save_started")
+    try:
+      # Listing also tells that the folder is gone: Orbax would make another.
+      if _as_first_decides(lambda: str(step) in os.listdir(self._folder)):
+        return
+      crash.point("save_started")
+      written = ocp.save_async(os.fspath(staged), host)
+    except Exception as error:  # Orbax's and TensorStore's are of many types
+      raise self._failed(step, error) from error
+    fields = {
+      "step": step,
+      "score": None if score is None else float(score),
+      "leaves": leaves,
+    }
     future: concurrent.futures.Future[None] = concurrent.futures.Future()
 
     def work() -> None:
       try:
-        self._write(step, leaves, host, score)
-        self._delete_old()
+        written.result()
+        crash.point("arrays_committed")
+        if self._first:
+          fields["digest"] = snapshot.digest_of(leaves, host)
+          manifest.write(staged, fields)
+          self._publish(step, staged)
+          self._delete_old()
       except Exception as error:  # wait() raises it in the trainer's thread
+        # What cannot be removed now is removed at the next start.
+        with contextlib.suppress(OSError):
+          if self._first:
+            self._remove_leftovers()
         future.set_exception(error)
       else:
         future.set_result(None)
@@ -161,36 +202,9 @@ class Checkpoints:
     # A daemon, so that a stalled disk cannot keep the process from ending.
     threading.Thread(target=work, name="checkpoint", daemon=True).start()
 
-  def _write(
-    self,
-    step: int,
-    leaves: dict[str, str],
-    host: dict[str, np.ndarray],
-    score: float | None,
-  ) -> None:
-    os.stat(self._folder)  # if it is gone, Orbax would make another
-    staged = self._folder / f"{step}.saving"
-    try:
-      context = ocp.Context()
-      context.multiprocessing.primary_host = 0
-      context.multiprocessing.active_processes = {0}
-      with context:
-        ocp.save(os.fspath(staged), host)
-      crash.point("arrays_committed")
-      manifest.write(
-        staged,
-        {
-          "step": step,
-          "score": None if score is None else float(score),
-          "digest": snapshot.digest_of(leaves, host),
-          "leaves": leaves,
-        },
-      )
-      os.rename(staged, self._folder / str(step))
-      manifest.sync_folder(self._folder)
-    except Exception:
-      self._remove_leftovers()
-      raise
+  def _publish(self, step: int, staged: pathlib.Path) -> None:
+    os.rename(staged, self._folder / str(step))
+    manifest.sync_folder(self._folder)
     crash.point("step_published")
 
   def _delete_old(self) -> None:
@@ -231,7 +245,8 @@ class Checkpoints:
     """
     leaves = snapshot.describe(snapshot.flatten(abstract))
     damaged: set[int] = set()
-    while (step := self._agree(leaves, best, damaged)) != _NONE:
+    choose = functools.partial(self._choose, leaves, best, damaged)
+    while (step := _as_first_decides(choose)) != _NONE:
       path = self._folder / str(step)
       try:
         expected = manifest.read(path)["digest"]
@@ -248,22 +263,6 @@ class Checkpoints:
       if self._first:
         self._set_aside(step, f"digest: found {found}, expected {expected}")
     return None
-
-  def _agree(
-    self, leaves: dict[str, str], best: bool, damaged: set[int]
-  ) -> int:
-    """Process 0 verifies and chooses a step; all return it, or `_NONE`."""
-    if jax.process_count() == 1:
-      return self._choose(leaves, best, damaged)
-    chosen = _FAILED
-    try:
-      if self._first:
-        chosen = self._choose(leaves, best, damaged)
-    finally:  # without it the others would wait for ever
-      chosen = int(multihost_utils.broadcast_one_to_all(np.int32(chosen)))
-    if chosen == _FAILED:
-      raise errors.StorageError("process 0 cannot restore", path=self._folder)
-    return chosen
 
   def _choose(
     self, leaves: dict[str, str], best: bool, damaged: set[int]

@@ -110,17 +110,36 @@ def test_failure_is_raised_at_the_next_save(tmp_path):
   assert os.listdir(tmp_path / "gone") == ["1"]
 
 
+def test_folder_gone_while_saving(tmp_path, monkeypatch):
+  folder = tmp_path / "c"
+  digest_of = checkpoint.snapshot.digest_of
+
+  def and_remove(*args):
+    folder.rename(tmp_path / "gone")
+    return digest_of(*args)
+
+  monkeypatch.setattr(checkpoint.snapshot, "digest_of", and_remove)
+  kept = checkpoint.Checkpoints(folder, keep=2)
+  kept.save(1, make_state(1))
+  with pytest.raises(errors.StorageError, match="saving failed"):
+    kept.wait()
+
+
 def test_stalled_save_ends_at_the_time_limit(tmp_path, monkeypatch):
   """R14: the limit passes; what was the error first stays the error."""
   started, go_on = threading.Event(), threading.Event()
-  save = checkpoint.ocp.save
+  save = checkpoint.ocp.save_async
 
-  def stalled(*args):
-    started.set()
-    assert go_on.wait(60)
-    save(*args)
+  class Stalled:
+    def __init__(self, *args):
+      self.response = save(*args)
 
-  monkeypatch.setattr(checkpoint.ocp, "save", stalled)
+    def result(self):
+      started.set()
+      assert go_on.wait(60)
+      self.response.result()
+
+  monkeypatch.setattr(checkpoint.ocp, "save_async", Stalled)
   monkeypatch.setattr(checkpoint, "SAVE_TIMEOUT_S", 0.2)
   kept = checkpoint.Checkpoints(tmp_path / "c", keep=2)
   kept.save(1, make_state(1))
