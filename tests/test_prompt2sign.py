@@ -9,6 +9,7 @@ import tempfile
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from tensorflow_datasets.proto import tf_example_pb2
 
 import data_pipeline.prompt2sign as prompt2sign
 from data_pipeline import __main__ as cli
@@ -102,6 +103,8 @@ def test_records_are_the_canonical_clips(tmp_path, source, file_format):
   read = {}
   for split in ("train", "test"):
     for data in summary.read_records(info.splits[split], file_format):
+      example = tf_example_pb2.Example.FromString(data)
+      assert data == example.SerializeToString(deterministic=True)
       record = info.features.deserialize_example_np(data)
       assert record["language"] == b"LIS-CH"
       assert record["gloss_made"] == np.False_

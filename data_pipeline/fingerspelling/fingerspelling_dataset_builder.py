@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 import tqdm
 from etils import epath
 
-from data_pipeline import lift
+from data_pipeline import lift, writer
 from data_pipeline.fingerspelling import alphabets, spell
 from signllm_jax import clips, errors, records, skeleton
 
@@ -122,6 +122,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         "publish or sell anything made from this data."
       ),
     )
+
+  def _example_writer(self) -> writer.Writer:
+    return writer.Writer(self.info)
 
   def _split_generators(self, dl_manager: tfds.download.DownloadManager):
     del dl_manager  # everything comes from the installed package

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
+from data_pipeline import writer
 from signllm_jax import clips, errors, languages, records
 from signllm_jax.formats import skels
 
@@ -65,6 +66,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         "records on where they forbid it."
       ),
     )
+
+  def _example_writer(self) -> writer.Writer:
+    return writer.Writer(self.info)
 
   def _split_generators(self, dl_manager) -> dict[str, Iterator]:
     folder = pathlib.Path(dl_manager.manual_dir)
