@@ -17,7 +17,7 @@ def single_language(code: str) -> config.Experiment:
       folder=f"data/prompt2sign/{language.config_name}/1.0.0",
       language=language.code,
     ),
-    model=config.Model(progress=True),
+    model=config.Model(alignment=True),
     loss=config.Loss(kind="l1", counter_weight=10.0),
     optim=config.Optim(learning_rate=5e-4, clip_norm=1.0),
     evaluate=config.Evaluate(every=1000),

@@ -45,7 +45,7 @@ class Model:
   scale_embeddings: bool = False  # source embeddings times sqrt(width)
   learnt_start: bool = True  # else decoding starts from a frame of zeros
   just_counter: bool = False  # the decoder's input is only the counter
-  progress: bool = False  # encode counter and source position as one progress
+  alignment: bool = False  # learn how long each source token lasts
   normalize: bool = True  # centre poses on the training mean, to unit scale
   compute_dtype: str = "float32"  # or "bfloat16"; parameters stay float32
 
@@ -56,6 +56,7 @@ class Loss:
 
   kind: str = "mse"  # "mse" or "l1"
   counter_weight: float = 1.0  # weight of the counter against one joint number
+  counter_unit: str = "share"  # its error as "share" of the clip, or "frames"
 
 
 @dataclasses.dataclass
@@ -142,6 +143,7 @@ _CHOICES = {
   "model.activation": ("relu", "gelu"),
   "model.compute_dtype": ("float32", "bfloat16"),
   "loss.kind": ("mse", "l1"),
+  "loss.counter_unit": ("share", "frames"),
   "optim.schedule": ("cosine", "constant", "plateau"),
   "non_finite": ("stop", "skip"),
 }

@@ -24,7 +24,10 @@ from signllm_jax.metrics import report
 
 
 def judge(
-  config: config_lib.Experiment, progress: state_lib.Progress, score: float
+  config: config_lib.Experiment,
+  progress: state_lib.Progress,
+  step: int,
+  score: float,
 ) -> state_lib.Progress:
   """What an evaluation means for early stopping and the plateau schedule."""
   progress = jax.device_get(progress)
@@ -35,6 +38,8 @@ def judge(
   if waited > config.optim.plateau_patience:
     plateau, waited = plateau * config.optim.plateau_factor, 0
   return progress._replace(
+    evaluated=np.int32(step),
+    score=np.float32(score),
     best=np.float32(min(score, progress.best)),
     stale=np.int32(stale),
     plateau=np.float32(plateau),
@@ -158,7 +163,7 @@ class Loop:
     """The score of this very step, if it was evaluated."""
     if int(state.progress.evaluated) != step:
       return None
-    return self.last_score
+    return float(state.progress.score)
 
   def _evaluate(self, step: int, state, writer, bar):
     """Scores the split, writes the report; the state notes the result."""
@@ -169,8 +174,8 @@ class Loop:
     if result is None:  # stopped: it is done again after resuming
       return state
     rows, made = result
-    self.last_score = rows["produced"]["dtw_mje"]
-    if not np.isfinite(self.last_score):
+    score = rows["produced"]["dtw_mje"]
+    if not np.isfinite(score):
       raise errors.NonFiniteError(f"the evaluation at step {step} is NaN")
     self.work.write_text(
       self.work.report,
@@ -202,8 +207,7 @@ class Loop:
       "free running"
     )
     bar.write("\n" + report.table(rows, title) + "\n")
-    progress = judge(self.config, state.progress, self.last_score)
-    progress = progress._replace(evaluated=np.int32(step))
+    progress = judge(self.config, state.progress, step, score)
     return state._replace(
       progress=jax.device_put(
         progress, state_lib.shardings_of(self.run.abstract).progress

@@ -43,6 +43,7 @@ class Progress(NamedTuple):
   """Of evaluations and of steps left out."""
 
   evaluated: jax.Array  # [] int32, step of the last evaluation; -1: none
+  score: jax.Array  # [] float32, its DTW-MJE
   best: jax.Array  # [] float32, lowest score
   stale: jax.Array  # [] int32, evaluations since
   plateau: jax.Array  # [] float32, share of the learning rate left
@@ -91,6 +92,7 @@ def _init(config: config_lib.Experiment, vocabulary: int):
       residuals=Residuals(zero, zero, zero, zero),
       progress=Progress(
         evaluated=jnp.int32(-1),
+        score=jnp.float32(jnp.inf),
         best=jnp.float32(jnp.inf),
         stale=jnp.int32(0),
         plateau=jnp.float32(1),

@@ -61,10 +61,7 @@ def make_train_step(
       )
     dropout_key = dropout_key if config.model.dropout else None
     produced = model(part["source"], inputs, dropout_key)
-    real = jnp.arange(target.shape[1]) < part["length"][:, None]
-    weights = pose_loss.cell_weights(
-      part["valid"], real, config.loss.counter_weight
-    )
+    weights = pose_loss.cell_weights(part["valid"], part["length"], config.loss)
     loss = pose_loss.regression(produced, target, weights, config.loss) / cells
     return loss, (produced - target, weights)
 

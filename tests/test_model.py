@@ -125,15 +125,15 @@ def test_published_number_of_parameters():
   assert _count(shape, 1089) == 15_427_584
 
 
-@pytest.mark.parametrize("progress", [False, True])
+@pytest.mark.parametrize("alignment", [False, True])
 @pytest.mark.parametrize("just_counter", [False, True])
-def test_cache_equals_one_pass(progress, just_counter):
+def test_cache_equals_one_pass(alignment, just_counter):
   shape = config.Model(
     width=32,
     heads=2,
     feed_forward=48,
     activation="gelu",
-    progress=progress,
+    alignment=alignment,
     just_counter=just_counter,
   )
   model = TextToPose(shape, 12, nnx.Rngs(3))
@@ -160,7 +160,7 @@ def test_just_counter_sees_no_pose():
 
 
 def test_padding_of_the_source_changes_nothing():
-  shape = config.Model(width=32, heads=2, feed_forward=48, progress=True)
+  shape = config.Model(width=32, heads=2, feed_forward=48, alignment=True)
   model = TextToPose(shape, 12, nnx.Rngs(3))
   frames = jax.random.normal(jax.random.key(0), (1, 5, 151))
   short = _apply(model, np.array([[4, 5, 3]], np.int32), frames)

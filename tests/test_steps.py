@@ -30,7 +30,7 @@ def _experiment() -> config.Experiment:
   experiment = config.Experiment(steps=100)
   experiment.data = config.Data(folder="-", batch_size=8, bucket=16)
   experiment.model = config.Model(
-    width=32, heads=4, feed_forward=64, dropout=0.1, progress=True
+    width=32, heads=4, feed_forward=64, dropout=0.1, alignment=True
   )
   experiment.optim = config.Optim(warmup_steps=5)
   experiment.augment = config.Augment(noise=1.0)

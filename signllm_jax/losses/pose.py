@@ -7,21 +7,27 @@ from signllm_jax.config import Loss
 
 
 def cell_weights(
-  valid: jax.Array, real: jax.Array, counter_weight: float
+  valid: jax.Array, lengths: jax.Array, config: Loss
 ) -> jax.Array:
-  """The weight of each number: 1 on true cells, 0 on padding and missing.
+  """The weight of each number: 0 on padding and missing joints.
 
   Args:
     valid: [B, T, J] bool, joint was seen.
-    real: [B, T] bool, frame is not padding.
-    counter_weight: weight of the counter against one joint number.
+    lengths: [B] frames; the rest is padding.
+    config: the counter's weight. One frame is 1/N of the counter, so an error
+      in frames weighs N times as much; without that, long clips hardly teach
+      how long they are.
 
   Returns:
-    [B, T, 151] float32.
+    [B, T, 151] float32; 1 on true joint numbers.
   """
+  real = jnp.arange(valid.shape[1]) < lengths[:, None]  # [B, T]
   cells = jnp.repeat(valid & real[..., None], 3, axis=-1).astype(jnp.float32)
-  counter = counter_weight * real[..., None].astype(jnp.float32)
-  return jnp.concatenate([cells, counter], -1)
+  unit = lengths if config.counter_unit == "frames" else jnp.ones_like(lengths)
+  power = 2 if config.kind == "mse" else 1
+  weight = config.counter_weight * unit.astype(jnp.float32) ** power
+  counter = jnp.where(real, weight[:, None], 0)
+  return jnp.concatenate([cells, counter[..., None]], -1)
 
 
 def regression(

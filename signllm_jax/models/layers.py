@@ -102,18 +102,6 @@ def sinusoids(length: int, width: int) -> jax.Array:
   return jnp.stack([jnp.sin(angle), jnp.cos(angle)], -1).reshape(length, width)
 
 
-def progress_waves(progress: jax.Array, width: int) -> jax.Array:
-  """Progress in [0, 1] as waves of 1/2 to 32 periods: [...] -> [..., D].
-
-  Source tokens and frames that are as far along get the same code, so aligning
-  them is a dot product and need not be learnt from single numbers.
-  """
-  waves = width // 2
-  periods = 0.5 * 64.0 ** (jnp.arange(waves) / max(waves - 1, 1))
-  angle = 2 * jnp.pi * progress[..., None] * periods
-  return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], -1)
-
-
 class Attention(nnx.Module):
   """Multi-head attention with keys and values that can be kept."""
 

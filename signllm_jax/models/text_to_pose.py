@@ -13,7 +13,7 @@ from flax import nnx
 
 from signllm_jax import skeleton, text
 from signllm_jax.config import Model
-from signllm_jax.models import layers
+from signllm_jax.models import alignment, layers
 
 FRAME = skeleton.C + 1  # numbers of a frame with its counter
 
@@ -23,6 +23,7 @@ class Source(NamedTuple):
 
   memories: tuple[layers.Cache, ...]
   mask: jax.Array  # [B, 1, 1, S]
+  timeline: alignment.Timeline | None  # with `alignment` in the configuration
 
 
 class TextToPose(nnx.Module):
@@ -61,33 +62,44 @@ class TextToPose(nnx.Module):
       if config.learnt_start
       else None
     )
-    self.progress_in = (
-      layers.Linear(d, d, ("embed", "heads"), rngs=rngs)
-      if config.progress
-      else None
-    )
+    self.alignment = alignment.Alignment(d, rngs) if config.alignment else None
     self.dropout_rate = config.dropout
     self.embedding_scale = d**0.5 if config.scale_embeddings else 1.0
     self.just_counter = config.just_counter
     self.heads, self.width, self.dtype = config.heads, d, dtype
 
   def start_frames(self, batch: int) -> jax.Array:
-    """The frame before the first: [B, 151]."""
+    """The frame before the first: [B, 151]; its counter is 0."""
     start = jnp.zeros(FRAME) if self.start is None else self.start[...]
+    start = start.at[-1].set(0)
     return jnp.broadcast_to(start, (batch, FRAME))
 
-  def _progress(self, along: jax.Array) -> jax.Array:
-    """Code of the progress of tokens or frames: [B, T] -> [B, T, D] or 0."""
-    if self.progress_in is None:
-      return jnp.zeros(())
-    waves = layers.progress_waves(along, self.width)
-    return self.progress_in(waves)
-
-  def _embed_frames(self, frames: jax.Array, positions: jax.Array) -> jax.Array:
+  def _enter(
+    self, frames: jax.Array, positions: jax.Array, source: Source
+  ) -> jax.Array:
     """Input frames [B, T, 151] at positions [T, D] -> [B, T, D]."""
+    counter = frames[..., -1]
     if self.just_counter:  # an augmentation of section 5: no pose comes in
       frames = frames.at[..., :-1].set(0)
-    return self.frame_in(frames) + positions + self._progress(frames[..., -1])
+    x = self.frame_in(frames) + positions
+    if self.alignment is not None and source.timeline is not None:
+      x = x + self.alignment.locate(source.timeline, counter)
+    return x
+
+  def _leave(
+    self, x: jax.Array, frames: jax.Array, source: Source
+  ) -> jax.Array:
+    """Decoder states [B, T, D] -> the frames after `frames` [B, T, 151].
+
+    With an alignment the counter moves by what the durations say. A decoder
+    that predicts it learns to read the true pace off the true counters it is
+    taught with, and has no pace of its own when it runs free.
+    """
+    out = self.frame_out(self.decoder_norm(x))
+    if source.timeline is None:
+      return out
+    counter = frames[..., -1:] + 1 / source.timeline.total[:, None, None]
+    return jnp.concatenate([out[..., :-1], counter], -1)
 
   def encode(
     self, source: jax.Array, key: jax.Array | None = None
@@ -96,9 +108,10 @@ class TextToPose(nnx.Module):
     keys = layers.split(key, len(self.encoder) + 1)
     real = source != text.PAD
     s = source.shape[1]
-    x = self.embedding_scale * self.embedding[...][source] + layers.sinusoids(s, self.width)
-    along = (jnp.arange(s) + 0.5) / jnp.sum(real, 1, keepdims=True)
-    x = layers.dropout(x + self._progress(along), self.dropout_rate, keys[0])
+    x = self.embedding_scale * self.embedding[...][source] + layers.sinusoids(
+      s, self.width
+    )
+    x = layers.dropout(x, self.dropout_rate, keys[0])
     mask = real[:, None, None]
     for layer, layer_key in zip(self.encoder, keys[1:], strict=True):
       x = layer(x, mask, layer_key)
@@ -109,7 +122,12 @@ class TextToPose(nnx.Module):
     memories = tuple(
       layer.cross_attention.project(encoded) for layer in self.decoder
     )
-    return Source(memories, mask)
+    timeline = (
+      None
+      if self.alignment is None
+      else self.alignment.lay_out(encoded, mask[:, 0, 0])
+    )
+    return Source(memories, mask, timeline)
 
   def decode(
     self, frames: jax.Array, source: Source, key: jax.Array | None = None
@@ -126,14 +144,14 @@ class TextToPose(nnx.Module):
     """
     t = frames.shape[1]
     keys = layers.split(key, len(self.decoder) + 1)
-    x = self._embed_frames(frames, layers.sinusoids(t, self.width))
+    x = self._enter(frames, layers.sinusoids(t, self.width), source)
     x = layers.dropout(x, self.dropout_rate, keys[0])
     causal = jnp.tril(jnp.ones((t, t), bool))[None, None]
     for layer, memory, layer_key in zip(
       self.decoder, source.memories, keys[1:], strict=True
     ):
       x, _ = layer(x, causal, memory, source.mask, key=layer_key)
-    return self.frame_out(self.decoder_norm(x))
+    return self._leave(x, frames, source)
 
   def __call__(
     self, source: jax.Array, frames: jax.Array, key: jax.Array | None = None
@@ -169,7 +187,7 @@ class TextToPose(nnx.Module):
     """
     limit = caches[0].keys.shape[2]
     position = layers.sinusoids(limit, self.width)[at]
-    x = self._embed_frames(frame[:, None], position)
+    x = self._enter(frame[:, None], position, source)
     mask = (jnp.arange(limit) <= at)[None, None, None]
     kept = []
     for layer, past, memory in zip(
@@ -177,4 +195,4 @@ class TextToPose(nnx.Module):
     ):
       x, cache = layer(x, mask, memory, source.mask, past=past, at=at)
       kept.append(cache)
-    return self.frame_out(self.decoder_norm(x))[:, 0], tuple(kept)
+    return self._leave(x, frame[:, None], source)[:, 0], tuple(kept)
