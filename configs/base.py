@@ -17,8 +17,11 @@ def single_language(code: str) -> config.Experiment:
       folder=f"data/prompt2sign/{language.config_name}/1.0.0",
       language=language.code,
     ),
-    model=config.Model(alignment=True),
-    loss=config.Loss(kind="l1", counter_weight=10.0),
+    model=config.Model(
+      scale_embeddings=True, just_counter=True, alignment=True
+    ),
+    loss=config.Loss(kind="l1", counter_weight=10.0, counter_unit="frames"),
+    augment=config.Augment(noise=0.0),
     optim=config.Optim(learning_rate=5e-4, clip_norm=1.0),
     evaluate=config.Evaluate(every=1000),
     checkpoint=config.Checkpoint(every=1000),

@@ -12,7 +12,7 @@ def get_config() -> config.Experiment:
   """2.2 M parameters, characters in, 12.5 frames a second out."""
   return config.Experiment(
     name="quickstart",
-    steps=4000,
+    steps=6500,
     data=config.Data(
       folder="data/fingerspelling/asl/1.0.0",
       language="ASL",
@@ -21,10 +21,10 @@ def get_config() -> config.Experiment:
       bucket=24,
     ),
     model=config.Model(
-      encoder_layers=3,
+      decoder_layers=1,
       width=192,
       feed_forward=768,
-      activation="gelu",
+      activation="relu",
       dropout=0.0,
       scale_embeddings=True,
       just_counter=True,
@@ -32,7 +32,7 @@ def get_config() -> config.Experiment:
     ),
     loss=config.Loss(kind="l1", counter_weight=10.0, counter_unit="frames"),
     augment=config.Augment(noise=0.0),
-    optim=config.Optim(learning_rate=1.5e-3, warmup_steps=100, clip_norm=1.0),
-    evaluate=config.Evaluate(every=1000),
-    checkpoint=config.Checkpoint(every=1000),
+    optim=config.Optim(learning_rate=2e-3, warmup_steps=100, clip_norm=1.0),
+    evaluate=config.Evaluate(every=1500),
+    checkpoint=config.Checkpoint(every=1500),
   )

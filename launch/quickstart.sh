@@ -17,6 +17,7 @@ fi
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 "$here/setup.sh"
+SECONDS=0  # what follows is the main job
 cd "$here/.."
 PATH="$PWD/.venv/bin:$PATH"
 if [[ "$(uname)" == Linux ]]; then
@@ -28,3 +29,6 @@ python -m data_pipeline build --dataset=fingerspelling/asl --output=data
 python -m signllm_jax.train --config=configs/quickstart.py --workdir="$run" "$@"
 python -m signllm_jax.produce --workdir="$run" --split=dev --count=4 \
   --out="$run/dev.gif"
+echo "Done in $((SECONDS / 60)) min $((SECONDS % 60)) s. Look at $run/dev.gif, or:"
+echo "  .venv/bin/python -m signllm_jax.produce --workdir=$run --text=hello \\"
+echo "    --out=hello.gif"

@@ -7,7 +7,12 @@ from signllm_jax import state as state_lib
 
 
 def gaussian_noise(
-  frames: jax.Array, residuals: state_lib.Residuals, strength: float, key
+  frames: jax.Array,
+  residuals: state_lib.Residuals,
+  strength: float,
+  key: jax.Array,
+  *,
+  counter: bool,
 ) -> jax.Array:
   """Adds strength * N(0, 1) * std to decoder inputs, the start frame left out.
 
@@ -16,9 +21,15 @@ def gaussian_noise(
     residuals: their std a dimension is the previous epoch's.
     strength: PT's is 5.
     key: PRNG key.
+    counter: whether the counter gets noise too, as in PT. Not where the next
+      counter is the last one and a step: noise would come back as residual
+      and grow by `strength` every epoch.
   """
   noise = jax.random.normal(key, frames.shape) * (strength * residuals.std)
-  return frames + noise.at[:, 0].set(0)
+  noise = noise.at[:, 0].set(0)
+  if not counter:
+    noise = noise.at[..., -1].set(0)
+  return frames + noise
 
 
 def track_residuals(

@@ -8,106 +8,15 @@ position in the data is one number, and resuming is exact.
 import dataclasses
 import functools
 import json
-import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 import grain
 import numpy as np
-import tensorflow_datasets as tfds
 import tqdm
-from array_record.python import array_record_data_source
 
-from signllm_jax import clips, config, errors, records, skeleton, text
-from signllm_jax.formats import skels, tfrecord
+from signllm_jax import clips, config, errors, skeleton, sources, text
 
-SPLITS = ("train", "dev", "test")
 SOURCE_MULTIPLE = 8  # source ids are padded to a multiple of this
-
-
-class Clips(Protocol):
-  """Random access to the clips of a split."""
-
-  def __len__(self) -> int: ...
-
-  def __getitem__(self, index: int) -> clips.Clip: ...
-
-
-class _Built:
-  """A split of a data set that a builder wrote."""
-
-  def __init__(self, folder: pathlib.Path, split: str, language: str):
-    info = tfds.builder_from_directory(folder).info
-    if split not in info.splits:
-      raise errors.DataError(
-        f"no split {split!r}", path=folder, expected=str(list(info.splits))
-      )
-    part = info.splits[split]
-    self._features = info.features
-    self._folder, self._language = folder, language
-    if info.as_proto.file_format == "array_record":
-      self._read = array_record_data_source.ArrayRecordDataSource(
-        [str(path) for path in part.filepaths]
-      )
-    else:
-      self._read = tfrecord.TFRecordFiles(
-        part.filepaths, counts=part.shard_lengths
-      )
-
-  def __len__(self) -> int:
-    return len(self._read)
-
-  def __getitem__(self, index: int) -> clips.Clip:
-    record = self._features.deserialize_example_np(self._read[index])
-    language = record["language"].decode()
-    if self._language and language != self._language:
-      raise errors.DataError(
-        f"record {index} is in {language}",
-        path=self._folder,
-        expected=self._language,
-        hint="Set --config.data.language to the data set's",
-      )
-    return records.to_clip(record)
-
-
-def open_clips(settings: config.Data, split: str) -> Clips:
-  """Opens a split of a built data set or of a folder of .skels files.
-
-  Raises:
-    DataError: the folder is neither, or has no such split.
-  """
-  folder = pathlib.Path(settings.folder)
-  if (folder / "dataset_info.json").exists():
-    return _Built(folder, split, settings.language)
-  if (folder / f"{split}.skels").exists():
-    return [
-      clips.canonical(clip)
-      for clip in skels.read_split(folder, split, fps=settings.fps)
-    ]
-  found = "nothing there" if not folder.exists() else "neither of them"
-  raise errors.DataError(
-    f"no data for the split {split!r}: {found}",
-    path=folder,
-    expected=f"dataset_info.json of a built data set, or {split}.skels with "
-    f"{split}.text",
-    hint="Build one with `python -m data_pipeline build --help`",
-  )
-
-
-def source_text(clip: clips.Clip, settings: config.Data) -> str:
-  """What the model reads of a clip: its text or its gloss.
-
-  Raises:
-    DataError: the gloss is asked for and there is none.
-  """
-  if settings.source == "text":
-    return clip.text
-  if not clip.gloss:
-    raise errors.DataError(
-      f"clip {clip.name!r} has no gloss",
-      hint="Train with --config.data.source=text",
-    )
-  return clip.gloss
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +87,7 @@ class Summary:
   seen: np.ndarray
 
 
-def summarise(split: Clips, settings: config.Data) -> Summary:
+def summarise(split: sources.Clips, settings: config.Data) -> Summary:
   """Reads all clips once.
 
   Raises:
@@ -191,7 +100,7 @@ def summarise(split: Clips, settings: config.Data) -> Summary:
   for index in tqdm.trange(len(split), unit="clip", desc="reading", delay=2):
     clip = split[index]
     lengths.append(min(len(clip), settings.max_frames))
-    texts.append(source_text(clip, settings))
+    texts.append(sources.source_text(clip, settings))
     rates.add(clip.fps)
     count += clip.valid.sum(0)
     total += clip.frames.sum(0, dtype=np.float64)
@@ -298,7 +207,7 @@ class Batches:
 
   def __init__(
     self,
-    split: Clips,
+    split: sources.Clips,
     plan: Plan,
     facts: Facts,
     settings: config.Data,
@@ -313,17 +222,17 @@ class Batches:
   def __getitem__(self, index: int) -> dict[str, np.ndarray]:
     t, ids = self._plan[index]
     listed = [self._split[int(i)] for i in ids]
-    sources = [
-      self._facts.vocabulary.encode(source_text(clip, self._settings))
+    encoded = [
+      self._facts.vocabulary.encode(sources.source_text(clip, self._settings))
       for clip in listed
     ]
     s = round_up(self._facts.longest_source, SOURCE_MULTIPLE)
-    return pad_batch(listed, sources, self._plan.batch_size, t, s)
+    return pad_batch(listed, encoded, self._plan.batch_size, t, s)
 
 
 def pad_batch(
   listed: Sequence[clips.Clip],
-  sources: Sequence[np.ndarray],
+  encoded: Sequence[np.ndarray],
   rows: int,
   t: int,
   s: int,
@@ -342,7 +251,7 @@ def pad_batch(
     frames[row, :n] = clip.frames[:n].reshape(n, skeleton.C)
     valid[row, :n] = clip.valid[:n]
     length[row] = n
-  filled = [ids[:s] for ids in sources]
+  filled = [ids[:s] for ids in encoded]
   filled += [np.array([text.EOS], np.int32)] * (rows - len(filled))
   return {
     "source": text.pad(filled, s),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from signllm_jax import clips, config, data, errors, generate
+from signllm_jax import clips, config, errors, generate, sources
 from signllm_jax.metrics import pose
 
 Rows = dict[str, dict[str, float]]
@@ -16,7 +16,7 @@ class Evaluation:
 
   def __init__(
     self,
-    split: data.Clips,
+    split: sources.Clips,
     settings: config.Experiment,
     mean_pose: np.ndarray,
   ):
@@ -39,7 +39,7 @@ class Evaluation:
         hint="Set --config.evaluate.split",
       )
     self.true = [split[i] for i in range(count)]
-    self.sources = [data.source_text(c, settings.data) for c in self.true]
+    self.sources = [sources.source_text(c, settings.data) for c in self.true]
     floors = pose.floors(self.true, mean_pose.reshape(-1, 3))
     self._fixed: Rows = {
       name: pose.scores(made, self.true)

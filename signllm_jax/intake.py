@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from signllm_jax import clips, config, data, errors, text
+from signllm_jax import clips, config, data, errors, sources, text
 
 MAX_FILE = 16 << 20  # bytes of a file of texts
 MAX_TOKENS = 1024  # of one text; memory grows with their square
@@ -177,19 +177,19 @@ def of_split(
       hint="Bring them back, start where the training was started if the "
       "name is relative, or sign texts of your own",
     )
-  opened = data.open_clips(settings, split)
+  opened = sources.open_clips(settings, split)
   true = [opened[i] for i in range(min(len(opened), count or len(opened)))]
   if not true:
     raise errors.DataError(f"the split {split!r} is empty", path=folder)
-  sources = [data.source_text(clip, settings) for clip in true]
-  strange = sum(bool(facts.vocabulary.unknown(line)) for line in sources)
+  lines = [sources.source_text(clip, settings) for clip in true]
+  strange = sum(bool(facts.vocabulary.unknown(line)) for line in lines)
   notes = []
   if strange:
     notes.append(
-      f"{strange} of {len(sources)} texts have {facts.vocabulary.tokens} that "
+      f"{strange} of {len(lines)} texts have {facts.vocabulary.tokens} that "
       "the model has never seen"
     )
-  return Task(sources, true, notes)
+  return Task(lines, true, notes)
 
 
 def describe(vocabulary: text.Vocabulary) -> str:

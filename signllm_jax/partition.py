@@ -5,6 +5,7 @@ Parallelism is `jax.jit` with NamedShardings. Batches are split over the axes
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -29,7 +30,7 @@ RULES: dict[str, str | None] = {
 
 
 def make_mesh(
-  config: config_lib.Mesh, devices: list[jax.Device] | None = None
+  config: config_lib.Mesh, devices: Sequence[Any] | None = None
 ) -> Mesh:
   """The mesh of the configuration over all devices.
 

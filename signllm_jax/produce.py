@@ -16,7 +16,6 @@ import tqdm
 
 from signllm_jax import (
   clips,
-  data,
   errors,
   evaluation,
   export,
@@ -25,6 +24,7 @@ from signllm_jax import (
   languages,
   render,
   run,
+  sources,
   workdir,
 )
 
@@ -170,18 +170,18 @@ def _check_target(target: pathlib.Path, config, file) -> None:
 
 
 def _sign(
-  producer: generate.Producer, sources: Sequence[str]
+  producer: generate.Producer, texts: Sequence[str]
 ) -> list[generate.Signed]:
   signed, frames = [], 0
   began = time.perf_counter()
   with tqdm.tqdm(
-    total=len(sources),
+    total=len(texts),
     desc="signing",
     unit="text",
     dynamic_ncols=True,
-    disable=len(sources) == 1,
+    disable=len(texts) == 1,
   ) as bar:
-    for batch in producer.stream(sources):
+    for batch in producer.stream(texts):
       signed += batch
       frames += sum(len(one.clip) for one in batch)
       rate = frames / (time.perf_counter() - began)
@@ -275,7 +275,7 @@ def _parser() -> argparse.ArgumentParser:
   add("--file", help="UTF-8 file with one text a line")
   add(
     "--split",
-    choices=data.SPLITS,
+    choices=sources.SPLITS,
     help="sign the texts of this split of the run's data, beside their truth",
   )
   add(

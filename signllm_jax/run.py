@@ -13,6 +13,7 @@ from signllm_jax import (
   evaluation,
   generate,
   partition,
+  sources,
   workdir,
 )
 from signllm_jax import config as config_lib
@@ -32,7 +33,7 @@ class Run:
       ("--config.evaluate.batch_size", config.evaluate.batch_size),
     ):
       partition.check_batch(self.mesh, name, size)
-    self.train = data.open_clips(config.data, "train")
+    self.train = sources.open_clips(config.data, "train")
     self.summary = data.summarise(self.train, config.data)
     self.facts = self.summary.facts
     # A data set smaller than a batch would be mostly empty rows.
@@ -76,7 +77,7 @@ class Run:
 
   def open_evaluation(self) -> evaluation.Evaluation:
     """The evaluated split; without one in the data, the training split."""
-    split = data.open_clips(self.config.data, self.config.evaluate.split)
+    split = sources.open_clips(self.config.data, self.config.evaluate.split)
     return evaluation.Evaluation(split, self.config, self.summary.mean)
 
   def producer(self, state: state_lib.TrainState) -> generate.Producer:

@@ -110,12 +110,14 @@ def abstract_state(
   config: config_lib.Experiment, vocabulary: int, mesh: Mesh
 ) -> TrainState:
   """Shapes, dtypes and shardings of the state; nothing is allocated."""
-  statistics = Statistics(
-    jax.ShapeDtypeStruct((skeleton.C,), jnp.float32),
-    jax.ShapeDtypeStruct((), jnp.float32),
-    jax.ShapeDtypeStruct((skeleton.J,), jnp.bool_),
-  )
-  abstract = jax.eval_shape(_init(config, vocabulary), statistics)
+
+  def build() -> TrainState:
+    statistics = Statistics(
+      jnp.zeros(skeleton.C), jnp.float32(1), jnp.zeros(skeleton.J, bool)
+    )
+    return _init(config, vocabulary)(statistics)
+
+  abstract = jax.eval_shape(build)
   return jax.tree.map(
     lambda leaf, sharding: jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), leaf

@@ -57,7 +57,11 @@ def make_train_step(
     inputs = teacher_inputs(model.start_frames(len(target)), target)
     if config.augment.noise:
       inputs = augment.gaussian_noise(
-        inputs, state.residuals, config.augment.noise, noise_key
+        inputs,
+        state.residuals,
+        config.augment.noise,
+        noise_key,
+        counter=not config.model.alignment,
       )
     dropout_key = dropout_key if config.model.dropout else None
     produced = model(part["source"], inputs, dropout_key)

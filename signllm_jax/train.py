@@ -61,7 +61,7 @@ def main(argv: list[str]) -> None:
       raise errors.UsageError(f"unknown arguments {argv[1:]}")
     if not _DRY_RUN.value and not _WORKDIR.value:
       raise errors.UsageError("--workdir is missing")
-    code = train(_CONFIG.value, _WORKDIR.value, _DRY_RUN.value)
+    code = train(_CONFIG.value, _WORKDIR.value or "", _DRY_RUN.value)
   except errors.SignLLMError as error:
     print(f"error: {error}", file=sys.stderr)
     code = error.exit_code

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from signllm_jax import clips, config, data, errors, text
+from signllm_jax import clips, config, data, errors, sources, text
 
 
 class _Clips(list):
@@ -111,13 +111,13 @@ def test_mixed_frame_rates_are_refused():
 
 def test_missing_gloss_names_the_clip():
   with pytest.raises(errors.DataError, match="'x' has no gloss"):
-    data.source_text(_clip("x", 3), config.Data(source="gloss"))
+    sources.source_text(_clip("x", 3), config.Data(source="gloss"))
 
 
 def test_no_data_says_what_was_expected(tmp_path):
   settings = config.Data(folder=str(tmp_path / "none"))
   with pytest.raises(errors.DataError, match=r"train\.skels"):
-    data.open_clips(settings, "train")
+    sources.open_clips(settings, "train")
 
 
 def test_facts_survive_json():

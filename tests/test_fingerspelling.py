@@ -165,7 +165,7 @@ def test_splits_are_disjoint_and_keep_their_words():
   config = fingerspelling.Builder.builder_configs["asl"]
   listed = builder.words("en")
   parts = builder.split_words(listed, letters, config)
-  assert [len(parts[name]) for name in parts] == [2000, 128, 128]
+  assert [len(parts[name]) for name in parts] == [4000, 128, 128]
   chosen = [word for part in parts.values() for word in part]
   assert len(set(chosen)) == len(chosen)
   for part in parts.values():  # every letter in every split
@@ -175,7 +175,7 @@ def test_splits_are_disjoint_and_keep_their_words():
   assert len(set(grown["train"]) - set(parts["train"])) <= 1
   config = builder.Config(name="all", alphabet="asl", train_words=0)
   everything = builder.split_words(listed, letters, config)
-  assert everything["train"][:2000] == parts["train"]
+  assert everything["train"][:4000] == parts["train"]
   assert sum(map(len, everything.values())) == len(listed)
 
 

@@ -41,13 +41,17 @@ def _norm(layer, weights, name):
 
 
 def _attention(layer, weights, name):
-  for ours, theirs in (
-    (layer.query, "q_layer"),
-    (layer.key, "k_layer"),
-    (layer.value, "v_layer"),
-    (layer.out, "output_layer"),
-  ):
-    _linear(ours, weights, f"{name}.{theirs}")
+  _linear(layer.query, weights, f"{name}.q_layer")
+  _linear(layer.out, weights, f"{name}.output_layer")
+
+  def join(part):
+    """Keys and values side by side, head by head."""
+    pair = [weights[f"{name}.{x}_layer.{part}"].T for x in "kv"]
+    heads = [x.reshape(*x.shape[:-1], layer.heads, -1) for x in pair]
+    return jnp.asarray(np.stack(heads, -2).reshape(*pair[0].shape[:-1], -1))
+
+  layer.memory.kernel[...] = join("weight")
+  layer.memory.bias[...] = join("bias")
 
 
 def _feed_forward(layer, weights, name):

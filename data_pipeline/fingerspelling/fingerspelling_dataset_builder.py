@@ -33,7 +33,7 @@ class Config(tfds.core.BuilderConfig):
 
   alphabet: str
   fps: float = 12.5
-  train_words: int = 2000
+  train_words: int = 4000
   held_out_words: int = 128
 
 

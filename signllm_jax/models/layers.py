@@ -114,13 +114,13 @@ class Attention(nnx.Module):
     dtype: jnp.dtype,
     rngs: nnx.Rngs,
   ):
-    def linear(axes):
-      return Linear(width, width, axes, dtype=dtype, rngs=rngs)
+    def linear(d_out, axes):
+      return Linear(width, d_out, axes, dtype=dtype, rngs=rngs)
 
-    self.query = linear(("embed", "heads"))
-    self.key = linear(("embed", "heads"))
-    self.value = linear(("embed", "heads"))
-    self.out = linear(("heads", "embed"))
+    self.query = linear(width, ("embed", "heads"))
+    # Keys and values in one product, head by head so that heads can be sharded.
+    self.memory = linear(2 * width, ("embed", "heads"))
+    self.out = linear(width, ("heads", "embed"))
     self.heads = heads
     self.dropout_rate = dropout_rate
     self.dtype = dtype
@@ -132,10 +132,11 @@ class Attention(nnx.Module):
 
   def project(self, x: jax.Array) -> Cache:
     """Keys and values of [B, S, D]."""
-    return Cache(
-      self._split(self.key(x)).astype(self.dtype),
-      self._split(self.value(x)).astype(self.dtype),
-    )
+    b, s, d = x.shape
+    pairs = self.memory(x).astype(self.dtype)
+    pairs = pairs.reshape(b, s, self.heads, 2, d // self.heads)
+    pairs = pairs.transpose(3, 0, 2, 1, 4)
+    return Cache(pairs[0], pairs[1])
 
   def __call__(
     self,
@@ -246,7 +247,7 @@ class DecoderLayer(nnx.Module):
     memory_mask: jax.Array,
     *,
     past: Cache | None = None,
-    at: jax.Array | None = None,
+    at: jax.Array | int = 0,
     key: jax.Array | None = None,
   ) -> tuple[jax.Array, Cache]:
     """One layer over a whole sequence, or over one frame with its past.

@@ -1,0 +1,102 @@
+"""Where clips come from: built data sets and folders of .skels."""
+
+import pathlib
+from typing import Any, Protocol
+
+import tensorflow_datasets as tfds
+from array_record.python import array_record_data_source
+
+from signllm_jax import clips, config, errors, records
+from signllm_jax.formats import skels, tfrecord
+
+SPLITS = ("train", "dev", "test")
+
+
+class Clips(Protocol):
+  """Random access to the clips of a split."""
+
+  def __len__(self) -> int: ...
+
+  def __getitem__(self, index: int, /) -> clips.Clip: ...
+
+
+class _Built:
+  """A split of a data set that a builder wrote."""
+
+  def __init__(self, folder: pathlib.Path, split: str, language: str):
+    info = tfds.builder_from_directory(folder).info
+    if split not in info.splits:
+      raise errors.DataError(
+        f"no split {split!r}", path=folder, expected=str(list(info.splits))
+      )
+    part = info.splits[split]
+    # A record is a dictionary of features; tfds types it more widely.
+    self._features: Any = info.features
+    self._folder, self._language = folder, language
+    if info.as_proto.file_format == "array_record":
+      self._read = array_record_data_source.ArrayRecordDataSource(
+        [str(path) for path in part.filepaths]
+      )
+    else:
+      self._read = tfrecord.TFRecordFiles(
+        part.filepaths, counts=part.shard_lengths
+      )
+
+  def __len__(self) -> int:
+    return len(self._read)
+
+  def __getitem__(self, index: int) -> clips.Clip:
+    record = self._features.deserialize_example_np(self._read[index])
+    language = record["language"].decode()
+    if self._language and language != self._language:
+      raise errors.DataError(
+        f"record {index} is in {language}",
+        path=self._folder,
+        expected=self._language,
+        hint="Set --config.data.language to the data set's",
+      )
+    return records.to_clip(record)
+
+
+class _Read(list[clips.Clip]):
+  """A split of a folder of .skels, in memory."""
+
+
+def open_clips(settings: config.Data, split: str) -> Clips:
+  """Opens a split of a built data set or of a folder of .skels files.
+
+  Raises:
+    DataError: the folder is neither, or has no such split.
+  """
+  folder = pathlib.Path(settings.folder)
+  if (folder / "dataset_info.json").exists():
+    return _Built(folder, split, settings.language)
+  if (folder / f"{split}.skels").exists():
+    return _Read(
+      clips.canonical(clip)
+      for clip in skels.read_split(folder, split, fps=settings.fps)
+    )
+  found = "nothing there" if not folder.exists() else "neither of them"
+  raise errors.DataError(
+    f"no data for the split {split!r}: {found}",
+    path=folder,
+    expected=f"dataset_info.json of a built data set, or {split}.skels with "
+    f"{split}.text",
+    hint="Build one with `python -m data_pipeline build --help`",
+  )
+
+
+def source_text(clip: clips.Clip, settings: config.Data) -> str:
+  """What the model reads of a clip: its text or its gloss.
+
+  Raises:
+    DataError: the gloss is asked for and there is none.
+  """
+  if settings.source == "text":
+    return clip.text
+  if not clip.gloss:
+    raise errors.DataError(
+      f"clip {clip.name!r} has no gloss",
+      hint="Train with --config.data.source=text",
+    )
+  return clip.gloss
