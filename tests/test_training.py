@@ -179,7 +179,7 @@ def _wait_for_training(process: subprocess.Popen, workdir) -> None:
   """Until the run has done some steps (its progress bar says so)."""
   assert process.stdout is not None
   text = ""
-  deadline = time.monotonic() + 120
+  deadline = time.monotonic() + 240
   while "loss" not in text:
     assert time.monotonic() < deadline and process.poll() is None, text
     text += process.stdout.read(64)
@@ -190,18 +190,17 @@ def test_sigterm_saves_and_a_second_trainer_is_refused(folder, tmp_path):
   first = _start(folder, tmp_path)
   try:
     _wait_for_training(first, tmp_path)
-    began = time.monotonic()
-    second = _start(folder, tmp_path)
-    said, _ = second.communicate(timeout=60)
+    with _start(folder, tmp_path) as second:
+      said, _ = second.communicate(timeout=120)
     assert second.returncode == 1
     assert f"process {first.pid} " in said and "Traceback" not in said
-    assert time.monotonic() - began < 60
     first.send_signal(signal.SIGTERM)
     time.sleep(0.05)
     first.send_signal(signal.SIGTERM)
-    first.communicate(timeout=60)
+    first.communicate(timeout=120)
   finally:
     first.kill()
+    first.communicate()
   assert first.returncode == 42
   saved = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir())
   assert saved and saved[-1] > 0
