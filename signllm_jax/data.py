@@ -102,9 +102,13 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
     lengths.append(min(len(clip), settings.max_frames))
     texts.append(sources.source_text(clip, settings))
     rates.add(clip.fps)
-    count += clip.valid.sum(0)
-    total += clip.frames.sum(0, dtype=np.float64)
-    squares += float((clip.frames.astype(np.float64) ** 2).sum())
+    # One broken record must not spoil the statistics of all; the step that
+    # reads it says so by name.
+    true = clip.valid & np.isfinite(clip.frames).all(-1)
+    frames = np.where(true[..., None], clip.frames.astype(np.float64), 0)
+    count += true.sum(0)
+    total += frames.sum(0)
+    squares += float((frames**2).sum())
   if not lengths or not count.any():
     raise errors.DataError(
       "the training split has no clip with a visible joint",

@@ -94,12 +94,15 @@ def scores(
     if way > 0
     else float("nan"),
     "length_ratio": sum(map(len, produced)) / sum(map(len, true)),
-    "bone_length_error": float(
-      np.nanmean(
-        [bone_length_error(p, t) for p, t in zip(produced, true, strict=True)]
-      )
+    "bone_length_error": _mean_of_known(
+      [bone_length_error(p, t) for p, t in zip(produced, true, strict=True)]
     ),
   }
+
+
+def _mean_of_known(values: Sequence[float]) -> float:
+  known = [value for value in values if not np.isnan(value)]
+  return float(np.mean(known)) if known else float("nan")
 
 
 def floors(

@@ -36,22 +36,17 @@ class Alignment(nnx.Module):
   """Tokens -> timeline; timeline and counter -> where each frame is."""
 
   def __init__(self, width: int, rngs: nnx.Rngs):
-    self.duration = layers.Linear(3 * width, 1, ("embed", "frame"), rngs=rngs)
-    self.states = layers.Linear(3 * width, width, ("embed", "heads"), rngs=rngs)
+    self.duration = layers.Linear(width, 1, ("embed", "frame"), rngs=rngs)
+    self.states = layers.Linear(width, width, ("embed", "heads"), rngs=rngs)
     self.phase = layers.Linear(2 * _WAVES, width, ("frame", "embed"), rngs=rngs)
 
   def lay_out(self, encoded: jax.Array, real: jax.Array) -> Timeline:
     """Durations of tokens [B, S, D]; `real` [B, S] is False on padding."""
-    # Where one sign ends and the next begins depends on both: a token and its
-    # neighbours side by side say so for pairs that were never seen.
-    encoded = jnp.where(real[..., None], encoded, 0)
-    padded = jnp.pad(encoded, ((0, 0), (1, 1), (0, 0)))
-    near = jnp.concatenate([padded[:, :-2], encoded, padded[:, 2:]], -1)
-    raw = self.duration(near)[..., 0]
+    raw = self.duration(encoded)[..., 0]
     durations = jnp.where(real, _FRAMES * jax.nn.softplus(raw) + 0.1, 0)
     ends = jnp.cumsum(durations, 1)
     return Timeline(
-      self.states(near),
+      self.states(encoded),
       ends - durations / 2,
       jnp.where(real, durations, 1),
       ends[:, -1],
