@@ -316,7 +316,7 @@ def test_dry_run_prints_and_allocates_nothing(folder, tmp_path, capsys):
   work = tmp_path / "work"
   assert train.train(_experiment(folder), str(work), dry_run=True) == 0
   said = capsys.readouterr().out
-  assert "parameters" in said and "PartitionSpec" in said
+  assert "parameters" in said and "P('fsdp', None)" in said
   assert '"width": 32' in said
   assert not work.exists()
 
