@@ -328,6 +328,7 @@ def _overfit(experiment: config.Experiment, folder, workdir, steps) -> dict:
   experiment.checkpoint.every = 100_000
   experiment.model.width, experiment.model.feed_forward = 128, 512
   experiment.model.dropout = 0.0
+  experiment.optim.learning_rate = 2e-3
   assert train.train(experiment, str(workdir), dry_run=False) == 0
   return json.loads((workdir / "report.json").read_text())["rows"]["produced"]
 
@@ -336,7 +337,7 @@ def _overfit(experiment: config.Experiment, folder, workdir, steps) -> dict:
 @pytest.mark.slow
 def test_overfits_five_real_sentences(tmp_path):
   produced = _overfit(
-    gsl.get_config(), DATA / "phoenix14t_mini", tmp_path, steps=1500
+    gsl.get_config(), DATA / "phoenix14t_mini", tmp_path, steps=3000
   )
   assert produced["share_of_floor"] < 0.05
   assert produced["motion_share"] == pytest.approx(1, abs=0.1)
@@ -355,7 +356,7 @@ def test_overfits_three_lifted_clips(tmp_path):
     ("train.files", mini / "clips.files"),
   ):
     (source / name).write_bytes(path.read_bytes())
-  produced = _overfit(asl.get_config(), source, tmp_path / "work", steps=1500)
+  produced = _overfit(asl.get_config(), source, tmp_path / "work", steps=3000)
   assert produced["share_of_floor"] < 0.05
 
 
