@@ -9,7 +9,11 @@ from signllm_jax import config
 
 
 def get_config() -> config.Experiment:
-  """2.2 M parameters, characters in, 12.5 frames a second out."""
+  """1,588,568 parameters, characters in, 12.5 frames a second out.
+
+  Measured on two CPU cores, seed 0: 8.4 % of the mean pose's DTW-MJE on 128
+  dev words, motion share 0.967, length ratio 1.000, in 9 min 30 s of training.
+  """
   return config.Experiment(
     name="quickstart",
     steps=6500,
