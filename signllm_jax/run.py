@@ -24,7 +24,6 @@ class Run:
   """A training run: its data, its compiled step and where its state goes."""
 
   def __init__(self, config: config_lib.Experiment):
-    config_lib.check(config)
     self.config = config
     started = time.monotonic()
     self.mesh = partition.make_mesh(config.mesh)
@@ -76,7 +75,7 @@ class Run:
     )
 
   def open_evaluation(self) -> evaluation.Evaluation:
-    """The evaluated split; without one in the data, the training split."""
+    """The split of `config.evaluate`, read whole, with its floors."""
     split = sources.open_clips(self.config.data, self.config.evaluate.split)
     return evaluation.Evaluation(split, self.config, self.summary.mean)
 

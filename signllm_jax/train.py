@@ -31,6 +31,7 @@ _DRY_RUN = flags.DEFINE_bool(
 
 def train(config: config_lib.Experiment, path: str, dry_run: bool) -> int:
   """Trains, or describes what would be trained; returns the exit code."""
+  config_lib.check(config)
   if config.compilation_cache:
     run.use_compilation_cache()
   with signals.StopRequest() as stop:
@@ -39,7 +40,6 @@ def train(config: config_lib.Experiment, path: str, dry_run: bool) -> int:
       print(config_lib.to_json(config), planned.describe(), sep="\n")
       print(planned.describe_parameters())
       return 0
-    config_lib.check(config)
     with workdir.open_workdir(path, config) as work:
       planned = run.Run(config)
       print(planned.describe(), flush=True)
