@@ -46,6 +46,44 @@ class Clip:
     return len(self.frames)
 
 
+@dataclasses.dataclass(frozen=True)
+class Keypoints:
+  """What a detector saw of one signer, before it is lifted to 3-D.
+
+  Attributes:
+    frames: [T, J, 3] float32, x right and y down in pixels, then the
+      detector's confidence in [0, 1]; all 0 where the joint was not seen.
+    fps: frames a second.
+    size: width and height of the picture in pixels; None if unknown.
+    name: name of the clip.
+    text: what is signed, in the spoken language; empty if unknown.
+    gloss: its gloss; empty if there is none.
+  """
+
+  frames: np.ndarray
+  fps: float = 25.0
+  size: tuple[int, int] | None = None
+  name: str = ""
+  text: str = ""
+  gloss: str = ""
+
+  def __post_init__(self):
+    t = len(self.frames)
+    if self.frames.shape != (t, skeleton.J, 3):
+      raise errors.DataError(
+        f"keypoints {self.name!r} have frames of shape {self.frames.shape}",
+        expected=f"(T, {skeleton.J}, 3)",
+      )
+
+  def __len__(self) -> int:
+    return len(self.frames)
+
+  @property
+  def valid(self) -> np.ndarray:
+    """[T, J] bool, False where the joint was not seen."""
+    return self.frames[..., 2] > 0
+
+
 def swap_sides(clip: Clip) -> Clip:
   """Exchanges the labels left and right (not a mirror: x stays)."""
   order = skeleton.SWAP_SIDES
@@ -87,13 +125,16 @@ def canonical(clip: Clip, shoulder_width: float = SHOULDER_WIDTH) -> Clip:
 def resample(clip: Clip, fps: float) -> Clip:
   """Linear interpolation in time to another frame rate.
 
-  A joint is valid in a new frame when it is in both frames it comes from.
+  The first and the last frame stay the first and the last, so the clip's
+  duration changes by at most half a new frame; signing often ends in a fast
+  movement, which a grid without the last frame cuts at random. A joint is valid
+  in a new frame when it is in both frames it comes from.
   """
   if fps == clip.fps or len(clip) < 2:
     return dataclasses.replace(clip, fps=fps if len(clip) < 2 else clip.fps)
   seconds = (len(clip) - 1) / clip.fps
-  count = int(np.floor(seconds * fps + 1e-6)) + 1
-  at = np.minimum(np.arange(count) * clip.fps / fps, len(clip) - 1)
+  count = max(round(seconds * fps), 1) + 1
+  at = np.linspace(0, len(clip) - 1, count)
   before = np.minimum(at.astype(int), len(clip) - 2)
   share = (at - before).astype(np.float32)[:, None, None]
   frames = clip.frames[before] * (1 - share) + clip.frames[before + 1] * share
