@@ -115,5 +115,4 @@ def _scenes(
 
 
 def _write_lines(path: pathlib.Path, lines: Sequence[str]) -> None:
-  with atomic.replacing(path) as part:
-    part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+  atomic.write_text(path, "".join(f"{line}\n" for line in lines))

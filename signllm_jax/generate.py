@@ -55,7 +55,7 @@ def generate(
   """
   model = nnx.merge(graphdef, params)
   batch = len(source)
-  attendable = model.attendable(*model.encode(source))
+  attendable = model.attendable(*model.encode(source), whole=True)
   cells = jnp.repeat(statistics.seen, 3)
   out = jnp.zeros((limit, batch, skeleton.C))
 

@@ -25,6 +25,7 @@ from absl import logging
 
 from signllm_jax import config as config_lib
 from signllm_jax import data, errors
+from signllm_jax.formats import atomic
 
 # May differ when a run goes on: they change how long, where and how often,
 # but not what a step computes. All else needs another work directory. `steps`
@@ -46,34 +47,6 @@ _MAY_CHANGE = (
   "evaluate.",
   "checkpoint.",
 )
-
-
-def write_text(path: str | os.PathLike, text: str) -> None:
-  """Writes a file whole or not at all, and puts it on disk.
-
-  Raises:
-    StorageError: the disk is full, read-only or gone.
-  """
-  path = pathlib.Path(path)
-  try:
-    with tempfile.NamedTemporaryFile(
-      "w",
-      dir=path.parent,
-      prefix=f".{path.name}.",
-      encoding="utf-8",
-      delete=False,
-    ) as file:
-      try:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-        os.chmod(file.name, 0o644)  # temporary files are private
-        os.replace(file.name, path)
-      except BaseException:
-        os.unlink(file.name)
-        raise
-  except OSError as error:
-    raise errors.StorageError(f"cannot write: {error}", path=path) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +72,9 @@ class WorkDir:
     return self.path / "vocabulary.json"
 
   def write_text(self, path: pathlib.Path, text: str) -> None:
-    """`write_text` on process 0."""
+    """Writes a file whole, on process 0."""
     if self.first:
-      write_text(path, text)
+      atomic.write_text(path, text)
 
   def check_facts(self, facts: data.Facts) -> None:
     """Keeps the facts of the data, or compares them with those kept.
@@ -191,7 +164,7 @@ def _keep_config(path: pathlib.Path, config: config_lib.Experiment) -> None:
         path=path,
         hint="Bring the file back, or use another --workdir",
       )
-    write_text(file, config_lib.to_json(config))
+    atomic.write_text(file, config_lib.to_json(config))
     return
   changed = config_lib.differences(read_config(path), config)
   refused = [
@@ -210,7 +183,7 @@ def _keep_config(path: pathlib.Path, config: config_lib.Experiment) -> None:
       hint="Use another --workdir for a new run, or the old values to go on",
     )
   if changed:
-    write_text(file, config_lib.to_json(config))
+    atomic.write_text(file, config_lib.to_json(config))
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import pytest
 
 from signllm_jax import config as config_lib
 from signllm_jax import data, errors, text, workdir
+from signllm_jax.formats import atomic
 
 HOLDER = """
 import sys, time
@@ -91,7 +92,7 @@ def test_read_only(tmp_path):
     ):
       pass
     with pytest.raises(errors.StorageError, match="cannot write"):
-      workdir.write_text(folder / "report.json", "x")
+      atomic.write_text(folder / "report.json", "x")
   finally:
     if mount:
       subprocess.run(["umount", folder], check=True)
@@ -169,9 +170,9 @@ def test_damaged_and_missing_config(tmp_path):
 
 def test_write_text_is_whole_or_not_at_all(tmp_path):
   file = tmp_path / "report.json"
-  workdir.write_text(file, "old")
+  atomic.write_text(file, "old")
   with pytest.raises(UnicodeEncodeError):
-    workdir.write_text(file, "new \ud800")
+    atomic.write_text(file, "new \ud800")
   assert file.read_text() == "old"
   assert os.listdir(tmp_path) == ["report.json"]
   assert stat.S_IMODE(file.stat().st_mode) == 0o644

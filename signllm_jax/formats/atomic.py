@@ -9,6 +9,18 @@ from collections.abc import Iterator
 from signllm_jax import errors
 
 
+def write_text(path: str | os.PathLike, text: str) -> None:
+  """Writes a file whole or not at all, and puts it on disk.
+
+  Raises:
+    StorageError: the disk is full, read-only or gone.
+  """
+  with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+    file.write(text)
+    file.flush()
+    os.fsync(file.fileno())
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   """Yields a path to write; it takes the place of `path` when all went well.
@@ -31,4 +43,5 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   except OSError as error:
     raise errors.StorageError(f"cannot write: {error}", path=path) from error
   finally:
-    part.unlink(missing_ok=True)
+    if part.exists():  # a read-only file system refuses even an attempt
+      part.unlink()

@@ -20,6 +20,7 @@ from signllm_jax.models import layers
 _FRAMES = 8.0  # duration of a token before anything is learnt, about
 _SHARPNESS = 4.0  # a token's weight at its neighbour's centre is exp(-4)
 _WAVES = 8  # of the phase
+_PERIODS = (4.0, 8.0, 16.0, 32.0)  # in frames, of the distances to borders
 
 
 class Timeline(NamedTuple):
@@ -28,7 +29,8 @@ class Timeline(NamedTuple):
   states: jax.Array  # [B, S, D] what a frame gets of each token
   centres: jax.Array  # [B, S] in frames
   durations: jax.Array  # [B, S] in frames
-  total: jax.Array  # [B]
+  total: jax.Array  # [B] their sum
+  pace: jax.Array  # [B] what one frame adds to the counter
   real: jax.Array  # [B, S] bool
 
 
@@ -38,18 +40,30 @@ class Alignment(nnx.Module):
   def __init__(self, width: int, rngs: nnx.Rngs):
     self.duration = layers.Linear(width, 1, ("embed", "frame"), rngs=rngs)
     self.states = layers.Linear(width, width, ("embed", "heads"), rngs=rngs)
-    self.phase = layers.Linear(2 * _WAVES, width, ("frame", "embed"), rngs=rngs)
+    features = 2 * _WAVES + 4 * len(_PERIODS)
+    self.phase = layers.Linear(features, width, ("frame", "embed"), rngs=rngs)
 
-  def lay_out(self, encoded: jax.Array, real: jax.Array) -> Timeline:
-    """Durations of tokens [B, S, D]; `real` [B, S] is False on padding."""
+  def lay_out(
+    self, encoded: jax.Array, real: jax.Array, whole: bool
+  ) -> Timeline:
+    """Lays tokens out in time.
+
+    Args:
+      encoded: [B, S, D].
+      real: [B, S] False on padding.
+      whole: the sequence has a whole number of frames, so that the last one's
+        counter is 1, as it is in training. Not while durations are learnt.
+    """
     raw = self.duration(encoded)[..., 0]
     durations = jnp.where(real, _FRAMES * jax.nn.softplus(raw) + 0.1, 0)
     ends = jnp.cumsum(durations, 1)
+    total = ends[:, -1]
     return Timeline(
       self.states(encoded),
       ends - durations / 2,
       jnp.where(real, durations, 1),
-      ends[:, -1],
+      total,
+      1 / (jnp.maximum(jnp.round(total), 1) if whole else total),
       real,
     )
 
@@ -66,5 +80,21 @@ class Alignment(nnx.Module):
     mixed = jnp.einsum("bts,bsd->btd", weights, timeline.states)
     within = jnp.clip(jnp.sum(weights * phase, -1), -2, 2)
     angle = within[..., None] * (jnp.pi / 2 * jnp.arange(1, _WAVES + 1))
-    waves = jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], -1)
+    angles = jnp.concatenate([angle, self._borders(timeline, place)], -1)
+    waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1)
     return mixed + self.phase(waves)
+
+  def _borders(self, timeline: Timeline, place: jax.Array) -> jax.Array:
+    """Frames since the token began and until it ends, as angles [B, T, 8].
+
+    The movement between two letters takes its time however long they are held,
+    and so does the hand's fall after the last.
+    """
+    starts = timeline.centres - timeline.durations / 2  # [B, S]
+    began = timeline.real[:, None] & (place[..., None] >= starts[:, None])
+    token = jnp.maximum(jnp.sum(began, -1) - 1, 0)  # [B, T]
+    since = place - jnp.take_along_axis(starts, token, 1)
+    until = jnp.take_along_axis(timeline.durations, token, 1) - since
+    distances = jnp.stack([since, until], -1)[..., None]  # [B, T, 2, 1]
+    angles = distances * (2 * jnp.pi / jnp.array(_PERIODS))
+    return angles.reshape(*place.shape, -1)

@@ -98,7 +98,7 @@ class TextToPose(nnx.Module):
     out = self.frame_out(self.decoder_norm(x))
     if source.timeline is None:
       return out
-    counter = frames[..., -1:] + 1 / source.timeline.total[:, None, None]
+    counter = frames[..., -1:] + source.timeline.pace[:, None, None]
     return jnp.concatenate([out[..., :-1], counter], -1)
 
   def encode(
@@ -117,15 +117,23 @@ class TextToPose(nnx.Module):
       x = layer(x, mask, layer_key)
     return self.encoder_norm(x), mask
 
-  def attendable(self, encoded: jax.Array, mask: jax.Array) -> Source:
-    """Projects the encoded source once for all frames."""
+  def attendable(
+    self, encoded: jax.Array, mask: jax.Array, whole: bool = False
+  ) -> Source:
+    """Projects the encoded source once for all frames.
+
+    Args:
+      encoded: [B, S, D] of `encode`.
+      mask: [B, 1, 1, S] of `encode`.
+      whole: durations sum to whole frames, for free running.
+    """
     memories = tuple(
       layer.cross_attention.project(encoded) for layer in self.decoder
     )
     timeline = (
       None
       if self.alignment is None
-      else self.alignment.lay_out(encoded, mask[:, 0, 0])
+      else self.alignment.lay_out(encoded, mask[:, 0, 0], whole)
     )
     return Source(memories, mask, timeline)
 
