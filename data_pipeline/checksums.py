@@ -1,0 +1,120 @@
+"""Checksums of a build: `SHA256SUMS`, as GNU coreutils write them.
+
+`sha256sum -c SHA256SUMS` in the folder checks the same without this package.
+"""
+
+import hashlib
+import os
+import pathlib
+import re
+from collections.abc import Iterable
+
+from data_pipeline import summary
+from signllm_jax import errors
+from signllm_jax.formats import atomic, tfrecord
+
+SUMS = "SHA256SUMS"
+_DESCRIPTION = ("dataset_info.json", "features.json")
+_LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\\\0]+)")
+
+
+def write_sums(folder: str | os.PathLike) -> pathlib.Path:
+  """Writes the SHA-256 of every file of a complete build; returns the path.
+
+  Raises:
+    StorageError: a file cannot be read, or the sums cannot be written.
+  """
+  folder = pathlib.Path(folder)
+  try:
+    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    lines = [
+      f"{_sha256(path)}  {path.name}\n" for path in files if path.name != SUMS
+    ]
+  except OSError as error:
+    raise errors.StorageError(
+      f"cannot be read: {error}", path=folder
+    ) from error
+  atomic.write_text(folder / SUMS, "".join(lines))
+  return folder / SUMS
+
+
+def problems(
+  folder: str | os.PathLike, shards: Iterable[str]
+) -> list[errors.DataError]:
+  """What is wrong with the checksums and the files they are of.
+
+  Args:
+    folder: of the build.
+    shards: names of the shards it should have. A missing one is not reported:
+      who reads the records finds it.
+
+  Raises:
+    StorageError: a file cannot be read.
+  """
+  folder, shards = pathlib.Path(folder), set(shards)
+  path = folder / SUMS
+  try:
+    lines = path.read_text(encoding="utf-8").split("\n")
+  except FileNotFoundError:
+    return [
+      errors.DataError(
+        "no checksums, so that changed bytes may go unseen",
+        path=path,
+        expected="a line a file, written at the end of the build",
+        hint=summary.REBUILD,
+      )
+    ]
+  except UnicodeDecodeError as error:
+    return [errors.DataError(f"not UTF-8: {error}", path=path)]
+  except OSError as error:
+    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
+  found, named = [], set()
+  for number, line in enumerate(lines[:-1] if not lines[-1] else lines, 1):
+    match = _LINE.fullmatch(line)
+    if not match:
+      found.append(
+        errors.DataError(
+          "not a checksum",
+          path=path,
+          line=number,
+          expected="64 hexadecimal digits, two spaces and a file name",
+        )
+      )
+      continue
+    stored, name = match.groups()
+    named.add(name)
+    if (wrong := _compare(folder / name, stored, name in shards)) is not None:
+      found.append(wrong)
+  for name in sorted({*_DESCRIPTION, *shards} - named):
+    found.append(
+      errors.DataError(
+        f"no checksum of {name}", path=path, hint=summary.REBUILD
+      )
+    )
+  return found
+
+
+def _compare(
+  path: pathlib.Path, stored: str, is_shard: bool
+) -> errors.DataError | None:
+  if not path.is_file():
+    if is_shard:
+      return None  # see `problems`
+    return errors.DataError("the file is missing", path=path)
+  try:
+    actual = _sha256(path)
+  except OSError as error:
+    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
+  if actual == stored:
+    return None
+  return errors.DataError(
+    f"its SHA-256 is {actual}",
+    path=path,
+    expected=f"{stored}, as {SUMS} says",
+    hint=tfrecord.RESTORE,
+  )
+
+
+def _sha256(path: pathlib.Path) -> str:
+  with path.open("rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
