@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from signllm_jax import clips, config, errors, generate, sources
+from signllm_jax import clips, config, errors, floors, generate, sources
 from signllm_jax.metrics import pose
 
 Rows = dict[str, dict[str, float]]
@@ -40,10 +40,10 @@ class Evaluation:
       )
     self.true = [split[i] for i in range(count)]
     self.sources = [sources.source_text(c, settings.data) for c in self.true]
-    floors = pose.floors(self.true, mean_pose.reshape(-1, 3))
+    still = floors.floors(self.true, mean_pose.reshape(-1, 3))
     self._fixed: Rows = {
       name: pose.scores(made, self.true)
-      for name, made in {"truth": self.true, **floors}.items()
+      for name, made in {"truth": self.true, **still}.items()
     }
 
   def run(

@@ -1,0 +1,109 @@
+"""Frechet distance between the frames of produced and of true signing.
+
+The distance of two Gaussians (Dowson and Landau 1982; Heusel et al. 2017 use it
+on image features), fitted to features of single frames. No network stands
+behind the features, so the number can be made anew anywhere.
+
+Features of frame t >= 1, standardised by the true frames: positions of nose,
+elbows and wrists about the neck and of ten fingertips about their hand's wrist,
+and the change of each since frame t - 1. Missing cells take the truth's mean;
+a joint that the truth shows in less than half of its frames is left out.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from signllm_jax import clips, skeleton
+
+_BODY = [
+  skeleton.NOSE,
+  skeleton.RIGHT_ELBOW,
+  skeleton.RIGHT_WRIST,
+  skeleton.LEFT_ELBOW,
+  skeleton.LEFT_WRIST,
+]
+_TIPS = [
+  root + 4 * finger
+  for root in (skeleton.LEFT_HAND, skeleton.RIGHT_HAND)
+  for finger in range(1, 6)
+]
+_JOINTS = [*_BODY, *_TIPS]
+_ORIGINS = [
+  *[skeleton.NECK] * len(_BODY),
+  *[skeleton.LEFT_HAND] * 5,
+  *[skeleton.RIGHT_HAND] * 5,
+]
+_RIDGE = 1e-9  # on variances of about 1: lets Cholesky take still poses
+
+
+def _frames(clip: clips.Clip) -> np.ndarray:
+  """Features [T - 1, 90]; NaN where missing."""
+  place = clip.frames[:, _JOINTS] - clip.frames[:, _ORIGINS]
+  seen = clip.valid[:, _JOINTS] & clip.valid[:, _ORIGINS]
+  place = np.where(seen[..., None], place, np.nan).astype(np.float64)
+  both = np.stack([place[1:], np.diff(place, axis=0)], 1)
+  return both.reshape(len(clip) - 1, 2 * 3 * len(_JOINTS))
+
+
+def sums(
+  produced: Sequence[clips.Clip], true: Sequence[clips.Clip]
+) -> np.ndarray:
+  """Moments of each pair's features: [n, 2 (1 + D + D^2)].
+
+  Count, sum and outer products of the produced frames, then of the true ones;
+  D is at most 90.
+  """
+  reference = [_frames(clip) for clip in true]
+  every = np.concatenate(reference)
+  shown = ~np.isnan(every)
+  used = shown.sum(0) * 2 >= max(len(every), 1)
+  count = np.maximum(shown.sum(0), 1)
+  mean = np.where(shown, every, 0).sum(0) / count
+  spread = np.sqrt((np.where(shown, every - mean, 0) ** 2).sum(0) / count)
+  used &= spread > 1e-6
+
+  def moments(frames: np.ndarray) -> np.ndarray:
+    x = (np.nan_to_num(frames - mean) / np.where(used, spread, 1))[:, used]
+    return np.concatenate([[len(x)], x.sum(0), (x.T @ x).ravel()])
+
+  return np.stack(
+    [
+      np.concatenate([moments(_frames(made)), moments(truth)])
+      for made, truth in zip(produced, reference, strict=True)
+    ]
+  )
+
+
+def finish(total: np.ndarray) -> np.ndarray:
+  """Squared Frechet distance of summed moments: [..., k] -> [...].
+
+  Covariances are shrunk towards their diagonal by D / (D + true frames): few
+  frames cannot tell how 90 numbers hang together. 0 when no joint was left.
+  """
+  half = total.shape[-1] // 2
+  d = round((np.sqrt(4 * half - 3) - 1) / 2)
+  shrink = d / (d + np.maximum(total[..., half], 1))
+  mean_a, a = _gaussian(total[..., :half], d, shrink)
+  mean_b, b = _gaussian(total[..., half:], d, shrink)
+  root = np.linalg.cholesky(b)
+  common = np.linalg.eigvalsh(np.swapaxes(root, -1, -2) @ a @ root)
+  trace = np.trace(a, axis1=-2, axis2=-1) + np.trace(b, axis1=-2, axis2=-1)
+  apart = np.square(mean_a - mean_b).sum(-1)
+  squared = apart + trace - 2 * np.sqrt(np.maximum(common, 0)).sum(-1)
+  known = (total[..., 0] > 0) & (total[..., half] > 0)
+  return np.where(known, np.maximum(squared, 0), np.nan)
+
+
+def _gaussian(
+  moments: np.ndarray, d: int, shrink: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  count = np.maximum(moments[..., :1], 1)
+  mean = moments[..., 1 : 1 + d] / count
+  outer = moments[..., 1 + d :].reshape(*moments.shape[:-1], d, d)
+  covariance = (
+    outer / count[..., None] - mean[..., :, None] * mean[..., None, :]
+  )
+  eye = np.eye(d)
+  covariance *= 1 - shrink[..., None, None] * (1 - eye)
+  return mean, covariance + _RIDGE * eye
