@@ -1,0 +1,138 @@
+"""One signer among the people a detector saw, and what counts as seen.
+
+Dim letters: M detections (one person in one frame), T frames, J = 50 joints.
+"""
+
+import numpy as np
+
+from signllm_jax import skeleton
+
+MAX_PEOPLE = 100  # in one frame
+MAX_PIXEL = 1e6  # no picture is as wide; squares stay far inside float32
+# What keeps its place while the arms move.
+_TRUNK = [
+  skeleton.NOSE,
+  skeleton.NECK,
+  skeleton.RIGHT_SHOULDER,
+  skeleton.LEFT_SHOULDER,
+]
+# How far, in widths of the trunk, a person may be from where it was last seen:
+# two people who stand side by side are more than one width apart.
+_NEAR, _NEAR_PER_FRAME, _MAX_GAP = 0.5, 0.05, 50
+_MAX_TRACKS = 200  # people followed at a time
+
+
+def first_strange(values: np.ndarray) -> tuple[int, str] | None:
+  """The first detection no detector makes, and what is wrong with it.
+
+  Args:
+    values: [M, J, 3] x, y, confidence.
+  """
+  confidence = values[..., 2]
+  # NaN compares as False, so it is caught as well.
+  ok = (np.abs(values[..., :2]) <= MAX_PIXEL).all(-1) | (confidence == 0)
+  ok &= (confidence >= 0) & (confidence <= MAX_PIXEL)
+  if ok.all():
+    return None
+  at, joint = np.unravel_index(np.argmin(ok), ok.shape)
+  x, y, c = values[at, joint].tolist()
+  name = skeleton.JOINT_NAMES[joint]
+  return int(at), f"{name} at ({x:g}, {y:g}) with confidence {c:g}"
+
+
+def clean(values: np.ndarray) -> np.ndarray:
+  """[..., J, 3] float32: confidence at most 1, zeros where it is 0."""
+  values = np.where(values[..., 2:] > 0, values, 0).astype(np.float32)
+  np.minimum(values[..., 2], 1, out=values[..., 2])
+  values[values[..., 2] == 0] = 0  # as float32: 1e-50 is none
+  return values
+
+
+def follow(values: np.ndarray, frame: np.ndarray, t: int) -> np.ndarray:
+  """[T, J, 3] the signer in each frame; zeros where not seen.
+
+  Where no frame shows two people, that one is the signer. Otherwise every
+  person is followed through the clip by nose, neck and shoulders, whatever
+  the order of people in a frame is, and the signer is who is seen most:
+  largest in confidence times size, summed over frames.
+
+  Args:
+    values: [M, J, 3] float32 clean detections.
+    frame: [M] the frame of each, rising.
+    t: frames of the clip.
+  """
+  frames = np.zeros((t, skeleton.J, 3), np.float32)
+  if len(values) and np.bincount(frame).max() > 1:
+    kept = np.array(_signer(values, frame), np.int64)
+    values, frame = values[kept], frame[kept]
+  frames[frame] = values
+  return frames
+
+
+class _Tracks:
+  """Everybody so far; K people."""
+
+  def __init__(self):
+    self.trunk = np.zeros((0, len(_TRUNK), 3))  # [K, 4, 3] as last seen
+    self.width = np.zeros(0)  # [K] the trunk's largest extent so far, pixels
+    self.last = np.zeros(0, np.int64)  # [K] frame
+    self.weight = np.zeros(0)  # [K] confidence times size, summed
+    self.members: list[list[int]] = []  # detections of each
+
+  def match(self, trunks, quality, now: int) -> list[tuple[int, int]]:
+    """(person, detection [F]) pairs, nearest first, none twice."""
+    known = np.argsort(-self.weight, kind="stable")[:_MAX_TRACKS]
+    old = self.trunk[known][:, None]  # [K, 1, 4, 3]
+    both = (old[..., 2] > 0) & (trunks[..., 2] > 0)  # [K, F, 4]
+    step = np.linalg.norm(old[..., :2] - trunks[..., :2], axis=-1)
+    count = np.maximum(both.sum(-1), 1)
+    distance = (step * both).sum(-1) / count / self.width[known][:, None]
+    gap = np.minimum(now - self.last[known], _MAX_GAP)[:, None]
+    near = both.any(-1) & (distance <= _NEAR + _NEAR_PER_FRAME * gap)
+    # A detector may see one person twice, the second time by halves.
+    cost = distance - quality
+    k, f = np.nonzero(near)
+    order = np.argsort(cost[k, f], kind="stable")
+    pairs: dict[int, int] = {}
+    taken = set()
+    for person, detection in zip(known[k[order]], f[order], strict=True):
+      if person not in pairs and detection not in taken:
+        pairs[int(person)] = int(detection)
+        taken.add(detection)
+    return list(pairs.items())
+
+  def grow(self, count: int) -> None:
+    """Adds people of whom nothing is known yet."""
+    self.trunk = np.pad(self.trunk, ((0, count), (0, 0), (0, 0)))
+    self.width = np.pad(self.width, (0, count), constant_values=1)
+    self.last = np.pad(self.last, (0, count))
+    self.weight = np.pad(self.weight, (0, count))
+    self.members += [[] for _ in range(count)]
+
+
+def _signer(values: np.ndarray, frame: np.ndarray) -> list[int]:
+  """The detections that are the signer's."""
+  trunks = values[:, _TRUNK].astype(np.float64)  # [M, 4, 3]
+  seen = trunks[..., 2:] > 0
+  usable = np.flatnonzero(seen.any((1, 2)))
+  high = np.where(seen, trunks[..., :2], -np.inf).max(1)[usable]
+  low = np.where(seen, trunks[..., :2], np.inf).min(1)[usable]
+  width = np.zeros(len(values))
+  width[usable] = np.linalg.norm(high - low, axis=-1)
+  quality = values[..., 2].mean(1)  # [M]
+  tracks = _Tracks()
+  ends = np.flatnonzero(np.diff(frame[usable])) + 1
+  for present in np.split(usable, ends):
+    now = int(frame[present[0]])
+    pairs = tracks.match(trunks[present], quality[present], now)
+    new = sorted(set(range(len(present))) - {f for _, f in pairs})
+    pairs += [(len(tracks.members) + i, f) for i, f in enumerate(new)]
+    tracks.grow(len(new))
+    for k, f in pairs:
+      m = int(present[f])
+      tracks.trunk[k] = np.where(seen[m], trunks[m], tracks.trunk[k])
+      tracks.width[k] = max(tracks.width[k], width[m])
+      tracks.last[k] = now
+      tracks.weight[k] += quality[m] * width[m]
+      tracks.members[k].append(m)
+  return tracks.members[int(np.argmax(tracks.weight))]
