@@ -1,0 +1,239 @@
+"""Glosses for corpora that have none: lemmas in upper case.
+
+They follow the spoken sentence word by word, its articles included, and are
+no translation: `make` has the order and the words of the text, not those of
+the sign language. Records mark them (`gloss_made`).
+
+Lemmas come from simplemma, for Korean from Kiwi; both look up dictionaries
+that ship with them, so a gloss depends on their versions.
+"""
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import simplemma
+
+from data_pipeline import texts
+from signllm_jax import errors
+
+# A number with its separators, or a word with inner hyphens and apostrophes.
+_WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+(?:['-][^\W_]+)*")
+
+_ENGLISH = {
+  "can't": ["can", "not"],
+  "won't": ["will", "not"],
+  "shan't": ["shall", "not"],
+  "cannot": ["can", "not"],
+  "let's": ["let", "us"],
+}
+_ENGLISH_ENDINGS = {
+  "n't": "not",
+  "'m": "am",
+  "'re": "are",
+  "'ve": "have",
+  "'ll": "will",
+  "'d": "would",
+}
+# After these 's is a verb, elsewhere a possessive.
+_ENGLISH_IS = re.compile("s?he|it|that|this|t?here|what|where|who|how")
+_ELIDED = {
+  "fr": {
+    "c": "ce",
+    "d": "de",
+    "j": "je",
+    "jusqu": "jusque",
+    "l": "le",
+    "lorsqu": "lorsque",
+    "m": "me",
+    "n": "ne",
+    "puisqu": "puisque",
+    "qu": "que",
+    "s": "se",
+    "t": "te",
+  },
+  "it": {
+    "all": "al",
+    "anch": "anche",
+    "c": "ci",
+    "com": "come",
+    "cos": "cosa",
+    "d": "di",
+    "dall": "dal",
+    "dell": "del",
+    "dov": "dove",
+    "l": "il",
+    "nell": "nel",
+    "quell": "quello",
+    "quest": "questo",
+    "sull": "sul",
+    "un": "una",
+  },
+}
+# The t of a-t-il is one only in sound.
+_FRENCH_PRONOUN = re.compile(
+  "ce|elles?|en|ils?|je|la|les?|leur|lui|moi|nous|on|t|toi|tu|vous|y"
+)
+# simplemma's English lemmas with one letter too many, which makes them no words
+# of today or other words: thinke for thinking, singe for singing.
+_OVERLONG = re.compile(
+  "appeall|assaile|attache|cancell|crafte|crosse|deposite|develope|fixe|growe|"
+  "guarde|labell|lense|longe|masse|mixe|modell|playe|prefixe|preferr|signall|"
+  "singe|smoothe|springe|swinge|thanke|thinke|travell|winge"
+)
+_SIMPLEMMA = ("de", "en", "es", "fr", "it", "tr")
+# Kiwi's tags of what stays: nouns, verbs, adjectives, auxiliaries (negation is
+# one), modifiers, interjections, roots, foreign words, numbers. Particles,
+# the copula (a particle in Korean grammar), endings and suffixes go.
+_KOREAN_KEPT = (
+  *("N", "VV", "VA", "VX", "VCN", "M"),
+  *("IC", "XR", "SL", "SH", "SN", "UN", "W_"),
+)
+_KOREAN_PREFIX = "XPN"  # part of the noun that follows
+
+
+def complete(gloss: str, text: str, spoken: str) -> tuple[str, bool]:
+  """The corpus's gloss, or else one made of the text.
+
+  Args:
+    gloss: of the corpus; empty if it has none.
+    text: in the spoken language.
+    spoken: language of the text (ISO 639-1).
+
+  Returns:
+    The gloss, and whether it was made: the record's `gloss_made`.
+
+  Raises:
+    DataError, UsageError: as `make`.
+  """
+  kept = " ".join(gloss.split())
+  return (kept, False) if kept else (make(text, spoken), True)
+
+
+def make(text: str, spoken: str) -> str:
+  """The lemmas of a text in upper case, spaces between; no punctuation.
+
+  Args:
+    text: a cleaned text in its usual casing, which tells German nouns apart.
+    spoken: its language (ISO 639-1): de, en, es, fr, it, ko or tr.
+
+  Raises:
+    DataError: the text has no words.
+    UsageError: no rules for this language, or its package is not installed.
+  """
+  if spoken == "ko":
+    lemmas = _korean(text)
+  elif spoken in _SIMPLEMMA:
+    plain = text.replace("’", "'")
+    lemmas = [
+      _lemma(part, spoken)
+      for word in _WORD.findall(plain)
+      for part in _SPLIT.get(spoken, _whole)(word)
+    ]
+  else:
+    raise errors.UsageError(
+      f"no glosses can be made in the spoken language {spoken!r}",
+      expected="one of " + ", ".join((*_SIMPLEMMA, "ko")),
+    )
+  if not lemmas:
+    raise errors.DataError(
+      f"{text!r} has no words", expected="a text to make a gloss of"
+    )
+  return texts.upper(" ".join(lemmas), spoken)
+
+
+def _lemma(word: str, spoken: str) -> str:
+  if spoken == "tr":
+    word = texts.lower(word, spoken)  # simplemma takes I for i
+  lemma = simplemma.lemmatize(word, lang=spoken)
+  if spoken == "en":
+    if lemma == "gan":  # of gone
+      return "go"
+    if _OVERLONG.fullmatch(lemma):
+      return lemma[:-1]
+  return lemma
+
+
+def _whole(word: str) -> list[str]:
+  return [word]
+
+
+def _english(word: str) -> list[str]:
+  """Contractions in full: simplemma drops the not of don't."""
+  plain = word.lower()
+  if plain in _ENGLISH:
+    return _ENGLISH[plain]
+  for ending, full in _ENGLISH_ENDINGS.items():
+    if plain.endswith(ending):
+      return [word[: -len(ending)], full]
+  if plain.endswith("'s"):
+    is_verb = _ENGLISH_IS.fullmatch(plain[:-2])
+    return [word[:-2], "is"] if is_verb else [word[:-2]]
+  return [word]
+
+
+def _elided(word: str, spoken: str) -> list[str]:
+  head, apostrophe, rest = word.partition("'")
+  full = _ELIDED[spoken].get(head.lower())
+  if not apostrophe or full is None:
+    return [word]
+  return [full, *_elided(rest, spoken)]
+
+
+def _french(word: str) -> list[str]:
+  """L'eau -> le eau, habitez-vous -> habitez vous, a-t-il -> a il."""
+  parts = []
+  for part in _elided(word, "fr"):
+    head, *rest = part.split("-")
+    inverted = rest and all(map(_FRENCH_PRONOUN.fullmatch, rest))
+    if inverted and head.lower() != "rendez":  # a rendez-vous is a noun
+      parts += [head, *(each for each in rest if each != "t")]
+    else:
+      parts.append(part)
+  return parts
+
+
+def _italian(word: str) -> list[str]:
+  return _elided(word, "it")
+
+
+def _german(word: str) -> list[str]:
+  return [word.removesuffix("'s")]  # geht's
+
+
+def _turkish(word: str) -> list[str]:
+  return [word.partition("'")[0]]  # the case ending of a name follows
+
+
+_SPLIT: dict[str, Callable[[str], list[str]]] = {
+  "de": _german,
+  "en": _english,
+  "fr": _french,
+  "it": _italian,
+  "tr": _turkish,
+}
+
+
+def _korean(text: str) -> list[str]:
+  lemmas, prefix = [], ""
+  for token in _kiwi().tokenize(text):
+    if token.tag == _KOREAN_PREFIX:
+      prefix += token.form
+    elif token.tag.startswith(_KOREAN_KEPT):
+      lemmas.append(prefix + token.lemma)
+      prefix = ""
+  return lemmas
+
+
+@functools.cache
+def _kiwi() -> Any:
+  try:
+    import kiwipiepy
+  except ModuleNotFoundError as error:
+    raise errors.UsageError(
+      "Korean glosses are made with the package kiwipiepy, which is not "
+      "installed",
+      hint='Install the extra: pip install -e ".[data]"',
+    ) from error
+  return kiwipiepy.Kiwi(num_workers=1)
