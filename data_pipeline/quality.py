@@ -69,13 +69,13 @@ class Limits:
   """What a clip may have at most; what was not measured is not judged."""
 
   min_frames: int = 5
-  missing_body: float = 0.3  # share
-  missing_hands: float = 0.7  # share, of the hand that is seen more
+  body_missing: float = 0.3  # share
+  hands_missing: float = 0.7  # share, of the hand that is seen more
   pruned: float = 0.3  # share of frames
   flipped: float = 0.2  # share of frames
   jitter: float = 5_000.0  # shoulder widths / s^3
   objective: float = 0.1  # after the lifting
-  strange: int = 2  # bone ratios
+  strange_bones: int = 2  # ratios
   bone_change: float = 1.0
 
 
@@ -120,30 +120,31 @@ def measure(
   )
 
 
-def faults(measured: Quality, limits: Limits = LIMITS) -> list[str]:
-  """Which limits a clip fails, in words; empty if it is good."""
+def badness(measured: Quality) -> dict[str, float | None]:
+  """Name of a limit -> what it is on; more is worse, None is not measured."""
   t = max(measured.frames, 1)
   left, right = (measured.missing[f"{side}_hand"] for side in ("left", "right"))
-  found = {
-    "body missing": (measured.missing["body"].share, limits.missing_body),
-    "hands missing": (min(left.share, right.share), limits.missing_hands),
-    "frames pruned": (measured.pruned / t, limits.pruned),
-    "frames flipped": (max(measured.flipped.values()) / t, limits.flipped),
-    "jitter": (measured.jitter, limits.jitter),
-    "objective": (
-      measured.objective and measured.objective[1],
-      limits.objective,
-    ),
-    "strange bone ratios": (len(measured.strange), limits.strange),
-    "bone change": (measured.bone_change, limits.bone_change),
+  return {
+    "body_missing": measured.missing["body"].share,
+    "hands_missing": min(left.share, right.share),
+    "pruned": measured.pruned / t,
+    "flipped": max(measured.flipped.values()) / t,
+    "jitter": measured.jitter,
+    "objective": None if not measured.objective else measured.objective[1],
+    "strange_bones": len(measured.strange),
+    "bone_change": measured.bone_change,
   }
-  wrong = [
-    f"{name} {value:.4g} > {limit:g}"
-    for name, (value, limit) in found.items()
-    if value is not None and value > limit
-  ]
+
+
+def faults(measured: Quality, limits: Limits = LIMITS) -> dict[str, str]:
+  """Name of each limit that a clip fails -> how; empty if it is good."""
+  wrong = {}
   if measured.frames < limits.min_frames:
-    wrong.insert(0, f"frames {measured.frames} < {limits.min_frames}")
+    wrong["min_frames"] = f"{measured.frames} < {limits.min_frames}"
+  allowed = dataclasses.asdict(limits)
+  for name, value in badness(measured).items():
+    if value is not None and value > allowed[name]:
+      wrong[name] = f"{value:.4g} > {allowed[name]:g}"
   return wrong
 
 
