@@ -19,20 +19,17 @@ from spoken_to_signed.gloss_to_pose.lookup.fingerspelling_lookup import (
   FingerspellingPoseLookup,
 )
 
-from signllm_jax import clips, errors, skeleton
+from signllm_jax import clips, errors
+from signllm_jax.formats import landmarks
 from signllm_jax.languages import Language
 
 _BODY, _FACE = "POSE_LANDMARKS", "FACE_LANDMARKS"
 _HANDS = ("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS")
-# Joint of the skeleton -> MediaPipe's point. The neck has none.
-_BODY_POINTS = {
-  skeleton.RIGHT_SHOULDER: "RIGHT_SHOULDER",
-  skeleton.RIGHT_ELBOW: "RIGHT_ELBOW",
-  skeleton.RIGHT_WRIST: "RIGHT_WRIST",
-  skeleton.LEFT_SHOULDER: "LEFT_SHOULDER",
-  skeleton.LEFT_ELBOW: "LEFT_ELBOW",
-  skeleton.LEFT_WRIST: "LEFT_WRIST",
-}
+_BODY_POINTS = [
+  point
+  for component, point in landmarks.HOLISTIC.values()
+  if component == _BODY
+]
 # The package tells a resting hand from a signing one by the hips.
 _HIPS, _NOSE = ["RIGHT_HIP", "LEFT_HIP"], "NOSE"
 _LETTER_SECONDS = 0.8  # longer recordings are sped up; the package's default
@@ -44,13 +41,13 @@ class _Recordings(FingerspellingPoseLookup):
   def read_pose(self, pose_path: str) -> Pose:
     pose = super().read_pose(pose_path)
     pose = pose.get_components(
-      [_BODY, *_HANDS], {_BODY: [*_BODY_POINTS.values(), *_HIPS, _NOSE]}
+      [_BODY, *_HANDS], {_BODY: [*_BODY_POINTS, *_HIPS, _NOSE]}
     )
     # The package joins two letters where their points lie nearest, the face
     # left out, and its own reduced body has no nose. So the body's nose goes
     # by as the face, or some letters would be cut elsewhere.
     components = pose.header.components
-    components[0].points = [*_BODY_POINTS.values(), *_HIPS]
+    components[0].points = [*_BODY_POINTS, *_HIPS]
     nose = PoseHeaderComponent(_FACE, [_NOSE], [], [], components[0].format)
     components.insert(1, nose)
     for component in components:
@@ -129,28 +126,14 @@ def split_letters(word: str, language: Language) -> list[str]:
 
 def _to_joints(pose: Pose) -> np.ndarray:
   """[T, J, 3] x, y, confidence of a spelt word; the neck between shoulders."""
-  at = {
-    (component.name, point): index
-    for index, (component, point) in enumerate(
-      (component, point)
-      for component in pose.header.components
-      for point in component.points
-    )
-  }
-  joints_at = {skeleton.NOSE: at[_FACE, _NOSE]}
-  for joint, point in _BODY_POINTS.items():
-    joints_at[joint] = at[_BODY, point]
-  hands = [index for (name, _), index in at.items() if name in _HANDS]
-  joints_at.update(enumerate(hands, skeleton.LEFT_HAND))
+  points = [
+    landmarks.HOLISTIC_NOSE if component.name == _FACE else (component.name, p)
+    for component in pose.header.components
+    for p in component.points
+  ]
   xy = np.ma.filled(pose.body.data[:, 0, :, :2], 0)
-  confidence = np.clip(pose.body.confidence[:, 0], 0, 1)
-  seen = np.concatenate([xy, confidence[..., None]], -1)
-  joints = np.zeros((len(seen), skeleton.J, 3), np.float32)
-  joints[:, list(joints_at)] = seen[:, list(joints_at.values())]
-  ends = joints[:, [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]]
-  joints[:, skeleton.NECK, :2] = ends[..., :2].mean(1)
-  joints[:, skeleton.NECK, 2] = ends[..., 2].min(1)
-  joints[joints[..., 2] == 0] = 0
+  joints = landmarks.to_joints(points, xy, pose.body.confidence[:, 0])
+  assert joints is not None  # the recordings were cut to these points
   return joints
 
 

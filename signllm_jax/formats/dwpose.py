@@ -131,7 +131,9 @@ def _people(data: bytes, path: str) -> np.ndarray:
     if "num_persons" in frame and _count.decode(frame["num_persons"]) != len(
       known
     ):
-      raise ValueError(f"{len(known)} people, and another number in num_persons")
+      raise ValueError(
+        f"{len(known)} people, and another number in num_persons"
+      )
     if not known and "num_persons" not in frame:
       raise ValueError("neither num_persons nor person_0")
     if len(known) > people.MAX_PEOPLE:

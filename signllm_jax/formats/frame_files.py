@@ -275,8 +275,6 @@ def write(
     else:
       part.rename(folder)
   except OSError as error:
-    raise errors.StorageError(
-      f"cannot write: {error}", path=folder
-    ) from error
+    raise errors.StorageError(f"cannot write: {error}", path=folder) from error
   finally:
     shutil.rmtree(part, ignore_errors=True)

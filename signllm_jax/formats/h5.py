@@ -21,8 +21,7 @@ from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import atomic, people
 
 MAX_FRAMES = 100_000  # of a clip, an hour
-_ROW = skeleton.C * 4  # bytes of a frame
-_MAX_CHUNK = MAX_FRAMES * _ROW
+_MAX_CHUNK = MAX_FRAMES * skeleton.C * 4  # bytes
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE)
 _FORM = f"a data set of float32 in the file itself, T x {skeleton.C}"
 
@@ -71,7 +70,10 @@ def read_clip(
       expected="pixels and a confidence",
     )
   return clips.Keypoints(
-    people.clean(values), attributes.get("fps", fps), attributes.get("size"), name
+    people.clean(values),
+    attributes.get("fps", fps),
+    attributes.get("size"),
+    name,
   )
 
 
@@ -159,9 +161,13 @@ def _load(file: h5py.File, name: str, path) -> tuple[np.ndarray, dict]:
 
 
 def _check_chunks(item, plan, wrong) -> None:
-  """Refuses filters we do not know, and chunks that unpack to more than they
-  should: HDF5 itself unpacks to the end, however large."""
-  size = int(np.prod(plan.get_chunk(), dtype=object)) * 4
+  """Refuses unknown filters, and chunks that unpack to more than they should.
+
+  HDF5 itself unpacks each to the end, however large.
+  """
+  chunk_shape = plan.get_chunk()
+  size = int(np.prod(chunk_shape, dtype=object)) * 4
+  most = -(-item.shape[0] // chunk_shape[0]) * -(-skeleton.C // chunk_shape[1])
   filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
   if size > _MAX_CHUNK:
     raise wrong(f"has chunks of {size} bytes")
@@ -170,8 +176,8 @@ def _check_chunks(item, plan, wrong) -> None:
   offsets = []
 
   def check(chunk) -> None:
-    if chunk.size > size + 1024 or len(offsets) > MAX_FRAMES:
-      raise wrong(f"has {len(offsets)} chunks of {chunk.size} bytes")
+    if chunk.size > size + 1024 or len(offsets) == most:
+      raise wrong(f"has a chunk of {chunk.size} bytes, or more than {most}")
     offsets.append(chunk.chunk_offset)
 
   item.chunk_iter(check)
@@ -199,7 +205,9 @@ def _attributes(data_set: h5py.Dataset, wrong) -> dict:
     if attribute.shape != shape or attribute.dtype.kind not in "fiu":
       raise wrong(f"has {key} of {attribute.dtype}, shape {attribute.shape}")
     value = np.asarray(data_set.attrs[key], np.float64)
-    if not (np.isfinite(value) & (value > 0) & (value <= people.MAX_PIXEL)).all():
+    if not (
+      np.isfinite(value) & (value > 0) & (value <= people.MAX_PIXEL)
+    ).all():
       raise wrong(f"has {key} {value.tolist()}")
     found[key] = float(value) if key == "fps" else tuple(map(int, value))
   return found

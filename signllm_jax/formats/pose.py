@@ -11,18 +11,21 @@ head and the signing space inside the picture:
 Source: github.com/sign-language-processing/pose, specification 0.2.
 """
 
+import collections
 import os
 import pathlib
 import struct
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import pose_format
 from pose_format import pose_header
 from pose_format.numpy import NumPyPoseBody
+from pose_format.utils import reader
 
 from signllm_jax import clips, errors, skeleton
-from signllm_jax.formats import atomic
+from signllm_jax.formats import atomic, landmarks, people
 
 with warnings.catch_warnings():
   # Python warns of a pattern in it when it compiles the module.
@@ -32,11 +35,9 @@ with warnings.catch_warnings():
 SIZE = 512  # pixels of width, height and depth
 _SCALE = 0.75  # of the height
 _ORIGIN = np.array([0.5, 0.375, 0.0])  # of width, height, depth
-_PARTS = {  # component of OpenPose -> first of our joints, how many
-  "pose_keypoints_2d": (0, 8),
-  "hand_left_keypoints_2d": (skeleton.LEFT_HAND, skeleton.HAND_JOINTS),
-  "hand_right_keypoints_2d": (skeleton.RIGHT_HAND, skeleton.HAND_JOINTS),
-}
+MAX_BYTES = 256 << 20  # 18 minutes of Holistic's 586 points
+MAX_HEADER = 1 << 20  # Holistic's takes 60,000
+MAX_FPS = 10_000
 
 
 def write(path: str | os.PathLike, clip: clips.Clip) -> None:
@@ -70,7 +71,7 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
   points = header.total_points()
   data = np.zeros((len(clip), 1, points, 3), np.float32)
   confidence = np.zeros((len(clip), 1, points), np.float32)
-  at = _points(header)
+  at = _points([(c.name, name) for c in components for name in c.points])
   pixels = clip.frames * (_SCALE * SIZE) + _ORIGIN * SIZE
   data[:, 0, at] = np.where(clip.valid[..., None], pixels, 0)
   confidence[:, 0, at] = clip.valid
@@ -90,46 +91,29 @@ def read(path: str | os.PathLike) -> clips.Clip:
       person, or numbers that are not finite.
   """
   path = pathlib.Path(path)
-  try:
-    pose = pose_format.Pose.read(path.read_bytes())
-  except FileNotFoundError as error:
-    raise errors.DataError("no such file", path=path) from error
-  except (
-    struct.error,
-    ValueError,
-    TypeError,
-    IndexError,
-    ArithmeticError,
-    NotImplementedError,
-  ) as error:
+  found = _load(path)
+  if any(point not in found.points for point in landmarks.OPENPOSE.values()):
     raise errors.DataError(
-      f"not a whole .pose file ({error})", path=path
-    ) from error
-  sizes = {part.name: len(part.points) for part in pose.header.components}
-  expected = {
-    part.name: len(part.points) for part in openpose.OpenPose_Components
-  }
-  if any(sizes.get(name) != expected[name] for name in _PARTS):
-    raise errors.DataError(
-      f"components {sizes}",
+      f"components {found.sizes}",
       path=path,
-      expected=f"OpenPose's {expected}",
+      expected="OpenPose's "
+      + str({c.name: len(c.points) for c in openpose.OpenPose_Components}),
       hint="Poses of other layouts must be converted first",
     )
-  t, people, _, dims = pose.body.data.shape
-  if people != 1 or dims not in (2, 3):
+  t, people_count, _, dims = found.data.shape
+  if people_count != 1 or dims not in (2, 3):
     raise errors.DataError(
-      f"{people} people in {dims} dimensions",
+      f"{people_count} people in {dims} dimensions",
       path=path,
       expected="1 person in 2 or 3",
     )
-  at = _points(pose.header)
-  size = pose.header.dimensions
-  valid = np.asarray(pose.body.confidence)[:, 0, at] > 0
+  at = _points(found.points)
+  width, height, depth = found.size
+  valid = found.confidence[:, 0, at] > 0
   pixels = np.zeros((t, skeleton.J, 3))
-  pixels[..., :dims] = np.ma.getdata(pose.body.data)[:, 0, at]
-  pixels -= _ORIGIN * [size.width, size.height, size.depth]
-  frames = pixels / (_SCALE * max(size.height, 1))
+  pixels[..., :dims] = found.data[:, 0, at]
+  pixels -= _ORIGIN * [width, height, depth]
+  frames = pixels / (_SCALE * max(height, 1))
   if dims == 2:
     frames[..., 2] = 0
   frames[~valid] = 0
@@ -141,18 +125,133 @@ def read(path: str | os.PathLike) -> clips.Clip:
       frame=int(np.argmin(finite)) + 1,
       expected="finite numbers",
     )
-  return clips.Clip(
-    frames.astype(np.float32), valid, float(pose.body.fps), path.stem
+  return clips.Clip(frames.astype(np.float32), valid, found.fps, path.stem)
+
+
+def read_keypoints(path: str | os.PathLike) -> clips.Keypoints:
+  """Reads 2-D keypoints in OpenPose's layout or one of MediaPipe Holistic.
+
+  Points are found by component and name (`landmarks.to_joints`), so complete
+  and reduced files are read alike; z is left out. Of several people the one
+  of `people.follow` is taken. The clip is named after the file.
+
+  Raises:
+    DataError: the file is missing or damaged, has another layout, nobody in it,
+      or numbers that are not finite where the confidence is above 0.
+  """
+  path = pathlib.Path(path)
+  found = _load(path)
+  t, count, _, dims = found.data.shape
+  if not 1 <= count <= people.MAX_PEOPLE or dims < 2:
+    raise errors.DataError(
+      f"{count} people in {dims} dimensions",
+      path=path,
+      expected=f"1 to {people.MAX_PEOPLE} people in 2 or 3",
+    )
+  if strange := np.argwhere(np.isnan(found.confidence)).tolist():
+    raise errors.DataError(
+      "a confidence that is no number", path=path, frame=strange[0][0] + 1
+    )
+  joints = landmarks.to_joints(
+    found.points, found.data[..., :2], found.confidence
+  )
+  if joints is None:
+    raise errors.DataError(
+      f"components {found.sizes}",
+      path=path,
+      expected="OpenPose's or MediaPipe Holistic's, with all joints of ours",
+    )
+  values = joints.reshape(-1, skeleton.J, 3)
+  frame = np.repeat(np.arange(t), count)
+  if bad := people.first_strange(values):
+    at, problem = bad
+    raise errors.DataError(
+      problem, path=path, frame=int(frame[at]) + 1, expected="pixels"
+    )
+  there = (values[..., 2] > 0).any(-1)
+  frames = people.follow(people.clean(values[there]), frame[there], t)
+  width, height, _ = found.size
+  size = (width, height) if width and height else None
+  return clips.Keypoints(frames, found.fps, size, path.stem)
+
+
+class _Found(NamedTuple):
+  """What a file holds, its arrays still in the file's bytes."""
+
+  points: list[landmarks.Point]  # [N]
+  data: np.ndarray  # [T, people, N, dims] float32
+  confidence: np.ndarray  # [T, people, N] float32
+  fps: float
+  size: tuple[int, int, int]  # width, height, depth
+
+  @property
+  def sizes(self) -> dict[str, int]:
+    """How many points each component has."""
+    return dict(collections.Counter(component for component, _ in self.points))
+
+
+def _load(path: pathlib.Path) -> _Found:
+  """Reads a file, no more of it than it has and MAX_BYTES.
+
+  By hand, save the parts of the header: pose-format's own reader keeps the
+  last header for the next file, with whatever was changed in it meanwhile.
+  """
+  try:
+    size = path.stat().st_size
+    if not path.is_file() or size > MAX_BYTES:
+      raise errors.DataError(
+        f"{size} bytes", path=path, expected=f"a file of at most {MAX_BYTES}"
+      )
+    return _parse(path.read_bytes())
+  except FileNotFoundError as error:
+    raise errors.DataError("no such file", path=path) from error
+  except OSError as error:
+    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
+  except (struct.error, ValueError, TypeError, ArithmeticError) as error:
+    raise errors.DataError(
+      f"not a whole .pose file ({error})", path=path
+    ) from error
+
+
+def _parse(data: bytes) -> _Found:
+  # Each of its points takes 2 bytes at least, but 60 in memory.
+  unpack = reader.BufferReader(data[:MAX_HEADER])
+  version = round(unpack.unpack(reader.ConstStructs.float), 3)
+  if version not in (0.1, 0.2):
+    raise ValueError(f"version {version:g}, not 0.1 or 0.2")
+  size = pose_header.PoseHeaderDimensions.read(version, unpack)
+  components = [
+    pose_header.PoseHeaderComponent.read(version, unpack)
+    for _ in range(unpack.unpack(reader.ConstStructs.ushort))
+  ]
+  points = [(part.name, name) for part in components for name in part.points]
+  forms = {part.format for part in components}
+  if forms not in ({"XYC"}, {"XYZC"}):
+    raise ValueError(f"points of form {sorted(forms)[:5]}, not XYC or XYZC")
+  dims = len(forms.pop()) - 1
+  body = "<HHH" if version == 0.1 else "<fIH"
+  fps, t, count = struct.unpack_from(body, data, unpack.read_offset)
+  start = unpack.read_offset + struct.calcsize(body)
+  row = 4 * count * len(points) * (dims + 1)  # bytes of a frame
+  if not row or not 0 < fps <= MAX_FPS:
+    raise ValueError(f"{count} people, {len(points)} points, {fps:g} fps")
+  left = len(data) - start
+  if version == 0.1:
+    t = left // row  # the number is often too large for its 16 bits
+  if left != t * row:
+    raise ValueError(f"{left} bytes of frames, not {t} frames of {row}")
+  numbers = np.frombuffer(data, "<f4", offset=start)
+  middle = t * count * len(points) * dims
+  return _Found(
+    points,
+    numbers[:middle].reshape(t, count, len(points), dims),
+    numbers[middle:].reshape(t, count, len(points)),
+    float(fps),
+    (size.width, size.height, size.depth),
   )
 
 
-def _points(header: pose_header.PoseHeader) -> np.ndarray:
-  """The point [J] of each of our joints."""
-  at = np.zeros(skeleton.J, np.int64)
-  first = 0
-  for part in header.components:
-    if part.name in _PARTS:
-      joint, count = _PARTS[part.name]
-      at[joint : joint + count] = first + np.arange(count)
-    first += len(part.points)
-  return at
+def _points(points: list[landmarks.Point]) -> list[int]:
+  """The point [J] of each of our joints, in OpenPose's layout."""
+  at = {point: index for index, point in enumerate(points)}
+  return [at[landmarks.OPENPOSE[joint]] for joint in range(skeleton.J)]
