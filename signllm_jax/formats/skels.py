@@ -23,10 +23,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from signllm_jax import clips, errors, skeleton
-from signllm_jax.formats import atomic
+from signllm_jax.formats import atomic, decimals
 
 MAX_LINE = 64 << 20  # bytes; some 50,000 frames, half an hour in one line
 MISSING = 0.016
+_BUFFER = 1 << 20  # bytes; a line is some 200,000
 _FRAME = skeleton.C + 1  # numbers of a frame, with its counter
 _FORM = f"{skeleton.C} numbers and a counter a frame, single spaces between"
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -148,7 +149,7 @@ def read_split(
 def _lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
   """Lines from 1 without their ends, none read beyond MAX_LINE."""
   try:
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=_BUFFER) as file:
       for number in itertools.count(1):
         line = file.readline(MAX_LINE + 1)
         if not line:
@@ -184,16 +185,9 @@ def _texts(path: pathlib.Path, empty: bool = False) -> Iterator[str]:
 
 def _parse(line: bytes, path, number: int, fps: float) -> clips.Clip:
   line = line.removesuffix(b" ")  # Prompt2Sign's own export ends with one
-  # Shuts out what numpy takes for a number and the format does not: nan, inf,
-  # 1_000, digits of other scripts.
-  strange = line.translate(None, b"0123456789+-.eE ")
-  tokens = line.split(b" ")
-  try:
-    values = None if strange else np.array(tokens, np.float64)
-  except ValueError:
-    values = None
+  values = decimals.parse(line)
   if values is None:
-    raise _not_a_number(tokens, path, number)
+    raise _not_a_number(line.split(b" "), path, number)
   if len(values) % _FRAME:
     raise errors.DataError(
       f"{len(values)} numbers",
@@ -207,8 +201,9 @@ def _parse(line: bytes, path, number: int, fps: float) -> clips.Clip:
   big = np.abs(values) > np.finfo(np.float32).max
   if big.any():
     at = int(np.argmax(big))
+    token = line.split(b" ")[at]
     raise errors.DataError(
-      f"number {at % _FRAME + 1} is {_show(tokens[at])}, out of range",
+      f"number {at % _FRAME + 1} is {_show(token)}, out of range",
       path=path,
       line=number,
       frame=at // _FRAME + 1,
@@ -221,19 +216,23 @@ def _parse(line: bytes, path, number: int, fps: float) -> clips.Clip:
 
 
 def _to_clip(frames: np.ndarray, counter: np.ndarray, fps: float) -> clips.Clip:
-  valid = (frames != MISSING).any(-1)
+  marked = frames == MISSING
+  valid = ~(marked[..., 0] & marked[..., 1] & marked[..., 2])
   ends = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
   right, left = (frames[:, joint] for joint in ends)
   shoulders = valid[:, ends].all(1)
   step = np.median((right - left)[shoulders, 0]) if shoulders.any() else 0.0
   if step > 0 or (step == 0 and counter[0] == 0):
     return clips.swap_sides(
-      clips.Clip(frames.astype(np.float32), np.ones_like(valid), fps)
+      clips.Clip(
+        frames.astype(np.float32, copy=False), np.ones_like(valid), fps
+      )
     )
-  middle, half = (right + left)[:, :2] / 2, (right - left)[:, :2] / 2
+  middle, half = (right + left)[:, :2], (right - left)[:, :2]  # twice each
   origin = shoulders & ~valid[:, skeleton.NECK]
-  origin &= np.linalg.norm(middle, axis=-1) < np.linalg.norm(half, axis=-1)
-  frames = np.where(valid[..., None], frames, 0).astype(np.float32)
+  origin &= np.sum(middle**2, -1) < np.sum(half**2, -1)
+  frames = frames.astype(np.float32, copy=False)
+  frames[~valid] = 0
   valid[origin, skeleton.NECK] = True
   return clips.Clip(frames, valid, fps)
 
