@@ -1,214 +1,108 @@
-"""2-D keypoints cleaned, and a first 3-D skeleton placed over them.
+"""2-D keypoints cleaned: normalised, pruned, interpolated.
 
-The stages before the descent of `lift.py`, by the method of Zelinka and Kanis
-(WACV 2020). Everything here is traced by JAX and works on one padded clip.
+The first stages of `lift.py`, by the method of Zelinka and Kanis (WACV 2020),
+one clip at a time. They run in numpy, in the order of operations and the
+float32 of the published tool: `initial.py` chooses between candidates that tie
+but for rounding, so the last bit counts.
 
-Dim letters: T frames, J = 50 joints, N = 49 limbs, K = 25 bones.
+Dim letters: T frames, J = 50 joints.
 """
 
-from typing import Literal, NamedTuple
+import math
+from typing import Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from signllm_jax import skeleton
 
 Mode = Literal["fast", "reference"]
 
-MIN_BODY_CONFIDENCE = 0.3  # a frame below it is pruned
-WINDOW_WEIGHT = 0.99  # confidence an interpolation window must hold
-_EPSILON = 1e-10
-
-# The limbs of each bone, left and right; -1 where there is one only: [K, 2].
-_LIMBS_OF_BONES = np.array(
-  [
-    (*np.flatnonzero(bone == skeleton.LIMB_BONES), -1)[:2]
-    for bone in range(skeleton.BONES)
-  ],
-  np.int32,
-)
+MIN_BODY_CONFIDENCE = np.float32(0.3)  # a frame below it is pruned
+WINDOW_WEIGHT = np.float32(0.99)  # what an interpolation window must hold
+_SHORT_WINDOW = 16  # frames to each side, summed one by one
 
 
-class Stages(NamedTuple):
-  """The stages before the descent, padded to [T, J, 3], and its bones [K]."""
-
-  normalised: jax.Array
-  pruned: jax.Array
-  interpolated: jax.Array
-  initial: jax.Array
-  log_lengths: jax.Array
-  centre: jax.Array  # [2]
-  scale: jax.Array  # []
-
-
-def normalise(
-  keypoints: jax.Array, real: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+def normalise(keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
   """Removes each axis' mean and the joint scale of both.
 
   Args:
     keypoints: [T, J, 3] x, y, confidence.
-    real: [T] bool, False on padding.
 
   Returns:
-    Normalised keypoints, the centre [2] and the scale [].
+    Normalised keypoints, the centre [2] and the scale.
   """
-  xy, weight = keypoints[..., :2], keypoints[..., 2:]
-  count = jnp.sum(real) * skeleton.J
-  mask = real[:, None, None]
-  centre = jnp.sum(xy * mask, (0, 1)) / count
-  pooled = jnp.mean(centre)
-  variance = jnp.sum((xy - pooled) ** 2 * mask) / (2 * count)
-  scale = jnp.maximum(jnp.sqrt(variance), _EPSILON)
-  xy = (xy - centre) / scale * mask
-  return jnp.concatenate([xy, weight * mask], -1), centre, scale
+  keypoints = np.ascontiguousarray(keypoints, np.float32)
+  x, y = keypoints[..., 0], keypoints[..., 1]
+  totals = np.sum(x), np.sum(y)
+  pooled = (totals[0] + totals[1]) / (2 * x.size)
+  square = (np.sum(x * x) + np.sum(y * y)) / (2 * x.size)
+  scale = math.sqrt(max(square - pooled * pooled, 1e-10))
+  centre = np.array([total / x.size for total in totals])
+  # A row of 150 at a time: numpy is slow along a last axis of 2.
+  rows = keypoints.reshape(len(keypoints), skeleton.C)
+  moved = rows - np.tile(np.append(centre, np.float32(0)), skeleton.J)
+  moved /= np.tile(np.array([scale, scale, 1], np.float32), skeleton.J)
+  return moved.reshape(keypoints.shape), centre, scale
 
 
-def prune(keypoints: jax.Array) -> jax.Array:
+def prune(keypoints: np.ndarray) -> np.ndarray:
   """Zeroes frames whose mean confidence over the body's 8 joints is low."""
-  body = jnp.mean(keypoints[:, :8, 2], -1)
-  return keypoints * (body >= MIN_BODY_CONFIDENCE)[:, None, None]
+  weight = keypoints[..., 2]
+  body = sum((weight[:, joint] for joint in range(1, 8)), weight[:, 0])
+  kept = body / np.float32(8) >= MIN_BODY_CONFIDENCE
+  return np.where(kept[:, None, None], keypoints, np.float32(0))
 
 
-def interpolate(keypoints: jax.Array, length: jax.Array) -> jax.Array:
+def interpolate(keypoints: np.ndarray) -> np.ndarray:
   """Confidence-weighted mean over the smallest sufficient window.
 
   The window around each frame widens by one on both sides until it holds
-  `WINDOW_WEIGHT` of confidence or the whole clip; confidences stay.
+  `WINDOW_WEIGHT` of confidence or the whole clip; confidences stay. A joint
+  that was never seen is put at 0, the centre of the clip.
 
   Args:
     keypoints: [T, J, 3].
-    length: [] number of real frames.
   """
-  t = keypoints.shape[0]
-  xy, weight = keypoints[..., :2], keypoints[..., 2]
-
-  def widen(carry):
-    radius, total, weighted = carry
-    grow = total < WINDOW_WEIGHT
-    for shift in (-radius, radius):
-      at = jnp.arange(t) + shift
-      inside = (at >= 0) & (at < length)
-      w = jnp.where(inside[:, None] & grow, weight[at % t], 0)
-      total = total + w
-      weighted = weighted + w[..., None] * xy[at % t]
-    return radius + 1, total, weighted
-
-  start = (jnp.int32(1), weight, weight[..., None] * xy)
-  _, total, weighted = jax.lax.while_loop(
-    lambda carry: (carry[0] < length) & jnp.any(carry[1] < WINDOW_WEIGHT),
-    widen,
-    start,
+  t = len(keypoints)
+  weight = keypoints[..., 2]
+  weighted = np.stack(
+    [keypoints[..., 0] * weight, keypoints[..., 1] * weight, weight], -1
   )
-  mean = weighted / jnp.maximum(total, _EPSILON)[..., None]
-  xy = jnp.where((total > 0)[..., None], mean, xy)
-  return jnp.concatenate([xy, weight[..., None]], -1)
+  total = weighted.copy()
+  frame, joint = np.nonzero((weight < WINDOW_WEIGHT) & weight.any(0))
+  for radius in range(1, min(t, _SHORT_WINDOW + 1)):
+    for at in (frame + radius, frame - radius):
+      inside = (at >= 0) & (at < t)
+      to = joint[inside]
+      total[frame[inside], to] += weighted[at[inside], to]
+    short = total[frame, joint, 2] < WINDOW_WEIGHT
+    frame, joint = frame[short], joint[short]
+  if len(frame):
+    total[frame, joint] = _wide_windows(weighted, frame, joint)
+  held = np.where(total[..., 2] > 0, total[..., 2], np.float32(1e-10))
+  return np.stack([total[..., 0] / held, total[..., 1] / held, weight], -1)
 
 
-def initial_lengths(
-  keypoints: jax.Array, real: jax.Array, mode: Mode
-) -> jax.Array:
-  """Log of the median 2-D length of each bone's limbs over all frames: [K].
+def _wide_windows(
+  weighted: np.ndarray, frame: np.ndarray, joint: np.ndarray
+) -> np.ndarray:
+  """Sums over the smallest sufficient windows [M, 3], by running sums.
 
-  `fast` leaves out limbs with an end that was never seen, which would pull the
-  median to zero where a hand is missing from a recording.
+  One by one they would take the square of the clip's length.
   """
-  ends = keypoints[:, skeleton.CHILDREN] - keypoints[:, skeleton.PARENTS]
-  lengths = jnp.sqrt(jnp.sum(ends[..., :2] ** 2, -1))  # [T, N]
-  counted = jnp.broadcast_to(real[:, None], lengths.shape)
-  if mode == "fast":
-    weight = keypoints[..., 2]
-    seen = jnp.minimum(
-      weight[:, skeleton.CHILDREN], weight[:, skeleton.PARENTS]
-    )
-    counted &= seen > 0
-  limbs = jnp.asarray(_LIMBS_OF_BONES)  # [K, 2]
-  t = len(lengths)
-  counted = (counted[:, limbs] & (limbs >= 0)).transpose(1, 0, 2)
-  lengths = lengths[:, limbs].transpose(1, 0, 2)
-  counted = counted.reshape(skeleton.BONES, 2 * t)
-  lengths = lengths.reshape(skeleton.BONES, 2 * t)
-  ordered = jnp.sort(jnp.where(counted, lengths, jnp.inf), 1)
-  middle = jnp.maximum((jnp.sum(counted, 1) - 1) // 2, 0)
-  medians = jnp.take_along_axis(ordered, middle[:, None], 1)[:, 0]
-  medians = jnp.where(jnp.any(counted, 1), medians, 0)
-  return jnp.log(jnp.maximum(medians, 1e-6))
+  t = len(weighted)
+  running = np.zeros((t + 1, *weighted.shape[1:]))
+  np.cumsum(weighted, 0, np.float64, out=running[1:])
 
+  def window(radius):
+    before = np.maximum(frame - radius, 0)
+    after = np.minimum(frame + radius + 1, t)
+    return running[after, joint] - running[before, joint]
 
-def initialise(
-  keypoints: jax.Array, log_lengths: jax.Array, noise: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-  """Places joint after joint down the tree at the bones' lengths.
-
-  Args:
-    keypoints: [T, J, 3] interpolated.
-    log_lengths: [K].
-    noise: [T, 3] offset of the root.
-
-  Returns:
-    Joints [T, J, 3] and unit directions [T, N, 3].
-  """
-  t = keypoints.shape[0]
-  root = jnp.pad(keypoints[:, 0, :2], ((0, 0), (0, 1))) + noise
-  joints = jnp.zeros((t, skeleton.J, 3)).at[:, 0].set(root)
-
-  def place(joints, limb):
-    parent, child, bone = limb
-    length = jnp.exp(log_lengths[bone])
-    start = joints[:, parent]
-    target = keypoints[:, child, :2]
-    delta = target - start[:, :2]  # [T, 2]
-    flat = jnp.sqrt(jnp.sum(delta**2, -1))  # [T]
-    depth = jnp.sqrt(length**2 - flat**2)  # NaN where out of reach
-    zero = jnp.zeros_like(flat)
-    along = delta * (length / flat)[:, None]
-    candidates = jnp.stack(
-      [
-        jnp.stack([delta[:, 0], delta[:, 1], zero], -1),
-        jnp.stack([delta[:, 0], delta[:, 1], depth], -1),
-        jnp.stack([delta[:, 0], delta[:, 1], -depth], -1),
-        jnp.stack([along[:, 0], along[:, 1], zero], -1),
-        jnp.stack([-along[:, 0], -along[:, 1], zero], -1),
-      ],
-      1,
-    )  # [T, 5, 3]
-    norm = jnp.sqrt(jnp.sum(candidates**2, -1, keepdims=True))
-    unit = candidates / norm
-    miss = jnp.sum((unit[..., :2] * length - delta[:, None]) ** 2, -1)
-    best = jnp.argmin(jnp.where(jnp.isfinite(miss), miss, jnp.inf), 1)
-    unit = jnp.take_along_axis(candidates, best[:, None, None], 1)[:, 0]
-    unit = jnp.where(jnp.isfinite(unit), unit, 0)
-    unit = jnp.where(jnp.all(unit == 0, -1, keepdims=True), 1, unit)
-    unit = unit.at[:, 2].set(jnp.abs(unit[:, 2]) + 0.001)
-    unit = unit / jnp.sqrt(jnp.sum(unit**2, -1, keepdims=True))
-    return joints.at[:, child].set(start + length * unit), unit
-
-  limbs = jnp.asarray(np.array(skeleton.LIMBS, np.int32))
-  joints, directions = jax.lax.scan(place, joints, limbs)
-  return joints, jnp.swapaxes(directions, 0, 1)
-
-
-def stages(keypoints, length, noise, lengths, mode: Mode):
-  """All stages before the descent; `lengths` [K] or None to measure them."""
-  real = jnp.arange(keypoints.shape[0]) < length
-  normalised, centre, scale = normalise(keypoints, real)
-  pruned = prune(normalised)
-  interpolated = interpolate(pruned, length)
-  if lengths is None:
-    log_lengths = initial_lengths(interpolated, real, mode)
-  else:
-    log_lengths = jnp.log(jnp.maximum(lengths / scale, 1e-6))
-  initial, directions = initialise(interpolated, log_lengths, noise)
-  out = Stages(
-    normalised, pruned, interpolated, initial, log_lengths, centre, scale
-  )
-  return out, directions
-
-
-def root_noise(frames: int) -> np.ndarray:
-  """The published tool's offsets of the root: [T, 3], U(-0.001, 0.001)."""
-  random = np.random.RandomState(1234)
-  return np.stack(
-    [random.uniform(-0.001, 0.001, frames) for _ in range(3)], -1
-  ).astype(np.float32)
+  low, high = np.zeros_like(frame), np.full_like(frame, t)
+  while (low < high).any():
+    middle = (low + high) // 2
+    holds = window(middle)[:, 2] >= WINDOW_WEIGHT
+    high = np.where(holds, middle, high)
+    low = np.where(holds, low, np.minimum(middle + 1, high))
+  return window(high)

@@ -24,20 +24,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_pipeline import keypoints
+from data_pipeline import descent, initial, keypoints
 from data_pipeline.keypoints import Mode
 from signllm_jax import errors, skeleton
 
 BUCKET = 32  # clips are padded to a multiple of this many frames
-LENGTH_WEIGHT, MOTION_WEIGHT = 0.001, 0.1  # the two regularisers of J
-CYCLES = {"fast": 100, "reference": 1000}
-RATES = {"fast": 0.01, "reference": 0.1}
-EPSILON = 1e-10
-
-_ANCESTORS = skeleton.ancestors()  # [J, N]
-_BONE_LIMBS = np.equal.outer(range(skeleton.BONES), skeleton.LIMB_BONES).astype(
-  np.float32
-)  # [K, N], 1 where the limb has the bone's length
+MAX_COORDINATE = 1e6  # its square has to be added up in float32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,153 +41,95 @@ class Lifted:
     valid: [T, J] bool, where a keypoint had confidence.
     bone_lengths: [K] float32, in the unit of the keypoints.
     objective: J of the normalised clip before and after the descent.
+    stages: the five published stages, each [T, J, 3] in the normalised unit:
+      normalised, pruned and interpolated keypoints, initial and final joints
+      (`stages.py` writes them); None if they were not asked for.
   """
 
   frames: np.ndarray
   valid: np.ndarray
   bone_lengths: np.ndarray
   objective: tuple[float, float]
+  stages: tuple[np.ndarray, ...] | None = None
 
 
-class Parameters(NamedTuple):
-  """What the descent moves."""
+class Before(NamedTuple):
+  """A clip in the normalised unit after each stage before the descent."""
 
-  lengths: jax.Array  # [K] log bone lengths
-  root: jax.Array  # [3, T]
-  directions: jax.Array  # [N, 3, T]
-
-
-class Target(NamedTuple):
-  """What a clip pulls towards; weights hold J's constant factors."""
-
-  xy: jax.Array  # [J, 2, T]
-  weight: jax.Array  # [J, 1, T], 0 on padding
-  motion: jax.Array  # [T - 1] of the step from each frame to the next
+  normalised: np.ndarray  # [T, J, 3] x, y, confidence, as the next two
+  pruned: np.ndarray
+  interpolated: np.ndarray
+  initial: np.ndarray  # [T, J, 3] x, y, z
+  directions: np.ndarray  # [T, N, 3] of the limbs, unit vectors
+  log_lengths: np.ndarray  # [K] of the bones
+  centre: np.ndarray  # [2] of the normalisation, in the keypoints' unit
+  scale: float  # of the normalisation
 
 
-def target(clip: jax.Array, length: jax.Array) -> Target:
-  """Of interpolated keypoints [T, J, 3], the first `length` frames real."""
-  seen = jnp.transpose(clip, (1, 2, 0))  # [J, 3, T]
-  real = jnp.arange(len(clip)) < length
-  return Target(
-    xy=seen[:, :2],
-    weight=jnp.where(real, seen[:, 2:], 0) / (skeleton.J * length),
-    motion=jnp.where(real[1:], MOTION_WEIGHT, 0)
-    / (skeleton.J * jnp.maximum(length - 1, 1)),
+class Rows(NamedTuple):
+  """A batch of padded clips in the normalised unit, and where they start."""
+
+  clip: np.ndarray  # [B, T, J, 3] interpolated keypoints
+  length: np.ndarray  # [B] real frames, 0 for a row without a clip
+  root: np.ndarray  # [B, T, 3]
+  directions: np.ndarray  # [B, T, N, 3]
+  lengths: np.ndarray  # [B, K] log bone lengths
+
+
+def _prepare(
+  clip: np.ndarray, bone_lengths: np.ndarray | None, mode: Mode
+) -> Before:
+  """All stages before the descent, bones measured if not given."""
+  normalised, centre, scale = keypoints.normalise(clip)
+  pruned = keypoints.prune(normalised)
+  interpolated = keypoints.interpolate(pruned)
+  if bone_lengths is None:
+    log_lengths = initial.measure_bones(interpolated, mode)
+  else:
+    log_lengths = initial.log_lengths(bone_lengths / scale)
+  return Before(
+    normalised,
+    pruned,
+    interpolated,
+    *initial.place(interpolated, log_lengths, mode),
+    log_lengths,
+    centre,
+    scale,
   )
 
 
-def _units(directions: jax.Array) -> tuple[jax.Array, jax.Array]:
-  norm = jnp.sqrt(jnp.sum(directions**2, 1, keepdims=True)) + EPSILON
-  return directions / norm, norm
-
-
-def _product(matrix: np.ndarray, columns: jax.Array) -> jax.Array:
-  """[M, N] times [N, 3, T] as one matrix product, in full float32."""
-  flat = columns.reshape(len(columns), -1)
-  product = jnp.matmul(matrix, flat, precision=jax.lax.Precision.HIGHEST)
-  return product.reshape(-1, *columns.shape[1:])
-
-
-def forward(parameters: Parameters) -> jax.Array:
-  """Joints [J, 3, T] of log lengths, root and directions."""
-  units, _ = _units(parameters.directions)
-  lengths = jnp.exp(parameters.lengths)[skeleton.LIMB_BONES]
-  return parameters.root + _product(_ANCESTORS, units * lengths[:, None, None])
-
-
-def objective(parameters: Parameters, target: Target) -> jax.Array:
-  """J of a padded clip (SignLLM formula 3)."""
-  joints = forward(parameters)
-  fit = jnp.sum(target.weight * (joints[:, :2] - target.xy) ** 2)
-  bones = LENGTH_WEIGHT * jnp.sum(jnp.exp(parameters.lengths))
-  motion = jnp.sum(target.motion * jnp.diff(joints) ** 2)
-  return fit + bones + motion
-
-
-def gradient(parameters: Parameters, target: Target) -> Parameters:
-  """Of J. By hand: half the time of what `jax.grad` makes of `objective`."""
-  units, norm = _units(parameters.directions)
-  bones = jnp.exp(parameters.lengths)  # [K]
-  lengths = bones[skeleton.LIMB_BONES][:, None, None]
-  joints = parameters.root + _product(_ANCESTORS, units * lengths)
-  pull = 2 * target.weight * (joints[:, :2] - target.xy)
-  drag = 2 * target.motion * jnp.diff(joints)
-  force = (
-    jnp.pad(pull, ((0, 0), (0, 1), (0, 0)))
-    + jnp.pad(drag, ((0, 0), (0, 0), (1, 0)))
-    - jnp.pad(drag, ((0, 0), (0, 0), (0, 1)))
-  )  # on joints
-  limbs = _product(_ANCESTORS.T, force)
-  along = jnp.sum(units * limbs, 1, keepdims=True)  # [N, 1, T]
-  return Parameters(
-    lengths=bones * (_BONE_LIMBS @ jnp.sum(along, (1, 2)) + LENGTH_WEIGHT),
-    root=jnp.sum(force, 0),
-    directions=lengths / norm * (limbs - along * units),
+def _lift_one(clip, length, root, directions, lengths, mode: Mode, fixed: bool):
+  start = descent.Parameters(
+    lengths, root.T, jnp.transpose(directions, (1, 2, 0))
   )
+  goal = descent.target(clip, length)
+  end = descent.descend(start, goal, mode, fixed)
+  scores = jnp.stack([descent.objective(p, goal) for p in (start, end)])
+  return jnp.transpose(descent.forward(end), (2, 0, 1)), end.lengths, scores
 
 
-def _descend(
-  start: Parameters, target: Target, mode: Mode, fixed_lengths: bool
-) -> Parameters:
-  """Minimises J; Adam in `fast`, plain descent in `reference`."""
-  rate = RATES[mode]
-
-  def cycle(i, carry):
-    parameters, first, second = carry
-    g = gradient(parameters, target)
-    if fixed_lengths:
-      g = g._replace(lengths=jnp.zeros_like(g.lengths))
-    if mode == "reference":
-      step = jax.tree.map(lambda x: rate * x, g)
-    else:
-      first = jax.tree.map(lambda m, x: 0.9 * m + 0.1 * x, first, g)
-      second = jax.tree.map(lambda v, x: 0.99 * v + 0.01 * x * x, second, g)
-      n = i + 1.0
-      # The rate falls linearly to a tenth: the end point stops circling.
-      now = rate * (1 - 0.9 * i / CYCLES[mode]) / (1 - 0.9**n)
-      scale = 1 / (1 - 0.99**n)
-      step = jax.tree.map(
-        lambda m, v: now * m / (jnp.sqrt(v * scale) + 1e-8), first, second
-      )
-    return jax.tree.map(jnp.subtract, parameters, step), first, second
-
-  zeros = jax.tree.map(jnp.zeros_like, start)
-  return jax.lax.fori_loop(0, CYCLES[mode], cycle, (start, zeros, zeros))[0]
-
-
-def _lift_one(clip, length, noise, lengths, mode: Mode):
-  before, directions = keypoints.stages(clip, length, noise, lengths, mode)
-  start = Parameters(
-    before.log_lengths,
-    before.initial[:, 0].T,
-    jnp.transpose(directions, (1, 2, 0)),
-  )
-  goal = target(before.interpolated, length)
-  end = _descend(start, goal, mode, lengths is not None)
-  scores = jnp.stack([objective(p, goal) for p in (start, end)])
-  # Leave the normalised unit; the root's depth has no place of its own.
-  centre = jnp.append(before.centre, 0)
-  frames = jnp.transpose(forward(end), (2, 0, 1)) * before.scale + centre
-  return frames, jnp.exp(end.lengths) * before.scale, scores
-
-
-@functools.partial(jax.jit, static_argnames="mode")
-def _lift_batch(clips, length, noise, lengths, mode: Mode):
-  """[B, T, J, 3] -> frames, bone lengths [B, K], objectives [B, 2].
+@functools.partial(jax.jit, static_argnames=("mode", "fixed"))
+def _lift_batch(rows: Rows, mode: Mode, fixed: bool):
+  """To joints [B, T, J, 3], log lengths [B, K] and objectives [B, 2].
 
   A row of length 0 costs nothing, so that a batch need not be full.
   """
 
-  def one(row):
-    def nothing(clip, *_):
-      return jnp.zeros_like(clip), jnp.zeros(skeleton.BONES), jnp.zeros(2)
+  def one(row: Rows):
+    def nothing(row: Rows):
+      return (
+        jnp.zeros_like(row.clip),
+        jnp.zeros_like(row.lengths),
+        jnp.zeros(2),
+      )
 
-    work = functools.partial(_lift_one, lengths=lengths, mode=mode)
-    return jax.lax.cond(row[1] > 0, work, nothing, *row)
+    def work(row: Rows):
+      return _lift_one(*row, mode=mode, fixed=fixed)
+
+    return jax.lax.cond(row.length > 0, work, nothing, row)
 
   # On CPU one clip after another beats vmap: each fits the cache.
-  return jax.lax.map(one, (clips, length, noise))
+  return jax.lax.map(one, rows)
 
 
 def _buckets(lengths: Sequence[int], batch: int) -> Iterator[list[int]]:
@@ -208,12 +142,53 @@ def _buckets(lengths: Sequence[int], batch: int) -> Iterator[list[int]]:
       yield group[start : start + batch]
 
 
+def _rows(before: Sequence[Before], batch: int) -> Rows:
+  """Padded to `batch` clips of a common length, a multiple of BUCKET."""
+  longest = max(len(stages.initial) for stages in before)
+  t = -(-longest // BUCKET) * BUCKET
+  rows = Rows(
+    clip=np.zeros((batch, t, skeleton.J, 3), np.float32),
+    length=np.zeros(batch, np.int32),
+    root=np.zeros((batch, t, 3), np.float32),
+    directions=np.zeros((batch, t, len(skeleton.LIMBS), 3), np.float32),
+    lengths=np.zeros((batch, skeleton.BONES), np.float32),
+  )
+  for row, stages in enumerate(before):
+    n = rows.length[row] = len(stages.initial)
+    rows.clip[row, :n] = stages.interpolated
+    rows.root[row, :n] = stages.initial[:, 0]
+    rows.directions[row, :n] = stages.directions
+    rows.lengths[row] = stages.log_lengths
+  return rows
+
+
+def _finish(
+  clip: np.ndarray,
+  before: Before,
+  joints: np.ndarray,
+  log_lengths: np.ndarray,
+  scores: np.ndarray,
+  keep_stages: bool,
+) -> Lifted:
+  """Leaves padding and the normalised unit; depth has no place of its own."""
+  joints = joints[: len(clip)]
+  scale = np.float32(before.scale)
+  return Lifted(
+    frames=joints * scale + np.append(before.centre, np.float32(0)),
+    valid=clip[..., 2] > 0,
+    bone_lengths=np.exp(log_lengths) * scale,
+    objective=(float(scores[0]), float(scores[1])),
+    stages=(*before[:4], joints) if keep_stages else None,
+  )
+
+
 def lift(
   clips: Sequence[np.ndarray],
   *,
   mode: Mode = "fast",
   bone_lengths: np.ndarray | None = None,
   batch: int = 16,
+  keep_stages: bool = False,
 ) -> list[Lifted]:
   """Lifts clips of unequal length, as many batches at once as there are cores.
 
@@ -223,12 +198,13 @@ def lift(
     bone_lengths: [K] known lengths in the keypoints' unit (one signer in many
       clips); measured in each clip and refined if not given.
     batch: clips a compiled call.
+    keep_stages: hand out the stages too; they take five times the memory.
 
   Returns:
     One `Lifted` a clip, in order. Deterministic.
 
   Raises:
-    DataError: a clip of another shape, empty or not finite.
+    DataError: a clip of another shape, empty, not finite or out of range.
   """
   for index, clip in enumerate(clips):
     if clip.ndim != 3 or clip.shape[1:] != (skeleton.J, 3) or not len(clip):
@@ -239,33 +215,25 @@ def lift(
     if not np.isfinite(clip).all():
       frame = int(np.flatnonzero(~np.isfinite(clip).all((1, 2)))[0])
       raise errors.DataError(f"clip {index} is not finite", frame=frame + 1)
-  if bone_lengths is not None:
-    bone_lengths = np.asarray(bone_lengths, np.float32)
+    if (largest := np.abs(clip).max()) > MAX_COORDINATE:
+      raise errors.DataError(
+        f"clip {index} has a coordinate of {largest:g}",
+        expected=f"pixels, or a share of the picture: at most {MAX_COORDINATE}",
+      )
+  finish = functools.partial(_finish, keep_stages=keep_stages)
 
   def run(group: list[int]) -> list[tuple[int, Lifted]]:
-    longest = max(len(clips[i]) for i in group)
-    t = -(-longest // BUCKET) * BUCKET
-    padded = np.zeros((batch, t, skeleton.J, 3), np.float32)
-    noise = np.zeros((batch, t, 3), np.float32)
-    length = np.zeros(batch, np.int32)
-    for row, index in enumerate(group):
-      n = length[row] = len(clips[index])
-      padded[row, :n] = clips[index]
-      noise[row, :n] = keypoints.root_noise(n)
-    frames, bones, scores = jax.device_get(
-      _lift_batch(padded, length, noise, bone_lengths, mode)
+    before = [_prepare(clips[i], bone_lengths, mode) for i in group]
+    rows = _rows(before, batch)
+    joints, lengths, scores = jax.device_get(
+      _lift_batch(rows, mode, bone_lengths is not None)
     )
     return [
       (
         index,
-        Lifted(
-          frames=frames[row, : length[row]],
-          valid=clips[index][..., 2] > 0,
-          bone_lengths=bones[row],
-          objective=(float(scores[row, 0]), float(scores[row, 1])),
-        ),
+        finish(clips[index], stages, joints[row], lengths[row], scores[row]),
       )
-      for row, index in enumerate(group)
+      for row, (index, stages) in enumerate(zip(group, before, strict=True))
     ]
 
   groups = _buckets([len(clip) for clip in clips], batch)

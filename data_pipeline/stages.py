@@ -1,0 +1,133 @@
+"""The five texts of a lifted clip, `<clip>/1.txt` to `5.txt`.
+
+One text a stage: keypoints normalised, pruned and interpolated (x, y,
+confidence), first joints and lifted joints (x, y, z), all in the normalised
+unit. A line is a frame: 150 numbers as `%e`, a tab after each. So wrote the
+tools of Zelinka and Kanis (WACV 2020) and of Prompt2Sign.
+"""
+
+import os
+import pathlib
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from signllm_jax import errors, skeleton
+from signllm_jax.formats import atomic
+
+NAMES = ("1.txt", "2.txt", "3.txt", "4.txt", "5.txt")
+_MAX_LINE = 4096  # bytes; 150 numbers take 2,250 at most
+_NUMBER = re.compile(rb"-?\d\.\d{6}e[+-]\d{2,3}")
+_LARGEST = float(np.finfo(np.float32).max)
+_EXPECTED = (
+  f"{skeleton.C} float32 numbers as `%e` writes them, a tab after each"
+)
+_FORM = "\t".join(["%e"] * skeleton.C) + "\t\n"
+
+
+def write(folder: str | os.PathLike, stages: Sequence[np.ndarray]) -> None:
+  """Writes the texts of a clip, each whole or not at all.
+
+  Args:
+    folder: the clip's; made if it is not there.
+    stages: five arrays [T, J, 3], as `lift.Lifted.stages` holds them.
+
+  Raises:
+    DataError: a stage is missing, of another shape, or not finite.
+    StorageError: the folder or a text cannot be written.
+  """
+  folder = pathlib.Path(folder)
+  if len(stages) != len(NAMES):
+    raise errors.DataError(
+      f"{len(stages)} stages", path=folder, expected=f"{len(NAMES)}"
+    )
+  for name, stage in zip(NAMES, stages, strict=True):
+    _check(stage, len(stages[0]), folder / name)
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise errors.StorageError(
+      f"cannot be made: {error}", path=folder
+    ) from error
+  for name, stage in zip(NAMES, stages, strict=True):
+    rows = stage.reshape(len(stage), skeleton.C).tolist()
+    atomic.write_text(
+      folder / name, "".join(_FORM % tuple(row) for row in rows)
+    )
+
+
+def read(folder: str | os.PathLike) -> tuple[np.ndarray, ...]:
+  """The five stages [T, J, 3] float32 that `write` left.
+
+  Raises:
+    DataError: a text is missing, empty or not what the form says, or two have
+      different numbers of frames; names file and line.
+  """
+  folder = pathlib.Path(folder)
+  stages = []
+  for name in NAMES:
+    stage = _read(folder / name)
+    if stages and len(stage) != len(stages[0]):
+      raise errors.DataError(
+        f"{len(stage)} frames",
+        path=folder / name,
+        expected=f"{len(stages[0])} as in {NAMES[0]}",
+        hint="The texts of a clip belong together; lift it again",
+      )
+    stages.append(stage)
+  return tuple(stages)
+
+
+def _check(stage: np.ndarray, frames: int, path: pathlib.Path) -> None:
+  if stage.shape != (frames, skeleton.J, 3):
+    raise errors.DataError(
+      f"a stage of shape {stage.shape}",
+      path=path,
+      expected=f"({frames}, {skeleton.J}, 3)",
+    )
+  finite = np.isfinite(stage).all((1, 2))
+  if not finite.all():
+    raise errors.DataError(
+      "NaN or infinity", path=path, frame=int(np.argmin(finite)) + 1
+    )
+
+
+def _read(path: pathlib.Path) -> np.ndarray:
+  try:
+    with path.open("rb") as file:
+      rows = [
+        _parse(line, path, number)
+        for number, line in enumerate(
+          iter(lambda: file.readline(_MAX_LINE + 1), b""), 1
+        )
+      ]
+  except FileNotFoundError as error:
+    raise errors.DataError("no such file", path=path) from error
+  if not rows:
+    raise errors.DataError("no frames", path=path)
+  return np.stack(rows).reshape(-1, skeleton.J, 3)
+
+
+def _parse(line: bytes, path: pathlib.Path, number: int) -> np.ndarray:
+  """The numbers of a line, [C] float32."""
+  tabs = line.count(b"\t")
+  tokens = line.split(b"\t")
+  if tabs != skeleton.C or tokens.pop() != b"\n":
+    raise errors.DataError(
+      f"{tabs} tabs" if line.endswith(b"\n") else "no end of line",
+      path=path,
+      line=number,
+      expected=_EXPECTED,
+      hint="The text is cut off or of another skeleton",
+    )
+  for at, token in enumerate(tokens):
+    if not _NUMBER.fullmatch(token) or abs(float(token)) > _LARGEST:
+      shown = token[:40].decode("utf-8", "replace")
+      raise errors.DataError(
+        f"number {at + 1} is {shown!r}",
+        path=path,
+        line=number,
+        expected=_EXPECTED,
+      )
+  return np.array(tokens, np.float64).astype(np.float32)
