@@ -134,14 +134,14 @@ def _load(file: h5py.File, name: str, path) -> tuple[np.ndarray, dict]:
   def wrong(what: str) -> errors.DataError:
     return errors.DataError(f"clip {name!r} {what}", path=path, expected=_FORM)
 
-  key = name.encode("utf-8", "surrogateescape")
-  if "/" in name or not file.id.links.exists(key):
+  if "/" in name or name not in file.keys():  # noqa: SIM118, no lookup by path
     raise wrong("is not there")
-  if file.id.links.get_info(key).type != h5py.h5l.TYPE_HARD:
+  if not isinstance(file.get(name, getlink=True), h5py.HardLink):
     raise wrong("is a link to elsewhere")  # nothing of it has been opened
-  item = h5py.h5o.open(file.id, key)
-  if not isinstance(item, h5py.h5d.DatasetID):
+  data_set = file[name]
+  if not isinstance(data_set, h5py.Dataset):
     raise wrong("is no data set")
+  item = data_set.id
   plan = item.get_create_plist()
   # Before the shape: that of a virtual set is found in the files it is made of.
   if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
@@ -149,11 +149,15 @@ def _load(file: h5py.File, name: str, path) -> tuple[np.ndarray, dict]:
   shape, dtype = item.shape, item.dtype
   if dtype not in (np.dtype("<f4"), np.dtype(">f4")):
     raise wrong(f"is of {dtype}")
-  if len(shape) != 2 or shape[1] != skeleton.C or shape[0] > MAX_FRAMES:
+  if (
+    shape is None
+    or len(shape) != 2
+    or shape[1] != skeleton.C
+    or shape[0] > MAX_FRAMES
+  ):
     raise wrong(f"has shape {shape}")
   if plan.get_layout() == h5py.h5d.CHUNKED:
     _check_chunks(item, plan, wrong)
-  data_set = h5py.Dataset(item)
   values = np.zeros(shape, np.float32)
   if len(values):
     data_set.read_direct(values)

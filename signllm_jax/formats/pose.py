@@ -216,13 +216,16 @@ def _load(path: pathlib.Path) -> _Found:
 def _parse(data: bytes) -> _Found:
   # Each of its points takes 2 bytes at least, but 60 in memory.
   unpack = reader.BufferReader(data[:MAX_HEADER])
-  version = round(unpack.unpack(reader.ConstStructs.float), 3)
+  (version,) = struct.unpack_from("<f", data)
+  version = round(version, 3)
   if version not in (0.1, 0.2):
     raise ValueError(f"version {version:g}, not 0.1 or 0.2")
+  unpack.advance(reader.ConstStructs.float)
   size = pose_header.PoseHeaderDimensions.read(version, unpack)
+  (count,) = struct.unpack_from("<H", data, unpack.read_offset)
+  unpack.advance(reader.ConstStructs.ushort)
   components = [
-    pose_header.PoseHeaderComponent.read(version, unpack)
-    for _ in range(unpack.unpack(reader.ConstStructs.ushort))
+    pose_header.PoseHeaderComponent.read(version, unpack) for _ in range(count)
   ]
   points = [(part.name, name) for part in components for name in part.points]
   forms = {part.format for part in components}
