@@ -1,0 +1,1 @@
+"""The server behind `python -m signllm_jax.serve`."""

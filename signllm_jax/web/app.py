@@ -1,0 +1,368 @@
+"""The server's paths: the page, the API, and what operators ask."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import dataclasses
+import hashlib
+import importlib.resources
+import json
+import mimetypes
+from collections.abc import (
+  AsyncIterator,
+  Awaitable,
+  Iterable,
+  Iterator,
+  Sequence,
+)
+from typing import Any, NamedTuple
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from signllm_jax import clips, drawing, errors, intake, languages, skeleton
+from signllm_jax.web import download, limits, schema
+from signllm_jax.web import engine as engine_lib
+from signllm_jax.web import metrics as metrics_lib
+from signllm_jax.web import truth as truth_lib
+
+RETRY = 2  # seconds after which a refused client may come again
+DRAWINGS = 4  # downloads that may wait for the one thread that draws
+
+
+class _Asset(NamedTuple):
+  content: bytes
+  media_type: str
+  tag: str
+
+
+class _Asked(NamedTuple):
+  engine: engine_lib.Engine
+  reading: intake.Reading
+  suffix: str
+
+
+class Site:
+  """The application, and the thread that draws downloads."""
+
+  def __init__(
+    self,
+    engines: Sequence[engine_lib.Engine],
+    truth: truth_lib.Truth | None,
+    metrics: metrics_lib.Metrics,
+    *,
+    hosts: Iterable[str],
+    slots: int,
+  ):
+    """Builds it.
+
+    Args:
+      engines: the model, and the one to compare it with if there is one.
+      truth: of the first one's data, if they are there.
+      metrics: to report to.
+      hosts: names this server answers for.
+      slots: requests for signing that are answered at a time; each holds its
+        clip in memory until its last byte is sent.
+    """
+    self._engines = {engine.name: engine for engine in engines}
+    self._first, self._truth, self._metrics = engines[0], truth, metrics
+    self._slots, self._taken, self._drawing = slots, 0, 0
+    self._assets = _read_assets()
+    self._draws = concurrent.futures.ThreadPoolExecutor(1, "draws")
+    routes = [
+      Route("/", self._page),
+      Route("/static/{name}", self._static),
+      Route("/openapi.json", self._openapi),
+      Route("/v1/info", self._info),
+      Route("/v1/sign", _Signs(self, self._sign), methods=["POST"]),
+      Route("/v1/sign/stream", _Signs(self, self._stream), methods=["POST"]),
+      Route("/v1/download", _Signs(self, self._download), methods=["POST"]),
+      Route("/healthz", self._health),
+      Route("/readyz", self._ready),
+      Route("/metrics", self._show_metrics),
+    ]
+    app: ASGIApp = Starlette(
+      routes=routes,
+      exception_handlers={
+        limits.Problem: _answer_problem,
+        HTTPException: _answer_http,
+      },
+    )
+    app = limits.Guard(app, hosts)
+    paths = frozenset(route.path for route in routes if "{" not in route.path)
+    self.app = metrics_lib.Observe(app, metrics, paths)
+
+  def stop(self) -> bool:
+    """Drops drawings that wait; False if one is being made."""
+    self._draws.shutdown(wait=False, cancel_futures=True)
+    return not self._drawing
+
+  @contextlib.contextmanager
+  def slot(self) -> Iterator[None]:
+    """One of the places for requests that are being signed and answered.
+
+    Raises:
+      Problem: all are taken.
+    """
+    if self._taken >= self._slots:
+      raise limits.Problem(
+        503, "busy", "Too many requests at a time.", retry=RETRY
+      )
+    self._taken += 1
+    try:
+      yield
+    finally:
+      self._taken -= 1
+
+  # Page
+
+  async def _page(self, request: Request) -> Response:
+    return self._asset(request, "index.html")
+
+  async def _static(self, request: Request) -> Response:
+    return self._asset(request, request.path_params["name"])
+
+  async def _openapi(self, request: Request) -> Response:
+    return self._asset(request, "openapi.json")
+
+  def _asset(self, request: Request, name: str) -> Response:
+    asset = self._assets.get(name)
+    if asset is None:
+      raise limits.Problem(404, "not_found", "There is no such file.")
+    headers = {"etag": asset.tag, "cache-control": "no-cache"}
+    if request.headers.get("if-none-match") == asset.tag:
+      return Response(status_code=304, headers=headers)
+    return Response(asset.content, 200, headers, asset.media_type)
+
+  # Operators
+
+  async def _health(self, request: Request) -> Response:
+    return _json({"status": "alive"})
+
+  async def _ready(self, request: Request) -> Response:
+    for engine in self._engines.values():
+      if not engine.ready:
+        reason = engine.failure or "the model is being warmed up"
+        raise limits.Problem(503, "not_ready", reason, retry=RETRY)
+    return _json({"status": "ready"})
+
+  async def _show_metrics(self, request: Request) -> Response:
+    return Response(
+      self._metrics.text(),
+      media_type="text/plain; version=0.0.4; charset=utf-8",
+    )
+
+  # API
+
+  async def _info(self, request: Request) -> Response:
+    return _json(
+      {
+        "models": [_describe(engine) for engine in self._engines.values()],
+        "formats": [
+          {"format": suffix, "name": name}
+          for suffix, (name, _) in download.FORMATS.items()
+        ],
+        "examples": self._truth.examples if self._truth else [],
+        "max_text": schema.MAX_TEXT,
+        "skeleton": {
+          "joints": skeleton.JOINT_NAMES,
+          "limbs": [limb[:2] for limb in skeleton.LIMBS],
+          "hands": drawing.HANDS,
+          "colours": {
+            "bone": drawing.BONE,
+            "right": drawing.RIGHT,
+            "left": drawing.LEFT,
+          },
+        },
+      }
+    )
+
+  async def _sign(self, request: Request, asked: "_Asked") -> Response:
+    engine, reading, _ = asked
+    whole = await _await(request, engine.sign(reading.text))
+    return _json(
+      {
+        **await self._head(engine, reading),
+        **_tail(whole),
+        "frames": schema.frames(whole.clip),
+      }
+    )
+
+  async def _stream(self, request: Request, asked: "_Asked") -> Response:
+    engine, reading, _ = asked
+    parts = engine.stream(reading.text)
+    # The first part before the status: until then it may still be an error.
+    first = await _await(request, anext(parts))
+    head = {"type": "start", **await self._head(engine, reading)}
+    return StreamingResponse(
+      _lines(head, first, parts), media_type="application/x-ndjson"
+    )
+
+  async def _download(self, request: Request, asked: "_Asked") -> Response:
+    engine, reading, suffix = asked
+    if suffix not in download.FORMATS:
+      raise limits.Problem(
+        422, "format", f"format must be one of {', '.join(download.FORMATS)}."
+      )
+    whole = await _await(request, engine.sign(reading.text))
+    if self._drawing >= DRAWINGS:
+      raise limits.Problem(
+        503, "busy", "Too many files are being drawn.", retry=RETRY
+      )
+    self._drawing += 1
+    work = self._draws.submit(download.make, whole.clip, suffix)
+    try:
+      file = await asyncio.wrap_future(work)
+    finally:
+      self._drawing -= 1
+    name = f'attachment; filename="{file.name}"'
+    headers = {"content-disposition": name}
+    return Response(file.content, 200, headers, file.media_type)
+
+  async def read(self, request: Request) -> "_Asked":
+    """What a request asks for; raises Problem."""
+    wanted = schema.read(await limits.read_body(request))
+    engine = self._engines.get(wanted.model or self._first.name)
+    if engine is None:
+      known = ", ".join(self._engines)
+      raise limits.Problem(422, "model", f"model must be one of {known}.")
+    if not engine.ready:
+      raise limits.Problem(
+        503, "not_ready", "The model is not ready yet.", retry=RETRY
+      )
+    return _Asked(engine, schema.understand(wanted, engine), wanted.format)
+
+  async def _head(
+    self, engine: engine_lib.Engine, reading: intake.Reading
+  ) -> dict[str, Any]:
+    true = None
+    if self._truth:
+      found = await asyncio.to_thread(self._truth.find, reading.text)
+      if found:
+        split, clip = found
+        true = {"split": split, **_clip(clip), "frames": schema.frames(clip)}
+    return {
+      "model": engine.name,
+      "language": engine.config.data.language,
+      "text": reading.text,
+      "notes": reading.notes,
+      "fps": engine.facts.fps,
+      "true": true,
+    }
+
+
+class _Signs:
+  """An endpoint that signs: reads, takes a slot, answers."""
+
+  def __init__(self, site: Site, handler):
+    self._site, self._handler = site, handler
+
+  async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    # A raw application, not a handler: the slot is held to the last byte. It is
+    # taken after the body, so that slow clients hold none.
+    request = Request(scope, receive, send)
+    asked = await self._site.read(request)
+    with self._site.slot():
+      response = await self._handler(request, asked)
+      await response(scope, receive, send)
+
+
+async def _await(request: Request, work: Awaitable) -> Any:
+  """The result of signing, unless the client goes away before."""
+  signing = asyncio.ensure_future(work)
+  leaving = asyncio.ensure_future(request.receive())
+  try:
+    await asyncio.wait((signing, leaving), return_when=asyncio.FIRST_COMPLETED)
+    if not signing.done():
+      raise limits.Problem(400, "disconnected", "The client went away.")
+    return signing.result()
+  except errors.NonFiniteError as error:
+    raise limits.Problem(500, "non_finite", str(error)) from None
+  finally:
+    signing.cancel()
+    leaving.cancel()
+
+
+async def _lines(
+  head: dict[str, Any],
+  first: engine_lib.Part,
+  rest: AsyncIterator[engine_lib.Part],
+) -> AsyncIterator[str]:
+  """A signing as lines of JSON."""
+  yield _line(head)
+  part, at = first, 0
+  while part is not None:
+    numbers = schema.frames(part.clip)
+    yield _line({"type": "frames", "first": at, "frames": numbers})
+    at += len(part.clip)
+    if part.whole:
+      yield _line({"type": "end", **_tail(part.whole)})
+    part = await anext(rest, None)
+
+
+def _line(value: dict[str, Any]) -> str:
+  return json.dumps(value, separators=(",", ":")) + "\n"
+
+
+def _clip(clip: clips.Clip) -> dict[str, Any]:
+  return {"fps": clip.fps, "length": len(clip)}
+
+
+def _tail(whole: engine_lib.Signing) -> dict[str, Any]:
+  return {
+    "length": len(whole.clip),
+    "finished": whole.finished,
+    "tokens": schema.tokens(whole.spans),
+  }
+
+
+def _describe(engine: engine_lib.Engine) -> dict[str, Any]:
+  code = engine.config.data.language
+  known = languages.LANGUAGES.get(code)
+  return {
+    "name": engine.name,
+    "language": dataclasses.asdict(known) if known else {"code": code},
+    "source": engine.config.data.source,
+    "tokens": engine.facts.vocabulary.tokens,
+    "knows": intake.describe(engine.facts.vocabulary),
+    "modes": schema.MODES,
+    "fps": engine.facts.fps,
+    "max_tokens": engine.max_tokens - 1,
+    "timed": engine.config.model.alignment,
+  }
+
+
+async def _answer_problem(request: Request, error: Any) -> Response:
+  return error.response()
+
+
+async def _answer_http(request: Request, error: Any) -> Response:
+  """404 and 405 of the router."""
+  problem = limits.Problem(error.status_code, "no_path", error.detail)
+  response = problem.response()
+  response.headers.update(error.headers or {})
+  return response
+
+
+def _json(value: Any) -> Response:
+  return Response(
+    json.dumps(value, separators=(",", ":")), media_type="application/json"
+  )
+
+
+def _read_assets() -> dict[str, _Asset]:
+  """The files of the page, in memory: no path of a request is ever opened."""
+  folder = importlib.resources.files("signllm_jax.web").joinpath("static")
+  assets = {}
+  for file in folder.iterdir():
+    content = file.read_bytes()
+    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    if kind.startswith("text/"):
+      kind += "; charset=utf-8"
+    tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+    assets[file.name] = _Asset(content, kind, tag)
+  return assets

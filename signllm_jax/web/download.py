@@ -1,0 +1,52 @@
+"""A clip as a file to keep, in every form that `export` writes."""
+
+import dataclasses
+import io
+import pathlib
+import re
+import tempfile
+import zipfile
+from typing import NamedTuple
+
+from signllm_jax import clips, export
+
+# Suffix of `export` -> what it is called, and its media type. A .skels comes
+# with its texts: a ZIP of three files.
+FORMATS = {
+  ".gif": ("GIF", "image/gif"),
+  ".mp4": ("MP4", "video/mp4"),
+  ".png": ("PNG sheet", "image/png"),
+  ".pose": ("pose", "application/octet-stream"),
+  ".npz": ("NumPy", "application/octet-stream"),
+  ".skels": ("skels", "application/zip"),
+}
+
+
+class File(NamedTuple):
+  """A file."""
+
+  name: str
+  media_type: str
+  content: bytes
+
+
+def make(clip: clips.Clip, suffix: str) -> File:
+  """Writes a clip into memory; draws it, where the suffix is a picture's.
+
+  Raises:
+    StorageError: the folder for temporary files is full.
+  """
+  stem = re.sub(r"[^a-z0-9]+", "-", clip.text.lower()).strip("-")[:40]
+  stem = stem or "signing"
+  clip = dataclasses.replace(clip, name=stem)
+  with tempfile.TemporaryDirectory(prefix="signllm_jax_") as folder:
+    path = export.prepare(pathlib.Path(folder, stem + suffix))
+    files = export.save(path, [clip])
+    media_type = FORMATS[suffix][1]
+    if len(files) == 1:
+      return File(path.name, media_type, path.read_bytes())
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+      for file in files:
+        archive.write(file, file.name)
+    return File(f"{path.name}.zip", media_type, packed.getvalue())

@@ -1,0 +1,85 @@
+"""HTTP with deadlines: uvicorn's protocol waits for ever for headers."""
+
+import asyncio
+
+from uvicorn.protocols.http import h11_impl
+
+HEADERS_SECONDS = 10.0  # from the connection or the last answer to all headers
+WRITE_SECONDS = 20.0  # for a full buffer to be taken by the client
+MAX_CONNECTIONS = 512
+MAX_HEADERS = 16 << 10  # bytes of a request's head
+
+
+class Protocol(h11_impl.H11Protocol):
+  """One connection.
+
+  Between two requests, and while an answered request still sends its body, the
+  client has HEADERS_SECONDS to come to the next request's body; a client that
+  takes nothing of an answer is cut off after WRITE_SECONDS. The body's own
+  deadline is `limits.read_body`'s.
+  """
+
+  _waiting: asyncio.TimerHandle | None = None
+  _writing: asyncio.TimerHandle | None = None
+
+  def connection_made(self, transport) -> None:
+    """Starts the deadline, or refuses one connection too many."""
+    super().connection_made(transport)
+    if len(self.connections) > MAX_CONNECTIONS:
+      self._refuse(b"503 Service Unavailable", b"retry-after: 5\r\n")
+    else:
+      self._wait()
+
+  def data_received(self, data: bytes) -> None:
+    """Ends the deadline when a request is there."""
+    super().data_received(data)
+    if self._answering():
+      self._waiting = _cancelled(self._waiting)
+
+  def on_response_complete(self) -> None:
+    """Starts the deadline for what comes next."""
+    super().on_response_complete()
+    if not self._answering():
+      self._wait()
+
+  def pause_writing(self) -> None:
+    """The client is slow: gives it time."""
+    super().pause_writing()
+    self._writing = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+
+  def resume_writing(self) -> None:
+    """The client has caught up."""
+    super().resume_writing()
+    self._writing = _cancelled(self._writing)
+
+  def connection_lost(self, exc: Exception | None) -> None:
+    """Drops the deadlines."""
+    self._waiting = _cancelled(self._waiting)
+    self._writing = _cancelled(self._writing)
+    super().connection_lost(exc)
+
+  def _answering(self) -> bool:
+    return self.cycle is not None and not self.cycle.response_complete
+
+  def _wait(self) -> None:
+    self._waiting = _cancelled(self._waiting)
+    if not self.transport.is_closing():
+      self._waiting = self.loop.call_later(HEADERS_SECONDS, self._expire)
+
+  def _expire(self) -> None:
+    if self.cycle is None:
+      self._refuse(b"408 Request Timeout")
+    elif not self.transport.is_closing():
+      self.transport.abort()  # an old client idles or floods: no more words
+
+  def _refuse(self, status: bytes, header: bytes = b"") -> None:
+    self.transport.write(
+      b"HTTP/1.1 %s\r\n%scontent-length: 0\r\nconnection: close\r\n\r\n"
+      % (status, header)
+    )
+    self.transport.close()
+
+
+def _cancelled(timer: asyncio.TimerHandle | None) -> None:
+  if timer is not None:
+    timer.cancel()

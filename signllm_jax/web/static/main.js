@@ -1,0 +1,222 @@
+// The page: form, stage, clock, tokens and downloads, put together.
+
+import * as api from "./api.js";
+import { Clip } from "./clip.js";
+import { Player } from "./player.js";
+import { Stage, element } from "./stage.js";
+import { Tokens } from "./tokens.js";
+
+const at = (id) => document.getElementById(id);
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const HINTS = {
+  text: (model) => `${model.tokens === "words" ? "Knows" : "Spells"} ${model.knows.replace(/^some of /, "")}.`,
+  prompt: () => "Ask in your words and put what to sign in quotation marks: How do I sign “hello”?",
+};
+
+const player = new Player();
+const tokens = new Tokens(at("tokens"), at("untimed"), (frame) => {
+  player.pause();
+  player.seek(frame);
+});
+let facts, stage, asking, signed;
+
+function mode() { return new FormData(at("form")).get("mode"); }
+
+function say(message) { at("status").textContent = message; }
+
+function complain(message) {
+  at("problem").textContent = message;
+  at("text").setAttribute("aria-invalid", String(Boolean(message)));
+}
+
+function hint(notes = []) {
+  at("hint").textContent = notes.length
+    ? notes.map((n) => n[0].toUpperCase() + n.slice(1)).join(". ") + "."
+    : HINTS[mode()](facts.models[0]);
+}
+
+async function sign({ quiet = false } = {}) {
+  asking?.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  const body = { text: at("text").value, mode: mode() };
+  if (at("language").value) body.language = at("language").value;
+  complain("");
+  at("sign").setAttribute("aria-busy", "true");
+  try {
+    const runs = facts.models.map((model) => receive({ ...body, model: model.name }, signal));
+    const [first, ...others] = await Promise.all(runs);
+    signed = { ...body, model: first.head.model };
+    present(first, others);
+    if (!quiet) history.replaceState(null, "", `#text=${encodeURIComponent(body.text)}`);
+  } catch (error) {
+    if (signal.aborted) return;
+    complain(error instanceof TypeError ? "The server cannot be reached. Is it still running?" : error.message);
+    if (!quiet) at("text").focus();
+  } finally {
+    if (asking.signal === signal) at("sign").removeAttribute("aria-busy");
+  }
+}
+
+async function receive(body, signal) {
+  const got = { clip: null, head: null, end: null };
+  for await (const line of api.sign(body, signal)) {
+    if (line.type === "start") {
+      got.head = line;
+      got.clip = new Clip(line.fps, facts.skeleton.hands);
+    } else if (line.type === "frames") got.clip.add(line.frames);
+    else if (line.type === "end") got.end = line;
+  }
+  if (!got.end) throw new Error("The answer broke off. Try again.");
+  return got;
+}
+
+function present(first, others) {
+  const { head, clip, end } = first;
+  const compared = others.length > 0;
+  const shown = [{ name: compared ? head.model : "Produced", clip }];
+  for (const other of others) shown.push({ name: other.head.model, clip: other.clip });
+  if (head.true) {
+    const truth = new Clip(head.true.fps, facts.skeleton.hands);
+    truth.add(head.true.frames);
+    shown.push({ name: `True (${head.true.split})`, clip: truth });
+  }
+  stage.show(shown, head.text);
+  tokens.show(end.tokens, head.text);
+  hint(head.notes);
+  player.extend(clip.fps, Math.max(...shown.map((s) => s.clip.length)));
+  player.restart();
+  if (calm.matches) player.pause(); else player.play();
+  for (const id of ["play", "back", "forth", "time"]) at(id).disabled = false;
+  for (const button of at("downloads").children) button.disabled = false;
+  const cut = end.finished ? "" : " It was cut off: the model did not come to an end.";
+  const beside = head.true ? ` The true signing of the ${head.true.split} split is beside it.` : "";
+  if (cut) at("hint").textContent = cut.trim();
+  say(`Signed “${head.text}” in ${clip.seconds.toFixed(1)} seconds, ${end.length} frames.${beside}${cut}`);
+}
+
+function showTime() {
+  stage?.draw();
+  const { frame, length, fps, playing } = player;
+  at("time").max = String(Math.max(length - 1, 1));
+  at("time").value = String(frame);
+  at("clock").textContent = `${(frame / fps).toFixed(2)} / ${(Math.max(length - 1, 0) / fps).toFixed(2)} s`;
+  const token = tokens.mark(player.at);
+  at("time").setAttribute("aria-valuetext",
+    `frame ${frame + 1} of ${length}${token ? `, ${token}` : ""}`);
+  at("play").toggleAttribute("data-playing", playing);
+  at("play").setAttribute("aria-label", playing ? "Pause" : "Play");
+}
+
+function showView(camera) {
+  const near = (angle) => Math.abs(camera.yaw - angle) < 0.01 || Math.abs(camera.yaw + angle) < 0.01;
+  at("front").setAttribute("aria-pressed", String(near(0) && camera.pitch === 0));
+  at("signer").setAttribute("aria-pressed", String(near(Math.PI)));
+}
+
+function toggleLoop() {
+  player.loop = !player.loop;
+  at("loop").setAttribute("aria-pressed", String(player.loop));
+}
+
+const KEYS = {
+  " ": () => player.toggle(),
+  ",": () => player.step(-1),
+  ".": () => player.step(1),
+  "+": () => stage.look("closer", 1.25),
+  "-": () => stage.look("closer", 0.8),
+  f: () => stage.look("front"),
+  s: () => stage.look("signer"),
+  l: toggleLoop,
+};
+
+function wire() {
+  at("form").addEventListener("submit", (event) => { event.preventDefault(); sign(); });
+  at("modes").addEventListener("change", () => {
+    at("text").placeholder = mode() === "prompt" ? "How do I sign “hello”?" : "";
+    complain("");
+    hint();
+  });
+  at("back").addEventListener("click", () => player.step(-1));
+  at("forth").addEventListener("click", () => player.step(1));
+  at("play").addEventListener("click", () => player.toggle());
+  at("time").addEventListener("input", () => { player.pause(); player.seek(Number(at("time").value)); });
+  at("speed").addEventListener("change", () => { player.speed = Number(at("speed").value); });
+  at("loop").addEventListener("click", toggleLoop);
+  at("front").addEventListener("click", () => stage.look("front"));
+  at("signer").addEventListener("click", () => stage.look("signer"));
+  at("closer").addEventListener("click", () => stage.look("closer", 1.25));
+  at("farther").addEventListener("click", () => stage.look("closer", 0.8));
+  player.addEventListener("change", showTime);
+  document.addEventListener("keydown", (event) => {
+    // Where keys have a meaning of their own they keep it.
+    const own = event.target.closest("input, select, button, a, textarea");
+    if (own || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = KEYS[event.key.toLowerCase()];
+    if (!act || !player.length) return;
+    event.preventDefault();
+    act();
+  });
+}
+
+function fill() {
+  const [model, other] = facts.models;
+  const language = model.language;
+  const option = element("option", "", language.name ?? language.code ?? "");
+  option.value = language.code;
+  if (!language.code) { option.textContent = "not named"; }
+  at("language").replaceChildren(option);
+  at("model").textContent = [
+    language.name ?? language.code, `model ${model.name}`,
+    other && `beside ${other.name}`, `${model.fps} frames a second`,
+  ].filter(Boolean).join(" · ");
+  at("text").lang = language.spoken ?? "";
+  if (facts.examples.length) at("examples").append(element("span", "", "Beside the truth:"));
+  for (const text of facts.examples) {
+    const chip = element("button", "", text);
+    chip.type = "button";
+    chip.addEventListener("click", () => {
+      at("text").value = text;
+      at("form").elements.mode.value = "text";
+      sign();
+    });
+    at("examples").append(chip);
+  }
+  for (const { format, name } of facts.formats) {
+    const button = element("button", "", name);
+    button.type = "button";
+    button.disabled = true;
+    button.addEventListener("click", () => keep(button, format, name));
+    at("downloads").append(button);
+  }
+}
+
+async function keep(button, format, name) {
+  button.setAttribute("aria-busy", "true");
+  try {
+    say(`Saved ${await api.download({ ...signed, format })}.`);
+  } catch (error) {
+    complain(`${name}: ${error.message}`);
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+async function start() {
+  wire();
+  at("columns").append(element("div", "card empty", "Type a word, and watch it being signed."));
+  try {
+    facts = await api.info();
+  } catch {
+    complain("The server cannot be reached. Is it still running?");
+    return;
+  }
+  fill();
+  hint();
+  stage = new Stage(at("columns"), facts.skeleton, player, showView);
+  const asked = new URLSearchParams(location.hash.slice(1)).get("text");
+  at("text").value = asked ?? facts.examples[0] ?? "";
+  if (at("text").value) await sign({ quiet: true });
+}
+
+start();

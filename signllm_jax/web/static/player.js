@@ -1,0 +1,67 @@
+// A clock over clips: plays, stops, steps, loops.
+
+export class Player extends EventTarget {
+  constructor() {
+    super();
+    this.fps = 25;
+    this.length = 0; // frames of the longest clip
+    this.at = 0; // frames, between two while playing
+    this.speed = 1;
+    this.loop = true;
+    this.playing = false;
+  }
+
+  get frame() { return Math.min(Math.floor(this.at), Math.max(this.length - 1, 0)); }
+
+  /** More frames are there; the clock stays where it is. */
+  extend(fps, length) {
+    this.fps = fps;
+    this.length = length;
+    this.#changed();
+  }
+
+  restart() { this.at = 0; this.#changed(); }
+
+  play() {
+    if (this.playing || !this.length) return;
+    if (this.at >= this.length - 1) this.at = 0;
+    this.playing = true;
+    this.last = performance.now();
+    requestAnimationFrame((now) => this.#tick(now));
+    this.#changed();
+  }
+
+  pause() {
+    this.playing = false;
+    this.at = this.frame; // a true frame, not one between two
+    this.#changed();
+  }
+
+  toggle() { if (this.playing) this.pause(); else this.play(); }
+
+  seek(frame) {
+    this.at = Math.min(Math.max(frame, 0), Math.max(this.length - 1, 0));
+    this.#changed();
+  }
+
+  step(frames) {
+    this.pause();
+    this.seek(this.frame + frames);
+  }
+
+  #tick(now) {
+    if (!this.playing) return;
+    this.at += ((now - this.last) / 1000) * this.fps * this.speed;
+    this.last = now;
+    // The last frame stays half a second before it starts again.
+    const rest = this.loop ? this.fps / 2 : 0;
+    if (this.at >= this.length - 1 + rest) {
+      if (!this.loop) { this.at = this.length - 1; this.pause(); return; }
+      this.at = 0;
+    }
+    this.#changed();
+    requestAnimationFrame((next) => this.#tick(next));
+  }
+
+  #changed() { this.dispatchEvent(new Event("change")); }
+}

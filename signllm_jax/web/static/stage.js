@@ -1,0 +1,142 @@
+// The figures of all clips that are shown, and the hands that turn them.
+
+import { Camera, Figure, palette } from "./figure.js";
+
+const TURN = 0.009; // radians a pixel
+const KEY_TURN = Math.PI / 12;
+
+export class Stage {
+  constructor(columns, skeleton, player, changed) {
+    Object.assign(this, { columns, skeleton, player, changed });
+    this.camera = new Camera();
+    this.figures = [];
+    this.shown = [];
+    this.colours = palette(skeleton);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.colours = palette(skeleton);
+      this.draw();
+    });
+    this.resized = new ResizeObserver(() => this.draw());
+  }
+
+  /** Shows clips side by side. @param {{name: string, clip: Clip}[]} shown */
+  show(shown, text) {
+    this.shown = shown;
+    this.figures = [];
+    this.resized.disconnect();
+    this.columns.replaceChildren();
+    this.columns.classList.toggle("single", shown.length === 1);
+    for (const { name, clip } of shown) {
+      const column = element("figure", "column");
+      const body = this.#view(clip, null, `${name}: a figure signing “${text}”`);
+      body.classList.add("body");
+      if (shown.length > 1) body.append(element("span", "tag name", name));
+      column.append(body);
+      const hands = element("div", "hands");
+      for (const side of ["right", "left"]) {
+        if (!clip.handCentres?.[side]) continue;
+        const view = this.#view(clip, side, `${name}: the ${side} hand`);
+        view.classList.add("hand");
+        view.append(element("span", "tag", `${side} hand`));
+        hands.append(view);
+      }
+      if (hands.children.length) column.append(hands);
+      this.columns.append(column);
+    }
+    this.draw();
+  }
+
+  draw() {
+    for (const figure of this.figures) {
+      figure.draw(Math.min(this.player.at, figure.clip.length - 1), this.camera, this.colours);
+    }
+  }
+
+  #view(clip, side, label) {
+    const card = element("div", "card view");
+    const canvas = document.createElement("canvas");
+    if (side) {
+      canvas.setAttribute("role", "img");
+    } else { // one stop for the keyboard a figure; its hands turn with it
+      canvas.tabIndex = 0;
+      canvas.setAttribute("role", "application");
+      canvas.setAttribute("aria-roledescription", "3-D figure");
+      canvas.setAttribute("aria-keyshortcuts", "ArrowLeft ArrowRight ArrowUp ArrowDown + - Home");
+      canvas.addEventListener("keydown", (event) => this.#key(event));
+    }
+    canvas.setAttribute("aria-label", label);
+    this.#drag(canvas);
+    card.append(canvas);
+    this.figures.push(new Figure(canvas, clip, side));
+    this.resized.observe(canvas);
+    return card;
+  }
+
+  #drag(canvas) {
+    const fingers = new Map();
+    canvas.addEventListener("pointerdown", (event) => {
+      fingers.set(event.pointerId, event);
+      canvas.setPointerCapture(event.pointerId);
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      const before = fingers.get(event.pointerId);
+      if (!before) return;
+      const other = [...fingers.values()].find((f) => f.pointerId !== event.pointerId);
+      if (other) {
+        this.camera.closer(distance(event, other) / Math.max(distance(before, other), 1));
+      } else {
+        const sideways = event.clientX - before.clientX;
+        // On a touch screen up and down scrolls the page.
+        const up = event.pointerType === "touch" ? 0 : event.clientY - before.clientY;
+        this.camera.turn(sideways * TURN, up * TURN);
+      }
+      fingers.set(event.pointerId, event);
+      this.#moved();
+    });
+    for (const end of ["pointerup", "pointercancel"]) {
+      canvas.addEventListener(end, (event) => fingers.delete(event.pointerId));
+    }
+    canvas.addEventListener("wheel", (event) => {
+      // Without focus the wheel belongs to the page.
+      if (document.activeElement !== canvas && !event.ctrlKey) return;
+      event.preventDefault();
+      this.camera.closer(Math.exp(-event.deltaY / 400));
+      this.#moved();
+    }, { passive: false });
+  }
+
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const turns = {
+      ArrowLeft: [-KEY_TURN, 0], ArrowRight: [KEY_TURN, 0],
+      ArrowUp: [0, -KEY_TURN], ArrowDown: [0, KEY_TURN],
+    };
+    if (event.key in turns) this.camera.turn(...turns[event.key]);
+    else if (event.key === "Home") this.camera.front();
+    else return;
+    event.preventDefault();
+    this.#moved();
+  }
+
+  /** Moves the camera by one of its methods. */
+  look(move, ...values) {
+    this.camera[move](...values);
+    this.#moved();
+  }
+
+  #moved() {
+    this.draw();
+    this.changed(this.camera);
+  }
+}
+
+export function element(tag, className, text = "") {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function distance(a, b) {
+  return Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+}

@@ -1,0 +1,51 @@
+// Letters or words in step with the motion, as far as the model knows when.
+
+import { element } from "./stage.js";
+
+export class Tokens {
+  /** @param {(frame: number) => void} seek when a token is chosen */
+  constructor(list, untimed, seek) {
+    Object.assign(this, { list, untimed, seek });
+    this.spans = [];
+  }
+
+  /** @param {{token: string, start: number, end: number}[]|null} spans */
+  show(spans, text) {
+    this.spans = spans ?? [];
+    this.buttons = this.spans.map((span) => this.#button(span));
+    this.list.replaceChildren(...this.buttons.map((button) => {
+      const item = element("li", "");
+      item.append(button);
+      return item;
+    }));
+    this.untimed.hidden = spans !== null;
+    const note = element("small", "", "This model does not say when it signs which part.");
+    this.untimed.replaceChildren(text, note);
+    this.marked = -1;
+  }
+
+  #button({ token, start }) {
+    const names = { "": ["end", "rest"], " ": ["␣", "rest"] };
+    const [shown, className] = names[token] ?? [token, ""];
+    const button = element("button", className, shown);
+    button.type = "button";
+    button.addEventListener("click", () => this.seek(Math.ceil(start)));
+    return button;
+  }
+
+  /** Marks the token of a time in frames; returns what it is called. */
+  mark(at) {
+    const now = this.spans.findLastIndex((span) => at >= span.start);
+    if (now < 0) return "";
+    if (now !== this.marked) {
+      this.buttons[this.marked]?.removeAttribute("aria-current");
+      this.buttons[this.marked]?.style.removeProperty("--share");
+      this.buttons[now].setAttribute("aria-current", "true");
+      this.marked = now;
+    }
+    const { start, end } = this.spans[now];
+    const share = Math.min((at - start) / Math.max(end - start, 1e-6), 1);
+    this.buttons[now].style.setProperty("--share", share.toFixed(3));
+    return this.buttons[now].textContent;
+  }
+}
