@@ -1,9 +1,15 @@
+import pathlib
+import struct
+import time
+
 import numpy as np
 import pose_format
 import pytest
+from pose_format import pose_header
+from pose_format.numpy import NumPyPoseBody
 
 from signllm_jax import clips, errors, skeleton
-from signllm_jax.formats import pose
+from signllm_jax.formats import landmarks, pose
 from signllm_jax.formats.pose import openpose
 
 
@@ -12,7 +18,7 @@ def signer(t: int = 5) -> clips.Clip:
   frames = rng.uniform(-0.5, 0.5, (t, 50, 3)).astype(np.float32)
   frames[:, skeleton.NECK] = 0
   valid = np.ones((t, 50), bool)
-  valid[1, skeleton.LEFT_HAND :][:21] = False
+  valid[1:2, skeleton.LEFT_HAND :][:, :21] = False
   frames[~valid] = 0
   return clips.Clip(frames, valid, 12.5, "a")
 
@@ -107,3 +113,224 @@ def test_other_layouts_and_people(tmp_path):
     seen.write(file)
   with pytest.raises(errors.DataError, match="2 people in 3 dimensions"):
     pose.read(path)
+
+
+@pytest.fixture(scope="module")
+def holistic() -> pose_format.Pose:
+  """A real recording of MediaPipe Holistic, 586 points."""
+  package = pytest.importorskip(
+    "spoken_to_signed", reason="needs the package spoken-to-signed"
+  )
+  folder = pathlib.Path(package.__file__).parent / "assets"
+  path = sorted(folder.rglob("*.pose"))[0]
+  return pose_format.Pose.read(path.read_bytes())
+
+
+def saved(seen: pose_format.Pose, path: pathlib.Path) -> pathlib.Path:
+  with path.open("wb") as file:
+    seen.write(file)
+  return path
+
+
+def variant(seen: pose_format.Pose, points: int) -> pose_format.Pose:
+  """The recording in another of Holistic's sizes."""
+  # Not above: `pose` imports a part of it that Python warns of.
+  from pose_format.utils import generic
+
+  names = [part.name for part in seen.header.components]
+  mesh = {"FACE_LANDMARKS": [str(i) for i in range(468)]}
+  reduced = generic.reduce_holistic(seen)
+  face = {"FACE_LANDMARKS": reduced.header.components[1].points}
+  made = {
+    543: lambda: seen.get_components(names[:4], mesh),
+    576: lambda: seen.get_components(names, mesh),
+    586: lambda: seen,
+    178: lambda: reduced,
+    203: lambda: seen.get_components(names[:4], face),
+  }[points]()
+  assert made.header.total_points() == points
+  return made
+
+
+@pytest.mark.parametrize("points", [543, 576, 586, 203, 178])
+def test_keypoints_of_holistic(tmp_path, holistic, points):
+  made = variant(holistic, points)
+  keypoints = pose.read_keypoints(saved(made, tmp_path / "a.pose"))
+  assert keypoints.name == "a"
+  assert keypoints.fps == holistic.body.fps
+  dimensions = holistic.header.dimensions
+  assert keypoints.size == (dimensions.width, dimensions.height)
+  expected = {
+    skeleton.RIGHT_SHOULDER: ("POSE_LANDMARKS", "RIGHT_SHOULDER"),
+    skeleton.LEFT_ELBOW: ("POSE_LANDMARKS", "LEFT_ELBOW"),
+    skeleton.LEFT_HAND: ("LEFT_HAND_LANDMARKS", "WRIST"),
+    skeleton.RIGHT_HAND + 4: ("RIGHT_HAND_LANDMARKS", "THUMB_TIP"),
+    skeleton.RIGHT_HAND + 20: ("RIGHT_HAND_LANDMARKS", "PINKY_TIP"),
+  }
+  if points != 178:
+    expected[skeleton.NOSE] = ("POSE_LANDMARKS", "NOSE")
+  for joint, point in expected.items():
+    at = holistic.header.get_point_index(*point)
+    xy = holistic.body.data[:, 0, at, :2].filled(0)
+    np.testing.assert_array_equal(keypoints.frames[:, joint, :2], xy)
+    confidence = np.clip(holistic.body.confidence[:, 0, at], 0, 1)
+    np.testing.assert_array_equal(keypoints.frames[:, joint, 2], confidence)
+  ends = keypoints.frames[:, [2, 5]]
+  neck = keypoints.frames[:, skeleton.NECK]
+  np.testing.assert_allclose(neck[:, :2], ends[..., :2].mean(1), rtol=1e-6)
+  np.testing.assert_array_equal(neck[:, 2], ends[..., 2].min(1))
+  assert keypoints.valid.any()
+  assert (keypoints.frames[~keypoints.valid] == 0).all()
+
+
+def test_nose_of_the_smallest_form(tmp_path, holistic):
+  """It has none; what stands for it is near MediaPipe's."""
+  made = saved(variant(holistic, 178), tmp_path / "a.pose")
+  frames = pose.read_keypoints(made).frames
+  at = holistic.header.get_point_index("POSE_LANDMARKS", "NOSE")
+  nose = holistic.body.data[:, 0, at, :2].filled(0)
+  width = np.linalg.norm(frames[:, 2, :2] - frames[:, 5, :2], axis=-1)
+  gap = np.linalg.norm(frames[:, 0, :2] - nose, axis=-1)
+  assert (gap < 0.06 * width).all()
+
+
+def test_points_are_found_in_any_order(tmp_path, holistic):
+  names = [part.name for part in holistic.header.components]
+  moved = holistic.get_components(
+    names[::-1],
+    {names[0]: holistic.header.components[0].points[::-1]},
+  )
+  frames = [
+    pose.read_keypoints(saved(seen, tmp_path / f"{i}.pose")).frames
+    for i, seen in enumerate((holistic, moved))
+  ]
+  np.testing.assert_array_equal(*frames)
+
+
+def test_keypoints_of_openpose(tmp_path):
+  clip = signer()
+  pose.write(tmp_path / "a.pose", clip)
+  keypoints = pose.read_keypoints(tmp_path / "a.pose")
+  np.testing.assert_array_equal(keypoints.valid, clip.valid)
+  expected = np.where(
+    clip.valid[..., None], clip.frames[..., :2] * 384 + [256, 192], 0
+  )
+  np.testing.assert_allclose(keypoints.frames[..., :2], expected, rtol=1e-5)
+  assert (keypoints.size, keypoints.fps) == ((512, 512), 12.5)
+
+
+def test_names_of_openpose_are_the_packages():
+  known = {
+    (part.name, point)
+    for part in openpose.OpenPose_Components
+    for point in part.points
+  }
+  assert set(landmarks.OPENPOSE.values()) <= known
+  hand = [point for _, point in list(landmarks.OPENPOSE.values())[8:29]]
+  assert hand == openpose.HAND_POINTS
+
+
+def test_confidence_outside_0_to_1(tmp_path):
+  pose.write(tmp_path / "a.pose", signer())
+  seen = pose_format.Pose.read((tmp_path / "a.pose").read_bytes())
+  seen.body.confidence[0, 0, 0] = 1.5
+  seen.body.confidence[1, 0, 0] = -0.5
+  frames = pose.read_keypoints(saved(seen, tmp_path / "b.pose")).frames
+  assert frames[0, 0, 2] == 1
+  np.testing.assert_array_equal(frames[1, 0], 0)
+
+
+def test_signer_among_two_people(tmp_path):
+  clip = signer(1)  # who stands still
+  still = clips.Clip(clip.frames.repeat(5, 0), clip.valid.repeat(5, 0), 12.5)
+  pose.write(tmp_path / "a.pose", still)
+  seen = pose_format.Pose.read((tmp_path / "a.pose").read_bytes())
+  alone = pose.read_keypoints(tmp_path / "a.pose")
+  data = np.concatenate([seen.body.data.data] * 2, 1)
+  data[:, 0] = data[:, 0] * 0.3 + 300  # a smaller person, further right
+  confidence = np.concatenate([seen.body.confidence] * 2, 1)
+  seen.body = NumPyPoseBody(12.5, data, confidence)
+  both = pose.read_keypoints(saved(seen, tmp_path / "b.pose"))
+  np.testing.assert_array_equal(both.frames, alone.frames)
+
+
+def header(components: list[tuple[str, str, int]], version: float = 0.2):
+  made = struct.pack("<fHHHH", version, 512, 512, 0, len(components))
+  for name, form, points in components:
+    for text in (name, form):
+      made += struct.pack("<H", len(text)) + text.encode()
+    made += struct.pack("<HHH", points, 0, 0)
+    made += b"".join(struct.pack("<Hc", 1, b"x") for _ in range(points))
+  return made
+
+
+def hostile() -> dict[str, bytes]:
+  few = header([("a", "XYC", 2)])
+  return {
+    "frames that are not there": few + struct.pack("<fIH", 25, 2**32 - 1, 1),
+    "people that are not there": few + struct.pack("<fIH", 25, 1, 65535),
+    "nobody": few + struct.pack("<fIH", 25, 1, 0),
+    "no points": header([]) + struct.pack("<fIH", 25, 1, 1),
+    "no dimensions": header([("a", "", 2)]) + struct.pack("<fIH", 25, 1, 1),
+    "confidence only": header([("a", "C", 1)])
+    + struct.pack("<fIHf", 25, 1, 1, 1),
+    "two forms": header([("a", "XYC", 1), ("b", "XYZC", 1)]),
+    "frames 0 a second": few + struct.pack("<fIH", 0, 0, 1),
+    "frames NaN a second": few + struct.pack("<fIH", np.nan, 0, 1),
+    "more behind": few + struct.pack("<fIH6f", 25, 0, 1, *[0] * 6),
+    "not a number of frames": header([("a", "XYC", 2)], 0.1)
+    + struct.pack("<HHHf", 25, 1, 1, 0),
+    "components that are not there": struct.pack("<f4H", 0.2, 1, 1, 1, 65535),
+    "many points without names": struct.pack("<f4H", 0.2, 1, 1, 1, 65535)
+    + (struct.pack("<HHHHH", 0, 0, 65535, 0, 0) + bytes(2 * 65535)) * 40,
+    "many limbs": struct.pack("<f4H", 0.2, 1, 1, 1, 65535)
+    + (struct.pack("<HHHHH", 0, 0, 0, 65535, 0) + bytes(4 * 65535)) * 20,
+    "names not UTF-8": few.replace(b"a", b"\xff"),
+    **{f"version {v}": header([], v) for v in (0.0, 0.3, 1.0, np.nan, np.inf)},
+  }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", hostile())
+def test_hostile_file(tmp_path, kind):
+  path = tmp_path / "a.pose"
+  path.write_bytes(hostile()[kind])
+  start = time.process_time()
+  for read in (pose.read, pose.read_keypoints):
+    with pytest.raises(errors.DataError, match=r"a\.pose: not a whole"):
+      read(path)
+  assert time.process_time() - start < 4  # of two readers
+
+
+def test_hostile_numbers(tmp_path, holistic):
+  at = holistic.header.get_point_index("LEFT_HAND_LANDMARKS", "WRIST")
+  for value in (np.nan, np.inf, 1e30):
+    made = pose_format.Pose(holistic.header, holistic.body.copy())
+    made.body.data[2, 0, at, 0] = value
+    made.body.confidence[2, 0, at] = 1
+    path = saved(made, tmp_path / "a.pose")
+    with pytest.raises(errors.DataError, match="frame 3: left_hand_wrist at"):
+      pose.read_keypoints(path)
+    made.body.confidence[2, 0, at] = 0
+    assert not pose.read_keypoints(saved(made, path)).valid[2, 8]
+    made.body.confidence[2, 0, at] = np.nan
+    with pytest.raises(errors.DataError, match="frame 3: a confidence"):
+      pose.read_keypoints(saved(made, path))
+
+
+def test_neither_layout(tmp_path, holistic):
+  hand = holistic.get_components(["LEFT_HAND_LANDMARKS"])
+  with pytest.raises(errors.DataError, match="or MediaPipe Holistic's"):
+    pose.read_keypoints(saved(hand, tmp_path / "a.pose"))
+  with pytest.raises(errors.DataError, match="expected OpenPose's"):
+    pose.read(saved(holistic, tmp_path / "a.pose"))
+
+
+def test_header_of_another_file_is_not_used(tmp_path, holistic):
+  """pose-format hands out its last header again, changed or not."""
+  path = saved(holistic, tmp_path / "a.pose")
+  width = holistic.header.dimensions.width
+  theirs = pose_format.Pose.read(path.read_bytes())
+  theirs.header.dimensions = pose_header.PoseHeaderDimensions(1, 1)
+  assert pose.read_keypoints(path).size[0] == width
+  theirs.header.dimensions.width = width
+  pose_header.PoseHeaderCache.clear_cache()

@@ -36,7 +36,7 @@ SIZE = 512  # pixels of width, height and depth
 _SCALE = 0.75  # of the height
 _ORIGIN = np.array([0.5, 0.375, 0.0])  # of width, height, depth
 MAX_BYTES = 256 << 20  # 18 minutes of Holistic's 586 points
-MAX_HEADER = 1 << 20  # Holistic's takes 60,000
+MAX_HEADER = 1 << 18  # Holistic's takes 15,000 bytes
 MAX_FPS = 10_000
 
 
