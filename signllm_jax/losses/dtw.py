@@ -1,114 +1,209 @@
-"""Dynamic time warping on the device: batched, ragged, jitted.
+"""Hard dynamic time warping: batched, ragged, jitted.
 
-Steps (1,1), (1,0), (0,1) of weight 1 (the published DTW). The cost matrix is
-skewed so that an anti-diagonal is a row; one scan over two diagonals then
-fills the table, and every pair is read at its own end.
+Steps (1,1), (1,0), (0,1) of weight 1, no slope limit (the published DTW of
+Progressive Transformers, Saunders et al. 2020).
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-FAR = 1e30  # finite stand-in for infinity
+from signllm_jax.losses import frame_cost
+from signllm_jax.losses.diagonals import FAR, Table, arrange, resize, shift
+
+_DIAGONAL, _ABOVE, _LEFT = range(3)  # where a path comes from
 
 
-def mean_joint_cost(
-  reference: jax.Array, valid: jax.Array, hypothesis: jax.Array
-) -> jax.Array:
-  """Mean 3-D joint distance between all pairs of frames.
+class Alignment(NamedTuple):
+  """The cheapest path of each pair.
 
-  Args:
-    reference: [R, J, 3].
-    valid: [R, J] bool; joints missing in the reference do not count.
-    hypothesis: [Q, J, 3].
-
-  Returns:
-    [R, Q] float32.
+  Attributes:
+    total: [B] float32, sum of the local costs along it.
+    cells: [B] int32, number of cells on it.
   """
-  gap = reference[:, None] - hypothesis[None]  # [R, Q, J, 3]
-  distance = jnp.sqrt(jnp.sum(gap**2, -1))
-  counted = valid[:, None].astype(jnp.float32)
-  total = jnp.sum(distance * counted, -1)
-  return total / jnp.maximum(jnp.sum(counted, -1), 1)
+
+  total: jax.Array
+  cells: jax.Array
 
 
-def align(
-  cost: jax.Array, rows: jax.Array, columns: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-  """The cheapest path through cost[:rows, :columns].
-
-  Args:
-    cost: [R, Q] local costs, padded.
-    rows: [] real rows, at least 1.
-    columns: [] real columns, at least 1.
-
-  Returns:
-    The path's total cost [] and its number of cells []; of equally cheap
-    steps the diagonal is taken, then the one along the reference.
-  """
-  r, q = cost.shape
-  # skewed[d, i] = cost[i, d - i]: pad each row by r, then shift row i by i.
-  padded = jnp.pad(cost, ((0, 0), (0, r)), constant_values=FAR)
-  flat = padded.reshape(-1)[: r * (q + r - 1)]
-  skewed = flat.reshape(r, q + r - 1).T  # [R + Q - 1, R]
-  first = jnp.arange(r) == 0
-
-  def shift(x, fill):
-    return jnp.concatenate([jnp.full((1,), fill, x.dtype), x[:-1]])
-
-  def diagonal(carry, local):
-    (older, older_cells), (last, last_cells), index = carry
-    # Cell (i, d - i) follows (i-1, .) and (i, .) of the last diagonal and
-    # (i-1, .) of the one before it.
-    options = jnp.stack([shift(older, FAR), shift(last, FAR), last])
-    cells = jnp.stack([shift(older_cells, 0), shift(last_cells, 0), last_cells])
-    choice = jnp.argmin(options, 0)[None]
-    best = jnp.take_along_axis(options, choice, 0)[0]
-    count = jnp.take_along_axis(cells, choice, 0)[0]
-    start = first & (index == 0)
-    total = jnp.where(start, local, jnp.minimum(best + local, FAR))
-    count = jnp.where(start, 1, count + 1)
-    end = rows - 1
-    return (
-      ((last, last_cells), (total, count), index + 1),
-      (total[end], count[end]),
+def _fill(
+  table: Table, runs: list[tuple[int, int, int, int]], keep_moves: bool = False
+) -> tuple[Alignment, jax.Array | None]:
+  """Fills the table; if asked, gives the last run's moves [D - 1, R, P]."""
+  pairs = table.rows.shape[0]
+  last = table.first()
+  older = jnp.full_like(last, FAR)
+  cells = jnp.ones((1, pairs), jnp.int32)
+  carry = (older, cells, last, cells)
+  found = Alignment(last[0], cells[0])
+  lanes, moves = (0, 1), None
+  for start, stop, low, high in runs:
+    carry = tuple(
+      resize(x, lanes, (low, high), fill)
+      for x, fill in zip(carry, (FAR, 0, FAR, 0), strict=True)
     )
+    lanes = (low, high)
 
-  nothing = (jnp.full(r, FAR), jnp.zeros(r, jnp.int32))
-  _, (totals, counts) = jax.lax.scan(
-    diagonal, (nothing, nothing, jnp.int32(0)), skewed
+    def step(carry, d, low=low, high=high):
+      older, older_cells, last, last_cells = carry
+      diagonal, above = shift(older, FAR), shift(last, FAR)
+      cheapest = jnp.minimum(jnp.minimum(diagonal, above), last)
+      total = cheapest + table.diagonal(d, low, high)
+      move = jnp.where(
+        diagonal == cheapest,
+        _DIAGONAL,
+        jnp.where(above == cheapest, _ABOVE, _LEFT),
+      )
+      cells = 1 + jnp.where(
+        move == _DIAGONAL,
+        shift(older_cells, 0),
+        jnp.where(move == _ABOVE, shift(last_cells, 0), last_cells),
+      )
+      # Past its end a pair stands still until the run is over.
+      done = d > table.end
+      # The barrier keeps two unrolled steps from being fused into one that
+      # computes the first of them three times.
+      total = jax.lax.optimization_barrier(jnp.where(done, last, total))
+      cells = jax.lax.optimization_barrier(jnp.where(done, last_cells, cells))
+      kept = move.astype(jnp.int8) if keep_moves else None
+      return (last, last_cells, total, cells), kept
+
+    carry, moves = jax.lax.scan(step, carry, jnp.arange(start, stop), unroll=2)
+    ended = (table.end >= start) & (table.end < stop)
+    at = jnp.clip(table.rows - 1 - low, 0, high - low - 1)[None]
+    found = Alignment(
+      *(
+        jnp.where(ended, jnp.take_along_axis(new, at, 0)[0], old)
+        for new, old in zip(carry[2:], found, strict=True)
+      )
+    )
+  return found, moves
+
+
+@jax.jit
+def align(
+  cost: jax.Array,
+  rows: jax.Array,
+  columns: jax.Array,
+  window: jax.Array | int | None = None,
+) -> Alignment:
+  """The cheapest paths through cost[b, :rows[b], :columns[b]].
+
+  Nothing flows back through it: it is a metric and a reward. For a loss see
+  soft_dtw.
+
+  Args:
+    cost: [B, R, Q] local costs, padded; what lies past a pair's end is not
+      looked at.
+    rows: [B] real rows, at least 1.
+    columns: [B] real columns, at least 1.
+    window: Sakoe-Chiba half width w: with n rows and m columns,
+      min(m - n, 0) - w <= j - i <= max(m - n, 0) + w, the band around both
+      diagonals of a ragged pair; None for no window.
+
+  Returns:
+    Total costs and numbers of cells; of equally cheap steps the diagonal is
+    taken, then the one along the reference.
+  """
+  cost = jax.lax.stop_gradient(cost.astype(jnp.float32))
+  table = arrange(cost, rows, columns, window)
+  found, _ = _fill(table, table.runs())
+  return Alignment(*(x[: len(cost)] for x in found))
+
+
+@functools.partial(jax.jit, static_argnames="metric")
+def dtw(
+  reference: jax.Array,
+  reference_length: jax.Array,
+  hypothesis: jax.Array,
+  hypothesis_length: jax.Array,
+  metric: frame_cost.Metric = "l2",
+  valid: jax.Array | None = None,
+  window: jax.Array | int | None = None,
+) -> Alignment:
+  """DTW of a batch of ragged pairs, as a metric or a reward: no gradient.
+
+  Published scores divide the total by the reference's length (PT) or by the
+  path's cells (DTW-MJE).
+
+  Args:
+    reference: [B, R, C] or [B, R, J, 3], any float; computed in float32.
+    reference_length: [B] frames, at least 1.
+    hypothesis: [B, Q, C] or [B, Q, J, 3].
+    hypothesis_length: [B] frames, at least 1.
+    metric: local cost, see frame_cost.local_cost.
+    valid: [B, R, J] bool, joints of the reference that count ("mean_joint").
+    window: Sakoe-Chiba half width in frames, see align.
+
+  Returns:
+    Total cost and path length of each pair.
+
+  Raises:
+    UsageError: no such metric, or a mask for a metric without joints.
+  """
+  cost = frame_cost.local_cost(
+    frame_cost.flat_frames(reference, reference_length),
+    frame_cost.flat_frames(hypothesis, hypothesis_length),
+    metric,
+    valid,
   )
-  at = rows + columns - 2
-  return totals[at], counts[at]
+  return align(cost, reference_length, hypothesis_length, window)
 
 
-@functools.partial(jax.jit)
 def mean_joint_dtw(
   reference: jax.Array,
   valid: jax.Array,
   reference_length: jax.Array,
   hypothesis: jax.Array,
   hypothesis_length: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-  """DTW under the mean joint distance, for a batch of ragged pairs.
+) -> Alignment:
+  """`dtw` under the mean joint distance over the reference's valid joints."""
+  return dtw(
+    reference,
+    reference_length,
+    hypothesis,
+    hypothesis_length,
+    metric="mean_joint",
+    valid=valid,
+  )
+
+
+@jax.jit
+def _moves(cost, rows, columns, window):
+  table = arrange(cost.astype(jnp.float32), rows, columns, window)
+  return _fill(table, table.runs(1), keep_moves=True)[1]
+
+
+def paths(
+  cost: jax.Array,
+  rows: jax.Array,
+  columns: jax.Array,
+  window: jax.Array | int | None = None,
+) -> list[np.ndarray]:
+  """The cells of each pair's cheapest path, traced back on the host.
 
   Args:
-    reference: [B, R, J, 3].
-    valid: [B, R, J] bool.
-    reference_length: [B], at least 1.
-    hypothesis: [B, Q, J, 3].
-    hypothesis_length: [B], at least 1.
+    cost: [B, R, Q] local costs, see align and frame_cost.local_cost.
+    rows: [B] real rows.
+    columns: [B] real columns.
+    window: Sakoe-Chiba half width or None.
 
   Returns:
-    Total cost [B] and path length [B].
+    For each pair [cells, 2] int32, (row, column) from (0, 0) to the end.
   """
-
-  def one(pair):
-    a, seen, rows, b, columns = pair
-    return align(mean_joint_cost(a, seen, b), rows, columns)
-
-  # One pair after another: a pair's table fits the cache, a batch's does not.
-  return jax.lax.map(
-    one, (reference, valid, reference_length, hypothesis, hypothesis_length)
+  moves, rows, columns = jax.device_get(
+    (_moves(cost, rows, columns, window), rows, columns)
   )
+  found = []
+  for pair in range(cost.shape[0]):
+    i, j = int(rows[pair]) - 1, int(columns[pair]) - 1
+    path = [(i, j)]
+    while i or j:
+      move = moves[i + j - 1, i, pair]
+      i, j = i - (move != _LEFT), j - (move != _ABOVE)
+      path.append((i, j))
+    found.append(np.array(path[::-1], np.int32))
+  return found

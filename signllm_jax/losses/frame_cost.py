@@ -1,0 +1,153 @@
+"""Local costs of aligning two sequences: every frame against every frame."""
+
+import functools
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from signllm_jax import errors
+
+Metric = Literal["l1", "l2", "squared_l2", "mean_joint"]
+
+_UNROLL = 75  # numbers of a frame that one pass over the table sums
+# A squared distance below this share of the norms it is the difference of is
+# rounding; its root would not be small, and equal frames are to be 0 apart.
+_ROUNDING = 1e-6
+
+
+def flat_frames(frames: jax.Array, lengths: jax.Array) -> jax.Array:
+  """Frames [B, T, ...] as [B, T, C] float32, 0 past each sequence's end."""
+  b, t = frames.shape[:2]
+  inside = jnp.arange(t)[None, :, None] < lengths[:, None, None]
+  return jnp.where(inside, frames.reshape(b, t, -1).astype(jnp.float32), 0)
+
+
+def local_cost(
+  reference: jax.Array,
+  hypothesis: jax.Array,
+  metric: Metric,
+  valid: jax.Array | None = None,
+) -> jax.Array:
+  """Cost of every frame of one sequence against every frame of the other.
+
+  "l1" and "l2" are norms of the difference's C numbers, "squared_l2" is the
+  mean of their squares, "mean_joint" the mean distance of C / 3 joints in 3-D.
+  "l2" and "squared_l2" come from a matrix product: distances below a thousandth
+  of the frames' spread are lost to rounding.
+
+  Args:
+    reference: [B, R, C] float32.
+    hypothesis: [B, Q, C] float32.
+    metric: one of the four.
+    valid: [B, R, C / 3] bool, joints of the reference that count in
+      "mean_joint"; None for all.
+
+  Returns:
+    [B, R, Q] float32.
+
+  Raises:
+    UsageError: no such metric, a mask for another one than "mean_joint", or
+      frames that are not made of joints.
+  """
+  if valid is not None and metric != "mean_joint":
+    raise errors.UsageError(
+      f"a mask of joints was given with the metric {metric!r}",
+      expected="mean_joint",
+    )
+  c = reference.shape[-1]
+  if metric == "l1":
+    return _grouped(reference, hypothesis, jnp.ones(reference.shape), 1)
+  if metric == "mean_joint":
+    if c % 3:
+      raise errors.UsageError(f"frames of {c} numbers", expected="3 a joint")
+    counted = (
+      jnp.ones((*reference.shape[:2], c // 3))
+      if valid is None
+      else valid.astype(jnp.float32)
+    )
+    weights = counted / jnp.maximum(counted.sum(-1, keepdims=True), 1)
+    return _grouped(reference, hypothesis, weights, 3)
+  if metric not in ("l2", "squared_l2"):
+    raise errors.UsageError(
+      f"no metric {metric!r}", expected="l1, l2, squared_l2 or mean_joint"
+    )
+  squared = _squared_l2(reference, hypothesis)
+  if metric == "squared_l2":
+    return squared / c
+  # sqrt has no slope at 0: equal frames get the gradient 0.
+  apart = squared > 0
+  return jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1)), 0)
+
+
+def _squared_l2(x: jax.Array, y: jax.Array) -> jax.Array:
+  # Seen from a frame of the pair: norms far above the distances would leave
+  # no digits for them.
+  origin = jax.lax.stop_gradient(x[:, :1])
+  x, y = x - origin, y - origin
+  products = jnp.einsum("brc,bqc->brq", x, y, precision="highest")
+  norms = jnp.sum(x**2, -1)[:, :, None] + jnp.sum(y**2, -1)[:, None]
+  squared = norms - 2 * products
+  return jnp.where(squared > _ROUNDING * norms, squared, 0)
+
+
+def _leading(frames: jax.Array, size: int) -> jax.Array:
+  """[B, T, G * size] -> [G, size, B, T]."""
+  b, t, c = frames.shape
+  return frames.transpose(2, 0, 1).reshape(c // size, size, b, t)
+
+
+def _gaps(x: jax.Array, y: jax.Array) -> tuple[list[jax.Array], jax.Array]:
+  """Differences of [size, B, R] and [size, B, Q], and their norm: [B, R, Q]."""
+  gaps = [a[:, :, None] - b[:, None] for a, b in zip(x, y, strict=True)]
+  if len(gaps) == 1:
+    return gaps, jnp.abs(gaps[0])
+  return gaps, jnp.sqrt(functools.reduce(jnp.add, [gap**2 for gap in gaps]))
+
+
+# Summing over a trailing axis of [B, R, Q, C] takes twice as long, and over a
+# leading one 50 times; autodiff of this loop would keep every gap.
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _grouped(
+  x: jax.Array, y: jax.Array, weights: jax.Array, size: int
+) -> jax.Array:
+  """Sum over groups of `size` numbers of weights [B, R, G] * distance."""
+
+  def add(total, group):
+    a, b, weight = group
+    return total + weight[0, :, :, None] * _gaps(a, b)[1], None
+
+  groups = _leading(x, size), _leading(y, size), _leading(weights, 1)
+  start = jnp.zeros((*x.shape[:2], y.shape[1]))
+  return jax.lax.scan(add, start, groups, unroll=_UNROLL // size)[0]
+
+
+def _grouped_forward(x, y, weights, size):
+  return _grouped(x, y, weights, size), (x, y, weights)
+
+
+def _grouped_backward(size, kept, slope):
+  x, y, weights = kept
+
+  def pull(a, b, slopes):
+    """Gradient [size, B, R] of a; sums over the minor axis are the fast."""
+    gaps, norm = _gaps(a, b)
+    if size == 1:
+      return jnp.sum(slopes * jnp.sign(gaps[0]), -1)[None]
+    share = jnp.where(norm > 0, slopes / jnp.where(norm > 0, norm, 1), 0)
+    return jnp.stack([jnp.sum(share * gap, -1) for gap in gaps])
+
+  def one(_, group):
+    a, b, weight = group
+    slopes = slope * weight[0, :, :, None]
+    return None, (pull(a, b, slopes), pull(b, a, slopes.transpose(0, 2, 1)))
+
+  groups = _leading(x, size), _leading(y, size), _leading(weights, 1)
+  _, (dx, dy) = jax.lax.scan(one, None, groups)
+  back = [
+    d.reshape(-1, *d.shape[2:]).transpose(1, 2, 0) for d in (dx, dy)
+  ]  # [B, T, C]
+  return *back, None
+
+
+_grouped.defvjp(_grouped_forward, _grouped_backward)

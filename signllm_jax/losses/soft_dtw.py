@@ -1,0 +1,202 @@
+"""Soft dynamic time warping as a training loss (Cuturi and Blondel 2017).
+
+The minimum of DTW's recursion becomes -gamma log sum exp(-x / gamma). The
+forward pass keeps the probability of each transition, so that the backward
+pass is sums of products: no exponentials, no costs. Both run when the value is
+differentiated, and what is kept for later is the gradient of each frame,
+smaller than the table by a factor of the sequence's length over C.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from signllm_jax.losses import frame_cost
+from signllm_jax.losses.diagonals import (
+  FAR,
+  Table,
+  arrange,
+  resize,
+  shift,
+  unarrange,
+)
+
+
+def _forward(
+  table: Table, gamma: jax.Array, keep: bool
+) -> tuple[jax.Array, list[tuple[jax.Array, jax.Array]]]:
+  """Values [P]; for each run, chances [steps, lanes, P] of two transitions.
+
+  They are those of coming from the diagonal and from above; the third, from
+  the left, is what is missing to 1.
+  """
+  last = table.first()
+  carry = jnp.full_like(last, FAR), last
+  value, lanes, kept = last[0], (0, 1), []
+  for start, stop, low, high in table.runs():
+    carry = tuple(resize(x, lanes, (low, high), FAR) for x in carry)
+    lanes = (low, high)
+
+    def step(carry, d, low=low, high=high):
+      older, last = carry
+      diagonal, above = shift(older, FAR), shift(last, FAR)
+      least = jnp.minimum(jnp.minimum(diagonal, above), last)
+      by_diagonal = jnp.exp((least - diagonal) / gamma)
+      by_above = jnp.exp((least - above) / gamma)
+      every = by_diagonal + by_above + jnp.exp((least - last) / gamma)
+      soft = least - gamma * jnp.log(every)
+      total = soft + table.diagonal(d, low, high)
+      # Past its end a pair stands still until the run is over.
+      total = jnp.where(d > table.end, last, total)
+      chances = (by_diagonal / every, by_above / every) if keep else None
+      return (last, total), chances
+
+    carry, chances = jax.lax.scan(step, carry, jnp.arange(start, stop))
+    kept.append(chances)
+    ended = (table.end >= start) & (table.end < stop)
+    at = jnp.clip(table.rows - 1 - low, 0, high - low - 1)[None]
+    found = jnp.take_along_axis(carry[1], at, 0)[0]
+    value = jnp.where(ended, found, value)
+  return value, kept
+
+
+def _backward(
+  table: Table, kept: list[tuple[jax.Array, jax.Array]]
+) -> jax.Array:
+  """Slope of the value in every cost, arranged as table.costs."""
+  q = table.shape[1]
+  runs = table.runs()
+  slopes = jnp.zeros_like(table.costs)
+  pairs = table.rows.shape[0]
+  lanes = runs[-1][2:]
+  carry = (jnp.zeros((lanes[1] - lanes[0], pairs)),) * 2
+  for run, chances in zip(reversed(runs), reversed(kept), strict=True):
+    start, stop, low, high = run
+    carry = tuple(resize(x, lanes, (low, high), 0) for x in carry)
+    lanes = (low, high)
+    i = jnp.arange(low, high)[:, None]
+
+    def step(carry, step_input, low=low, high=high, i=i):
+      # What cells of diagonal d get from d + 1 and d + 2; d - 1 from d + 1.
+      (reached, later), slopes = carry
+      d, (by_diagonal, by_above) = step_input
+      ends = (d == table.end) & (i == table.rows - 1)
+      slope = reached + ends
+      from_diagonal, from_above = by_diagonal * slope, by_above * slope
+      from_left = (1 - by_diagonal - by_above) * slope
+      carry = (
+        later + shift(from_above, 0, -1) + from_left,
+        shift(from_diagonal, 0, -1),
+      )
+      at = (low + d // (q - 1), d % (q - 1), 0)
+      # Adding, for lanes outside the table hold 0 and share memory with cells.
+      old = jax.lax.dynamic_slice(slopes, at, (high - low, 1, pairs))
+      slopes = jax.lax.dynamic_update_slice(slopes, old + slope[:, None], at)
+      return (carry, slopes), None
+
+    (carry, slopes), _ = jax.lax.scan(
+      step, (carry, slopes), (jnp.arange(start, stop), chances), reverse=True
+    )
+  reached = resize(carry[0], lanes, (0, 1), 0)[0]
+  return slopes.at[0, 0].add(reached + (table.end == 0))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _soft_dtw(metric, x, y, rows, columns, gamma, valid, window):
+  cost = frame_cost.local_cost(x, y, metric, valid)
+  value, _ = _forward(arrange(cost, rows, columns, window), gamma, keep=False)
+  return value[: len(x)]
+
+
+def _soft_dtw_forward(metric, x, y, rows, columns, gamma, valid, window):
+  cost, pull = jax.vjp(
+    lambda x, y: frame_cost.local_cost(x, y, metric, valid), x, y
+  )
+  table = arrange(cost, rows, columns, window)
+  value, kept = _forward(table, gamma, keep=True)
+  return value[: len(x)], pull(unarrange(_backward(table, kept), cost.shape))
+
+
+def _soft_dtw_backward(metric, slopes, back):
+  dx, dy = (slope * back[:, None, None] for slope in slopes)
+  return dx, dy, None, None, None, None, None
+
+
+_soft_dtw.defvjp(_soft_dtw_forward, _soft_dtw_backward)
+
+
+@functools.partial(jax.jit, static_argnames="metric")
+def soft_dtw(
+  reference: jax.Array,
+  reference_length: jax.Array,
+  hypothesis: jax.Array,
+  hypothesis_length: jax.Array,
+  gamma: float | jax.Array = 0.1,
+  metric: frame_cost.Metric = "squared_l2",
+  valid: jax.Array | None = None,
+  window: jax.Array | int | None = None,
+) -> jax.Array:
+  """Soft-DTW of a batch of ragged pairs, differentiable once in both.
+
+  Gradients go to both sequences, exactly 0 past their ends, and to nothing
+  else. The value may be negative and is not 0 for equal sequences, which
+  soft_dtw_divergence is.
+
+  Args:
+    reference: [B, R, C] or [B, R, J, 3], any float; computed in float32.
+    reference_length: [B] frames, at least 1.
+    hypothesis: [B, Q, C] or [B, Q, J, 3].
+    hypothesis_length: [B] frames, at least 1.
+    gamma: temperature > 0 in units of the local cost; DTW as it goes to 0.
+    metric: local cost, see frame_cost.local_cost.
+    valid: [B, R, J] bool, joints of the reference that count ("mean_joint").
+    window: Sakoe-Chiba half width in frames, see dtw.align.
+
+  Returns:
+    [B] float32.
+
+  Raises:
+    UsageError: no such metric, or a mask for a metric without joints.
+  """
+  return _soft_dtw(
+    metric,
+    frame_cost.flat_frames(reference, reference_length),
+    frame_cost.flat_frames(hypothesis, hypothesis_length),
+    reference_length,
+    hypothesis_length,
+    gamma,
+    valid,
+    window,
+  )
+
+
+def soft_dtw_divergence(
+  x: jax.Array,
+  x_length: jax.Array,
+  y: jax.Array,
+  y_length: jax.Array,
+  gamma: float | jax.Array = 0.1,
+  metric: frame_cost.Metric = "squared_l2",
+  window: jax.Array | int | None = None,
+) -> jax.Array:
+  """soft(x, y) - soft(x, x) / 2 - soft(y, y) / 2 (Blondel et al. 2021).
+
+  Args:
+    x: [B, R, C] or [B, R, J, 3], any float; computed in float32.
+    x_length: [B] frames, at least 1.
+    y: [B, Q, C] or [B, Q, J, 3].
+    y_length: [B] frames, at least 1.
+    gamma: temperature > 0 in units of the local cost.
+    metric: local cost; with all joints, for a mask belongs to one sequence.
+    window: Sakoe-Chiba half width in frames, see dtw.align.
+
+  Returns:
+    [B] float32.
+  """
+
+  def soft(a, a_length, b, b_length):
+    return soft_dtw(a, a_length, b, b_length, gamma, metric, window=window)
+
+  own = soft(x, x_length, x, x_length) + soft(y, y_length, y, y_length)
+  return soft(x, x_length, y, y_length) - own / 2
