@@ -268,7 +268,7 @@ def write(
     for number, data in enumerate(frames, form.first):
       (part / form.file_name(prefix, number)).write_bytes(data)
     if old:
-      aside = part.with_suffix(".old")
+      aside = part.with_name(f"{part.name}.old")
       folder.rename(aside)
       part.rename(folder)
       shutil.rmtree(aside)
