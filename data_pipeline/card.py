@@ -11,7 +11,7 @@ from PIL import Image
 
 from data_pipeline import bones, card_texts, census, markup, plots, summary
 from data_pipeline.markup import Number
-from signllm_jax import clips, languages, render, skeleton
+from signllm_jax import clips, errors, languages, render, skeleton
 from signllm_jax.formats import atomic
 
 _NOTICEABLE = 0.005  # less of a share is rounding
@@ -30,6 +30,10 @@ def write_card(folder: str | os.PathLike, path: str | os.PathLike) -> None:
     DataError: there is no complete build, or a record is damaged.
     StorageError: the card cannot be written.
   """
+  if not pathlib.Path(path).parent.is_dir():  # now, not after all the counting
+    raise errors.StorageError(
+      "its folder does not exist", path=path, hint="Make the folder first"
+    )
   info: Any = summary.open_build(folder).info  # annotated too widely by tfds
   found = census.take(folder)
   name = "/".join(filter(None, (info.name, info.config_name)))

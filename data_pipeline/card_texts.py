@@ -27,6 +27,8 @@ def texts(found: census.Census) -> str:
       )
     )
   every = sum(counts.values(), start=type(seen)())
+  if not every:
+    return markup.section("Texts", markup.paragraphs("No clip has a text."))
   top = sorted(every.items(), key=lambda item: (-item[1], item[0]))[:TOP]
   lengths = {name: found.text_lengths(name) for name in found.splits}
   return markup.section(

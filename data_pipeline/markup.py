@@ -36,7 +36,8 @@ table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
 caption { text-align: start; color: var(--faint); padding-bottom: 0.4rem; }
 th, td { padding: 0.3rem 0.7rem 0.3rem 0; text-align: start;
   vertical-align: top; border-top: 1px solid var(--edge); }
-.n { text-align: end; font-variant-numeric: tabular-nums; }
+.n { text-align: end; font-variant-numeric: tabular-nums;
+  white-space: nowrap; }
 caption span { display: block; max-width: calc(100vw - 4.2rem); }
 tbody th { min-width: 4rem; }
 tbody th.long { min-width: 9rem; overflow-wrap: anywhere; }
