@@ -90,6 +90,12 @@ def is_loopback(address: str) -> bool:
     return host == "localhost"
 
 
+def is_lost(error: Exception) -> bool:
+  """Whether a computation failed since another process went away."""
+  # Out of memory is no other's fault, and another try ends the same.
+  return jax.process_count() > 1 and "RESOURCE_EXHAUSTED" not in str(error)
+
+
 def any_process(yes: bool) -> bool:
   """Whether some process says yes; all must ask, and wait for each other."""
   if jax.process_count() == 1:
@@ -107,6 +113,8 @@ class Vote:
   def __init__(self):
     self._alone = jax.process_count() == 1
     self._before: jax.Array | None = None
+    if self._alone:
+      return
     mesh = jax.make_mesh(
       (jax.device_count(),), ("all",), axis_types=(AxisType.Auto,)
     )

@@ -176,7 +176,7 @@ class Producer:
     source = np.concatenate([source, source[:1].repeat(rows - len(texts), 0)])
     batch = partition.put_batch({"source": source}, self._mesh)
     graphdef, params, statistics = self._model
-    out = jax.device_get(
+    out = partition.to_host(
       generate(graphdef, params, statistics, batch["source"], self._limit)
     )
     made = []

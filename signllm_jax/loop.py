@@ -10,6 +10,7 @@ import tqdm
 from signllm_jax import (
   checkpoint,
   data,
+  distributed,
   errors,
   partition,
   signals,
@@ -68,6 +69,8 @@ class Loop:
     self.run, self.work, self.stop = run, work, stop
     self.config = run.config
     self.evaluation = run.open_evaluation()
+    self.vote = distributed.Vote()
+    self.stopping = False  # in all processes at the same step
     self.train_seconds = 0.0
 
   def train(self, saved: checkpoint.Checkpoints) -> int:
@@ -92,28 +95,37 @@ class Loop:
     window = _Window()
     compiled: set[int] = set()
     with (
-      writer_lib.Writer(self.work.path / "tensorboard", start) as writer,
+      writer_lib.Writer(
+        self.work.path / "tensorboard", start, write=self.work.first
+      ) as writer,
       tqdm.tqdm(
-        total=config.steps, initial=start, unit="step", dynamic_ncols=True
+        total=config.steps,
+        initial=start,
+        unit="step",
+        dynamic_ncols=True,
+        disable=not self.work.first,
       ) as bar,
     ):
       writer.hparams(config)
       writer.text("run", run.describe())
       step, metrics = start, {}
       while True:
+        self.stopping |= self.vote.ask(self.stop.requested is not None)
         # ---- evaluate
         if self._evaluation_due(step, state):
           self._check_finite(metrics)
           state = self._evaluate(step, state, writer, bar)
         over = _is_over(config, jax.device_get(state.progress))
         # ---- save
-        finished = step >= config.steps or bool(over)
-        if self.stop.requested or finished or self._save_due(step, start):
+        scored = not self._evaluation_due(step, state)
+        finished = (step >= config.steps and scored) or bool(over)
+        if self.stopping or finished or self._save_due(step, start):
           self._check_finite(metrics)
           saved.save(step, state, score=self._score(step, state))
-        if self.stop.requested and not finished:
+        if self.stopping and not finished:
           saved.wait()
-          bar.write(f"{self.stop.requested.name}: step {step} is saved")
+          name = self.stop.requested.name if self.stop.requested else "stop"
+          bar.write(f"{name}: step {step} is saved")
           return errors.EXIT_INTERRUPTED
         if finished:
           bar.write(over or "all steps done")
@@ -156,6 +168,12 @@ class Loop:
     due = last or (every > 0 and step > 0 and step % every == 0)
     return due and int(state.progress.evaluated) != step
 
+  def _must_stop(self) -> bool:
+    """Whether an evaluation must end; all processes ask between batches."""
+    requested = self.stop.requested is not None
+    self.stopping = distributed.any_process(self.stopping or requested)
+    return self.stopping
+
   def _save_due(self, step: int, start: int) -> bool:
     return step > start and step % self.config.checkpoint.every == 0
 
@@ -168,9 +186,7 @@ class Loop:
   def _evaluate(self, step: int, state, writer, bar):
     """Scores the split, writes the report; the state notes the result."""
     began = time.perf_counter()
-    result = self.evaluation.run(
-      self.run.producer(state), lambda: self.stop.requested is not None
-    )
+    result = self.evaluation.run(self.run.producer(state), self._must_stop)
     if result is None:  # stopped: it is done again after resuming
       return state
     rows, made = result

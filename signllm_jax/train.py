@@ -6,16 +6,26 @@ call, 42 stopped and saved, 65 bad data, 66 not finite, 74 input/output.
 
   --config.data.folder=FOLDER   a built data set, or train.skels + train.text
   --config.model.width=128      any field of the configuration
+  --distributed=auto            one of several processes (launch/README.md)
   --dry-run                     prints what would be trained, and stops
 """
 
 import sys
+import traceback
 
 import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from signllm_jax import checkpoint, errors, loop, run, signals, workdir
+from signllm_jax import (
+  checkpoint,
+  distributed,
+  errors,
+  loop,
+  run,
+  signals,
+  workdir,
+)
 from signllm_jax import config as config_lib
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -26,6 +36,18 @@ _WORKDIR = flags.DEFINE_string(
 )
 _DRY_RUN = flags.DEFINE_bool(
   "dry-run", False, "Print configuration, sizes and shapes, then stop."
+)
+_DISTRIBUTED = flags.DEFINE_enum(
+  "distributed",
+  "off",
+  distributed.MODES,
+  "auto: this is one of several processes, as the environment says.",
+)
+_HEARTBEAT = flags.DEFINE_integer(
+  "heartbeat",
+  distributed.HEARTBEAT_S,
+  "Seconds after which a silent process is taken for lost.",
+  lower_bound=2,
 )
 
 
@@ -61,10 +83,17 @@ def main(argv: list[str]) -> None:
       raise errors.UsageError(f"unknown arguments {argv[1:]}")
     if not _DRY_RUN.value and not _WORKDIR.value:
       raise errors.UsageError("--workdir is missing")
+    distributed.start(_DISTRIBUTED.value, _HEARTBEAT.value)
     code = train(_CONFIG.value, _WORKDIR.value or "", _DRY_RUN.value)
   except errors.SignLLMError as error:
     print(f"error: {error}", file=sys.stderr)
     code = error.exit_code
+  except jax.errors.JaxRuntimeError as error:
+    if not distributed.is_lost(error):
+      raise
+    traceback.print_exc()
+    print("error: another process of this run is gone", file=sys.stderr)
+    code = errors.StorageError.exit_code
   sys.exit(code)
 
 

@@ -18,9 +18,10 @@ class Writer:
   resumed run shows every step once.
   """
 
-  def __init__(self, folder: pathlib.Path, start: int):
+  def __init__(self, folder: pathlib.Path, start: int, *, write: bool = True):
+    """Opens the folder; with `write=False` nothing is ever written."""
     self._writer = tensorboardX.SummaryWriter(
-      str(folder), purge_step=start + 1, flush_secs=10
+      str(folder), purge_step=start + 1, flush_secs=10, write_to_disk=write
     )
 
   def __enter__(self) -> "Writer":
