@@ -1,11 +1,22 @@
 """Free-running evaluation of a model on a whole split, with its floors."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import clips, config, errors, floors, generate, sources
+from signllm_jax import (
+  clips,
+  config,
+  data,
+  errors,
+  floors,
+  generate,
+  intake,
+  sources,
+)
 from signllm_jax.metrics import pose
 
 Rows = dict[str, dict[str, float]]
@@ -72,3 +83,44 @@ def named(
     dataclasses.replace(m, name=t.name, text=t.text, gloss=t.gloss)
     for m, t in zip(made, true, strict=True)
   ]
+
+
+class Held(NamedTuple):
+  """A split as the final evaluation needs it: all that no model makes."""
+
+  sources: list[str]  # what a model reads
+  true: list[clips.Clip]
+  rows: Mapping[str, Sequence[clips.Clip]]  # truth and floors
+  notes: list[str]
+
+
+def hold(settings: config.Data, facts: data.Facts, split: str) -> Held:
+  """Reads a whole split and, for the floors, the training split.
+
+  Raises:
+    DataError: the data are gone, or have no such split, or it is empty.
+  """
+  task = intake.of_split(settings, facts, split)
+  assert task.true is not None
+  try:
+    train = sources.open_clips(settings, "train")
+    mean = data.summarise(train, settings).mean.reshape(-1, 3)
+    texts = [sources.source_text(clip, settings) for clip in _each(train)]
+  except errors.DataError as error:
+    raise errors.DataError(
+      f"the floors need the training split: {error}",
+      path=pathlib.Path(settings.folder),
+    ) from error
+  near = floors.nearest(task.sources, texts, facts.vocabulary.tokens)
+  rows = {
+    "truth": task.true,
+    **floors.floors(task.true, mean),
+    "nearest_train": [train[int(i)] for i in near],
+  }
+  if len(task.true) < 2:
+    del rows["other_clip"]  # there is no other
+  return Held(task.sources, task.true, rows, task.notes)
+
+
+def _each(split: sources.Clips):
+  return (split[i] for i in range(len(split)))

@@ -1,7 +1,8 @@
 """Free-running generation: cached, compiled, from the model's own start frame.
 
 Nothing of the truth is used: the counter is the model's own, and a sequence
-ends where that counter says it does (section 7).
+ends where that counter says it does (section 7). `Producer.produce_leaky` is
+the exception, for comparisons alone: the published inference of PT.
 """
 
 import functools
@@ -16,6 +17,8 @@ from jax.sharding import Mesh
 
 from signllm_jax import clips, data, errors, partition, skeleton, text
 from signllm_jax import state as state_lib
+
+_LEAKY_MULTIPLE = 32  # frames; the limit of leaky batches is one of few
 
 
 class Produced(NamedTuple):
@@ -33,6 +36,14 @@ class Signed(NamedTuple):
   finished: bool  # False where the limit ended it
 
 
+class Leak(NamedTuple):
+  """What PT's published inference takes from the truth of a batch."""
+
+  first: jax.Array  # [B, 150] the true first frame, in canonical units
+  valid: jax.Array  # [B, 150] bool, False where it is missing
+  length: jax.Array  # [B] true frames
+
+
 @functools.partial(jax.jit, static_argnames=("graphdef", "limit"))
 def generate(
   graphdef: nnx.GraphDef,
@@ -40,6 +51,7 @@ def generate(
   statistics: state_lib.Statistics,
   source: jax.Array,
   limit: int,
+  leak: Leak | None = None,
 ) -> Produced:
   """Signs a batch of encoded texts.
 
@@ -52,6 +64,10 @@ def generate(
     statistics: of the training poses.
     source: [B, S] ids.
     limit: frames after which every sequence ends.
+    leak: None, or everything is driven by the truth as PT published it: the
+      frame after the first follows the true first one, every counter that
+      comes in is the true one, and a sequence is as long as the truth. All
+      poses that come out are the model's own.
   """
   model = nnx.merge(graphdef, params)
   batch = len(source)
@@ -71,7 +87,13 @@ def generate(
     counter = jnp.clip(frame[:, -1], 0, 1)
     out = out.at[t].set(pose)
     n = t + 1
-    ended = (n + 0.5) * counter >= n
+    if leak is None:
+      ended = (n + 0.5) * counter >= n
+    else:
+      ended = n >= leak.length
+      counter = jnp.minimum(n / leak.length, 1)
+      true = jnp.where(leak.valid, statistics.normalize(leak.first), 0)
+      pose = jnp.where(t == 0, true, pose)
     length = jnp.where((length == 0) & ended, n, length)
     frame = jnp.concatenate([pose, counter[:, None]], -1)
     return n, frame, caches, out, length
@@ -154,16 +176,38 @@ class Producer:
 
   def stream(self, texts: Sequence[str]) -> Iterator[list[Signed]]:
     """Signs texts as `produce` does, yielding each batch when it is done."""
+    yield from self._stream(texts, None)
+
+  def produce_leaky(
+    self, texts: Sequence[str], true: Sequence[clips.Clip]
+  ) -> list[clips.Clip]:
+    """PT's published inference (section 7), which sees the truth: `Leak`.
+
+    Every number made of these clips must carry the word "leaky".
+
+    Args:
+      texts: what to sign.
+      true: the true clip of each.
+    """
+    batches = self._stream(texts, true)
+    return [signed.clip for batch in batches for signed in batch]
+
+  def _stream(
+    self, texts: Sequence[str], true: Sequence[clips.Clip] | None
+  ) -> Iterator[list[Signed]]:
     for number, line in enumerate(texts, 1):
       if not line.strip():
         raise errors.UsageError(f"text {number} is empty")
     sources = [self.facts.vocabulary.encode(line) for line in texts]
     for start in range(0, len(texts), self._batch_size):
       group = slice(start, start + self._batch_size)
-      yield self._batch(texts[group], sources[group])
+      yield self._batch(texts[group], sources[group], true and true[group])
 
   def _batch(
-    self, texts: Sequence[str], sources: Sequence[np.ndarray]
+    self,
+    texts: Sequence[str],
+    sources: Sequence[np.ndarray],
+    true: Sequence[clips.Clip] | None,
   ) -> list[Signed]:
     rows = self._batch_size
     if len(texts) < rows:  # a short batch takes the next power of two
@@ -174,11 +218,16 @@ class Producer:
     source = text.pad(sources, s)
     # Empty rows repeat the first text: they end when it does.
     source = np.concatenate([source, source[:1].repeat(rows - len(texts), 0)])
-    batch = partition.put_batch({"source": source}, self._mesh)
-    graphdef, params, statistics = self._model
-    out = partition.to_host(
-      generate(graphdef, params, statistics, batch["source"], self._limit)
-    )
+    batch = {"source": source}
+    limit = self._limit
+    if true is not None:
+      batch |= _leak(true, rows)
+      limit = data.round_up(int(batch["length"].max()), _LEAKY_MULTIPLE)
+    batch = partition.put_batch(batch, self._mesh)
+    source = batch.pop("source")
+    leak = Leak(**batch) if batch else None
+    out = partition.to_host(generate(*self._model, source, limit, leak))
+    statistics = self._model[2]
     made = []
     for row, line in enumerate(texts):
       frames = out.frames[row, : out.length[row]]
@@ -188,3 +237,13 @@ class Producer:
       clip = clips.Clip(frames, valid.copy(), self.facts.fps, line, line)
       made.append(Signed(clip, bool(out.finished[row])))
     return made
+
+
+def _leak(true: Sequence[clips.Clip], rows: int) -> dict[str, np.ndarray]:
+  """`Leak` of a batch; empty rows repeat the first, as its texts do."""
+  listed = [*true, *[true[0]] * (rows - len(true))]
+  return {
+    "first": np.stack([clip.frames[0].reshape(-1) for clip in listed]),
+    "valid": np.stack([clip.valid[0].repeat(3) for clip in listed]),
+    "length": np.array([len(clip) for clip in listed], np.int32),
+  }

@@ -166,8 +166,7 @@ def test_published_dtw():
 def test_missing_joints_of_the_truth_do_not_count():
   true = [_clip(1, 9, 0.3)]
   hidden = ~true[0].valid
-  moved = dataclasses.replace(MADE[0], frames=MADE[0].frames[:9].copy(),
-                              valid=MADE[0].valid[:9])  # fmt: skip
+  moved = clips.Clip(MADE[0].frames[:9], MADE[0].valid[:9])
   other = dataclasses.replace(moved, frames=moved.frames.copy())
   other.frames[hidden.any(0)[None].repeat(9, 0)] += 7
   always = dataclasses.replace(
@@ -268,7 +267,8 @@ def test_jerk_of_a_cubic():
   hidden = np.ones((10, 50), bool)
   hidden[5, 3] = False
   assert pose.jerk(dataclasses.replace(clip, valid=hidden))[1] == count - 4
-  assert pose.jerk(dataclasses.replace(clip, frames=frames[:3], valid=hidden[:3])) == (0, 0)  # fmt: skip
+  short = clips.Clip(frames[:3], hidden[:3])
+  assert pose.jerk(short) == (0, 0)
 
 
 def _mean_metric() -> metric.Metric:

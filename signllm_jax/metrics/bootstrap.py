@@ -56,7 +56,10 @@ def scores(metric: Metric, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def interval(metric: Metric, rows: np.ndarray, weights: np.ndarray) -> Interval:
   """The score of all sequences with its percentile interval."""
   value = float(metric.finish(rows.sum(0)))
-  low, high = _ends(scores(metric, rows, weights), len(rows))
+  made = _centred(metric, scores(metric, rows, weights), value)
+  low, high = _ends(made, len(rows))
+  if metric.biased:  # a distance is not below 0, wherever its resamples went
+    low, high = np.maximum([low, high], 0).tolist()
   return Interval(value, low, high)
 
 
@@ -70,6 +73,7 @@ def compare(
   """
   one, other = float(metric.finish(a.sum(0))), float(metric.finish(b.sum(0)))
   made = scores(metric, a, weights) - scores(metric, b, weights)
+  made = _centred(metric, made, one - other)
   low, high = _ends(made, len(a))
   known = made[~np.isnan(made)]
   if len(a) < 2 or not len(known):
@@ -78,6 +82,13 @@ def compare(
     sides = [(known <= 0).sum() + 1, (known >= 0).sum() + 1]
     p = min(1.0, 2 * float(min(sides)) / (len(known) + 1))
   return Difference(one, other, one - other, low, high, p)
+
+
+def _centred(metric: Metric, made: np.ndarray, value: float) -> np.ndarray:
+  """Resamples without their bias, where the metric says they have one."""
+  if not metric.biased or np.isnan(made).all():
+    return made
+  return made - np.nanmean(made) + value
 
 
 def _ends(made: np.ndarray, n: int) -> tuple[float, float]:

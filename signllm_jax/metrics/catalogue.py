@@ -97,6 +97,7 @@ POSE: tuple[metric.Metric, ...] = (
     frechet.sums,
     frechet.finish,
     "{:.2f}",
+    biased=True,
   ),
   metric.Metric(
     "motion_share",

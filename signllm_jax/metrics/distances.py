@@ -1,19 +1,19 @@
 """Distances between produced and true signing, along the cheapest alignment.
 
-Each is one function of a pair, computed on the device in float32. Missing
+Computed in float32, batches of pairs at a time. Missing
 joints of the truth do not count; a produced joint counts where it is, for a
 model must say where every joint is. Units are the canonical skeleton's
 (shoulders 1/3 apart) unless said otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from signllm_jax import clips, skeleton
-from signllm_jax.losses import dtw
+from signllm_jax.losses import dtw, frame_cost
 from signllm_jax.metrics import pairs
 
 HANDS = [*skeleton.PARTS["left_hand"], *skeleton.PARTS["right_hand"]]
@@ -33,25 +33,45 @@ def dtw_pt(
   return pairs.over_pairs(_pt, produced, true)
 
 
-def _pt(pair: pairs.Pair) -> jax.Array:
-  gap = jnp.abs(pair.reference[:, None] - pair.hypothesis[None]).sum(-1)
-  seen = pair.valid[:, None].astype(jnp.float32)
-  total = jnp.sum(gap * seen, -1) / jnp.maximum(jnp.sum(seen, -1), 1)
-  cost = skeleton.J * total
-  return dtw.align(cost, pair.rows, pair.columns)[0] / pair.rows
+@jax.jit
+def _pt(batch: pairs.Batch) -> jax.Array:
+  seen = batch.valid.astype(jnp.float32)
+  share = skeleton.J * seen / jnp.maximum(seen.sum(-1, keepdims=True), 1)
+
+  def leading(x):  # [B, T, 50, 3] -> [150, B, T]
+    return jnp.moveaxis(x.reshape(*x.shape[:2], -1), -1, 0)
+
+  def add(cost, numbers):
+    a, b, weight = numbers
+    return cost + weight[..., None] * jnp.abs(a[..., None] - b[:, None]), None
+
+  # Number by number as in `frame_cost`: a trailing axis of 150 is slower.
+  cost, _ = jax.lax.scan(
+    add,
+    jnp.zeros((*batch.valid.shape[:2], batch.shown.shape[1])),
+    (
+      leading(batch.reference),
+      leading(batch.hypothesis),
+      leading(share[..., None].repeat(3, -1)),
+    ),
+    unroll=10,
+  )
+  return dtw.align(cost, batch.rows, batch.columns).total / batch.rows
 
 
 def dtw_mje(
-  produced: Sequence[clips.Clip], true: Sequence[clips.Clip]
+  produced: Sequence[pairs.Joints], true: Sequence[pairs.Joints]
 ) -> np.ndarray:
   """Mean joint distance along the cheapest path, of each pair: [n]."""
   return pairs.over_pairs(_mje, produced, true)
 
 
-def _mje(pair: pairs.Pair) -> jax.Array:
-  cost = dtw.mean_joint_cost(pair.reference, pair.valid, pair.hypothesis)
-  total, cells = dtw.align(cost, pair.rows, pair.columns)
-  return total / cells
+@jax.jit
+def _mje(batch: pairs.Batch) -> jax.Array:
+  found = dtw.mean_joint_dtw(
+    batch.reference, batch.valid, batch.rows, batch.hypothesis, batch.columns
+  )
+  return found.total / found.cells
 
 
 def dtw_mje_of_part(
@@ -86,13 +106,27 @@ def mpjpe(
   return pairs.over_pairs(_mpjpe, produced, true)
 
 
-def _mpjpe(pair: pairs.Pair) -> jax.Array:
-  cost = dtw.mean_joint_cost(pair.reference, pair.valid, pair.hypothesis)
-  # The total's derivative by a cell's cost is 1 on the path and 0 elsewhere.
-  path = jax.grad(lambda c: dtw.align(c, pair.rows, pair.columns)[0])(cost)
-  frames = jnp.sum(path * cost, 1) / jnp.maximum(jnp.sum(path, 1), 1)
-  joints = jnp.sum(pair.valid, 1)
-  return jnp.sum(frames * joints) / jnp.maximum(jnp.sum(joints), 1)
+def _mpjpe(batch: pairs.Batch) -> np.ndarray:
+  costs = _mean_joint(batch)
+  paths = dtw.paths(costs, batch.rows, batch.columns)
+  joints = np.asarray(batch.valid).sum(-1)
+  found = []
+  for cost, path, seen in zip(np.asarray(costs), paths, joints, strict=True):
+    row, column = path.T
+    frames = np.bincount(row, cost[row, column]) / np.bincount(row)
+    seen = seen[: len(frames)]
+    found.append((frames * seen).sum() / max(seen.sum(), 1))
+  return np.array(found)
+
+
+@jax.jit
+def _mean_joint(batch: pairs.Batch) -> jax.Array:
+  return frame_cost.local_cost(
+    frame_cost.flat_frames(batch.reference, batch.rows),
+    frame_cost.flat_frames(batch.hypothesis, batch.columns),
+    "mean_joint",
+    batch.valid,
+  )
 
 
 def ndtw_mje(
@@ -111,21 +145,31 @@ def ndtw_mje(
   return found.mean(-1)
 
 
-def _keypoints(pair: pairs.Pair) -> jax.Array:
-  reference = pair.reference.swapaxes(0, 1)  # [K, R, 3]
-  hypothesis = pair.hypothesis.swapaxes(0, 1)  # [K, Q, 3]
-  gap = reference[:, :, None] - hypothesis[:, None]  # [K, R, Q, 3]
-  cost = jnp.sqrt(jnp.sum(gap**2, -1))
-  unseen = jnp.sqrt(jnp.sum(reference**2, -1))[..., None] / 2
-  cost = jnp.where(pair.shown.T[:, None], cost, unseen)
-  cost = jnp.where(pair.valid.T[..., None], cost, 0)
-  return _align_each(cost, pair)
+@jax.jit
+def _keypoints(batch: pairs.Batch) -> jax.Array:
+  def cost(pair: pairs.Batch) -> jax.Array:
+    reference = pair.reference.swapaxes(0, 1)  # [K, R, 3]
+    hypothesis = pair.hypothesis.swapaxes(0, 1)  # [K, Q, 3]
+    gap = jnp.linalg.norm(reference[:, :, None] - hypothesis[:, None], axis=-1)
+    lost = jnp.linalg.norm(reference, axis=-1)[..., None] / 2
+    gap = jnp.where(pair.shown.T[:, None], gap, lost)
+    return jnp.where(pair.valid.T[..., None], gap, 0)
+
+  return _align_each(cost, batch)
 
 
-def _align_each(cost: jax.Array, pair: pairs.Pair) -> jax.Array:
-  """Totals of the cheapest paths through each of [K, R, Q] costs: [K]."""
-  align = jax.vmap(dtw.align, (0, None, None))
-  return align(cost, pair.rows, pair.columns)[0]
+def _align_each(
+  cost: Callable[[pairs.Batch], jax.Array], batch: pairs.Batch
+) -> jax.Array:
+  """Totals [B, K] of the cheapest paths of a pair's costs [K, R, Q]."""
+
+  def one(pair: pairs.Batch) -> jax.Array:
+    costs = cost(pair)
+    rows, columns = (jnp.full(len(costs), n) for n in (pair.rows, pair.columns))
+    return dtw.align(costs, rows, columns).total
+
+  # One pair after another: all keypoints' costs of a batch are gigabytes.
+  return jax.lax.map(one, batch)
 
 
 def dtwp(
@@ -147,11 +191,14 @@ def dtwp(
   return np.sqrt(found).mean(-1)
 
 
-def _squared_keypoints(pair: pairs.Pair) -> jax.Array:
-  reference = pair.reference.swapaxes(0, 1)
-  hypothesis = pair.hypothesis.swapaxes(0, 1)
-  gap = reference[:, :, None] - hypothesis[:, None]
-  return _align_each(jnp.sum(gap**2, -1), pair)
+@jax.jit
+def _squared_keypoints(batch: pairs.Batch) -> jax.Array:
+  def cost(pair: pairs.Batch) -> jax.Array:
+    reference = pair.reference.swapaxes(0, 1)
+    hypothesis = pair.hypothesis.swapaxes(0, 1)
+    return ((reference[:, :, None] - hypothesis[:, None]) ** 2).sum(-1)
+
+  return _align_each(cost, batch)
 
 
 def _hands(one: pairs.Sequence3D) -> pairs.Sequence3D:

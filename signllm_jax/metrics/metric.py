@@ -24,6 +24,8 @@ class Metric:
     sums: (produced, true) -> [n, k] float64, one row a sequence.
     finish: [..., k] sums of such rows -> [...] scores; NaN where undefined.
     style: of the number in tables.
+    biased: resamples score worse than the sample by themselves, as distances
+      of distributions do; their mean is then moved to the score.
     version: raised when the definition changes.
   """
 
@@ -34,6 +36,7 @@ class Metric:
   sums: Callable[[Sequence[Any], Sequence[Any]], np.ndarray]
   finish: Callable[[np.ndarray], np.ndarray]
   style: str = "{:.4f}"
+  biased: bool = False
   version: int = 1
 
   def signature(self, protocol: str, sequences: int) -> str:
@@ -49,7 +52,7 @@ class Metric:
 
 
 def divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-  """above / below; NaN where nothing was counted."""
+  """The quotient; NaN where nothing was counted."""
   known = np.asarray(below) > 0
   return np.where(known, above / np.where(known, below, 1), np.nan)
 

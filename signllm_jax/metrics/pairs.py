@@ -1,51 +1,62 @@
 """Ragged pairs of clips -> padded batches on the device."""
 
-import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-_PAD = 64  # frames; keeps the number of compiled shapes small
-_BATCH = 64  # pairs a call
+# They keep the number of compiled shapes small.
+_PAD = 64  # frames
+_LEAST, _MOST = 8, 64  # pairs a call
+
+
+class Joints(Protocol):
+  """A sequence of any K joints: a clip, or a `Sequence3D`."""
+
+  @property
+  def frames(self) -> np.ndarray:
+    """[T, K, 3] float32."""
+    ...
+
+  @property
+  def valid(self) -> np.ndarray:
+    """[T, K] bool, False where the joint is missing."""
+    ...
 
 
 class Sequence3D(NamedTuple):
-  """Joints over time, of any number of joints."""
+  """`Joints` that are not all of a clip's, or not in its unit."""
 
-  frames: np.ndarray  # [T, K, 3]
-  valid: np.ndarray  # [T, K]
-
-
-class Pair(NamedTuple):
-  """A padded pair, or a batch of them."""
-
-  reference: jax.Array  # [R, K, 3]
-  valid: jax.Array  # [R, K] bool
-  rows: jax.Array  # [] frames of the reference
-  hypothesis: jax.Array  # [Q, K, 3]
-  shown: jax.Array  # [Q, K] bool
-  columns: jax.Array  # [] frames of the hypothesis
+  frames: np.ndarray
+  valid: np.ndarray
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _one_by_one(function: Callable[[Pair], jax.Array], batch: Pair):
-  # One pair after another: a pair's table fits the cache, a batch's does not.
-  return jax.lax.map(function, batch)
+class Batch(NamedTuple):
+  """Padded pairs."""
+
+  reference: jax.Array  # [B, R, K, 3]
+  valid: jax.Array  # [B, R, K] bool
+  rows: jax.Array  # [B] frames of the reference
+  hypothesis: jax.Array  # [B, Q, K, 3]
+  shown: jax.Array  # [B, Q, K] bool
+  columns: jax.Array  # [B] frames of the hypothesis
 
 
 def over_pairs(
-  function: Callable[[Pair], jax.Array], produced: Sequence, true: Sequence
+  function: Callable[[Batch], jax.Array | np.ndarray],
+  produced: Sequence[Joints],
+  true: Sequence[Joints],
 ) -> np.ndarray:
-  """A function of a padded pair, for each pair.
+  """A function of each pair.
 
   Pairs of like length share a batch; it is padded to the longest of them.
 
   Args:
-    function: traceable; the same object in every call, or it compiles anew.
-    produced: clips or `Sequence3D`s, the hypotheses.
-    true: as many references.
+    function: of a batch: [B, ...].
+    produced: the hypotheses.
+    true: as many references, with as many joints.
 
   Returns:
     [n, ...] float64, in order.
@@ -55,23 +66,23 @@ def over_pairs(
     for made, truth in zip(produced, true, strict=True)
   ]
   order = np.argsort(longest, kind="stable")
-  rows = min(_BATCH, len(order))
+  rows = min(_MOST, max(_LEAST, 1 << (len(order) - 1).bit_length()))
   parts = []
-  for start in range(0, len(order), _BATCH):
-    group = order[start : start + _BATCH]
+  for start in range(0, len(order), rows):
+    group = order[start : start + rows]
     t = -(-longest[group[-1]] // _PAD) * _PAD
-    batch = Pair(
+    batch = Batch(
       *_padded([true[i] for i in group], rows, t),
       *_padded([produced[i] for i in group], rows, t),
     )
-    parts.append(jax.device_get(_one_by_one(function, batch))[: len(group)])
+    parts.append(jax.device_get(function(batch))[: len(group)])
   found = np.concatenate(parts).astype(np.float64)
   placed = np.empty_like(found)
   placed[order] = found
   return placed
 
 
-def _padded(group: Sequence, rows: int, t: int):
+def _padded(group: Sequence[Joints], rows: int, t: int):
   joints = group[0].frames.shape[1]
   frames = np.zeros((rows, t, joints, 3), np.float32)
   valid = np.zeros((rows, t, joints), bool)
@@ -80,4 +91,4 @@ def _padded(group: Sequence, rows: int, t: int):
     length[row] = len(one.frames)
     frames[row, : len(one.frames)] = one.frames
     valid[row, : len(one.frames)] = one.valid
-  return frames, valid, length
+  return jnp.asarray(frames), jnp.asarray(valid), jnp.asarray(length)

@@ -84,7 +84,10 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> float:
 def chrf_counts(
   hypotheses: Sequence[str], references: Sequence[str]
 ) -> np.ndarray:
-  """What chrF is made of: [n, 18], 6 hypothesis totals, reference's, matches."""
+  """What chrF is made of, a row a sentence: [n, 18].
+
+  N-grams of orders 1 to 6: the hypothesis', the reference's, the matches.
+  """
   _check(hypotheses, references)
 
   def grams(line: str) -> list:
@@ -106,8 +109,9 @@ def chrf_counts(
 
 
 def chrf_of_counts(sums: np.ndarray) -> np.ndarray:
-  """chrF of summed `chrf_counts`: F2 of precision and recall, each the mean
-  over the orders that both sides have.
+  """F2 of summed `chrf_counts`: [..., 18] -> [...].
+
+  Precision and recall are means over the orders that both sides have.
   """
   made, true, common = np.split(sums, 3, -1)
   used = (made > 0) & (true > 0)

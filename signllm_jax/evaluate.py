@@ -1,0 +1,274 @@
+"""Scores a run: `python -m signllm_jax.evaluate --workdir=... --split=test`.
+
+Takes the best checkpoint and all sequences of the split. The model gets texts
+and nothing else, but under `--protocol=pt`, whose every line says "leaky".
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from signllm_jax import (
+  checkpoint,
+  errors,
+  evaluation,
+  manifest,
+  run,
+  sources,
+  workdir,
+)
+from signllm_jax.formats import atomic
+from signllm_jax.metrics import bootstrap, catalogue, comparison, html, report
+
+PROTOCOLS = ("free", "pt")
+MOST_RESAMPLES = 100_000
+
+EXAMPLES = """\
+writes report.json, report.md and report.html (one file, with plots and the
+worst and best clips) into --out, by default WORKDIR/evaluation/SPLIT. With
+--compare it writes comparison.json and comparison.md, by default into
+WORKDIR_A/evaluation/SPLIT-vs-NAME_B.
+
+examples:
+  python -m signllm_jax.evaluate --workdir=runs/quickstart
+  python -m signllm_jax.evaluate --workdir=runs/gsl --split=dev --out=gsl-dev
+  python -m signllm_jax.evaluate --compare runs/a runs/b --split=test
+  python -m signllm_jax.evaluate --workdir=runs/pt --protocol=pt    (leaky)
+
+exit codes: 0 done; 1 wrong request; 2 wrong option; 65 fault in the data;
+66 the model gives NaN; 74 fault in storage; 130 interrupted
+"""
+
+
+def evaluate(
+  path: str | os.PathLike,
+  *,
+  split: str = "test",
+  protocol: str = "free",
+  seeds: int = 1,
+  resamples: int = bootstrap.RESAMPLES,
+) -> report.Report:
+  """Scores the best checkpoint of a work directory on a whole split.
+
+  Args:
+    path: work directory of a run.
+    split: one of `sources.SPLITS`.
+    protocol: "free", or PT's leaky "pt" (section 7).
+    seeds: passes of a stochastic model; ours are deterministic, so one pass
+      stands for all of them and the report says so.
+    resamples: of the bootstrap.
+
+  Raises:
+    UsageError: not a work directory, or nothing was saved in it.
+    DataError: a fault in the run's data.
+    NonFiniteError: the model gives NaN or infinity.
+    StorageError: no checkpoint can be read.
+  """
+  settings = workdir.read_config(path)
+  saved = _saved(path)
+  producer = run.load_producer(path)
+  held = evaluation.hold(settings.data, producer.facts, split)
+  for note in held.notes:
+    print(f"note: {note}", file=sys.stderr)
+  began = time.perf_counter()
+  if protocol == "pt":
+    made = producer.produce_leaky(held.sources, held.true)
+  else:
+    made = [
+      one.clip for batch in producer.stream(held.sources) for one in batch
+    ]
+  seconds = time.perf_counter() - began
+  made = evaluation.named(made, held.true)
+  weights = bootstrap.resample(len(held.true), resamples)
+  return report.build(
+    {
+      "name": settings.name,
+      "workdir": os.fspath(path),
+      "checkpoint": saved,
+      "split": split,
+      "protocol": protocol,
+      "seeds": _say_seeds(seeds),
+      "bootstrap": {
+        "resamples": resamples,
+        "seed": 0,
+        "level": bootstrap.LEVEL,
+      },
+      "seconds": {"produce": round(seconds, 3)},
+    },
+    catalogue.POSE,
+    held.true,
+    {"produced": made, **held.rows},
+    weights,
+  )
+
+
+def _say_seeds(seeds: int) -> str:
+  said = "The model is deterministic: it draws nothing when it signs"
+  return (
+    f"{said}, so one pass stands for all {seeds} seeds."
+    if seeds > 1
+    else f"{said}."
+  )
+
+
+def _saved(path: str | os.PathLike) -> dict[str, Any]:
+  """Which checkpoint `run.load_producer` takes."""
+  folder = pathlib.Path(path, "checkpoints")
+  with checkpoint.Checkpoints(folder, keep=None) as saved:
+    step = saved.best()
+    if step is None:
+      step = max(saved.steps(), default=None)
+  if step is None:
+    raise errors.UsageError(
+      "no checkpoint", path=path, hint="Train first, or wait for the first save"
+    )
+  return {"step": step, "digest": manifest.read(folder / str(step))["digest"]}
+
+
+def write(folder: pathlib.Path, files: dict[str, str]) -> None:
+  """Writes texts into a folder, which is made.
+
+  Raises:
+    StorageError: it cannot be made or written.
+  """
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise errors.StorageError(
+      f"cannot make the folder: {error}", path=folder
+    ) from error
+  for name, text in files.items():
+    atomic.write_text(folder / name, text)
+  print("wrote", *(str(folder / name) for name in files))
+
+
+def _one(args: argparse.Namespace, options: dict[str, Any]) -> None:
+  made = evaluate(args.workdir, **options)
+  print(report.to_terminal(made))
+  name = f"{args.split}-leaky" if made.leaky else args.split
+  folder = pathlib.Path(
+    args.out or pathlib.Path(args.workdir, "evaluation", name)
+  )
+  write(
+    folder,
+    {
+      "report.json": _json(report.to_json(made)),
+      "report.md": report.to_markdown(made),
+      "report.html": html.page(made),
+    },
+  )
+
+
+def _two(args: argparse.Namespace, options: dict[str, Any]) -> None:
+  a, b = (evaluate(path, **options) for path in args.compare)
+  weights = bootstrap.resample(len(a.true), args.resamples)
+  compared = comparison.compare(a, b, weights)
+  said = comparison.to_markdown(compared)
+  print(said)
+  name = f"{args.split}-vs-{pathlib.Path(args.compare[1]).resolve().name}"
+  folder = pathlib.Path(
+    args.out
+    or pathlib.Path(
+      args.compare[0], "evaluation", f"{name}-leaky" if a.leaky else name
+    )
+  )
+  files = {"comparison.json": _json(comparison.to_json(compared))}
+  write(folder, {**files, "comparison.md": said})
+
+
+def _json(values: dict[str, Any]) -> str:
+  return (
+    json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+  )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """The command; returns the exit code."""
+  args = _parser().parse_args(arguments)
+  options = {
+    name: getattr(args, name)
+    for name in ("split", "protocol", "seeds", "resamples")
+  }
+  try:
+    _check_request(args)
+    run.use_compilation_cache()
+    if args.compare:
+      _two(args, options)
+    else:
+      _one(args, options)
+  except errors.SignLLMError as error:
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
+  except KeyboardInterrupt:
+    print("interrupted", file=sys.stderr)
+    return 130
+  return 0
+
+
+def _check_request(args: argparse.Namespace) -> None:
+  if bool(args.workdir) == bool(args.compare):
+    raise errors.UsageError(
+      "both --workdir and --compare" if args.compare else "nothing to evaluate",
+      expected="exactly one of --workdir and --compare",
+    )
+  if args.seeds < 1:
+    raise errors.UsageError(f"--seeds={args.seeds}", expected="1 or more")
+  if not 1 <= args.resamples <= MOST_RESAMPLES:
+    raise errors.UsageError(
+      f"--resamples={args.resamples}", expected=f"1 to {MOST_RESAMPLES:,}"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+  parser = argparse.ArgumentParser(
+    prog="python -m signllm_jax.evaluate",
+    description="Scores a trained model beside its floors and its ceiling.",
+    epilog=EXAMPLES,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
+  )
+  add = parser.add_argument
+  add("--workdir", help="work directory of a training run")
+  add(
+    "--compare",
+    nargs=2,
+    metavar=("A", "B"),
+    help="two work directories: paired differences on the same sequences",
+  )
+  add(
+    "--split",
+    choices=sources.SPLITS,
+    default="test",
+    help="of the run's data (test)",
+  )
+  add(
+    "--protocol",
+    choices=PROTOCOLS,
+    default="free",
+    help="free running (default), or Progressive Transformers' published "
+    "inference, which sees the truth: every line of it says leaky",
+  )
+  add(
+    "--seeds",
+    type=int,
+    default=1,
+    help="passes of a model that draws at random; the report says where a "
+    "model is deterministic",
+  )
+  add(
+    "--resamples",
+    type=int,
+    default=bootstrap.RESAMPLES,
+    help=f"of the bootstrap ({bootstrap.RESAMPLES})",
+  )
+  add("--out", help="folder to write into; it is made")
+  return parser
+
+
+if __name__ == "__main__":
+  sys.exit(main())
