@@ -2,127 +2,35 @@
 
 import contextlib
 import dataclasses
-import importlib
-import importlib.util
 import io
-import math
+import json
 import os
 import pathlib
+import shutil
 import tempfile
-from typing import Any
+from collections.abc import Callable
 
 import tensorflow_datasets as tfds
 
-from data_pipeline import summary
+from data_pipeline import checksums, lifting, request
 from signllm_jax import errors
+from signllm_jax.formats import atomic
 
-DATASETS = ("fingerspelling", "prompt2sign")  # packages beside this module
-FILE_FORMATS = ("tfrecord", "array_record")
-_INSTALL = 'Install the extra: pip install -e ".[data]"'
+QUALITY = "quality.jsonl"  # of every clip that was lifted, in the build
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-  """What a build will do, checked as far as it can be beforehand."""
+class Beam:
+  """Apache Beam instead of this process alone.
 
-  name: str  # data set and configuration, e.g. prompt2sign/gsl
-  builder_class: type[tfds.core.DatasetBuilder]
-  config: tfds.core.BuilderConfig
-  output: pathlib.Path  # root of all data sets
-  folder: pathlib.Path  # the records' own
-  input: pathlib.Path | None
-  file_format: str
-  shards: int | None
-  exists: bool  # whether there is a complete build to reuse
-
-  @property
-  def licence(self) -> str:
-    """The terms of the data set."""
-    if self.exists:
-      return summary.open_build(self.folder).info.redistribution_info.license
-    return self.new_builder().info.redistribution_info.license
-
-  def new_builder(self) -> tfds.core.DatasetBuilder:
-    """The builder that writes into the folder."""
-    return self.builder_class(config=self.config, data_dir=self.output)
-
-
-def plan(
-  name: str,
-  output: str | os.PathLike,
-  *,
-  input: str | os.PathLike | None = None,
-  file_format: str = "tfrecord",
-  shards: int | None = None,
-  fps: float | None = None,
-) -> Plan:
-  """Checks a build's request; writes nothing. Arguments as in `prepare`.
-
-  Raises:
-    UsageError: no such data set, configuration or file format; the input is
-      not what the data set takes; the folder holds a build in another form.
-    DataError: the folder holds something that is not a complete build.
+  Attributes:
+    runner: e.g. DirectRunner, FlinkRunner, SparkRunner, DataflowRunner.
+    options: of the runner, as on Beam's command line, e.g.
+      ("--direct_num_workers=2",).
   """
-  dataset, _, config = name.partition("/")
-  if dataset not in DATASETS:
-    raise errors.UsageError(
-      f"unknown data set {name!r}",
-      expected="one of " + ", ".join(DATASETS) + ", with its configuration",
-    )
-  try:
-    importlib.import_module(f"data_pipeline.{dataset}")  # registers with tfds
-  except ModuleNotFoundError as error:
-    raise errors.UsageError(
-      f"{dataset} is built with the package {error.name}, which is not "
-      "installed",
-      hint=_INSTALL,
-    ) from error
-  builder_class = tfds.builder_cls(dataset)
-  if config not in builder_class.builder_configs:
-    raise errors.UsageError(
-      f"unknown configuration {config!r} of {dataset}"
-      if config
-      else f"{dataset} needs a configuration",
-      expected="one of "
-      + ", ".join(
-        f"{dataset}/{each}" for each in builder_class.builder_configs
-      ),
-    )
-  if file_format not in FILE_FORMATS:
-    raise errors.UsageError(
-      f"unknown file format {file_format!r}",
-      expected=" or ".join(FILE_FORMATS),
-    )
-  if shards is not None and shards < 1:
-    raise errors.UsageError(f"{shards} shards", expected="at least 1")
-  if "://" in os.fspath(output):
-    raise errors.UsageError(
-      "the output is not a local folder",
-      path=output,
-      hint="Build into a local folder and copy it there",
-    )
-  chosen = _at_rate(builder_class.builder_configs[config], fps)
-  name = f"{dataset}/{chosen.name}"
-  source = None if input is None else pathlib.Path(input)
-  root = pathlib.Path(output)
-  folder = root / name / str(builder_class.VERSION)
-  exists = folder.exists()
-  if exists:
-    _check_same_form(folder, file_format, shards)
-  else:
-    _check_source(builder_class, source)
-    _check_writer(file_format)
-  return Plan(
-    name,
-    builder_class,
-    chosen,
-    root,
-    folder,
-    source,
-    file_format,
-    shards,
-    exists,
-  )
+
+  runner: str
+  options: tuple[str, ...] = ()
 
 
 def prepare(
@@ -133,11 +41,17 @@ def prepare(
   file_format: str = "tfrecord",
   shards: int | None = None,
   fps: float | None = None,
+  options: lifting.Options = lifting.DEFAULT,
+  workers: int | None = None,
+  beam: Beam | None = None,
+  report: Callable[[str, lifting.Outcome], None] = lambda split, outcome: None,
 ) -> pathlib.Path:
   """Builds a data set, or finds it built; prints its licence notice.
 
   A build appears in its folder only when it is complete. One that is there is
-  reused and never overwritten.
+  reused and never overwritten. Keypoints are lifted first, clip by clip, and
+  what is lifted is not lifted again when an interrupted build is run anew. The
+  records do not depend on interruptions or on the number of workers.
 
   Args:
     name: data set and configuration, e.g. prompt2sign/gsl.
@@ -148,15 +62,20 @@ def prepare(
     fps: frames a second, of the source for prompt2sign, of the records for
       fingerspelling. A rate other than the usual one makes a configuration of
       its own, e.g. prompt2sign/gsl_30fps.
+    options: of the lifting.
+    workers: processes that read keypoints; one a core if not given.
+    beam: makes the records on Apache Beam.
+    report: called with each split of keypoints and what became of them, bad
+      clips that are left out among it.
 
   Returns:
     The folder of the records, for `tfds.builder_from_directory`.
 
   Raises:
-    UsageError, DataError: as `plan` does, or a fault in the source files.
+    UsageError, DataError: as `request.plan` does, or a fault in the sources.
     StorageError: the records cannot be written.
   """
-  asked = plan(
+  asked = request.plan(
     name,
     output,
     input=input,
@@ -170,89 +89,109 @@ def prepare(
       f"{asked.folder} is already built and is used as it is; remove it to "
       "build anew"
     )
+    _complete(asked)
     return asked.folder
+  if asked.keypoints:
+    _lift(asked, options, workers, report)
   if file_format == "tfrecord":
     _quiet_tensorflow()
+  builder = asked.new_builder()
+  download = tfds.download.DownloadConfig(
+    manual_dir=asked.lifted if asked.keypoints else asked.input,
+    num_shards=shards,
+    try_download_gcs=False,
+  )
+  if beam:
+    _put_on_beam(builder, download, beam)
   try:
     with (
       tempfile.TemporaryDirectory() as scratch,
       contextlib.redirect_stdout(io.StringIO()),  # tfds announces itself
     ):
-      asked.new_builder().download_and_prepare(
-        download_dir=scratch,
-        file_format=file_format,
-        download_config=tfds.download.DownloadConfig(
-          manual_dir=asked.input, num_shards=shards, try_download_gcs=False
-        ),
+      builder.download_and_prepare(
+        download_dir=scratch, file_format=file_format, download_config=download
       )
   except OSError as error:
     raise errors.StorageError(
       f"the build stopped: {error}", path=asked.folder
     ) from error
+  _complete(asked)
   return asked.folder
 
 
-def _at_rate(
-  config: tfds.core.BuilderConfig, fps: float | None
-) -> tfds.core.BuilderConfig:
-  """The configuration at a frame rate; tfds wants a new name for a new one."""
-  if fps is None:
-    return config
-  if not 0 < fps < math.inf:
-    raise errors.UsageError(
-      f"{fps:g} frames a second", expected="a number above 0"
-    )
-  if fps == vars(config)["fps"]:
-    return config
-  return dataclasses.replace(config, name=f"{config.name}_{fps:g}fps", fps=fps)
-
-
-def _check_same_form(
-  folder: pathlib.Path, file_format: str, shards: int | None
+def _lift(
+  asked: request.Plan,
+  options: lifting.Options,
+  workers: int | None,
+  report: Callable[[str, lifting.Outcome], None],
 ) -> None:
-  """A reused build must be what was asked for."""
-  info: Any = summary.open_build(folder).info  # annotated too widely by tfds
-  if info.file_format.value != file_format:
-    raise errors.UsageError(
-      f"holds a build as {info.file_format.value}, not {file_format}",
-      path=folder,
-      hint=f"{summary.REBUILD}, or use another output folder",
+  """Lifts the keypoints of every split into `asked.lifted`."""
+  fps = vars(asked.config)["fps"]
+  for split, found in lifting.find_splits(str(asked.input), fps=fps).items():
+    folder = asked.lifted / split
+    outcome = lifting.lift_all(
+      found, folder, options, need_text=True, workers=workers
     )
-  for name, split in info.splits.items():
-    if shards is not None and split.num_shards != shards:
-      raise errors.UsageError(
-        f"holds a build with {split.num_shards} shards in {name}, not {shards}",
-        path=folder,
-        hint=f"{summary.REBUILD}, or use another output folder",
+    if not outcome.lifted and not outcome.reused:
+      raise errors.DataError(
+        f"no clip of {split} could be used",
+        path=asked.input,
+        expected="at least one",
+        hint="; ".join(
+          [*map(str, outcome.failed.values())][:5]
+          or ["The policy drops them all"]
+        ),
       )
+    report(split, outcome)
 
 
-def _check_source(
-  builder_class: type[tfds.core.DatasetBuilder], source: pathlib.Path | None
+def _complete(asked: request.Plan) -> None:
+  """What follows the records: qualities, checksums; lifted clips go.
+
+  Done anew where a build was interrupted between its records and this.
+  """
+  if asked.lifted.exists():
+    lines = [
+      json.dumps({"split": folder.name, **record})
+      for folder in sorted(asked.lifted.iterdir())
+      for record in lifting.read_quality(folder)
+    ]
+    atomic.write_text(
+      asked.folder / QUALITY, "".join(f"{line}\n" for line in lines)
+    )
+  if asked.lifted.exists() or not (asked.folder / checksums.SUMS).exists():
+    checksums.write_sums(asked.folder)
+  if asked.lifted.exists():
+    shutil.rmtree(asked.lifted)
+    for parent in asked.lifted.parents[:2]:  # of the data set, of all
+      if not any(parent.iterdir()):
+        parent.rmdir()
+
+
+def _put_on_beam(
+  builder: tfds.core.DatasetBuilder,
+  download: tfds.download.DownloadConfig,
+  beam: Beam,
 ) -> None:
-  needed = builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS
-  if needed and source is None:
-    raise errors.UsageError(
-      f"{builder_class.name} is made from files, and no input folder is given",
-      expected=needed,
-    )
-  if not needed and source is not None:
-    raise errors.UsageError(
-      f"{builder_class.name} takes no input folder", path=source
-    )
-  if needed and source is not None and not source.is_dir():
-    raise errors.DataError("no such folder", path=source, expected=needed)
-  if needed and source is not None and not any(source.iterdir()):
-    raise errors.DataError("an empty folder", path=source, expected=needed)
+  """Sets a builder up for Apache Beam.
 
-
-def _check_writer(file_format: str) -> None:
-  if file_format == "tfrecord" and not importlib.util.find_spec("tensorflow"):
+  Raises:
+    UsageError: Beam is not installed, or the data set is not made on it.
+  """
+  if not hasattr(builder, "on_beam"):
     raise errors.UsageError(
-      "tensorflow-datasets writes TFRecords through TensorFlow, which is not "
-      "installed",
-      hint=f"{_INSTALL}, or build with the file format array_record",
+      f"{builder.name} is not built on Beam", hint="Build it without --beam"
     )
+  try:
+    from apache_beam.options import pipeline_options
+  except ModuleNotFoundError as error:
+    raise errors.UsageError(
+      "apache-beam is not installed",
+      hint='Install the extra: pip install -e ".[beam]"',
+    ) from error
+  vars(builder)["on_beam"] = True
+  download.beam_runner = beam.runner
+  download.beam_options = pipeline_options.PipelineOptions(list(beam.options))
 
 
 def _quiet_tensorflow() -> None:

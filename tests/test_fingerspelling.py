@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
 from data_pipeline import __main__ as cli
-from data_pipeline import build, summary
+from data_pipeline import request, summary
 from signllm_jax import clips, errors, records, skeleton
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -253,12 +253,12 @@ def test_built_again_it_is_the_same(built, tmp_path):
 
 
 def test_frame_rate(tmp_path):
-  asked = build.plan("fingerspelling/asl", tmp_path, fps=25, **ARRAYS)
+  asked = request.plan("fingerspelling/asl", tmp_path, fps=25, **ARRAYS)
   assert asked.name == "fingerspelling/asl_25fps"
   assert asked.folder == tmp_path / "fingerspelling" / "asl_25fps" / "1.0.0"
   assert vars(asked.config)["fps"] == 25
   assert vars(asked.config)["alphabet"] == "asl"
-  usual = build.plan("fingerspelling/asl", tmp_path, fps=12.5, **ARRAYS)
+  usual = request.plan("fingerspelling/asl", tmp_path, fps=12.5, **ARRAYS)
   assert usual.name == "fingerspelling/asl"
   assert len(spell.spell("key", ASL, 25)) == pytest.approx(
     2 * len(spell.spell("key", ASL, 12.5)), abs=2
@@ -268,7 +268,7 @@ def test_frame_rate(tmp_path):
 def test_without_the_package(tmp_path):
   code = (
     "import sys; sys.modules['spoken_to_signed'] = None\n"
-    "from data_pipeline import __main__ as cli\n"
+    "from data_pipeline import __main__ as cli, request\n"
     "sys.exit(cli.main(sys.argv[1:]))"
   )
   command = ["build", "--dataset=fingerspelling/asl", f"--output={tmp_path}"]

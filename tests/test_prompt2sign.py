@@ -13,7 +13,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 import data_pipeline.prompt2sign as prompt2sign
 from data_pipeline import __main__ as cli
-from data_pipeline import build, summary
+from data_pipeline import build, request, summary
 from signllm_jax import clips, errors, languages, records, skeleton
 from signllm_jax.formats import skels, tfrecord
 
@@ -88,7 +88,7 @@ def test_one_configuration_a_language():
   assert all(config.fps == 25 for config in configs.values())
 
 
-@pytest.mark.parametrize("file_format", build.FILE_FORMATS)
+@pytest.mark.parametrize("file_format", request.FILE_FORMATS)
 def test_records_are_the_canonical_clips(tmp_path, source, file_format):
   folder = build.prepare(
     "prompt2sign/lis_ch",
@@ -182,7 +182,7 @@ def test_nothing_of_tensorflow(tmp_path, source):
     "    if name == 'tensorflow': return None\n"
     "    return self.finder.find_spec(name, *place)\n"
     "sys.meta_path[:] = map(Without, sys.meta_path)\n"
-    "from data_pipeline import __main__ as cli\n"
+    "from data_pipeline import __main__ as cli, request\n"
     "import data_pipeline.prompt2sign\n"
     "sys.exit(cli.main(sys.argv[1:]))"
   )

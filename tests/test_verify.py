@@ -12,7 +12,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from test_prompt2sign import PHOENIX, write_split
 from test_tfrecord import framed
 
-from data_pipeline import build, checksums, summary, verify
+from data_pipeline import build, checksums, request, summary, verify
 from signllm_jax import errors, records, skeleton
 from signllm_jax.formats import tfrecord
 
@@ -26,7 +26,7 @@ def builds(tmp_path_factory) -> dict[str, pathlib.Path]:
   for seed, (split, count) in enumerate(CLIPS.items()):
     write_split(folder / "source", split, count, 50 * seed)
   done = {}
-  for file_format in build.FILE_FORMATS:
+  for file_format in request.FILE_FORMATS:
     done[file_format] = build.prepare(
       "prompt2sign/gsl",
       folder / file_format,
@@ -38,7 +38,7 @@ def builds(tmp_path_factory) -> dict[str, pathlib.Path]:
   return done
 
 
-@pytest.fixture(params=build.FILE_FORMATS)
+@pytest.fixture(params=request.FILE_FORMATS)
 def built(request, builds, tmp_path) -> pathlib.Path:
   """One's own copy in either format."""
   return pathlib.Path(

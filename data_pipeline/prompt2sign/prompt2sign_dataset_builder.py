@@ -1,17 +1,19 @@
-"""Builder of `prompt2sign/<language>`: exported `.skels` in, records out.
+"""Builder of `prompt2sign/<language>`: .skels or lifted clips in, records out.
 
 Source: Prompt2Sign (Fang et al., arXiv 2405.10718), section 3; its export and
 that of Progressive Transformers have the same form (`formats/skels.py`).
 """
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
-from data_pipeline import writer
+from data_pipeline import gloss as gloss_lib
+from data_pipeline import lifting, prompts, texts, writer
 from signllm_jax import clips, errors, languages, records
 from signllm_jax.formats import skels
 
@@ -49,9 +51,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   BUILDER_CONFIGS: ClassVar = [_config(v) for v in languages.LANGUAGES.values()]
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
     "A folder with train.skels and train.text, if there are any train.gloss "
-    "and train.files, and the same for dev and test."
+    "and train.files, and the same for dev and test; or with folders train, "
+    "dev and test of lifted clips."
   )
   builder_config: Config
+  on_beam = False  # whether Apache Beam's workers make the records
 
   def _info(self) -> tfds.core.DatasetInfo:
     language = languages.get(self.builder_config.language)
@@ -70,10 +74,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _example_writer(self) -> writer.Writer:
     return writer.Writer(self.info)
 
-  def _split_generators(self, dl_manager) -> dict[str, Iterator]:
+  def _split_generators(self, dl_manager) -> dict[str, Any]:
     folder = pathlib.Path(dl_manager.manual_dir)
     present = [split for split in SPLITS if _present(folder, split)]
     for split in dict.fromkeys(("train", *present)):
+      if _lifted(folder, split):
+        continue
       for kind in REQUIRED:
         path = folder / f"{split}.{kind}"
         if not path.exists():
@@ -84,22 +90,65 @@ class Builder(tfds.core.GeneratorBasedBuilder):
           )
     return {split: self._generate_examples(folder, split) for split in present}
 
-  def _generate_examples(
-    self, folder: pathlib.Path, split: str
-  ) -> Iterator[tuple[str, dict]]:
-    config = self.builder_config
-    sequence = skels.read_split(folder, split, fps=config.fps)
-    for number, clip in enumerate(sequence, 1):
-      try:
-        clip = clips.canonical(clip)
-      except errors.DataError as error:
-        path = folder / f"{split}.skels"
-        raise errors.DataError(str(error), path=path, line=number) from error
-      yield clip.name, records.from_clip(clip, language=config.language)
+  def _generate_examples(self, folder: pathlib.Path, split: str) -> Any:
+    """Keys and records, read one by one, here or by Beam's workers."""
+    if _lifted(folder, split):
+      entries = lifting.lifted_names(folder / split)
+      read = functools.partial(_read_lifted, folder / split)
+    else:
+      entries = skels.index_split(folder, split)
+      read = functools.partial(
+        _read_entry, folder, split, self.builder_config.fps
+      )
+    make = functools.partial(_record, read, self.builder_config.language)
+    if not self.on_beam:
+      return map(make, entries)
+    beam = tfds.core.lazy_imports.apache_beam
+    return beam.Create(entries) | beam.Map(make)
+
+
+def _lifted(folder: pathlib.Path, split: str) -> bool:
+  """Whether a split is a folder of lifted clips."""
+  return (folder / split / lifting.OPTIONS).exists()
 
 
 def _present(folder: pathlib.Path, split: str) -> bool:
   """Whether any file of a split is there; half a split must not go unseen."""
-  return any(
+  return _lifted(folder, split) or any(
     (folder / f"{split}.{kind}").exists() for kind in (*REQUIRED, *OPTIONAL)
+  )
+
+
+def _read_lifted(folder: pathlib.Path, name: str) -> clips.Clip:
+  try:
+    return clips.canonical(lifting.read_clip(folder, name))
+  except errors.DataError as error:
+    raise errors.DataError(str(error), path=folder / f"{name}.npz") from error
+
+
+def _read_entry(
+  folder: pathlib.Path, split: str, fps: float, entry: skels.Entry
+) -> clips.Clip:
+  clip = skels.read_entry(folder, split, entry, fps)
+  path = folder / f"{split}.text"
+  text = texts.clean(texts.unquote(clip.text), path=path, line=entry.number)
+  try:
+    return dataclasses.replace(clips.canonical(clip), text=text)
+  except errors.DataError as error:
+    path = folder / f"{split}.skels"
+    raise errors.DataError(str(error), path=path, line=entry.number) from error
+
+
+def _record(
+  read: Callable[[Any], clips.Clip], code: str, entry: Any
+) -> tuple[str, dict]:
+  """The key and the record of a clip, its prompt and its gloss made."""
+  clip = read(entry)
+  spoken = languages.get(code).spoken
+  gloss, made = gloss_lib.complete(clip.gloss, clip.text, spoken)
+  return clip.name, records.from_clip(
+    dataclasses.replace(clip, gloss=gloss),
+    language=code,
+    prompt=prompts.make_prompt(clip.text, spoken, clip.name),
+    gloss_made=made,
   )

@@ -19,6 +19,7 @@ import pathlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def read(path: str | os.PathLike, fps: float = 25.0) -> Iterator[clips.Clip]:
     DataError: a line is not what the format says; names line and frame.
   """
   for number, line in _lines(path):
-    yield _parse(line, path, number, fps)
+    yield _parse(line.rstrip(b"\r\n"), path, number, fps)
 
 
 def write(
@@ -92,18 +93,25 @@ def write(
       file.write(line)
 
 
-def read_split(
-  folder: str | os.PathLike, split: str, fps: float = 25.0
-) -> Iterator[clips.Clip]:
-  """Reads `<split>.skels` with the text, gloss and names beside it.
+class Entry(NamedTuple):
+  """A clip of a split that has not been read yet."""
+
+  offset: int  # of its line, in bytes
+  number: int  # of its line, from 1
+  name: str
+  text: str
+  gloss: str
+
+
+def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
+  """Finds the clips of a split and what lies beside them, line by line.
 
   Args:
     folder: holds <split>.skels, .text and, where they exist, .gloss and .files.
     split: e.g. `train`.
-    fps: frames a second.
 
-  Yields:
-    Clips with text and gloss in NFC, named by .files or `split/000001`.
+  Returns:
+    Entries with text and gloss in NFC, named by .files or `split/000001`.
 
   Raises:
     DataError: a file is missing or has another number of lines than the text; a
@@ -114,26 +122,27 @@ def read_split(
     kind: base.with_name(f"{base.name}.{kind}")
     for kind in ("text", "skels", "gloss", "files")
   }
-  for kind in ("gloss", "files"):
-    if not paths[kind].exists():
-      del paths[kind]
-  counts = {kind: sum(1 for _ in _lines(path)) for kind, path in paths.items()}
-  for kind, count in counts.items():
-    if count != counts["text"]:
+  texts = list(_texts(paths["text"]))
+  offsets = list(_offsets(paths["skels"]))
+  found = {"skels": len(offsets)}
+  glosses, names = [""] * len(texts), []
+  if paths["gloss"].exists():
+    glosses = list(_texts(paths["gloss"], empty=True))
+    found["gloss"] = len(glosses)
+  if paths["files"].exists():
+    names = list(_texts(paths["files"]))
+    found["files"] = len(names)
+  for kind, count in found.items():
+    if count != len(texts):
       raise errors.DataError(
         f"{count} lines",
         path=paths[kind],
-        expected=f"{counts['text']} as in {paths['text'].name}",
+        expected=f"{len(texts)} as in {paths['text'].name}",
         hint="The files of a split belong together line by line",
       )
-  texts = _texts(paths["text"])
-  glosses = itertools.repeat("")
-  if "gloss" in paths:
-    glosses = _texts(paths["gloss"], empty=True)
-  names = _texts(paths["files"]) if "files" in paths else None
+  names = names or [f"{split}/{i:06d}" for i in range(1, len(texts) + 1)]
   first = {}  # line of each name
-  for number, clip in enumerate(read(paths["skels"], fps), 1):
-    name = f"{split}/{number:06d}" if names is None else next(names)
+  for number, name in enumerate(names, 1):
     if first.setdefault(name, number) != number:
       raise errors.DataError(
         f"name {name!r} again, first in line {first[name]}",
@@ -141,13 +150,53 @@ def read_split(
         line=number,
         expected="each name once",
       )
-    yield dataclasses.replace(
-      clip, text=next(texts), gloss=next(glosses), name=name
-    )
+  numbers = range(1, len(texts) + 1)
+  rows = zip(offsets, numbers, names, texts, glosses, strict=True)
+  return [Entry(*row) for row in rows]
+
+
+def read_entry(
+  folder: str | os.PathLike, split: str, entry: Entry, fps: float = 25.0
+) -> clips.Clip:
+  """Reads one clip of `index_split`.
+
+  Raises:
+    DataError: its line is not what the format says; names line and frame.
+  """
+  path = pathlib.Path(folder, f"{split}.skels")
+  with path.open("rb") as file:
+    file.seek(entry.offset)
+    line = file.readline(MAX_LINE + 1).rstrip(b"\r\n")
+  return dataclasses.replace(
+    _parse(line, path, entry.number, fps),
+    name=entry.name,
+    text=entry.text,
+    gloss=entry.gloss,
+  )
+
+
+def read_split(
+  folder: str | os.PathLike, split: str, fps: float = 25.0
+) -> Iterator[clips.Clip]:
+  """Reads all clips of a split, one after another.
+
+  Raises:
+    DataError: as `index_split` and `read_entry`.
+  """
+  for entry in index_split(folder, split):
+    yield read_entry(folder, split, entry, fps)
+
+
+def _offsets(path: pathlib.Path) -> Iterator[int]:
+  """Where each line begins, in bytes."""
+  offset = 0
+  for _, line in _lines(path):
+    yield offset
+    offset += len(line)
 
 
 def _lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
-  """Lines from 1 without their ends, none read beyond MAX_LINE."""
+  """Lines from 1 with their ends, none read beyond MAX_LINE."""
   try:
     with open(path, "rb", buffering=_BUFFER) as file:
       for number in itertools.count(1):
@@ -161,7 +210,7 @@ def _lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
             line=number,
             expected="one clip a line",
           )
-        yield number, line.rstrip(b"\r\n")
+        yield number, line
   except FileNotFoundError as error:
     raise errors.DataError("no such file", path=path) from error
 
