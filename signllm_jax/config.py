@@ -17,12 +17,13 @@ from signllm_jax import errors
 class Data:
   """Where records come from and how they are batched."""
 
-  folder: str = ""  # built data set (dataset_info.json) or folder of .skels
+  folder: str = ""  # built data set (dataset_info.json) or folder of .skels;
+  # several, one a language, separated by commas
   language: str = ""  # code of the sign language; checked against the records
   source: str = "text"  # what the model reads: "text" or "gloss"
   tokens: str = "words"  # split the source into "words" or "characters"
   min_count: int = 1  # rarer tokens become <unk>
-  batch_size: int = 32  # examples a step, over all devices
+  batch_size: int = 32  # examples a step, over all devices and languages
   bucket: int = 32  # lengths are padded to a multiple of this many frames
   max_frames: int = 300  # longer training examples are cut
   fps: float = 25.0  # frame rate of a folder of .skels, which does not say
@@ -93,6 +94,7 @@ class Mesh:
   data: int = -1  # examples are split
   fsdp: int = 1  # examples and parameters are split
   tensor: int = 1  # heads and feed-forward are split
+  language: int = 1  # MLSF's groups are split
 
 
 @dataclasses.dataclass
@@ -120,6 +122,8 @@ class Experiment:
   """One run."""
 
   name: str = "signllm"
+  method: str = "text_to_pose"  # or "mlsf": one group a language, side by side
+  frozen: str = ""  # codes of MLSF's languages that do not learn, with commas
   seed: int = 0
   steps: int = 10_000
   patience: int = 0  # evaluations without a better score until a stop; 0: never
@@ -138,6 +142,7 @@ class Experiment:
 
 
 _CHOICES = {
+  "method": ("text_to_pose", "mlsf"),
   "data.source": ("text", "gloss"),
   "data.tokens": ("words", "characters"),
   "model.activation": ("relu", "gelu"),
@@ -175,6 +180,33 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
   return flat
 
 
+def listed(value: str) -> list[str]:
+  """The parts of a field that holds several, separated by commas."""
+  return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def corpora(config: Experiment) -> list[Data]:
+  """The settings of each corpus of a run, of one folder and language each.
+
+  Raises:
+    UsageError: MLSF needs a language for every folder; other methods have one.
+  """
+  if config.method != "mlsf":
+    return [config.data]
+  folders = listed(config.data.folder)
+  codes = listed(config.data.language)
+  if len(folders) != len(codes) or len(set(codes)) != len(codes):
+    raise errors.UsageError(
+      f"--config.data.folder names {len(folders)} folders and "
+      f"--config.data.language {len(codes)} languages",
+      expected="a folder and a language of its own for every group of MLSF",
+    )
+  return [
+    dataclasses.replace(config.data, folder=folder, language=code)
+    for folder, code in zip(folders, codes, strict=True)
+  ]
+
+
 def check(config: Experiment) -> None:
   """Refuses values that cannot work, before anything is compiled.
 
@@ -201,6 +233,18 @@ def check(config: Experiment) -> None:
     raise errors.UsageError(
       f"--config.data.batch_size={config.data.batch_size}",
       expected=f"a multiple of optim.accumulate={config.optim.accumulate}",
+    )
+  groups = len(corpora(config))
+  if config.data.batch_size % groups:
+    raise errors.UsageError(
+      f"--config.data.batch_size={config.data.batch_size}",
+      expected=f"a multiple of {groups}, the number of languages",
+    )
+  if unknown := set(listed(config.frozen)) - set(listed(config.data.language)):
+    raise errors.UsageError(
+      f"--config.frozen={config.frozen!r}",
+      expected="codes of --config.data.language, with method mlsf",
+      hint=f"Remove {', '.join(sorted(unknown))}",
     )
   if not config.data.folder:
     raise errors.UsageError(

@@ -1,12 +1,6 @@
-"""Records -> batches, in an order that is a pure function of the seed.
-
-Batch k of a run depends on (seed, k) and nothing else: not on how many devices,
-processes or readers there are, nor on where the run was interrupted. So the
-position in the data is one number, and resuming is exact.
-"""
+"""Records -> statistics and batches, in the order of a `plan.Plan`."""
 
 import dataclasses
-import functools
 import json
 from collections.abc import Iterator, Sequence
 
@@ -15,6 +9,7 @@ import numpy as np
 import tqdm
 
 from signllm_jax import clips, config, errors, skeleton, sources, text
+from signllm_jax.plan import Plan, round_up
 
 SOURCE_MULTIPLE = 8  # source ids are padded to a multiple of this
 
@@ -35,37 +30,40 @@ class Facts:
   longest: int
   fps: float
 
-  def to_json(self) -> str:
-    """JSON of `from_json`."""
-    return json.dumps(
-      {
-        "fps": self.fps,
-        "longest": self.longest,
-        "longest_source": self.longest_source,
-        "tokens": self.vocabulary.tokens,
-        "vocabulary": self.vocabulary.listed,
-      },
-      ensure_ascii=False,
-      indent=1,
-    )
 
-  @classmethod
-  def from_json(cls, value: str) -> "Facts":
-    """Reads `to_json`.
+def facts_to_json(facts: dict[str, Facts]) -> str:
+  """JSON of the facts of each language, by code."""
+  languages = {
+    code: {
+      "fps": each.fps,
+      "longest": each.longest,
+      "longest_source": each.longest_source,
+      "tokens": each.vocabulary.tokens,
+      "vocabulary": each.vocabulary.listed,
+    }
+    for code, each in facts.items()
+  }
+  return json.dumps({"languages": languages}, ensure_ascii=False, indent=1)
 
-    Raises:
-      DataError: not such facts.
-    """
-    try:
-      facts = json.loads(value)
-      return cls(
+
+def facts_from_json(value: str) -> dict[str, Facts]:
+  """Reads `facts_to_json`.
+
+  Raises:
+    DataError: not such facts.
+  """
+  try:
+    return {
+      code: Facts(
         text.Vocabulary(facts["vocabulary"], facts["tokens"]),
         int(facts["longest_source"]),
         int(facts["longest"]),
         float(facts["fps"]),
       )
-    except (ValueError, TypeError, KeyError) as error:
-      raise errors.DataError(f"not the facts of a run: {error!r}") from error
+      for code, facts in json.loads(value)["languages"].items()
+    }
+  except (ValueError, TypeError, KeyError, AttributeError) as error:
+    raise errors.DataError(f"not the facts of a run: {error!r}") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,74 +136,6 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
   )
 
 
-def round_up(value: int, multiple: int) -> int:
-  """The smallest multiple that is not smaller."""
-  return -(-value // multiple) * multiple
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-  """Which examples make batch k: a pure function of the seed and k.
-
-  Every epoch is a permutation cut into batches of one length bucket each; what
-  is left of a bucket makes a batch with empty rows, so each example counts
-  once an epoch.
-
-  Attributes:
-    lengths: [n] frames of each example.
-    batch_size: rows of a batch.
-    bucket: padding multiple, in frames.
-    seed: of the order.
-  """
-
-  lengths: np.ndarray
-  batch_size: int
-  bucket: int
-  seed: int
-
-  @functools.cached_property
-  def buckets(self) -> dict[int, int]:
-    """Padded length -> number of examples."""
-    padded = -(-self.lengths // self.bucket) * self.bucket
-    sizes, counts = np.unique(padded, return_counts=True)
-    return dict(zip(sizes.tolist(), counts.tolist(), strict=True))
-
-  @functools.cached_property
-  def batches_per_epoch(self) -> int:
-    """The same in every epoch."""
-    return sum(-(-n // self.batch_size) for n in self.buckets.values())
-
-  @property
-  def padding(self) -> float:
-    """Share of a batch's cells that are padding, over an epoch."""
-    cells = sum(
-      -(-n // self.batch_size) * self.batch_size * t
-      for t, n in self.buckets.items()
-    )
-    return 1 - float(self.lengths.sum()) / cells
-
-  @functools.lru_cache(maxsize=2)  # noqa: B019 (a plan lives as long as a run)
-  def _epoch(self, epoch: int) -> list[tuple[int, np.ndarray]]:
-    random = np.random.default_rng([self.seed, epoch])
-    order = random.permutation(len(self.lengths))
-    padded = -(-self.lengths[order] // self.bucket) * self.bucket
-    batches = [
-      (t, ids[start : start + self.batch_size])
-      for t in self.buckets
-      for ids in [order[padded == t]]
-      for start in range(0, len(ids), self.batch_size)
-    ]
-    return [batches[i] for i in random.permutation(len(batches))]
-
-  def __getitem__(self, index: int) -> tuple[int, np.ndarray]:
-    """Padded frames and example ids of batch `index`, from 0."""
-    epoch, position = divmod(index, self.batches_per_epoch)
-    return self._epoch(epoch)[position]
-
-  def __hash__(self) -> int:
-    return id(self)
-
-
 class Batches:
   """Random access to the batches of a run, for grain."""
 
@@ -232,6 +162,39 @@ class Batches:
     ]
     s = round_up(self._facts.longest_source, SOURCE_MULTIPLE)
     return pad_batch(listed, encoded, self._plan.batch_size, t, s)
+
+
+class SideBySide:
+  """Batches of several languages stacked, [L, B, ...]: those of MLSF.
+
+  Every language goes through its own epochs; its order does not depend on the
+  others, only on how far its frames are padded.
+  """
+
+  def __init__(self, parts: Sequence[Batches]):
+    self._parts = parts
+
+  def __len__(self) -> int:
+    return min(map(len, self._parts))
+
+  def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+    batches = [part[index] for part in self._parts]
+    t = max(batch["frames"].shape[1] for batch in batches)
+    s = max(batch["source"].shape[1] for batch in batches)
+    axes = {"source": s, "frames": t, "valid": t}
+
+    def stretch(name: str, value: np.ndarray) -> np.ndarray:
+      if name not in axes:
+        return value
+      missing = axes[name] - value.shape[1]  # padding is 0 in all of them
+      return np.pad(
+        value, ((0, 0), (0, missing), *[(0, 0)] * (value.ndim - 2))
+      )
+
+    return {
+      name: np.stack([stretch(name, batch[name]) for batch in batches])
+      for name in batches[0]
+    }
 
 
 def pad_batch(
@@ -266,7 +229,7 @@ def pad_batch(
 
 
 def stream(
-  batches: Batches, start: int, settings: config.Data
+  batches: Batches | SideBySide, start: int, settings: config.Data
 ) -> Iterator[dict[str, np.ndarray]]:
   """Batches from `start` on, read ahead by threads or processes."""
   dataset = grain.MapDataset.source(batches)[start:]

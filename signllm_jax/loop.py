@@ -9,9 +9,11 @@ import tqdm
 
 from signllm_jax import (
   checkpoint,
+  clips,
   data,
   distributed,
   errors,
+  evaluation,
   partition,
   signals,
   steps,
@@ -68,7 +70,7 @@ class Loop:
   ):
     self.run, self.work, self.stop = run, work, stop
     self.config = run.config
-    self.evaluation = run.open_evaluation()
+    self.evaluations = run.open_evaluations()
     self.vote = distributed.Vote()
     self.stopping = False  # in all processes at the same step
     self.train_seconds = 0.0
@@ -81,17 +83,9 @@ class Loop:
       start, state = restored
       print(f"resuming at step {start}", flush=True)
     else:
-      start, state = 0, state_lib.create_state(config, run.summary, run.mesh)
-    step_function = steps.make_train_step(
-      config,
-      run.vocabulary,
-      run.plan.batches_per_epoch,
-      state_lib.shardings_of(run.abstract),
-    )
-    batches = data.Batches(
-      run.train, run.plan, run.facts, config.data, config.steps
-    )
-    stream = data.stream(batches, start, config.data)
+      start, state = 0, run.create_state()
+    step_function = run.make_step()
+    stream = data.stream(run.batches(), start, config.data)
     window = _Window()
     compiled: set[int] = set()
     with (
@@ -134,16 +128,16 @@ class Loop:
         began = time.perf_counter()
         batch = next(stream)
         window.waited += time.perf_counter() - began
-        t = batch["frames"].shape[1]
+        t = batch["frames"].shape[-2]
         if t not in compiled:
           compiled.add(t)
           bar.write(
             f"compiling for {t} frames ({len(compiled)} of "
-            f"{len(run.plan.buckets)} shapes)"
+            f"{len(run.lengths)} shapes)"
           )
         # ---- step
         state, metrics = step_function(
-          state, partition.put_batch(batch, run.mesh)
+          state, partition.put_batch(batch, run.mesh, run.stacked)
         )
         step += 1
         window.count(batch)
@@ -186,42 +180,54 @@ class Loop:
   def _evaluate(self, step: int, state, writer, bar):
     """Scores the split, writes the report; the state notes the result."""
     began = time.perf_counter()
-    result = self.evaluation.run(self.run.producer(state), self._must_stop)
-    if result is None:  # stopped: it is done again after resuming
-      return state
-    rows, made = result
+    results: dict[str, tuple[evaluation.Rows, list[clips.Clip]]] = {}
+    for code, each in self.evaluations.items():
+      result = each.run(self.run.producer(state, code), self._must_stop)
+      if result is None:  # stopped: it is done again after resuming
+        return state
+      results[code] = result
+    languages = {code: rows for code, (rows, _) in results.items()}
+    rows = _mean(list(languages.values()))
+    count = sum(len(made) for _, made in results.values())
     score = rows["produced"]["dtw_mje"]
     if not np.isfinite(score):
       raise errors.NonFiniteError(f"the evaluation at step {step} is NaN")
-    self.work.write_text(
-      self.work.report,
-      json.dumps(
-        {
-          "split": self.config.evaluate.split,
-          "sequences": len(made),
-          "step": step,
-          "rows": report.with_shares(rows),
-          "seconds": {
-            "data": round(self.run.data_seconds, 3),
-            "train": round(self.train_seconds, 3),
-            "evaluate": round(time.perf_counter() - began, 3),
-          },
-        },
-        indent=2,
-      ),
+    summary = {
+      "split": self.config.evaluate.split,
+      "sequences": count,
+      "step": step,
+      "rows": report.with_shares(rows),
+      "seconds": {
+        "data": round(self.run.data_seconds, 3),
+        "train": round(self.train_seconds, 3),
+        "evaluate": round(time.perf_counter() - began, 3),
+      },
+    }
+    if self.run.stacked:
+      summary["languages"] = {
+        code: report.with_shares(each) for code, each in languages.items()
+      }
+    self.work.write_text(self.work.report, json.dumps(summary, indent=2))
+    title = (
+      f"step {step}, {count} sequences of {self.config.evaluate.split}, "
+      "free running"
     )
     for name, row in rows.items():
       writer.scalars(step, {f"evaluate_{name}/{k}": v for k, v in row.items()})
-    shown = self.config.evaluate.clips
-    for i, (clip, true) in enumerate(
-      zip(made[:shown], self.evaluation.true, strict=False)
-    ):
-      writer.clips(step, f"clip_{i}", {"produced": clip, "true": true})
+    for code, (each, made) in results.items():
+      mark = f"{code}_" if self.run.stacked else ""
+      true = self.evaluations[code].true
+      shown = zip(made, true[: self.config.evaluate.clips], strict=False)
+      for i, (clip, truth) in enumerate(shown):
+        pair = {"produced": clip, "true": truth}
+        writer.clips(step, f"{mark}clip_{i}", pair)
+      if self.run.stacked:
+        own = each["produced"].items()
+        writer.scalars(step, {f"evaluate_{code}/{k}": v for k, v in own})
+        bar.write("\n" + report.table(each, f"{code}, {title}"))
     writer.flush()
-    title = (
-      f"step {step}, {len(made)} sequences of {self.config.evaluate.split}, "
-      "free running"
-    )
+    if self.run.stacked:
+      title = f"mean of {len(results)} languages, {title}"
     bar.write("\n" + report.table(rows, title) + "\n")
     progress = judge(self.config, state.progress, step, score)
     return state._replace(
@@ -235,14 +241,23 @@ class Loop:
     failed = int(metrics["failed"]) if metrics else -1
     if failed < 0:
       return
-    _, ids = self.run.plan[failed]
-    names = [self.run.train[int(i)].name for i in ids]
     raise errors.NonFiniteError(
       f"loss or gradient of step {failed} is not finite; examples "
-      + ", ".join(f"{i} ({name})" for i, name in zip(ids, names, strict=True)),
+      + ", ".join(self.run.examples(failed)),
       hint="Nothing of it was applied or saved. Check these records, lower "
       "the learning rate, or set --config.non_finite=skip",
     )
+
+
+def _mean(languages: list[evaluation.Rows]) -> evaluation.Rows:
+  """The mean of several languages' rows; of one, itself."""
+  return {
+    name: {
+      key: float(np.mean([rows[name][key] for rows in languages]))
+      for key in row
+    }
+    for name, row in languages[0].items()
+  }
 
 
 class _Window:

@@ -1,7 +1,8 @@
 """One mesh, one table of rules: where every array lives.
 
 Parallelism is `jax.jit` with NamedShardings. Batches are split over the axes
-`data` and `fsdp`; parameters and Adam's moments over `fsdp` and `tensor`.
+`data` and `fsdp`; parameters and Adam's moments over `fsdp` and `tensor`; the
+stacked groups of MLSF, and their batches, over `language`.
 """
 
 import math
@@ -17,8 +18,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from signllm_jax import config as config_lib
 from signllm_jax import errors
 
-AXES = ("data", "fsdp", "tensor")
-BATCH = PartitionSpec(("data", "fsdp"))
+AXES = ("data", "fsdp", "tensor", "language")
+_ROWS = ("data", "fsdp")
 
 # Logical axis of a parameter -> axis of the mesh.
 RULES: dict[str, str | None] = {
@@ -27,6 +28,7 @@ RULES: dict[str, str | None] = {
   "mlp": "tensor",
   "heads": "tensor",
   "frame": None,
+  "language": "language",
 }
 
 
@@ -39,19 +41,19 @@ def make_mesh(
     UsageError: the axes' product is not the number of devices.
   """
   devices = jax.devices() if devices is None else devices
-  sizes = [config.data, config.fsdp, config.tensor]
+  sizes = [getattr(config, axis) for axis in AXES]
   known = math.prod(size for size in sizes if size > 0)
   if sizes.count(-1) == 1 and len(devices) % known == 0:
     sizes = [len(devices) // known if size == -1 else size for size in sizes]
   if min(sizes) < 1 or math.prod(sizes) != len(devices):
     raise errors.UsageError(
-      f"a mesh of data {config.data} x fsdp {config.fsdp} x tensor "
-      f"{config.tensor}",
+      "a mesh of "
+      + " x ".join(f"{axis} {getattr(config, axis)}" for axis in AXES),
       expected=f"a product of {len(devices)}, the number of devices (one axis "
       "may be -1)",
     )
   return jax.make_mesh(
-    tuple(sizes), AXES, axis_types=(AxisType.Auto,) * 3, devices=devices
+    tuple(sizes), AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices
   )
 
 
@@ -95,9 +97,18 @@ def shardings(abstract: Any, mesh: Mesh) -> Any:
   )
 
 
-def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-  """A batch on the mesh; every process holds all of it and gives its part."""
-  sharding = NamedSharding(mesh, BATCH)
+def put_batch(
+  batch: dict[str, np.ndarray], mesh: Mesh, stacked: bool = False
+) -> dict[str, jax.Array]:
+  """A batch on the mesh; every process holds all of it and gives its part.
+
+  Args:
+    batch: arrays [B, ...], or [L, B, ...] if stacked by language.
+    mesh: where to.
+    stacked: whether it is.
+  """
+  spec = PartitionSpec("language", _ROWS) if stacked else PartitionSpec(_ROWS)
+  sharding = NamedSharding(mesh, spec)
   return {
     name: jax.make_array_from_callback(
       value.shape, sharding, lambda index, value=value: value[index]

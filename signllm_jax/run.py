@@ -1,10 +1,14 @@
 """A run before its first step: data, mesh, shapes; and a run that is done."""
 
+import dataclasses
 import os
 import pathlib
 import time
+from collections.abc import Callable
+from typing import Any
 
 import jax
+import numpy as np
 
 from signllm_jax import (
   checkpoint,
@@ -13,11 +17,53 @@ from signllm_jax import (
   evaluation,
   generate,
   partition,
+  plan,
   sources,
+  steps,
   workdir,
 )
 from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
+
+
+class Corpus:
+  """The training clips of one sign language, summarised and put in order."""
+
+  def __init__(
+    self,
+    code: str,
+    settings: config_lib.Data,
+    seed: int,
+    *,
+    rows: int,
+    multiple: int,
+    matched: bool,
+  ):
+    """Reads the clips once.
+
+    Args:
+      code: of the language; empty if the records may be of any.
+      settings: with the folder of this corpus alone.
+      seed: of the order.
+      rows: of a batch.
+      multiple: what they are a multiple of.
+      matched: whether other languages go beside it.
+    """
+    self.code, self.settings = code, settings
+    self.train = sources.open_clips(settings, "train")
+    self.summary = data.summarise(self.train, settings)
+    self.facts = self.summary.facts
+    # A data set smaller than a batch would be mostly empty rows.
+    enough = plan.round_up(len(self.train), multiple)
+    self.plan = plan.Plan(
+      self.summary.lengths, min(rows, enough), settings.bucket, seed, matched
+    )
+
+  def batches(self, count: int) -> data.Batches:
+    """The first `count` batches."""
+    return data.Batches(
+      self.train, self.plan, self.facts, self.settings, count
+    )
 
 
 class Run:
@@ -32,39 +78,62 @@ class Run:
       ("--config.evaluate.batch_size", config.evaluate.batch_size),
     ):
       partition.check_batch(self.mesh, name, size)
-    self.train = sources.open_clips(config.data, "train")
-    self.summary = data.summarise(self.train, config.data)
-    self.facts = self.summary.facts
-    # A data set smaller than a batch would be mostly empty rows.
+    self.stacked = config.method == "mlsf"
+    corpora = config_lib.corpora(config)
     parts = self.mesh.shape["data"] * self.mesh.shape["fsdp"]
-    rows = data.round_up(len(self.train), parts * config.optim.accumulate)
-    self.plan = data.Plan(
-      self.summary.lengths,
-      min(config.data.batch_size, rows),
-      config.data.bucket,
-      config.seed,
+    self.corpora = [
+      Corpus(
+        settings.language,
+        settings,
+        config.seed,
+        rows=config.data.batch_size // len(corpora),
+        multiple=parts * config.optim.accumulate,
+        matched=self.stacked,
+      )
+      for settings in corpora
+    ]
+    if self.stacked:  # all groups take batches of one size
+      rows = max(corpus.plan.batch_size for corpus in self.corpora)
+      for corpus in self.corpora:
+        corpus.plan = dataclasses.replace(corpus.plan, batch_size=rows)
+    self.codes = [c.code for c in self.corpora] if self.stacked else []
+    self.vocabulary = max(len(c.facts.vocabulary) for c in self.corpora)
+    self.abstract = state_lib.abstract_state(
+      config, self.vocabulary, self.mesh, self.codes
     )
-    self.vocabulary = len(self.facts.vocabulary)
-    self.abstract = state_lib.abstract_state(config, self.vocabulary, self.mesh)
     self.data_seconds = time.monotonic() - started
+
+  @property
+  def facts(self) -> dict[str, data.Facts]:
+    """What generation must know of each corpus, by its language's code."""
+    return {corpus.code: corpus.facts for corpus in self.corpora}
+
+  @property
+  def lengths(self) -> set[int]:
+    """Padded lengths of the batches; each is compiled once."""
+    return {t for corpus in self.corpora for t in corpus.plan.buckets}
 
   def describe(self) -> str:
     """What is trained, on what, in which shapes."""
     axes = ", ".join(f"{k} {v}" for k, v in self.mesh.shape.items())
-    buckets = ", ".join(f"{t}: {n}" for t, n in self.plan.buckets.items())
-    return "\n".join(
-      [
-        f"devices     {jax.device_count()} x {jax.default_backend()}: {axes}",
-        f"parameters  {state_lib.count_parameters(self.abstract):,}",
-        f"clips       {len(self.train):,} at {self.facts.fps:g} frames a "
-        f"second; vocabulary {self.vocabulary:,}",
-        f"shapes      {len(self.plan.buckets)} compiled (frames: clips) "
-        f"{buckets}; {self.plan.padding:.0%} padding",
-        f"epoch       {self.plan.batches_per_epoch} batches of "
-        f"{self.plan.batch_size}; {self.config.steps} steps are "
-        f"{self.config.steps / self.plan.batches_per_epoch:.1f} epochs",
+    lines = [
+      f"devices     {jax.device_count()} x {jax.default_backend()}: {axes}",
+      f"parameters  {state_lib.count_parameters(self.abstract):,}",
+    ]
+    for corpus in self.corpora:
+      order = corpus.plan
+      buckets = ", ".join(f"{t}: {n}" for t, n in order.buckets.items())
+      lines += [
+        f"clips       {corpus.code} {len(corpus.train):,} at "
+        f"{corpus.facts.fps:g} frames a second; vocabulary "
+        f"{len(corpus.facts.vocabulary):,}",
+        f"shapes      {len(order.buckets)} compiled (frames: clips) {buckets}; "
+        f"{order.padding:.0%} padding",
+        f"epoch       {order.batches_per_epoch} batches of {order.batch_size}; "
+        f"{self.config.steps} steps are "
+        f"{self.config.steps / order.batches_per_epoch:.1f} epochs",
       ]
-    )
+    return "\n".join(lines)
 
   def describe_parameters(self) -> str:
     """Shape and sharding of every parameter."""
@@ -74,53 +143,131 @@ class Run:
       for path, x in leaves
     )
 
-  def open_evaluation(self) -> evaluation.Evaluation:
-    """The split of `config.evaluate`, read whole, with its floors."""
-    split = sources.open_clips(self.config.data, self.config.evaluate.split)
-    return evaluation.Evaluation(split, self.config, self.summary.mean)
+  def create_state(self) -> state_lib.TrainState:
+    """A fresh state on the mesh."""
+    normalize = self.config.model.normalize
+    measured = [
+      state_lib.measured(corpus.summary, normalize) for corpus in self.corpora
+    ]
+    if self.stacked:
+      statistics = jax.tree.map(lambda *rows: np.stack(rows), *measured)
+    else:
+      (statistics,) = measured
+    return state_lib.create_state(
+      self.config, statistics, self.abstract, self.vocabulary, self.codes
+    )
 
-  def producer(self, state: state_lib.TrainState) -> generate.Producer:
-    """Generation with the parameters of a state."""
-    return generate.Producer(
-      state_lib.graph(self.config.model, self.vocabulary),
-      state.params,
-      state.statistics,
-      self.facts,
-      limit=int(self.facts.longest * self.config.evaluate.length_limit),
-      batch_size=self.config.evaluate.batch_size,
-      mesh=self.mesh,
+  def make_step(self) -> Callable[..., tuple[Any, steps.Metrics]]:
+    """The compiled training step."""
+    epochs = [corpus.plan.batches_per_epoch for corpus in self.corpora]
+    trained = None
+    if self.stacked:
+      frozen = config_lib.listed(self.config.frozen)
+      trained = np.array([code not in frozen for code in self.codes])
+    return steps.make_train_step(
+      self.config,
+      self.vocabulary,
+      np.array(epochs) if self.stacked else epochs[0],
+      state_lib.shardings_of(self.abstract),
+      trained,
+    )
+
+  def batches(self) -> data.Batches | data.SideBySide:
+    """All batches of the run, in order."""
+    parts = [corpus.batches(self.config.steps) for corpus in self.corpora]
+    return data.SideBySide(parts) if self.stacked else parts[0]
+
+  def examples(self, step: int) -> list[str]:
+    """Number and name of every example of a step, for messages."""
+    return [
+      f"{corpus.code} {i} ({corpus.train[int(i)].name})".strip()
+      for corpus in self.corpora
+      for i in corpus.plan[step][1]
+    ]
+
+  def open_evaluations(self) -> dict[str, evaluation.Evaluation]:
+    """The split of `config.evaluate` of each corpus, with its floors."""
+    settings = self.config
+    return {
+      corpus.code: evaluation.Evaluation(
+        sources.open_clips(corpus.settings, settings.evaluate.split),
+        dataclasses.replace(settings, data=corpus.settings),
+        corpus.summary.mean,
+      )
+      for corpus in self.corpora
+    }
+
+  def producer(
+    self, state: state_lib.TrainState, code: str
+  ) -> generate.Producer:
+    """Generation in a language with the parameters of a state."""
+    group = state.group
+    if self.stacked:
+      group = state_lib.take_group(state, self.codes.index(code))
+    return _producer(
+      self.config, self.vocabulary, group, self.facts[code], self.mesh
     )
 
 
-def load_producer(path: str | os.PathLike) -> generate.Producer:
+def _producer(
+  config: config_lib.Experiment,
+  vocabulary: int,
+  group: state_lib.Group,
+  facts: data.Facts,
+  mesh: jax.sharding.Mesh,
+) -> generate.Producer:
+  return generate.Producer(
+    state_lib.graph(config.model, vocabulary),
+    group.params,
+    group.statistics,
+    facts,
+    limit=int(facts.longest * config.evaluate.length_limit),
+    batch_size=config.evaluate.batch_size,
+    mesh=mesh,
+  )
+
+
+def load_producer(
+  path: str | os.PathLike, language: str = ""
+) -> generate.Producer:
   """The model of a work directory: its best checkpoint, ready to sign.
 
+  Args:
+    path: the work directory.
+    language: code of the sign language; may be empty where there is one only.
+
   Raises:
-    UsageError: not a work directory, or nothing was saved in it yet.
+    UsageError: not a work directory, nothing was saved in it yet, or the model
+      does not know the language.
     StorageError: every checkpoint is damaged.
   """
   config = workdir.read_config(path)
   config.mesh = config_lib.Mesh()
   folder = pathlib.Path(path)
   facts = workdir.read_facts(path)
+  code = language or (next(iter(facts)) if len(facts) == 1 else "")
+  if code not in facts and list(facts) != [""]:
+    raise errors.UsageError(
+      f"no sign language {language!r}" if language else "which sign language?",
+      path=path,
+      expected="--language=" + " or ".join(facts),
+    )
+  stacked = config.method == "mlsf"
+  codes = list(facts) if stacked else []
   mesh = partition.make_mesh(config.mesh, jax.devices()[:1])
-  vocabulary = len(facts.vocabulary)
-  abstract = state_lib.abstract_state(config, vocabulary, mesh)
+  vocabulary = max(len(each.vocabulary) for each in facts.values())
+  abstract = state_lib.abstract_state(config, vocabulary, mesh, codes)
   with checkpoint.Checkpoints(folder / "checkpoints", keep=None) as saved:
     restored = saved.restore(abstract, best=True)
   if restored is None:
     raise errors.UsageError(
       "no checkpoint", path=path, hint="Train first, or wait for the first save"
     )
-  state = restored[1]
-  return generate.Producer(
-    state_lib.graph(config.model, vocabulary),
-    state.params,
-    state.statistics,
-    facts,
-    limit=int(facts.longest * config.evaluate.length_limit),
-    batch_size=config.evaluate.batch_size,
-    mesh=mesh,
+  group = restored[1].group
+  if stacked:
+    group = state_lib.take_group(restored[1], codes.index(code))
+  return _producer(
+    config, vocabulary, group, facts.get(code) or facts[""], mesh
   )
 
 

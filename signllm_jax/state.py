@@ -1,6 +1,9 @@
 """Everything a run is: one pytree, saved and restored whole."""
 
-from typing import NamedTuple
+import functools
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -53,8 +56,22 @@ class Progress(NamedTuple):
   skipped_in_row: jax.Array  # [] int32
 
 
+class Group(NamedTuple):
+  """What one encoder-decoder group learns and is normalised by."""
+
+  params: nnx.State
+  opt_state: optax.OptState
+  key: jax.Array
+  statistics: Statistics
+  residuals: Residuals
+
+
 class TrainState(NamedTuple):
-  """One run at one step; `step` is also the position in the data."""
+  """One run at one step; `step` is also the position in the data.
+
+  MLSF keeps one group a sign language, stacked: the fields of `Group` then have
+  a leading axis L, which the mesh may split (section 5).
+  """
 
   step: jax.Array  # [] int32, steps done
   params: nnx.State
@@ -63,6 +80,11 @@ class TrainState(NamedTuple):
   statistics: Statistics
   residuals: Residuals
   progress: Progress
+
+  @property
+  def group(self) -> Group:
+    """What a group has of its own."""
+    return Group(*(getattr(self, name) for name in Group._fields))
 
 
 def build_model(config: config_lib.Model, vocabulary: int) -> TextToPose:
@@ -76,20 +98,59 @@ def graph(config: config_lib.Model, vocabulary: int) -> nnx.GraphDef:
   return nnx.split(model)[0]
 
 
-def _init(config: config_lib.Experiment, vocabulary: int):
+def _new_group(
+  config: config_lib.Experiment,
+  vocabulary: int,
+  statistics: Statistics,
+  key: jax.Array,
+) -> Group:
+  init_key, run_key = jax.random.split(key)
+  model = TextToPose(config.model, vocabulary, nnx.Rngs(init_key))
+  params = nnx.state(model, nnx.Param)
+  zero = jnp.zeros(FRAME)
+  return Group(
+    params=params,
+    opt_state=optim.make_optimizer(config.optim).init(params),
+    key=run_key,
+    statistics=statistics,
+    residuals=Residuals(zero, zero, zero, zero),
+  )
+
+
+def _is_variable(leaf: Any) -> bool:
+  return isinstance(leaf, nnx.Variable)
+
+
+def _stacked_axes(leaf: Any) -> Any:
+  """Names the leading axis of a stacked parameter or moment."""
+  if _is_variable(leaf):
+    axes = leaf.get_metadata().get("axes", ())
+    leaf.set_metadata(axes=("language", *axes))
+  return leaf
+
+
+def _init(
+  config: config_lib.Experiment, vocabulary: int, codes: Sequence[str]
+) -> Callable[[Statistics], TrainState]:
+  """The function that makes the state; groups are stacked if `codes` are given.
+
+  A language's group starts from the seed and its code, so that it does not
+  depend on which other languages there are.
+  """
+
   def init(statistics: Statistics) -> TrainState:
+    make = functools.partial(_new_group, config, vocabulary)
     key = jax.random.key(config.seed)
-    init_key, run_key = jax.random.split(key)
-    model = TextToPose(config.model, vocabulary, nnx.Rngs(init_key))
-    params = nnx.state(model, nnx.Param)
-    zero = jnp.zeros(FRAME)
+    if codes:
+      marks = jnp.array([zlib.crc32(c.encode()) for c in codes], jnp.uint32)
+      keys = jax.vmap(jax.random.fold_in, (None, 0))(key, marks)
+      group = jax.vmap(make)(statistics, keys)
+      group = jax.tree.map(_stacked_axes, group, is_leaf=_is_variable)
+    else:
+      group = make(statistics, key)
     return TrainState(
       step=jnp.int32(0),
-      params=params,
-      opt_state=optim.make_optimizer(config.optim).init(params),
-      key=run_key,
-      statistics=statistics,
-      residuals=Residuals(zero, zero, zero, zero),
+      **group._asdict(),
       progress=Progress(
         evaluated=jnp.int32(-1),
         score=jnp.float32(jnp.inf),
@@ -107,15 +168,28 @@ def _init(config: config_lib.Experiment, vocabulary: int):
 
 
 def abstract_state(
-  config: config_lib.Experiment, vocabulary: int, mesh: Mesh
+  config: config_lib.Experiment,
+  vocabulary: int,
+  mesh: Mesh,
+  codes: Sequence[str] = (),
 ) -> TrainState:
-  """Shapes, dtypes and shardings of the state; nothing is allocated."""
+  """Shapes, dtypes and shardings of the state; nothing is allocated.
+
+  Args:
+    config: the run.
+    vocabulary: number of source tokens, of the language with most.
+    mesh: where it will be.
+    codes: languages of MLSF, which has a group each.
+  """
+  stack = (len(codes),) if codes else ()
 
   def build() -> TrainState:
     statistics = Statistics(
-      jnp.zeros(skeleton.C), jnp.float32(1), jnp.zeros(skeleton.J, bool)
+      jnp.zeros((*stack, skeleton.C)),
+      jnp.ones(stack),
+      jnp.zeros((*stack, skeleton.J), bool),
     )
-    return _init(config, vocabulary)(statistics)
+    return _init(config, vocabulary, codes)(statistics)
 
   abstract = jax.eval_shape(build)
   return jax.tree.map(
@@ -124,26 +198,51 @@ def abstract_state(
     ),
     abstract,
     partition.shardings(abstract, mesh),
-    is_leaf=lambda leaf: isinstance(leaf, nnx.Variable),
+    is_leaf=_is_variable,
+  )
+
+
+def measured(summary: data.Summary, normalize: bool) -> Statistics:
+  """The statistics of a training split, on the host."""
+  return Statistics(
+    summary.mean if normalize else np.zeros_like(summary.mean),
+    np.float32(summary.scale if normalize else 1),
+    summary.seen,
   )
 
 
 def create_state(
-  config: config_lib.Experiment, summary: data.Summary, mesh: Mesh
+  config: config_lib.Experiment,
+  statistics: Statistics,
+  abstract: TrainState,
+  vocabulary: int,
+  codes: Sequence[str] = (),
 ) -> TrainState:
-  """A fresh state, initialised in place on the mesh."""
-  normalize = config.model.normalize
-  statistics = Statistics(
-    jnp.asarray(summary.mean if normalize else np.zeros_like(summary.mean)),
-    jnp.float32(summary.scale if normalize else 1),
-    jnp.asarray(summary.seen),
-  )
-  vocabulary = len(summary.facts.vocabulary)
-  abstract = abstract_state(config, vocabulary, mesh)
+  """A fresh state, initialised in place on the mesh.
+
+  Args:
+    config: the run.
+    statistics: of the training poses, with a leading axis if there are codes.
+    abstract: of `abstract_state`.
+    vocabulary: as there.
+    codes: as there.
+  """
   init = jax.jit(
-    _init(config, vocabulary), out_shardings=shardings_of(abstract)
+    _init(config, vocabulary, codes), out_shardings=shardings_of(abstract)
   )
-  return init(statistics)
+  return init(jax.tree.map(jnp.asarray, statistics))
+
+
+def take_group(state: TrainState, index: int) -> Group:
+  """One language's group of MLSF, without the leading axis."""
+
+  def take(leaf: Any) -> Any:
+    if not _is_variable(leaf):
+      return leaf[index]
+    axes = leaf.get_metadata().get("axes", ())
+    return leaf.replace(leaf[...][index], axes=axes[1:])
+
+  return jax.tree.map(take, state.group, is_leaf=_is_variable)
 
 
 def shardings_of(abstract: TrainState) -> TrainState:

@@ -1,10 +1,12 @@
 """The training step: a pure function of state and batch, compiled by shape."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 
@@ -32,16 +34,20 @@ def _targets(batch: Batch, statistics: state_lib.Statistics) -> jax.Array:
 def make_train_step(
   config: config_lib.Experiment,
   vocabulary: int,
-  batches_per_epoch: int,
+  batches_per_epoch: int | np.ndarray,
   placed: Any,
+  trained: np.ndarray | None = None,
 ) -> Callable[[state_lib.TrainState, Batch], tuple[Any, Metrics]]:
   """Builds `step(state, batch) -> (state, metrics)`; the state is donated.
 
   Args:
     config: the run.
     vocabulary: number of source tokens.
-    batches_per_epoch: after as many steps the noise takes its new std.
+    batches_per_epoch: after as many steps the noise takes its new std; of each
+      language, [L], in MLSF.
     placed: the state's shardings; without them XLA may replicate moments.
+    trained: [L] bool, MLSF's groups that learn; all others stay bit-equal.
+      None without stacked groups.
 
   A step whose loss or gradient is not finite changes no parameter. With
   `non_finite="stop"` nothing after it does either, and `progress.failed` holds
@@ -50,15 +56,15 @@ def make_train_step(
   graphdef = state_lib.graph(config.model, vocabulary)
   optimizer = optim.make_optimizer(config.optim)
 
-  def loss_of(params, part: Batch, state: state_lib.TrainState, key, cells):
+  def loss_of(params, part: Batch, group: state_lib.Group, key, cells):
     model = nnx.merge(graphdef, params)
     noise_key, dropout_key = jax.random.split(key)
-    target = _targets(part, state.statistics)
+    target = _targets(part, group.statistics)
     inputs = teacher_inputs(model.start_frames(len(target)), target)
     if config.augment.noise:
       inputs = augment.gaussian_noise(
         inputs,
-        state.residuals,
+        group.residuals,
         config.augment.noise,
         noise_key,
         counter=not config.model.alignment,
@@ -75,12 +81,12 @@ def make_train_step(
     counter = config.loss.counter_weight * jnp.sum(batch["length"])
     return jnp.maximum(3.0 * jnp.sum(batch["valid"]) + counter, 1)
 
-  def whole_batch(state, batch, key):
+  def whole_batch(group: state_lib.Group, batch: Batch, key):
     cells = total_weight(batch)
     parts = config.optim.accumulate
     if parts == 1:
       (loss, (error, weights)), grads = gradient(
-        state.params, batch, state, key, cells
+        group.params, batch, group, key, cells
       )
       return loss, grads, error, weights
     # Rows are dealt out in turn, so each part is spread over all devices.
@@ -91,11 +97,11 @@ def make_train_step(
     def add(carry, part):
       loss, grads = carry
       (more, aux), extra = gradient(
-        state.params, part[0], state, part[1], cells
+        group.params, part[0], group, part[1], cells
       )
       return (loss + more, jax.tree.map(jnp.add, grads, extra)), aux
 
-    zeros = jax.tree.map(jnp.zeros_like, state.params)
+    zeros = jax.tree.map(jnp.zeros_like, group.params)
     keys = jax.random.split(key, parts)
     (loss, grads), (error, weights) = jax.lax.scan(
       add, (jnp.float32(0), zeros), (split, keys)
@@ -103,43 +109,57 @@ def make_train_step(
     flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), (error, weights))
     return loss, grads, *flat
 
+  def advance(group: state_lib.Group, batch: Batch, epoch, step, rate):
+    """A group one step further, as if nothing could go wrong."""
+    key = jax.random.fold_in(group.key, step)
+    loss, grads, error, weights = whole_batch(group, batch, key)
+    updates, opt_state = optimizer.update(grads, group.opt_state, group.params)
+    params = jax.tree.map(lambda p, u: p - rate * u, group.params, updates)
+    residuals = augment.track_residuals(
+      group.residuals, error, weights, (step + 1) % epoch == 0
+    )
+    changed = group._replace(
+      params=params, opt_state=opt_state, residuals=residuals
+    )
+    return changed, loss, optax.tree.norm(grads)
+
+  epochs = jnp.asarray(batches_per_epoch)
+  if trained is not None:  # one group a language, side by side
+    advance = jax.vmap(
+      advance, (0, 0, 0, None, None), spmd_axis_name="language"
+    )
+
+  def keep(applied: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
+    if trained is not None:
+      learns = jnp.asarray(trained).reshape(-1, *[1] * (new.ndim - 1))
+      applied = applied & learns
+    return jnp.where(applied, new, old)
+
   def step(state: state_lib.TrainState, batch: Batch):
-    key = jax.random.fold_in(state.key, state.step)
-    loss, grads, error, weights = whole_batch(state, batch, key)
-    gradient_norm = optax.tree.norm(grads)
     rate = optim.learning_rate(
       config.optim, config.steps, state.step, state.progress.plateau
     )
-    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-    params = jax.tree.map(lambda p, u: p - rate * u, state.params, updates)
-    residuals = augment.track_residuals(
-      state.residuals,
-      error,
-      weights,
-      (state.step + 1) % batches_per_epoch == 0,
-    )
+    old = state.group
+    new, loss, gradient_norm = advance(old, batch, epochs, state.step, rate)
 
     # Guard before the update is kept, never after.
-    finite = jnp.isfinite(loss) & jnp.isfinite(gradient_norm)
+    finite = jnp.all(jnp.isfinite(loss) & jnp.isfinite(gradient_norm))
     progress = _judge(config, state, finite)
     applied = finite & (progress.failed < 0)
-    changed = (params, opt_state, residuals)
-    unchanged = (state.params, state.opt_state, state.residuals)
-    params, opt_state, residuals = jax.tree.map(
-      lambda new, old: jnp.where(applied, new, old), changed, unchanged
-    )
+    kept = {
+      name: jax.tree.map(
+        functools.partial(keep, applied), getattr(new, name), getattr(old, name)
+      )
+      for name in ("params", "opt_state", "residuals")
+    }
     new_state = state._replace(
-      step=state.step + (progress.failed < 0),
-      params=params,
-      opt_state=opt_state,
-      residuals=residuals,
-      progress=progress,
+      step=state.step + (progress.failed < 0), progress=progress, **kept
     )
     metrics = {
-      "loss": loss,
+      "loss": jnp.mean(loss),
       "learning_rate": rate,
-      "gradient_norm": gradient_norm,
-      "parameter_norm": optax.tree.norm(params),
+      "gradient_norm": optax.tree.norm(gradient_norm),
+      "parameter_norm": optax.tree.norm(new_state.params),
       "skipped": progress.skipped,
       "failed": progress.failed,
     }

@@ -68,7 +68,7 @@ class WorkDir:
 
   @property
   def vocabulary(self) -> pathlib.Path:
-    """JSON of `data.Facts`."""
+    """JSON of `data.facts_to_json`."""
     return self.path / "vocabulary.json"
 
   def write_text(self, path: pathlib.Path, text: str) -> None:
@@ -76,24 +76,29 @@ class WorkDir:
     if self.first:
       atomic.write_text(path, text)
 
-  def check_facts(self, facts: data.Facts) -> None:
+  def check_facts(self, facts: dict[str, data.Facts]) -> None:
     """Keeps the facts of the data, or compares them with those kept.
 
     Raises:
       UsageError: the run was trained on other data.
     """
     if not self.vocabulary.exists():
-      self.write_text(self.vocabulary, facts.to_json())
+      self.write_text(self.vocabulary, data.facts_to_json(facts))
       return
-    old = json.loads(read_facts(self.path).to_json())
-    new = json.loads(facts.to_json())
-    changed = [
-      f"{name}: {len(old[name])} entries -> {len(new[name])}, not the same"
-      if isinstance(old[name], list)
-      else f"{name}: {old[name]!r} -> {new[name]!r}"
-      for name in old
-      if old[name] != new[name]
-    ]
+    old, new = (
+      json.loads(data.facts_to_json(each))["languages"]
+      for each in (read_facts(self.path), facts)
+    )
+    changed = [f"language {code!r}" for code in sorted(set(old) ^ set(new))]
+    for code in old:
+      changed += [
+        f"{code} {name}: {len(was)} entries -> {len(now)}, not the same"
+        if isinstance(was, list)
+        else f"{code} {name}: {was!r} -> {now!r}"
+        for name, was in old[code].items()
+        for now in [new.get(code, old[code])[name]]
+        if was != now
+      ]
     if changed:
       raise errors.UsageError(
         "the data are not those this run was trained on: " + "; ".join(changed),
@@ -253,8 +258,8 @@ def read_config(workdir: str | os.PathLike) -> config_lib.Experiment:
     raise errors.DataError(str(error), path=path) from error
 
 
-def read_facts(workdir: str | os.PathLike) -> data.Facts:
-  """What generation must know of the data a run was trained on.
+def read_facts(workdir: str | os.PathLike) -> dict[str, data.Facts]:
+  """What generation must know of the data a run was trained on, by language.
 
   Raises:
     UsageError: not a work directory.
@@ -262,7 +267,7 @@ def read_facts(workdir: str | os.PathLike) -> data.Facts:
   """
   text = _read(workdir, "vocabulary.json")
   try:
-    return data.Facts.from_json(text)
+    return data.facts_from_json(text)
   except errors.DataError as error:
     path = pathlib.Path(workdir, "vocabulary.json")
     raise errors.DataError(str(error), path=path) from error

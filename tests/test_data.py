@@ -122,8 +122,10 @@ def test_no_data_says_what_was_expected(tmp_path):
 
 def test_facts_survive_json():
   facts = data.Facts(text.build_vocabulary(["ä b", "b"], "words"), 3, 9, 12.5)
-  again = data.Facts.from_json(facts.to_json())
+  both = data.facts_from_json(data.facts_to_json({"GSL": facts, "ASL": facts}))
+  assert list(both) == ["GSL", "ASL"]
+  again = both["ASL"]
   assert again.vocabulary.listed == ("<pad>", "<unk>", "<s>", "</s>", "b", "ä")
   assert (again.longest_source, again.longest, again.fps) == (3, 9, 12.5)
   with pytest.raises(errors.DataError):
-    data.Facts.from_json('{"fps": 3}')
+    data.facts_from_json('{"fps": 3}')

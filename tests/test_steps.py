@@ -53,7 +53,12 @@ def _start(experiment, devices):
   )
   batches = data.Batches(SPLIT, plan, summary.facts, experiment.data, 1000)
   with jax.set_mesh(mesh):
-    fresh = state.create_state(experiment, summary, mesh)
+    fresh = state.create_state(
+      experiment,
+      state.measured(summary, normalize=True),
+      abstract,
+      vocabulary,
+    )
   return mesh, fresh, step, batches
 
 
@@ -209,6 +214,6 @@ def test_mesh_that_does_not_fit_is_refused():
   with pytest.raises(errors.UsageError, match="a product of 8"):
     partition.make_mesh(config.Mesh(data=3), jax.devices())
   mesh = partition.make_mesh(config.Mesh(data=-1, tensor=2), jax.devices())
-  assert dict(mesh.shape) == {"data": 4, "fsdp": 1, "tensor": 2}
+  assert dict(mesh.shape) == {"data": 4, "fsdp": 1, "tensor": 2, "language": 1}
   with pytest.raises(errors.UsageError, match="a multiple of 4"):
     partition.check_batch(mesh, "--config.data.batch_size", 6)
