@@ -4,9 +4,12 @@ Formula 3 of SignLLM, after Zelinka and Kanis (WACV 2020):
   J = 1/(50 T) sum w |P_xy - X|^2 + 0.001 sum_k exp(l_k)
       + 0.1/(50 (T-1)) sum |P_t - P_{t+1}|^2.
 
-Dim letters: T frames, J = 50 joints, N = 49 limbs, K = 25 bones. Time is last:
-the sum down the tree is then one product over 3 T columns, and a cycle takes a
-quarter of the time.
+Dim letters: T frames, J = 50 joints, N = 49 limbs, K = 25 bones, E = 10 joints
+and 9 limbs of the body with both hands' wrists, F = 10 fingers of 4 limbs.
+
+A cycle is written for the compiler, half the time of the plain form: time is
+last; x, y and z are added up by name, not by a reduction; the sums down the
+tree and back are one small product for the body and running sums for fingers.
 """
 
 from typing import NamedTuple
@@ -22,7 +25,13 @@ LENGTH_WEIGHT, MOTION_WEIGHT = 0.001, 0.1  # the two regularisers of J
 CYCLES = {"fast": 100, "reference": 1000}
 RATES = {"fast": 0.01, "reference": 0.1}
 EPSILON = 1e-10
-_ANCESTORS = skeleton.ancestors()  # [J, N]
+_BODY_LIMBS = 9
+_FINGERS, _FINGER_LIMBS = 10, 4
+# Joints as they stand in here, each after the limb that leads to it: the body,
+# its last two the wrists of left and right hand, then finger by finger.
+_ORDER = np.array([0, *skeleton.CHILDREN])
+_PLACES = np.argsort(_ORDER)  # of the joints in that order
+_ANCESTORS = skeleton.ancestors()[_ORDER[: _BODY_LIMBS + 1], :_BODY_LIMBS]
 _BONE_LIMBS = np.equal.outer(range(skeleton.BONES), skeleton.LIMB_BONES).astype(
   np.float32
 )  # [K, N], 1 where the limb has the bone's length
@@ -39,14 +48,14 @@ class Parameters(NamedTuple):
 class Target(NamedTuple):
   """What a clip pulls towards; weights hold J's constant factors."""
 
-  xy: jax.Array  # [J, 2, T]
-  weight: jax.Array  # [J, 1, T], 0 on padding
+  xy: jax.Array  # [J, 2, T], joints body first
+  weight: jax.Array  # [J, 1, T], 0 on padding, likewise
   motion: jax.Array  # [T - 1] of the step from each frame to the next
 
 
 def target(clip: jax.Array, length: jax.Array) -> Target:
   """Of interpolated keypoints [T, J, 3], the first `length` frames real."""
-  seen = jnp.transpose(clip, (1, 2, 0))  # [J, 3, T]
+  seen = jnp.transpose(clip[:, _ORDER], (1, 2, 0))  # [J, 3, T]
   real = jnp.arange(len(clip)) < length
   return Target(
     xy=seen[:, :2],
@@ -56,11 +65,6 @@ def target(clip: jax.Array, length: jax.Array) -> Target:
   )
 
 
-def _units(directions: jax.Array) -> tuple[jax.Array, jax.Array]:
-  norm = jnp.sqrt(jnp.sum(directions**2, 1, keepdims=True)) + EPSILON
-  return directions / norm, norm
-
-
 def _product(matrix: np.ndarray, columns: jax.Array) -> jax.Array:
   """[M, N] times [N, 3, T] as one matrix product, in full float32."""
   flat = columns.reshape(len(columns), -1)
@@ -68,16 +72,53 @@ def _product(matrix: np.ndarray, columns: jax.Array) -> jax.Array:
   return product.reshape(-1, *columns.shape[1:])
 
 
+def _down(root: jax.Array, limbs: jax.Array) -> jax.Array:
+  """Joints [J, 3, T], body first, of a root and limbs [N, 3, T]."""
+  body = root + _product(_ANCESTORS, limbs[:_BODY_LIMBS])  # [E, 3, T]
+  fingers = limbs[_BODY_LIMBS:].reshape(2, -1, _FINGER_LIMBS, *root.shape)
+  joints = [body[-2:, None] + fingers[:, :, 0]]
+  for limb in range(1, _FINGER_LIMBS):
+    joints.append(joints[-1] + fingers[:, :, limb])
+  return jnp.concatenate([body, jnp.stack(joints, 2).reshape(-1, *root.shape)])
+
+
+def _up(force: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """The pull on the root [3, T] and on limbs [N, 3, T] of that on joints."""
+  shape = force.shape[1:]
+  body, fingers = force[: _BODY_LIMBS + 1], force[_BODY_LIMBS + 1 :]
+  fingers = fingers.reshape(_FINGERS, _FINGER_LIMBS, *shape)
+  limbs = [fingers[:, -1]]
+  for limb in reversed(range(_FINGER_LIMBS - 1)):
+    limbs.append(limbs[-1] + fingers[:, limb])
+  hands = jnp.sum(limbs[-1].reshape(2, -1, *shape), 1)
+  body = jnp.concatenate([body[:-2], body[-2:] + hands])
+  of_body = _product(_ANCESTORS.T, body)
+  of_fingers = jnp.stack(limbs[::-1], 1).reshape(-1, *shape)
+  # All but the root itself hangs on the first limb.
+  return body[0] + of_body[0], jnp.concatenate([of_body, of_fingers])
+
+
+def _inverse_norms(directions: jax.Array) -> jax.Array:
+  """[N, T] of directions [N, 3, T]."""
+  x, y, z = (directions[:, axis] for axis in range(3))
+  return 1 / (jnp.sqrt(x * x + y * y + z * z) + EPSILON)
+
+
+def _joints(parameters: Parameters) -> jax.Array:
+  """Joints [J, 3, T], body first."""
+  lengths = jnp.exp(parameters.lengths)[skeleton.LIMB_BONES]
+  scale = lengths[:, None] * _inverse_norms(parameters.directions)
+  return _down(parameters.root, parameters.directions * scale[:, None])
+
+
 def forward(parameters: Parameters) -> jax.Array:
   """Joints [J, 3, T] of log lengths, root and directions."""
-  units, _ = _units(parameters.directions)
-  lengths = jnp.exp(parameters.lengths)[skeleton.LIMB_BONES]
-  return parameters.root + _product(_ANCESTORS, units * lengths[:, None, None])
+  return _joints(parameters)[_PLACES]
 
 
 def objective(parameters: Parameters, target: Target) -> jax.Array:
   """J of a padded clip (SignLLM formula 3)."""
-  joints = forward(parameters)
+  joints = _joints(parameters)
   fit = jnp.sum(target.weight * (joints[:, :2] - target.xy) ** 2)
   bones = LENGTH_WEIGHT * jnp.sum(jnp.exp(parameters.lengths))
   motion = jnp.sum(target.motion * jnp.diff(joints) ** 2)
@@ -86,23 +127,26 @@ def objective(parameters: Parameters, target: Target) -> jax.Array:
 
 def gradient(parameters: Parameters, target: Target) -> Parameters:
   """Of J. By hand: half the time of what `jax.grad` makes of `objective`."""
-  units, norm = _units(parameters.directions)
+  directions = parameters.directions
+  inverse = _inverse_norms(directions)
   bones = jnp.exp(parameters.lengths)  # [K]
-  lengths = bones[skeleton.LIMB_BONES][:, None, None]
-  joints = parameters.root + _product(_ANCESTORS, units * lengths)
+  scale = bones[skeleton.LIMB_BONES][:, None] * inverse  # [N, T]
+  joints = _down(parameters.root, directions * scale[:, None])
   pull = 2 * target.weight * (joints[:, :2] - target.xy)
-  drag = 2 * target.motion * jnp.diff(joints)
+  drag = 2 * target.motion * (joints[..., 1:] - joints[..., :-1])
   force = (
     jnp.pad(pull, ((0, 0), (0, 1), (0, 0)))
     + jnp.pad(drag, ((0, 0), (0, 0), (1, 0)))
     - jnp.pad(drag, ((0, 0), (0, 0), (0, 1)))
   )  # on joints
-  limbs = _product(_ANCESTORS.T, force)
-  along = jnp.sum(units * limbs, 1, keepdims=True)  # [N, 1, T]
+  root, limbs = _up(force)
+  x, y, z = (directions[:, axis] * limbs[:, axis] for axis in range(3))
+  along = inverse * (x + y + z)  # [N, T]
   return Parameters(
-    lengths=bones * (_BONE_LIMBS @ jnp.sum(along, (1, 2)) + LENGTH_WEIGHT),
-    root=jnp.sum(force, 0),
-    directions=lengths / norm * (limbs - along * units),
+    lengths=bones * (_BONE_LIMBS @ jnp.sum(along, 1) + LENGTH_WEIGHT),
+    root=root,
+    directions=scale[:, None]
+    * (limbs - (along * inverse)[:, None] * directions),
   )
 
 
