@@ -87,13 +87,13 @@ def main(argv: list[str]) -> None:
     code = train(_CONFIG.value, _WORKDIR.value or "", _DRY_RUN.value)
   except errors.SignLLMError as error:
     print(f"error: {error}", file=sys.stderr)
-    code = error.exit_code
+    distributed.leave(error.exit_code)
   except jax.errors.JaxRuntimeError as error:
     if not distributed.is_lost(error):
       raise
     traceback.print_exc()
     print("error: another process of this run is gone", file=sys.stderr)
-    code = errors.StorageError.exit_code
+    distributed.leave(errors.StorageError.exit_code)
   sys.exit(code)
 
 
