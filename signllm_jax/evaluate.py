@@ -48,6 +48,7 @@ exit codes: 0 done; 1 wrong request; 2 wrong option; 65 fault in the data;
 def evaluate(
   path: str | os.PathLike,
   *,
+  language: str = "",
   split: str = "test",
   protocol: str = "free",
   seeds: int = 1,
@@ -57,6 +58,7 @@ def evaluate(
 
   Args:
     path: work directory of a run.
+    language: code of the sign language, where the model knows several.
     split: one of `sources.SPLITS`.
     protocol: "free", or PT's leaky "pt" (section 7).
     seeds: passes of a stochastic model; ours are deterministic, so one pass
@@ -71,8 +73,9 @@ def evaluate(
   """
   settings = workdir.read_config(path)
   saved = _saved(path)
-  producer = run.load_producer(path)
-  held = evaluation.hold(settings.data, producer.facts, split)
+  chosen = run.choose(path, language)
+  producer = run.load_producer(path, chosen.code)
+  held = evaluation.hold(chosen.settings, producer.facts, split)
   for note in held.notes:
     print(f"note: {note}", file=sys.stderr)
   began = time.perf_counter()
@@ -90,6 +93,7 @@ def evaluate(
       "name": settings.name,
       "workdir": os.fspath(path),
       "checkpoint": saved,
+      "language": chosen.code,
       "split": split,
       "protocol": protocol,
       "seeds": _say_seeds(seeds),
@@ -150,7 +154,8 @@ def write(folder: pathlib.Path, files: dict[str, str]) -> None:
 def _one(args: argparse.Namespace, options: dict[str, Any]) -> None:
   made = evaluate(args.workdir, **options)
   print(report.to_terminal(made))
-  name = f"{args.split}-leaky" if made.leaky else args.split
+  parts = [args.language, args.split, "leaky" if made.leaky else ""]
+  name = "-".join(filter(None, parts))
   folder = pathlib.Path(
     args.out or pathlib.Path(args.workdir, "evaluation", name)
   )
@@ -192,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
   args = _parser().parse_args(arguments)
   options = {
     name: getattr(args, name)
-    for name in ("split", "protocol", "seeds", "resamples")
+    for name in ("language", "split", "protocol", "seeds", "resamples")
   }
   try:
     _check_request(args)
@@ -240,6 +245,7 @@ def _parser() -> argparse.ArgumentParser:
     metavar=("A", "B"),
     help="two work directories: paired differences on the same sequences",
   )
+  add("--language", default="", help="where the model signs several, e.g. ASL")
   add(
     "--split",
     choices=sources.SPLITS,

@@ -21,7 +21,6 @@ from signllm_jax import (
   export,
   generate,
   intake,
-  languages,
   render,
   run,
   sources,
@@ -61,7 +60,7 @@ def produce(
   file: str | os.PathLike | None = None,
   split: str | None = None,
   count: int = 0,
-  language: str | None = None,
+  language: str = "",
   convention: str = "prompt2sign",
   size: int = 320,
 ) -> list[generate.Signed]:
@@ -78,7 +77,7 @@ def produce(
     split: sign the texts of this split of the run's data, drawn beside their
       truth.
     count: so many of the split; 0: all.
-    language: must be the model's, if given.
+    language: code of the sign language, where the model knows several.
     convention: of .skels.
     size: width in pixels of a clip in pictures.
 
@@ -93,19 +92,19 @@ def produce(
   """
   _check_request(texts, file, split, count, size)
   config = workdir.read_config(path)
-  facts = workdir.read_facts(path)
-  _check_language(language, config.data.language)
+  chosen = run.choose(path, language)
   target = export.prepare(out)
   _check_target(target, config, file)
   if split:
-    task = intake.of_split(config.data, facts, split, count)
+    task = intake.of_split(chosen.settings, chosen.facts, split, count)
   else:
     typed = [intake.Typed(line) for line in texts]
-    task = intake.of_texts(intake.read_file(file) if file else typed, facts)
+    lines = intake.read_file(file) if file else typed
+    task = intake.of_texts(lines, chosen.facts)
   for note in task.notes:
     print(f"note: {note}", file=sys.stderr)
   run.use_compilation_cache()
-  producer = run.load_producer(path)
+  producer = run.load_producer(path, chosen.code)
   began = time.perf_counter()
   signed = _sign(producer, task.sources)
   seconds = time.perf_counter() - began
@@ -136,25 +135,6 @@ def _check_request(texts, file, split, count: int, size: int) -> None:
     raise errors.UsageError(
       f"--size={size}", expected=f"{SIZES[0]} to {SIZES[1]} pixels"
     )
-
-
-def _check_language(asked: str | None, own: str) -> None:
-  if asked is None or asked.upper().replace("_", "-") == own:
-    return
-  code = languages.get(asked).code
-  if not own:
-    print(
-      "note: the model's configuration names no language; "
-      f"--language={code} is not checked",
-      file=sys.stderr,
-    )
-    return
-  known = languages.LANGUAGES.get(own)
-  name = f"{own} ({known.name})" if known else own
-  raise errors.UsageError(
-    f"--language={asked}: this model signs {name}",
-    hint="Name a --workdir that was trained on the other language",
-  )
 
 
 def _check_target(target: pathlib.Path, config, file) -> None:
@@ -281,7 +261,11 @@ def _parser() -> argparse.ArgumentParser:
   add(
     "--count", type=int, default=0, help="so many of --split; 0 (default) all"
   )
-  add("--language", help="e.g. ASL; refused if the model signs another")
+  add(
+    "--language",
+    default="",
+    help="e.g. ASL, where the model signs several; refused if it does not",
+  )
   add(
     "--convention",
     choices=("prompt2sign", "pt"),

@@ -5,7 +5,7 @@ import os
 import pathlib
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,6 +16,7 @@ from signllm_jax import (
   errors,
   evaluation,
   generate,
+  languages,
   partition,
   plan,
   sources,
@@ -61,18 +62,24 @@ class Corpus:
 
   def batches(self, count: int) -> data.Batches:
     """The first `count` batches."""
-    return data.Batches(
-      self.train, self.plan, self.facts, self.settings, count
-    )
+    return data.Batches(self.train, self.plan, self.facts, self.settings, count)
 
 
 class Run:
   """A training run: its data, its compiled step and where its state goes."""
 
-  def __init__(self, config: config_lib.Experiment):
+  def __init__(
+    self, config: config_lib.Experiment, mesh: jax.sharding.Mesh | None = None
+  ):
+    """Reads the data.
+
+    Args:
+      config: the run.
+      mesh: over all devices as configured, if not given.
+    """
     self.config = config
     started = time.monotonic()
-    self.mesh = partition.make_mesh(config.mesh)
+    self.mesh = partition.make_mesh(config.mesh) if mesh is None else mesh
     for name, size in (
       ("--config.data.batch_size", config.data.batch_size),
       ("--config.evaluate.batch_size", config.evaluate.batch_size),
@@ -227,6 +234,47 @@ def _producer(
   )
 
 
+class Chosen(NamedTuple):
+  """One language of a trained model."""
+
+  code: str
+  settings: config_lib.Data  # of its corpus alone
+  facts: data.Facts
+
+
+def choose(path: str | os.PathLike, language: str = "") -> Chosen:
+  """A language of the model in a work directory.
+
+  Args:
+    path: the work directory.
+    language: code of the sign language, in any case; may be empty where there
+      is only one.
+
+  Raises:
+    UsageError: not a work directory, or the model does not know the language.
+  """
+  config, facts = workdir.read_config(path), workdir.read_facts(path)
+  asked = language.upper().replace("_", "-")
+  settings = {each.language: each for each in config_lib.corpora(config)}
+  if not asked and len(facts) == 1:
+    (asked,) = facts
+  if asked not in facts:
+    names = {code: languages.LANGUAGES.get(code) for code in facts}
+    known = " or ".join(
+      f"{code} ({known.name})" if known else code or "none by name"
+      for code, known in names.items()
+    )
+    raise errors.UsageError(
+      f"--language={language}: this model signs {known}"
+      if language
+      else f"which sign language? This model signs {known}",
+      hint="Name one of them, or a --workdir that was trained on the other"
+      if language
+      else "Name it with --language",
+    )
+  return Chosen(asked, settings[asked], facts[asked])
+
+
 def load_producer(
   path: str | os.PathLike, language: str = ""
 ) -> generate.Producer:
@@ -234,41 +282,31 @@ def load_producer(
 
   Args:
     path: the work directory.
-    language: code of the sign language; may be empty where there is one only.
+    language: as of `choose`.
 
   Raises:
-    UsageError: not a work directory, nothing was saved in it yet, or the model
-      does not know the language.
+    UsageError: as `choose`, or nothing was saved yet.
     StorageError: every checkpoint is damaged.
   """
-  config = workdir.read_config(path)
+  chosen = choose(path, language)
+  config, facts = workdir.read_config(path), workdir.read_facts(path)
   config.mesh = config_lib.Mesh()
-  folder = pathlib.Path(path)
-  facts = workdir.read_facts(path)
-  code = language or (next(iter(facts)) if len(facts) == 1 else "")
-  if code not in facts and list(facts) != [""]:
-    raise errors.UsageError(
-      f"no sign language {language!r}" if language else "which sign language?",
-      path=path,
-      expected="--language=" + " or ".join(facts),
-    )
-  stacked = config.method == "mlsf"
-  codes = list(facts) if stacked else []
+  codes = list(facts) if config.method == "mlsf" else []
   mesh = partition.make_mesh(config.mesh, jax.devices()[:1])
   vocabulary = max(len(each.vocabulary) for each in facts.values())
   abstract = state_lib.abstract_state(config, vocabulary, mesh, codes)
-  with checkpoint.Checkpoints(folder / "checkpoints", keep=None) as saved:
+  folder = pathlib.Path(path, "checkpoints")
+  with checkpoint.Checkpoints(folder, keep=None) as saved:
     restored = saved.restore(abstract, best=True)
   if restored is None:
     raise errors.UsageError(
       "no checkpoint", path=path, hint="Train first, or wait for the first save"
     )
-  group = restored[1].group
-  if stacked:
-    group = state_lib.take_group(restored[1], codes.index(code))
-  return _producer(
-    config, vocabulary, group, facts.get(code) or facts[""], mesh
-  )
+  state = restored[1]
+  group = state.group
+  if codes:
+    group = state_lib.take_group(state, codes.index(chosen.code))
+  return _producer(config, vocabulary, group, chosen.facts, mesh)
 
 
 def use_compilation_cache() -> None:

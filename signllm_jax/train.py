@@ -4,6 +4,8 @@ A run resumes from its work directory by itself, bit for bit. SIGTERM or Ctrl-C
 saves the current step and exits with 42. Exit codes: 0 done, 1 a mistake in the
 call, 42 stopped and saved, 65 bad data, 66 not finite, 74 input/output.
 
+Without --config, the configuration kept in the work directory is taken.
+
   --config.data.folder=FOLDER   a built data set, or train.skels + train.text
   --config.model.width=128      any field of the configuration
   --distributed=auto            one of several processes (launch/README.md)
@@ -81,10 +83,11 @@ def main(argv: list[str]) -> None:
   try:
     if len(argv) > 1:
       raise errors.UsageError(f"unknown arguments {argv[1:]}")
-    if not _DRY_RUN.value and not _WORKDIR.value:
+    if not _WORKDIR.value and not (_DRY_RUN.value and _CONFIG.value):
       raise errors.UsageError("--workdir is missing")
     distributed.start(_DISTRIBUTED.value, _HEARTBEAT.value)
-    code = train(_CONFIG.value, _WORKDIR.value or "", _DRY_RUN.value)
+    config = _CONFIG.value or workdir.read_config(_WORKDIR.value or "")
+    code = train(config, _WORKDIR.value or "", _DRY_RUN.value)
   except errors.SignLLMError as error:
     print(f"error: {error}", file=sys.stderr)
     distributed.leave(error.exit_code)
@@ -98,5 +101,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-  flags.mark_flag_as_required("config")
   app.run(main)

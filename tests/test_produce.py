@@ -295,7 +295,7 @@ def test_bad_files(home, tmp_path, capsys, content, message):
     (["--split=dev", "--count=-1"], "--count=-1"),
     (["--text=wind", "--size=1"], "--size=1"),
     (["--text=wind", "--language=ASL"], "signs GSL (German Sign Language)"),
-    (["--text=wind", "--language=XYZ"], "unknown sign language 'XYZ'"),
+    (["--text=wind", "--language=XYZ"], "--language=XYZ: this model signs GSL"),
   ],
 )
 def test_wrong_requests(home, tmp_path, capsys, arguments, message):

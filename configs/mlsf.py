@@ -1,0 +1,26 @@
+"""Four sign languages side by side, a group each (MLSF), on two CPU cores.
+
+for alphabet in asl gsl dsgs tsl; do
+  python -m data_pipeline build --dataset=fingerspelling/$alphabet --output=data
+done
+python -m signllm_jax.train --config=configs/mlsf.py --workdir=runs/mlsf
+"""
+
+from configs import quickstart
+from signllm_jax import config
+
+LANGUAGES = ("ASL", "GSL", "DSGS", "TSL")
+
+
+def get_config() -> config.Experiment:
+  """The quick start's model four times; batches of 8 words a language."""
+  experiment = quickstart.get_config()
+  experiment.name, experiment.method = "mlsf", "mlsf"
+  experiment.data.language = ",".join(LANGUAGES)
+  experiment.data.folder = ",".join(
+    f"data/fingerspelling/{code.lower()}/1.0.0" for code in LANGUAGES
+  )
+  experiment.data.batch_size = 8 * len(LANGUAGES)
+  experiment.steps = 6000
+  experiment.evaluate.every = experiment.checkpoint.every = 2000
+  return experiment
