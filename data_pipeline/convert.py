@@ -15,7 +15,7 @@ import numpy as np
 
 from data_pipeline import intake
 from signllm_jax import clips, errors
-from signllm_jax.formats import dwpose, h5, npz, openpose, pose, skels
+from signllm_jax.formats import dwpose, h5, npz, openpose, pose, skels, splits
 
 POSES = (".npz", ".skels", ".pose")
 KEYPOINTS = (".h5", "openpose", "dwpose")
@@ -103,7 +103,7 @@ def _read(
     return npz.read(source)
   if suffix == ".skels":
     if source.with_suffix(".text").exists():
-      return list(skels.read_split(source.parent, source.stem, fps))
+      return list(splits.read_split(source.parent, source.stem, fps))
     return [
       dataclasses.replace(clip, name=f"{source.stem}/{number:06d}")
       for number, clip in enumerate(skels.read(source, fps), 1)

@@ -68,9 +68,9 @@ def save(
   """Writes clips.
 
   Pictures (.gif, .mp4, .png) show one text after another. .skels has one clip a
-  line, with .text and .files beside it as `skels.read_split` and the builder of
-  prompt2sign want them. .npz holds all clips. .pose has place for one: several
-  become NAME-001.pose, NAME-002.pose, ...
+  line, with .text and .files beside it as `splits.read_split` and the builder
+  of prompt2sign want them. .npz holds all clips. .pose has place for one:
+  several become NAME-001.pose, NAME-002.pose, ...
 
   Args:
     path: of `prepare`.

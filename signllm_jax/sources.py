@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
 
 from signllm_jax import clips, config, errors, records
-from signllm_jax.formats import skels, tfrecord
+from signllm_jax.formats import splits, tfrecord
 
 SPLITS = ("train", "dev", "test")
 
@@ -74,7 +74,7 @@ def open_clips(settings: config.Data, split: str) -> Clips:
   if (folder / f"{split}.skels").exists():
     return _Read(
       clips.canonical(clip)
-      for clip in skels.read_split(folder, split, fps=settings.fps)
+      for clip in splits.read_split(folder, split, fps=settings.fps)
     )
   found = "nothing there" if not folder.exists() else "neither of them"
   raise errors.DataError(

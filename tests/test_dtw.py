@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from signllm_jax import errors
-from signllm_jax.formats import skels
+from signllm_jax.formats import splits
 from signllm_jax.losses import dtw, frame_cost
 
 DATA = pathlib.Path("../shared/data")
@@ -58,7 +58,7 @@ def published():
   found = {
     clip.name: clip
     for split in ("train", "dev")
-    for clip in skels.read_split(DATA / "phoenix14t_mini", split)
+    for clip in splits.read_split(DATA / "phoenix14t_mini", split)
   }
   pairs = golden["pairs"]
   longest = max(len(clip) for clip in found.values())

@@ -9,7 +9,7 @@ import pytest
 import scipy.linalg
 
 from signllm_jax import clips, floors, skeleton
-from signllm_jax.formats import skels
+from signllm_jax.formats import splits
 from signllm_jax.metrics import (
   bootstrap,
   catalogue,
@@ -147,7 +147,7 @@ def test_published_dtw():
   found = {
     clip.name: dataclasses.replace(clip, valid=np.ones_like(clip.valid))
     for split in ("train", "dev")
-    for clip in skels.read_split(DATA / "phoenix14t_mini", split)
+    for clip in splits.read_split(DATA / "phoenix14t_mini", split)
   }
   true = [found[pair["reference"]] for pair in golden]
   made = [found[pair["hypothesis"]] for pair in golden]

@@ -23,7 +23,7 @@ from signllm_jax import (
   text,
   train,
 )
-from signllm_jax.formats import npz, pose, skels
+from signllm_jax.formats import npz, pose, skels, splits
 
 REAL = pathlib.Path(__file__).parents[2] / "shared" / "data" / "phoenix14t_mini"
 FRAMES = 10
@@ -33,7 +33,7 @@ TEXTS = ("regen im norden", "am tag sonne", "in der nacht wind")
 def corpus(split: str) -> list[clips.Clip]:
   """Five short clips: cut from real ones, or made of waves."""
   if (REAL / f"{split}.skels").exists():
-    real = itertools.islice(skels.read_split(REAL, split), 5)
+    real = itertools.islice(splits.read_split(REAL, split), 5)
     return [
       dataclasses.replace(clip, frames=clip.frames[:t], valid=clip.valid[:t])
       for t, clip in enumerate(real, FRAMES - 4)
@@ -158,7 +158,7 @@ def test_skels(home, producer, tmp_path, convention):
     "made.skels",
     "made.text",
   ]
-  found = list(skels.read_split(tmp_path, "made"))
+  found = list(splits.read_split(tmp_path, "made"))
   assert [clip.text for clip in found] == list(TEXTS)
   assert [clip.name for clip in found] == ["made-001", "made-002", "made-003"]
   for clip, other in zip(found, producer.produce(TEXTS), strict=True):
@@ -215,7 +215,7 @@ def test_split_is_drawn_beside_its_truth(home, tmp_path, capsys):
   assert [c.name for c in npz.read(out)] == [c.name for c in true]
   assert [c.text for c in npz.read(out)] == [c.text for c in true]
   assert sign(home, tmp_path / "train.skels", *arguments) == 0
-  made = list(skels.read_split(tmp_path, "train"))
+  made = list(splits.read_split(tmp_path, "train"))
   assert [c.name for c in made] == [c.name for c in true[:2]]
   capsys.readouterr()
   assert sign(home, out, "--split=test") == 65

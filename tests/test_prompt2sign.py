@@ -15,7 +15,7 @@ import data_pipeline.prompt2sign as prompt2sign
 from data_pipeline import __main__ as cli
 from data_pipeline import build, request, summary
 from signllm_jax import clips, errors, languages, records, skeleton
-from signllm_jax.formats import skels, tfrecord
+from signllm_jax.formats import skels, splits, tfrecord
 
 ROOT = pathlib.Path(__file__).parents[1]
 PHOENIX = ROOT.parent / "shared" / "data" / "phoenix14t_mini"
@@ -111,8 +111,8 @@ def test_records_are_the_canonical_clips(tmp_path, source, file_format):
       assert record["prompt"] == b"" and record["signer"] == b""
       clip = records.to_clip(record)
       read[clip.name] = clip
-  written = [*skels.read_split(source, "train")]
-  written += skels.read_split(source, "test")
+  written = [*splits.read_split(source, "train")]
+  written += splits.read_split(source, "test")
   assert sorted(read) == sorted(clip.name for clip in written)
   for clip in map(clips.canonical, written):
     np.testing.assert_array_equal(read[clip.name].frames, clip.frames)
@@ -219,7 +219,7 @@ def test_real_sentences(tmp_path):
     file_format="array_record",
   )
   train, dev = summary.summarise(folder)
-  frames = sum(len(clip) for clip in skels.read_split(PHOENIX, "train"))
+  frames = sum(len(clip) for clip in splits.read_split(PHOENIX, "train"))
   assert (train.name, train.clips, train.frames) == ("train", 5, frames)
   assert (dev.name, dev.clips) == ("dev", 5)
   assert train.hours == pytest.approx(frames / 25 / 3600)

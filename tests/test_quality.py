@@ -9,7 +9,7 @@ import pytest
 
 from data_pipeline import bones, keypoints, lift, quality
 from signllm_jax import clips, errors, skeleton
-from signllm_jax.formats import skels
+from signllm_jax.formats import splits
 
 DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 FPS = 24.0
@@ -243,7 +243,7 @@ def test_phoenix_is_good():
   folder = DATA / "phoenix14t_mini"
   if not folder.exists():
     pytest.skip("needs ../shared/data/phoenix14t_mini")
-  for each in skels.read_split(folder, "train"):
+  for each in splits.read_split(folder, "train"):
     measured = quality.measure(clips.canonical(each))
     assert quality.faults(measured) == {}
     assert measured.strange == () and 0 < measured.bone_change < 0.2

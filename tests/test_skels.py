@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signllm_jax import clips, errors, skeleton
-from signllm_jax.formats import skels
+from signllm_jax.formats import skels, splits
 
 DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 PHOENIX = DATA / "phoenix14t_mini"
@@ -235,12 +235,12 @@ def split_of(tmp_path, count: int = 2, **files: str) -> pathlib.Path:
 def test_read_split(tmp_path):
   text = unicodedata.normalize("NFD", "schön wärmer")
   folder = split_of(tmp_path, text=f" {text} \nzwei\n", gloss="A B\n\n")
-  first, second = skels.read_split(folder, "dev", fps=50)
+  first, second = splits.read_split(folder, "dev", fps=50)
   assert first.text == unicodedata.normalize("NFC", text)
   assert (first.gloss, first.name, first.fps) == ("A B", "dev/000001", 50)
   assert (second.gloss, second.name) == ("", "dev/000002")
   split_of(folder, files="x\ny")
-  assert [c.name for c in skels.read_split(folder, "dev")] == ["x", "y"]
+  assert [c.name for c in splits.read_split(folder, "dev")] == ["x", "y"]
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_read_split(tmp_path):
 def test_read_split_errors(tmp_path, files, message):
   folder = split_of(tmp_path, **files)
   with pytest.raises(errors.DataError, match=message):
-    list(skels.read_split(folder, "dev"))
+    list(splits.read_split(folder, "dev"))
 
 
 def test_read_split_refuses_other_encodings(tmp_path):
@@ -268,11 +268,11 @@ def test_read_split_refuses_other_encodings(tmp_path):
   with pytest.raises(
     errors.DataError, match=r"dev.text:2: byte 4 is not UTF-8"
   ):
-    list(skels.read_split(folder, "dev"))
+    list(splits.read_split(folder, "dev"))
 
 
 def test_read_split_of_real_files():
-  sequence = list(skels.read_split(real(PHOENIX), "train"))
+  sequence = list(splits.read_split(real(PHOENIX), "train"))
   assert len(sequence) == 5
   assert len({clip.name for clip in sequence}) == 5
   assert all(clip.text and clip.gloss.isupper() for clip in sequence)

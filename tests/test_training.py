@@ -16,7 +16,7 @@ import pytest
 from configs import asl, gsl
 from data_pipeline import build
 from signllm_jax import clips, config, errors, manifest, records, train
-from signllm_jax.formats import skels, tfrecord
+from signllm_jax.formats import skels, splits, tfrecord
 
 DATA = pathlib.Path("../shared/data").resolve()
 ROOT = pathlib.Path(__file__).parent.parent
@@ -307,7 +307,7 @@ def test_nan_in_a_record_ends_with_its_name(folder, tmp_path):
 
 
 def _canonical_bytes(folder, number: int) -> bytes:
-  found = list(skels.read_split(folder, "train"))[number]
+  found = list(splits.read_split(folder, "train"))[number]
   record = records.from_clip(clips.canonical(found), language="GSL")
   return record["frames"].tobytes()
 

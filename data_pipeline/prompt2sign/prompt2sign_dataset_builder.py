@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from data_pipeline import gloss as gloss_lib
 from data_pipeline import lifting, prompts, texts, writer
 from signllm_jax import clips, errors, languages, records
-from signllm_jax.formats import skels
+from signllm_jax.formats import splits
 
 SPLITS = ("train", "dev", "test")
 REQUIRED = ("skels", "text")  # kinds of file without which there is no split
@@ -96,7 +96,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       entries = lifting.lifted_names(folder / split)
       read = functools.partial(_read_lifted, folder / split)
     else:
-      entries = skels.index_split(folder, split)
+      entries = splits.index_split(folder, split)
       read = functools.partial(
         _read_entry, folder, split, self.builder_config.fps
       )
@@ -127,9 +127,9 @@ def _read_lifted(folder: pathlib.Path, name: str) -> clips.Clip:
 
 
 def _read_entry(
-  folder: pathlib.Path, split: str, fps: float, entry: skels.Entry
+  folder: pathlib.Path, split: str, fps: float, entry: splits.Entry
 ) -> clips.Clip:
-  clip = skels.read_entry(folder, split, entry, fps)
+  clip = splits.read_entry(folder, split, entry, fps)
   path = folder / f"{split}.text"
   text = texts.clean(texts.unquote(clip.text), path=path, line=entry.number)
   try:

@@ -12,14 +12,10 @@ Values stay as they are in the file; `clips.canonical` brings them to one scale.
 Source: Prompt2Sign's export; Progressive Transformers (Saunders et al. 2020).
 """
 
-import dataclasses
 import itertools
 import os
-import pathlib
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -49,8 +45,78 @@ def read(path: str | os.PathLike, fps: float = 25.0) -> Iterator[clips.Clip]:
   Raises:
     DataError: a line is not what the format says; names line and frame.
   """
-  for number, line in _lines(path):
-    yield _parse(line.rstrip(b"\r\n"), path, number, fps)
+  for number, line in lines(path):
+    yield parse(line, path, number, fps)
+
+
+def lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
+  """Lines of any text file, from 1, with their ends, as they are read.
+
+  Raises:
+    DataError: there is no such file, or a line is longer than MAX_LINE.
+  """
+  try:
+    with open(path, "rb", buffering=_BUFFER) as file:
+      for number in itertools.count(1):
+        line = file.readline(MAX_LINE + 1)
+        if not line:
+          return
+        if len(line) > MAX_LINE:
+          raise errors.DataError(
+            f"a line of more than {MAX_LINE} bytes",
+            path=path,
+            line=number,
+            expected="one clip a line",
+          )
+        yield number, line
+  except FileNotFoundError as error:
+    raise errors.DataError("no such file", path=path) from error
+
+
+def parse(
+  line: bytes, path: str | os.PathLike, number: int, fps: float
+) -> clips.Clip:
+  """The clip of a line, with or without its end; `read` says how.
+
+  Args:
+    line: one of `lines`.
+    path: the file, for the message.
+    number: the line's, for the message.
+    fps: frames a second.
+
+  Raises:
+    DataError: the line is not what the format says; names line and frame.
+  """
+  # Prompt2Sign's own export ends with a space.
+  line = line.rstrip(b"\r\n").removesuffix(b" ")
+  values = decimals.parse(line)
+  if values is None:
+    raise _not_a_number(line.split(b" "), path, number)
+  if len(values) % _FRAME:
+    raise errors.DataError(
+      f"{len(values)} numbers",
+      path=path,
+      line=number,
+      frame=len(values) // _FRAME + 1,
+      expected=f"a multiple of {_FRAME}: {_FORM}",
+      hint="The line is cut off or of another skeleton",
+    )
+  # As float32, or values beyond its range would become infinite unseen.
+  big = np.abs(values) > np.finfo(np.float32).max
+  if big.any():
+    at = int(np.argmax(big))
+    token = line.split(b" ")[at]
+    raise errors.DataError(
+      f"number {at % _FRAME + 1} is {_show(token)}, out of range",
+      path=path,
+      line=number,
+      frame=at // _FRAME + 1,
+      expected="a float32",
+    )
+  rows = values.reshape(-1, _FRAME)
+  _check_counter(rows[:, -1], path, number)
+  frames = rows[:, :-1].reshape(-1, skeleton.J, 3)
+  return _to_clip(frames, rows[:, -1], fps)
 
 
 def write(
@@ -91,177 +157,6 @@ def write(
           expected=f"at most {MAX_LINE}",
         )
       file.write(line)
-
-
-class Entry(NamedTuple):
-  """A clip of a split that has not been read yet."""
-
-  offset: int  # of its line, in bytes
-  number: int  # of its line, from 1
-  name: str
-  text: str
-  gloss: str
-
-
-def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
-  """Finds the clips of a split and what lies beside them, line by line.
-
-  Args:
-    folder: holds <split>.skels, .text and, where they exist, .gloss and .files.
-    split: e.g. `train`.
-
-  Returns:
-    Entries with text and gloss in NFC, named by .files or `split/000001`.
-
-  Raises:
-    DataError: a file is missing or has another number of lines than the text; a
-      text or name is empty; a name is repeated.
-  """
-  base = pathlib.Path(folder) / split
-  paths = {
-    kind: base.with_name(f"{base.name}.{kind}")
-    for kind in ("text", "skels", "gloss", "files")
-  }
-  texts = list(_texts(paths["text"]))
-  offsets = list(_offsets(paths["skels"]))
-  found = {"skels": len(offsets)}
-  glosses, names = [""] * len(texts), []
-  if paths["gloss"].exists():
-    glosses = list(_texts(paths["gloss"], empty=True))
-    found["gloss"] = len(glosses)
-  if paths["files"].exists():
-    names = list(_texts(paths["files"]))
-    found["files"] = len(names)
-  for kind, count in found.items():
-    if count != len(texts):
-      raise errors.DataError(
-        f"{count} lines",
-        path=paths[kind],
-        expected=f"{len(texts)} as in {paths['text'].name}",
-        hint="The files of a split belong together line by line",
-      )
-  names = names or [f"{split}/{i:06d}" for i in range(1, len(texts) + 1)]
-  first = {}  # line of each name
-  for number, name in enumerate(names, 1):
-    if first.setdefault(name, number) != number:
-      raise errors.DataError(
-        f"name {name!r} again, first in line {first[name]}",
-        path=paths["files"],
-        line=number,
-        expected="each name once",
-      )
-  numbers = range(1, len(texts) + 1)
-  rows = zip(offsets, numbers, names, texts, glosses, strict=True)
-  return [Entry(*row) for row in rows]
-
-
-def read_entry(
-  folder: str | os.PathLike, split: str, entry: Entry, fps: float = 25.0
-) -> clips.Clip:
-  """Reads one clip of `index_split`.
-
-  Raises:
-    DataError: its line is not what the format says; names line and frame.
-  """
-  path = pathlib.Path(folder, f"{split}.skels")
-  with path.open("rb") as file:
-    file.seek(entry.offset)
-    line = file.readline(MAX_LINE + 1).rstrip(b"\r\n")
-  return dataclasses.replace(
-    _parse(line, path, entry.number, fps),
-    name=entry.name,
-    text=entry.text,
-    gloss=entry.gloss,
-  )
-
-
-def read_split(
-  folder: str | os.PathLike, split: str, fps: float = 25.0
-) -> Iterator[clips.Clip]:
-  """Reads all clips of a split, one after another.
-
-  Raises:
-    DataError: as `index_split` and `read_entry`.
-  """
-  for entry in index_split(folder, split):
-    yield read_entry(folder, split, entry, fps)
-
-
-def _offsets(path: pathlib.Path) -> Iterator[int]:
-  """Where each line begins, in bytes."""
-  offset = 0
-  for _, line in _lines(path):
-    yield offset
-    offset += len(line)
-
-
-def _lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
-  """Lines from 1 with their ends, none read beyond MAX_LINE."""
-  try:
-    with open(path, "rb", buffering=_BUFFER) as file:
-      for number in itertools.count(1):
-        line = file.readline(MAX_LINE + 1)
-        if not line:
-          return
-        if len(line) > MAX_LINE:
-          raise errors.DataError(
-            f"a line of more than {MAX_LINE} bytes",
-            path=path,
-            line=number,
-            expected="one clip a line",
-          )
-        yield number, line
-  except FileNotFoundError as error:
-    raise errors.DataError("no such file", path=path) from error
-
-
-def _texts(path: pathlib.Path, empty: bool = False) -> Iterator[str]:
-  """The stripped lines in NFC; an empty one is an error unless allowed."""
-  for number, line in _lines(path):
-    try:
-      text = unicodedata.normalize("NFC", line.decode()).strip()
-    except UnicodeDecodeError as error:
-      raise errors.DataError(
-        f"byte {error.start + 1} is not UTF-8",
-        path=path,
-        line=number,
-        expected="UTF-8",
-      ) from error
-    if not text and not empty:
-      raise errors.DataError("an empty line", path=path, line=number)
-    yield text
-
-
-def _parse(line: bytes, path, number: int, fps: float) -> clips.Clip:
-  line = line.removesuffix(b" ")  # Prompt2Sign's own export ends with one
-  values = decimals.parse(line)
-  if values is None:
-    raise _not_a_number(line.split(b" "), path, number)
-  if len(values) % _FRAME:
-    raise errors.DataError(
-      f"{len(values)} numbers",
-      path=path,
-      line=number,
-      frame=len(values) // _FRAME + 1,
-      expected=f"a multiple of {_FRAME}: {_FORM}",
-      hint="The line is cut off or of another skeleton",
-    )
-  # As float32, or values beyond its range would become infinite unseen.
-  big = np.abs(values) > np.finfo(np.float32).max
-  if big.any():
-    at = int(np.argmax(big))
-    token = line.split(b" ")[at]
-    raise errors.DataError(
-      f"number {at % _FRAME + 1} is {_show(token)}, out of range",
-      path=path,
-      line=number,
-      frame=at // _FRAME + 1,
-      expected="a float32",
-    )
-  rows = values.reshape(-1, _FRAME)
-  _check_counter(rows[:, -1], path, number)
-  frames = rows[:, :-1].reshape(-1, skeleton.J, 3)
-  return _to_clip(frames, rows[:, -1], fps)
 
 
 def _to_clip(frames: np.ndarray, counter: np.ndarray, fps: float) -> clips.Clip:

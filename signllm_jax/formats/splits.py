@@ -1,0 +1,134 @@
+"""A split in Prompt2Sign's form: `.skels` and, line by line, what is beside it.
+
+<split>.text holds the sentences, <split>.gloss the glosses and <split>.files
+the names; the last two may be absent.
+"""
+
+import dataclasses
+import os
+import pathlib
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from signllm_jax import clips, errors
+from signllm_jax.formats import skels
+
+
+class Entry(NamedTuple):
+  """A clip of a split that has not been read yet."""
+
+  offset: int  # of its line, in bytes
+  number: int  # of its line, from 1
+  name: str
+  text: str
+  gloss: str
+
+
+def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
+  """Finds the clips of a split and what lies beside them, line by line.
+
+  Args:
+    folder: holds <split>.skels, .text and, where they exist, .gloss and .files.
+    split: e.g. `train`.
+
+  Returns:
+    Entries with text and gloss in NFC, named by .files or `split/000001`.
+
+  Raises:
+    DataError: a file is missing or has another number of lines than the text; a
+      text or name is empty; a name is repeated.
+  """
+  base = pathlib.Path(folder) / split
+  paths = {
+    kind: base.with_name(f"{base.name}.{kind}")
+    for kind in ("text", "skels", "gloss", "files")
+  }
+  texts = list(_texts(paths["text"]))
+  offsets = list(_offsets(paths["skels"]))
+  found = {"skels": len(offsets)}
+  glosses, names = [""] * len(texts), []
+  if paths["gloss"].exists():
+    glosses = list(_texts(paths["gloss"], empty=True))
+    found["gloss"] = len(glosses)
+  if paths["files"].exists():
+    names = list(_texts(paths["files"]))
+    found["files"] = len(names)
+  for kind, count in found.items():
+    if count != len(texts):
+      raise errors.DataError(
+        f"{count} lines",
+        path=paths[kind],
+        expected=f"{len(texts)} as in {paths['text'].name}",
+        hint="The files of a split belong together line by line",
+      )
+  names = names or [f"{split}/{i:06d}" for i in range(1, len(texts) + 1)]
+  first = {}  # line of each name
+  for number, name in enumerate(names, 1):
+    if first.setdefault(name, number) != number:
+      raise errors.DataError(
+        f"name {name!r} again, first in line {first[name]}",
+        path=paths["files"],
+        line=number,
+        expected="each name once",
+      )
+  numbers = range(1, len(texts) + 1)
+  rows = zip(offsets, numbers, names, texts, glosses, strict=True)
+  return [Entry(*row) for row in rows]
+
+
+def read_entry(
+  folder: str | os.PathLike, split: str, entry: Entry, fps: float = 25.0
+) -> clips.Clip:
+  """Reads one clip of `index_split`.
+
+  Raises:
+    DataError: its line is not what the format says; names line and frame.
+  """
+  path = pathlib.Path(folder, f"{split}.skels")
+  with path.open("rb") as file:
+    file.seek(entry.offset)
+    line = file.readline(skels.MAX_LINE + 1)
+  return dataclasses.replace(
+    skels.parse(line, path, entry.number, fps),
+    name=entry.name,
+    text=entry.text,
+    gloss=entry.gloss,
+  )
+
+
+def read_split(
+  folder: str | os.PathLike, split: str, fps: float = 25.0
+) -> Iterator[clips.Clip]:
+  """Reads all clips of a split, one after another.
+
+  Raises:
+    DataError: as `index_split` and `read_entry`.
+  """
+  for entry in index_split(folder, split):
+    yield read_entry(folder, split, entry, fps)
+
+
+def _offsets(path: pathlib.Path) -> Iterator[int]:
+  """Where each line begins, in bytes."""
+  offset = 0
+  for _, line in skels.lines(path):
+    yield offset
+    offset += len(line)
+
+
+def _texts(path: pathlib.Path, empty: bool = False) -> Iterator[str]:
+  """The stripped lines in NFC; an empty one is an error unless allowed."""
+  for number, line in skels.lines(path):
+    try:
+      text = unicodedata.normalize("NFC", line.decode()).strip()
+    except UnicodeDecodeError as error:
+      raise errors.DataError(
+        f"byte {error.start + 1} is not UTF-8",
+        path=path,
+        line=number,
+        expected="UTF-8",
+      ) from error
+    if not text and not empty:
+      raise errors.DataError("an empty line", path=path, line=number)
+    yield text
