@@ -11,14 +11,16 @@ import pathlib
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 
+from signllm_jax import config as config_lib
 from signllm_jax import errors, run, workdir
 
 try:
   import uvicorn
 
-  from signllm_jax.web import app, engine, limits, metrics, protocol, truth
+  from signllm_jax.web import app, engine, limits, metrics, protocol
 except ModuleNotFoundError as missing:
   if (missing.name or "").startswith("signllm_jax"):
     raise
@@ -69,18 +71,19 @@ def serve(
   if waiting < 1:
     raise errors.UsageError(f"--queue={waiting}", expected="at least 1")
   paths = [path] if compare is None else [path, compare]
-  for each in paths:  # before the seconds that loading takes
-    workdir.read_config(each)
+  # Before the seconds that loading takes.
+  configs = [workdir.read_config(each) for each in paths]
   with _bind(host, port) as listening:
     run.use_compilation_cache()
     counters = metrics.Metrics()
+    turn = threading.Lock()
     engines = [
-      engine.Engine(each, name, counters)
-      for each, name in zip(paths, _names(paths), strict=True)
+      engine.Engine(each, name, settings, counters, turn)
+      for each, name, config in zip(paths, _names(paths), configs, strict=True)
+      for settings in config_lib.corpora(config)
     ]
     site = app.Site(
       engines,
-      _open_truth(engines[0]),
       counters,
       hosts={*limits.LOCAL, host, *allow_hosts},
       slots=waiting,
@@ -94,7 +97,7 @@ def serve(
         ws="none",
         lifespan="off",
         log_config=None,
-        log_level="critical",  # clients' faults are no news
+        log_level="error",  # clients' faults are no news
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -103,6 +106,7 @@ def serve(
         h11_max_incomplete_event_size=protocol.MAX_HEADERS,
       )
     )
+    listening.listen()  # who reads the next line may connect
     shown = f"[{host}]" if ":" in host else host
     print(
       f"serving http://{shown}:{listening.getsockname()[1]} (Ctrl-C ends)",
@@ -139,18 +143,6 @@ def _names(paths: Sequence[str | os.PathLike]) -> list[str]:
   if len(set(names)) < len(names):
     names[1] += " (2)"
   return names
-
-
-def _open_truth(first: engine.Engine) -> truth.Truth | None:
-  settings = first.config.data
-  if not pathlib.Path(settings.folder).is_dir():
-    print(
-      f"note: {settings.folder}: the training's data are not there; no truth "
-      "is shown",
-      file=sys.stderr,
-    )
-    return None
-  return truth.Truth(settings)
 
 
 @contextlib.contextmanager

@@ -3,18 +3,9 @@
 import asyncio
 import concurrent.futures
 import contextlib
-import dataclasses
-import hashlib
-import importlib.resources
+import itertools
 import json
-import mimetypes
-from collections.abc import (
-  AsyncIterator,
-  Awaitable,
-  Iterable,
-  Iterator,
-  Sequence,
-)
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
@@ -24,20 +15,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from signllm_jax import clips, drawing, errors, intake, languages, skeleton
-from signllm_jax.web import download, limits, schema
+from signllm_jax import drawing, errors, intake, skeleton
+from signllm_jax.web import answers, assets, download, limits, schema
 from signllm_jax.web import engine as engine_lib
 from signllm_jax.web import metrics as metrics_lib
-from signllm_jax.web import truth as truth_lib
 
 RETRY = 2  # seconds after which a refused client may come again
 DRAWINGS = 4  # downloads that may wait for the one thread that draws
-
-
-class _Asset(NamedTuple):
-  content: bytes
-  media_type: str
-  tag: str
 
 
 class _Asked(NamedTuple):
@@ -52,7 +36,6 @@ class Site:
   def __init__(
     self,
     engines: Sequence[engine_lib.Engine],
-    truth: truth_lib.Truth | None,
     metrics: metrics_lib.Metrics,
     *,
     hosts: Iterable[str],
@@ -61,17 +44,16 @@ class Site:
     """Builds it.
 
     Args:
-      engines: the model, and the one to compare it with if there is one.
-      truth: of the first one's data, if they are there.
+      engines: of the model in each of its languages, then of the one to
+        compare it with if there is one.
       metrics: to report to.
       hosts: names this server answers for.
       slots: requests for signing that are answered at a time; each holds its
         clip in memory until its last byte is sent.
     """
-    self._engines = {engine.name: engine for engine in engines}
-    self._first, self._truth, self._metrics = engines[0], truth, metrics
+    self._engines, self._metrics = engines, metrics
     self._slots, self._taken, self._drawing = slots, 0, 0
-    self._assets = _read_assets()
+    self._assets = assets.read()
     self._draws = concurrent.futures.ThreadPoolExecutor(1, "draws")
     routes = [
       Route("/", self._page),
@@ -144,7 +126,7 @@ class Site:
     return _json({"status": "alive"})
 
   async def _ready(self, request: Request) -> Response:
-    for engine in self._engines.values():
+    for engine in self._engines:
       if not engine.ready:
         reason = engine.failure or "the model is being warmed up"
         raise limits.Problem(503, "not_ready", reason, retry=RETRY)
@@ -161,12 +143,17 @@ class Site:
   async def _info(self, request: Request) -> Response:
     return _json(
       {
-        "models": [_describe(engine) for engine in self._engines.values()],
+        "models": [
+          {"name": name, "languages": [answers.describe(e) for e in engines]}
+          for name, engines in itertools.groupby(
+            self._engines, lambda engine: engine.name
+          )
+        ],
         "formats": [
           {"format": suffix, "name": name}
           for suffix, (name, _) in download.FORMATS.items()
         ],
-        "examples": self._truth.examples if self._truth else [],
+        "modes": schema.MODES,
         "max_text": schema.MAX_TEXT,
         "skeleton": {
           "joints": skeleton.JOINT_NAMES,
@@ -186,9 +173,9 @@ class Site:
     whole = await _await(request, engine.sign(reading.text))
     return _json(
       {
-        **await self._head(engine, reading),
-        **_tail(whole),
-        "frames": schema.frames(whole.clip),
+        **await answers.head(engine, reading),
+        **answers.tail(whole),
+        "frames": answers.frames(whole.clip),
       }
     )
 
@@ -197,9 +184,9 @@ class Site:
     parts = engine.stream(reading.text)
     # The first part before the status: until then it may still be an error.
     first = await _await(request, anext(parts))
-    head = {"type": "start", **await self._head(engine, reading)}
+    head = {"type": "start", **await answers.head(engine, reading)}
     return StreamingResponse(
-      _lines(head, first, parts), media_type="application/x-ndjson"
+      answers.lines(head, first, parts), media_type="application/x-ndjson"
     )
 
   async def _download(self, request: Request, asked: "_Asked") -> Response:
@@ -226,33 +213,12 @@ class Site:
   async def read(self, request: Request) -> "_Asked":
     """What a request asks for; raises Problem."""
     wanted = schema.read(await limits.read_body(request))
-    engine = self._engines.get(wanted.model or self._first.name)
-    if engine is None:
-      known = ", ".join(self._engines)
-      raise limits.Problem(422, "model", f"model must be one of {known}.")
+    engine = schema.choose(wanted, self._engines)
     if not engine.ready:
       raise limits.Problem(
         503, "not_ready", "The model is not ready yet.", retry=RETRY
       )
     return _Asked(engine, schema.understand(wanted, engine), wanted.format)
-
-  async def _head(
-    self, engine: engine_lib.Engine, reading: intake.Reading
-  ) -> dict[str, Any]:
-    true = None
-    if self._truth:
-      found = await asyncio.to_thread(self._truth.find, reading.text)
-      if found:
-        split, clip = found
-        true = {"split": split, **_clip(clip), "frames": schema.frames(clip)}
-    return {
-      "model": engine.name,
-      "language": engine.config.data.language,
-      "text": reading.text,
-      "notes": reading.notes,
-      "fps": engine.facts.fps,
-      "true": true,
-    }
 
 
 class _Signs:
@@ -287,55 +253,6 @@ async def _await(request: Request, work: Awaitable) -> Any:
     leaving.cancel()
 
 
-async def _lines(
-  head: dict[str, Any],
-  first: engine_lib.Part,
-  rest: AsyncIterator[engine_lib.Part],
-) -> AsyncIterator[str]:
-  """A signing as lines of JSON."""
-  yield _line(head)
-  part, at = first, 0
-  while part is not None:
-    numbers = schema.frames(part.clip)
-    yield _line({"type": "frames", "first": at, "frames": numbers})
-    at += len(part.clip)
-    if part.whole:
-      yield _line({"type": "end", **_tail(part.whole)})
-    part = await anext(rest, None)
-
-
-def _line(value: dict[str, Any]) -> str:
-  return json.dumps(value, separators=(",", ":")) + "\n"
-
-
-def _clip(clip: clips.Clip) -> dict[str, Any]:
-  return {"fps": clip.fps, "length": len(clip)}
-
-
-def _tail(whole: engine_lib.Signing) -> dict[str, Any]:
-  return {
-    "length": len(whole.clip),
-    "finished": whole.finished,
-    "tokens": schema.tokens(whole.spans),
-  }
-
-
-def _describe(engine: engine_lib.Engine) -> dict[str, Any]:
-  code = engine.config.data.language
-  known = languages.LANGUAGES.get(code)
-  return {
-    "name": engine.name,
-    "language": dataclasses.asdict(known) if known else {"code": code},
-    "source": engine.config.data.source,
-    "tokens": engine.facts.vocabulary.tokens,
-    "knows": intake.describe(engine.facts.vocabulary),
-    "modes": schema.MODES,
-    "fps": engine.facts.fps,
-    "max_tokens": engine.max_tokens - 1,
-    "timed": engine.config.model.alignment,
-  }
-
-
 async def _answer_problem(request: Request, error: Any) -> Response:
   return error.response()
 
@@ -352,17 +269,3 @@ def _json(value: Any) -> Response:
   return Response(
     json.dumps(value, separators=(",", ":")), media_type="application/json"
   )
-
-
-def _read_assets() -> dict[str, _Asset]:
-  """The files of the page, in memory: no path of a request is ever opened."""
-  folder = importlib.resources.files("signllm_jax.web").joinpath("static")
-  assets = {}
-  for file in folder.iterdir():
-    content = file.read_bytes()
-    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    if kind.startswith("text/"):
-      kind += "; charset=utf-8"
-    tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-    assets[file.name] = _Asset(content, kind, tag)
-  return assets

@@ -11,15 +11,18 @@ import concurrent.futures
 import os
 import pathlib
 import queue
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
 
-from signllm_jax import clips, errors, generate, intake, run, workdir
-from signllm_jax.data import SOURCE_MULTIPLE, round_up
+from signllm_jax import clips, data, errors, intake, run, workdir
+from signllm_jax import config as config_lib
+from signllm_jax.plan import round_up
 from signllm_jax.web import metrics as metrics_lib
 from signllm_jax.web import timing
+from signllm_jax.web import truth as truth_lib
 
 BATCH = 8  # texts signed together at most
 PART = 25  # frames of a part
@@ -48,47 +51,54 @@ class _Job(NamedTuple):
 
 
 class Engine:
-  """A model of a work directory, its thread and its queue."""
+  """A model of a work directory in one language, its thread and its queue."""
 
   def __init__(
     self,
     path: str | os.PathLike,
     name: str,
+    settings: config_lib.Data,
     metrics: metrics_lib.Metrics,
+    turn: threading.Lock,
   ):
     """Loads the best checkpoint.
 
     Args:
       path: work directory of a run.
       name: to tell models apart.
+      settings: of the language's data, one of `config.corpora`.
       metrics: to report to.
+      turn: held while signing, so that one model computes at a time.
 
     Raises:
       UsageError: not a work directory, or nothing was saved in it yet.
       DataError: it is damaged.
       StorageError: every checkpoint is damaged.
     """
-    self.name = name
-    self.path = pathlib.Path(path)
-    self.config = workdir.read_config(path)
-    self.producer: generate.Producer = run.load_producer(path)
+    config = workdir.read_config(path)
+    self.name, self.settings = name, settings
+    self.timed = config.model.alignment
+    self.producer = run.load_producer(path, settings.language)
     self.facts = self.producer.facts
+    self.truth = _open_truth(settings)
     # Every other length is one more program to compile and to keep.
     self.max_tokens = min(
-      round_up(int(STRETCH * self.facts.longest_source), SOURCE_MULTIPLE),
+      round_up(int(STRETCH * self.facts.longest_source), data.SOURCE_MULTIPLE),
       intake.MAX_TOKENS,
     )
     self.ready = False
     self.failure: str | None = None
-    self._metrics = metrics
-    self._rows = min(BATCH, self.config.evaluate.batch_size)
+    self._metrics, self._turn = metrics, turn
+    self._rows = min(BATCH, config.evaluate.batch_size)
     self._jobs: queue.Queue[_Job | None] = queue.Queue()
     self._kept: collections.OrderedDict[str, Signing] = (
       collections.OrderedDict()
     )
     self._lock = threading.Lock()
     self._thread = threading.Thread(
-      target=self._work, name=f"signs with {name}", daemon=True
+      target=self._work,
+      name=f"signs {settings.language} with {name}",
+      daemon=True,
     )
 
   def start(self) -> None:
@@ -128,14 +138,16 @@ class Engine:
 
   def _work(self) -> None:
     try:
-      for rows in sorted({1, self._rows}):
-        self._sign([_warm_up_text(self.facts)] * rows)
+      with self._turn:
+        for rows in sorted({1, self._rows}):
+          self._sign([_warm_up_text(self.facts)] * rows)
     except Exception as error:
       self.failure = f"the model cannot be run: {error}"
       raise
     self.ready = True
     while jobs := self._next_jobs():
-      self._answer(jobs)
+      with self._turn:
+        self._answer(jobs)
 
   def _next_jobs(self) -> list[_Job]:
     """Waits for a job and takes what waits with it; [] to stop."""
@@ -198,6 +210,17 @@ def _pieces(clip: clips.Clip) -> Iterator[clips.Clip]:
     yield clips.Clip(clip.frames[piece], clip.valid[piece], clip.fps)
 
 
-def _warm_up_text(facts) -> str:
+def _warm_up_text(facts: data.Facts) -> str:
   """Any text the model can read."""
-  return next(t for t in facts.vocabulary.listed[4:] if t != "▁")
+  return next(token for token in facts.vocabulary.listed[4:] if token != "▁")
+
+
+def _open_truth(settings: config_lib.Data) -> truth_lib.Truth | None:
+  if pathlib.Path(settings.folder).is_dir():
+    return truth_lib.Truth(settings)
+  print(
+    f"note: {settings.folder}: the training's data are not there; no truth is "
+    "shown",
+    file=sys.stderr,
+  )
+  return None

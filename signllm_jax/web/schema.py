@@ -1,19 +1,17 @@
-"""What the API takes and gives; `openapi.json` beside it describes the same."""
+"""What the API takes; `static/openapi.json` describes the same."""
 
 import json
 import re
 import unicodedata
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import numpy as np
-
-from signllm_jax import clips, errors, intake, languages, text
+from signllm_jax import errors, intake, languages, text
 from signllm_jax.web import engine as engine_lib
-from signllm_jax.web import limits, timing
+from signllm_jax.web import limits
 
 MAX_TEXT = 5000  # characters
 MODES = ("text", "prompt")
-DIGITS = 5  # after the point, of a coordinate; shoulders are 1/3 apart
 # What a question puts in quotation marks; an apostrophe within it stays.
 _QUOTED = re.compile(
   r"""["“”„«»]([^"“”„«»]+)["“”„«»]|(?<!\w)['‘‚](.+)['’‘](?!\w)"""
@@ -57,13 +55,41 @@ def read(body: bytes) -> Wanted:
   return Wanted(**found)
 
 
+def choose(
+  wanted: Wanted, engines: Sequence[engine_lib.Engine]
+) -> engine_lib.Engine:
+  """The engine of a model and a language; without them the first.
+
+  Raises:
+    Problem: there is none; says which there are.
+  """
+  names = list(dict.fromkeys(engine.name for engine in engines))
+  name = names[0] if wanted.model is None else wanted.model
+  if name not in names:
+    known = ", ".join(names)
+    raise limits.Problem(422, "model", f"model must be one of {known}.")
+  found = {e.settings.language: e for e in engines if e.name == name}
+  if wanted.language is None:
+    return next(iter(found.values()))
+  try:
+    code = languages.get(wanted.language).code
+  except errors.UsageError as error:
+    raise limits.Problem(422, "language", _sentence(str(error))) from None
+  engine = found.get(code) or found.get("")  # of a run that names none
+  if engine is None:
+    known = " and ".join(found)
+    raise limits.Problem(
+      422, "language", f"This model signs {known}, not {code}."
+    )
+  return engine
+
+
 def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
   """The text for a model.
 
   Raises:
     Problem: it cannot be signed; says why, and names unknown characters.
   """
-  notes = _check_language(wanted.language, engine.config.data.language)
   if wanted.mode not in MODES:
     raise limits.Problem(
       422, "mode", f"mode must be one of {', '.join(MODES)}."
@@ -106,23 +132,7 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
       f"{intake.describe(vocabulary).removeprefix('some of ')}.",
       unknown=unknown,
     )
-  return intake.Reading(reading.text, (*notes, *reading.notes))
-
-
-def _check_language(asked: str | None, own: str) -> tuple[str, ...]:
-  if asked is None:
-    return ()
-  try:
-    code = languages.get(asked).code
-  except errors.UsageError as error:
-    raise limits.Problem(422, "language", _sentence(str(error))) from None
-  if not own:
-    return (f"the model names no language; {code} is not checked",)
-  if code != own:
-    raise limits.Problem(
-      422, "language", f"This model signs {own}, not {code}."
-    )
-  return ()
+  return reading
 
 
 def _quoted(question: str) -> str:
@@ -156,25 +166,3 @@ def _listed(tokens: list[str]) -> str:
 
 def _sentence(message: str) -> str:
   return f"{message[0].upper()}{message[1:].rstrip('.')}."
-
-
-def frames(clip: clips.Clip) -> list[list[float | None]]:
-  """150 numbers a frame, null for a joint that is missing."""
-  # In double precision, or rounding leaves a float32's odd digits.
-  numbers = np.round(clip.frames.astype(np.float64), DIGITS)
-  shown: list[list[Any]] = numbers.reshape(len(clip), -1).tolist()
-  for t, joint in np.argwhere(~clip.valid).tolist():
-    shown[t][3 * joint : 3 * joint + 3] = [None, None, None]
-  return shown
-
-
-def tokens(
-  spans: tuple[timing.Span, ...] | None,
-) -> list[dict[str, object]] | None:
-  """When each token is signed, in frames; null if the model does not know."""
-  if spans is None:
-    return None
-  return [
-    {"token": span.token, "start": span.start, "end": span.end}
-    for span in spans
-  ]

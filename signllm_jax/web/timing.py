@@ -9,6 +9,7 @@ import numpy as np
 from flax import nnx
 
 from signllm_jax import data, generate, text
+from signllm_jax.plan import round_up
 
 
 class Span(NamedTuple):
@@ -47,7 +48,7 @@ def spans(
   vocabulary = producer.facts.vocabulary
   ids = vocabulary.encode(line)
   longest = max(producer.facts.longest_source, len(ids))
-  source = text.pad([ids], data.round_up(longest, data.SOURCE_MULTIPLE))
+  source = text.pad([ids], round_up(longest, data.SOURCE_MULTIPLE))
   graphdef, params, _ = producer._model
   ends = _ends(graphdef, params, source)
   if ends is None:

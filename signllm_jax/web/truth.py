@@ -7,7 +7,7 @@ import unicodedata
 from signllm_jax import clips, config, sources
 
 MAX_CLIPS = 2000  # of a split that are looked at
-EXAMPLES = 8
+EXAMPLES = 6
 _SPLITS = ("dev", "test")
 
 

@@ -23,7 +23,7 @@ export class Clip {
       this.frames.push(Float32Array.from(numbers, (n) => n ?? NaN));
     }
     this.sign = this.#depthSign();
-    this.box = this.#boxOf(this.#bodyPoints());
+    this.box = this.#boxOf(this.#bodyPoints(), 0.002);
     this.head = 0.55 * median(this.frames.map((f) => Math.hypot(
       f[3 * NOSE] - f[3 * NECK], f[3 * NOSE + 1] - f[3 * NECK + 1])));
     this.handCentres = {};
@@ -31,7 +31,7 @@ export class Clip {
     for (const [side, root] of Object.entries(this.hands)) {
       const seen = this.frames.some((f) => !Number.isNaN(f[3 * root + 3]));
       this.handCentres[side] = seen ? this.#handCentres(root) : null;
-      this.handBoxes[side] = seen ? this.#boxOf(this.#handPoints(side)) : null;
+      this.handBoxes[side] = seen ? this.#boxOf(this.#handPoints(side), 0.01) : null;
     }
   }
 
@@ -103,11 +103,11 @@ export class Clip {
   }
 
   // What holds nearly all points: outliers would make everything small.
-  #boxOf(points) {
+  #boxOf(points, left) {
     return [0, 1, 2].map((k) => {
       const values = Float32Array.from(points, (p) => p[k]).sort();
       const at = (share) => values[Math.round(share * (values.length - 1))];
-      return { low: at(0.002), middle: at(0.5), high: at(0.998) };
+      return { low: at(left), high: at(1 - left) };
     });
   }
 }

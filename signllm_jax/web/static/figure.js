@@ -92,7 +92,7 @@ export class Figure {
     const across = Math.abs(sin) * size[0] + Math.abs(cos) * size[2];
     const high = cosP * size[1] + Math.abs(sinP) * across
       + (side ? 0 : 1.3 * clip.head);
-    const room = side ? 1.18 : 1.12;
+    const room = side ? 1.08 : 1.12;
     const scale = Math.min(width / wide, height / high) / (2 * room) * camera.zoom;
     const eye = EYE * Math.max(wide, high) * room;
     const middle = side
@@ -110,10 +110,8 @@ export class Figure {
 
   #middle() {
     const { box, head } = this.clip;
-    const between = (axis) => (axis.low + axis.high) / 2;
-    // The signer stands in the middle: the neck is at 0.
-    const x = Math.abs(between(box[0])) < 0.12 ? 0 : between(box[0]);
-    return [x, between(box[1]) - 0.65 * head, between(box[2])];
+    const [x, y, d] = box.map((axis) => (axis.low + axis.high) / 2);
+    return [x, y - 0.65 * head, d];
   }
 
   #joint(at, index) {

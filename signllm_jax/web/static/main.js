@@ -9,7 +9,7 @@ import { Tokens } from "./tokens.js";
 const at = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const HINTS = {
-  text: (model) => `${model.tokens === "words" ? "Knows" : "Spells"} ${model.knows.replace(/^some of /, "")}.`,
+  text: ({ tokens, knows }) => `${tokens === "words" ? "Knows" : "Spells"} ${knows.replace(/^some of /, "")}.`,
   prompt: () => "Ask in your words and put what to sign in quotation marks: How do I sign “hello”?",
 };
 
@@ -22,6 +22,11 @@ let facts, stage, asking, signed;
 
 function mode() { return new FormData(at("form")).get("mode"); }
 
+function language() {
+  const known = facts.models[0].languages;
+  return known.find(({ code }) => code === at("language").value) ?? known[0];
+}
+
 function say(message) { at("status").textContent = message; }
 
 function complain(message) {
@@ -32,7 +37,7 @@ function complain(message) {
 function hint(notes = []) {
   at("hint").textContent = notes.length
     ? notes.map((n) => n[0].toUpperCase() + n.slice(1)).join(". ") + "."
-    : HINTS[mode()](facts.models[0]);
+    : HINTS[mode()](language());
 }
 
 async function sign({ quiet = false } = {}) {
@@ -40,11 +45,13 @@ async function sign({ quiet = false } = {}) {
   asking = new AbortController();
   const { signal } = asking;
   const body = { text: at("text").value, mode: mode() };
-  if (at("language").value) body.language = at("language").value;
+  const { code } = language();
+  if (code) body.language = code;
+  const able = facts.models.filter((model) => model.languages.some((l) => l.code === code));
   complain("");
   at("sign").setAttribute("aria-busy", "true");
   try {
-    const runs = facts.models.map((model) => receive({ ...body, model: model.name }, signal));
+    const runs = able.map((model) => receive({ ...body, model: model.name }, signal));
     const [first, ...others] = await Promise.all(runs);
     signed = { ...body, model: first.head.model };
     present(first, others);
@@ -161,18 +168,29 @@ function wire() {
 
 function fill() {
   const [model, other] = facts.models;
-  const language = model.language;
-  const option = element("option", "", language.name ?? language.code ?? "");
-  option.value = language.code;
-  if (!language.code) { option.textContent = "not named"; }
-  at("language").replaceChildren(option);
-  at("model").textContent = [
-    language.name ?? language.code, `model ${model.name}`,
-    other && `beside ${other.name}`, `${model.fps} frames a second`,
-  ].filter(Boolean).join(" · ");
-  at("text").lang = language.spoken ?? "";
-  if (facts.examples.length) at("examples").append(element("span", "", "Beside the truth:"));
-  for (const text of facts.examples) {
+  at("language").replaceChildren(...model.languages.map(({ code, name }) => {
+    const option = element("option", "", name || "not named");
+    option.value = code;
+    return option;
+  }));
+  at("language").addEventListener("change", fillLanguage);
+  fillLanguage();
+  at("model").textContent = `Model ${model.name}${other ? ` beside ${other.name}` : ""}`;
+  for (const { format, name } of facts.formats) {
+    const button = element("button", "", name);
+    button.type = "button";
+    button.disabled = true;
+    button.addEventListener("click", () => keep(button, format, name));
+    at("downloads").append(button);
+  }
+}
+
+function fillLanguage() {
+  const { spoken, examples } = language();
+  at("text").lang = spoken;
+  at("examples").replaceChildren();
+  if (examples.length) at("examples").append(element("span", "", "Beside the truth:"));
+  for (const text of examples) {
     const chip = element("button", "", text);
     chip.type = "button";
     chip.addEventListener("click", () => {
@@ -182,13 +200,8 @@ function fill() {
     });
     at("examples").append(chip);
   }
-  for (const { format, name } of facts.formats) {
-    const button = element("button", "", name);
-    button.type = "button";
-    button.disabled = true;
-    button.addEventListener("click", () => keep(button, format, name));
-    at("downloads").append(button);
-  }
+  complain("");
+  hint();
 }
 
 async function keep(button, format, name) {
@@ -212,10 +225,9 @@ async function start() {
     return;
   }
   fill();
-  hint();
   stage = new Stage(at("columns"), facts.skeleton, player, showView);
   const asked = new URLSearchParams(location.hash.slice(1)).get("text");
-  at("text").value = asked ?? facts.examples[0] ?? "";
+  at("text").value = asked ?? language().examples[0] ?? "";
   if (at("text").value) await sign({ quiet: true });
 }
 

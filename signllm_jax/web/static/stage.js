@@ -25,7 +25,7 @@ export class Stage {
     this.figures = [];
     this.resized.disconnect();
     this.columns.replaceChildren();
-    this.columns.classList.toggle("single", shown.length === 1);
+    this.columns.className = `columns few-${shown.length}`;
     for (const { name, clip } of shown) {
       const column = element("figure", "column");
       const body = this.#view(clip, null, `${name}: a figure signing “${text}”`);

@@ -1,0 +1,124 @@
+import socket
+import threading
+import time
+
+import pytest
+import uvicorn
+from starlette.requests import Request
+
+from signllm_jax.web import limits, protocol, schema
+
+HEAD = b"POST /v1/sign HTTP/1.1\r\nhost: localhost\r\n"
+JSON_HEAD = HEAD + b"content-type: application/json\r\n"
+
+
+@pytest.fixture
+def quick(monkeypatch):
+  """A server in a thread with short deadlines and an app that is plain."""
+  monkeypatch.setattr(protocol, "HEADERS_SECONDS", 0.3)
+  monkeypatch.setattr(protocol, "WRITE_SECONDS", 0.3)
+  monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 4)
+  monkeypatch.setattr(limits, "BODY_SECONDS", 0.3)
+
+  async def plain(scope, receive, send):
+    size = 50 << 20 if scope["path"] == "/big" else 2
+    if scope["method"] == "POST":
+      try:
+        await limits.read_body(Request(scope, receive))
+      except limits.Problem as problem:
+        await problem.response()(scope, receive, send)
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(max(1, size >> 20)):
+      body = b"x" * min(size, 1 << 20)
+      await send(
+        {"type": "http.response.body", "body": body, "more_body": True}
+      )
+    await send({"type": "http.response.body"})
+
+  settings = uvicorn.Config(
+    plain,
+    http=protocol.Protocol,
+    ws="none",
+    lifespan="off",
+    log_config=None,
+    timeout_graceful_shutdown=1,
+  )
+  runner = uvicorn.Server(settings)
+  with socket.create_server(("127.0.0.1", 0)) as listening:
+    port = listening.getsockname()[1]
+    thread = threading.Thread(target=runner.run, args=([listening],))
+    thread.start()
+    while not runner.started:
+      time.sleep(0.01)
+
+    def connect() -> socket.socket:
+      return socket.create_connection(("127.0.0.1", port), 5)
+
+    yield connect
+    runner.should_exit = True
+    thread.join()
+
+
+def received(s: socket.socket) -> bytes:
+  with s:
+    return b"".join(iter(lambda: s.recv(65536), b""))
+
+
+def test_slow_heads_time_out(quick):
+  for sent in (b"", b"GET / HT", HEAD):
+    s = quick()
+    s.sendall(sent)
+    assert received(s).startswith(b"HTTP/1.1 408 ")
+  s = quick()  # and so does the second request of a connection
+  s.sendall(b"GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\nho")
+  assert received_or_reset(s).count(b"HTTP/1.1 ") == 1
+
+
+def test_slow_bodies_time_out(quick):
+  s = quick()
+  s.sendall(JSON_HEAD + b"content-length: 9\r\n\r\n{")
+  answer = received_or_reset(s)
+  assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def received_or_reset(s: socket.socket) -> bytes:
+  parts = []
+  with s:
+    try:
+      while part := s.recv(65536):
+        parts.append(part)
+    except ConnectionResetError:
+      pass
+  return b"".join(parts)
+
+
+def test_clients_that_do_not_read_are_cut_off(quick):
+  s = quick()
+  s.sendall(b"GET /big HTTP/1.1\r\nhost: a\r\n\r\n")
+  time.sleep(1)
+  assert len(received_or_reset(s)) < 50 << 20
+  s = quick()  # who reads gets all
+  s.sendall(b"GET /big HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+  assert len(received(s)) > 50 << 20
+
+
+def test_connections_are_counted(quick):
+  some = [quick() for _ in range(4)]
+  time.sleep(0.1)
+  assert received(quick()).startswith(b"HTTP/1.1 503 ")
+  for s in some:
+    s.close()
+
+
+@pytest.mark.parametrize(
+  ("question", "quoted"),
+  [
+    ("How do I sign 'I don't know'?", "I don't know"),
+    ("How's “good morning” signed?", "good morning"),
+    ("'wind'", "wind"),
+    ("Comment signer « vent » ?", " vent "),
+  ],
+)
+def test_quotation_marks(question, quoted):
+  assert schema._quoted(question) == quoted
