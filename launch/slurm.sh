@@ -62,8 +62,9 @@ fi
 trap : TERM
 code=0
 # No --kill-on-bad-exit: at 42 each task ends by itself, after its save.
-run srun --kill-on-bad-exit=0 --wait=120 .venv/bin/python \
-  -m signllm_jax.train --distributed=auto \
+# Newer Slurm hands a step no cores of its own accord.
+run srun "--cpus-per-task=${SLURM_CPUS_PER_TASK:-8}" --kill-on-bad-exit=0 \
+  --wait=120 .venv/bin/python -m signllm_jax.train --distributed=auto \
   ${training[@]+"${training[@]}"} || code=$?
 if [[ "$dry_run" == yes ]]; then
   echo "# after exit code 42:"
