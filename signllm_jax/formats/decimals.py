@@ -7,7 +7,7 @@ up by numpy, ten times as fast as one `float` a number.
 
 import numpy as np
 
-_STEP = 1 << 15  # bytes at a time: temporaries then stay in the cache
+_STEP = 15 << 13  # bytes at a time: temporaries stay in the cache
 
 
 def _word(text: bytes) -> np.uint64:
@@ -22,9 +22,6 @@ _UNIT = _word(b"\0\xff\0\0\0\0\0\0")  # the digit before the point
 _REST = _word(b"\0\0\0\xff\xff\xff\xff\xff")
 _PAIRS, _FOURS = _word(b"\xff\0" * 4), _word(b"\xff\xff\0\0" * 2)
 _JOINTS = np.array([1 + (10 << 8), 1 + (100 << 16), 1 + (10**4 << 32)], "<u8")
-# By the first byte; NaN for one that is no sign.
-_DIVISORS = np.full(256, np.nan, np.float32)
-_DIVISORS[ord(" ")], _DIVISORS[ord("-")] = 1e5, -1e5
 
 
 def parse(line: bytes) -> np.ndarray | None:
@@ -55,35 +52,34 @@ def _parse_words(line: bytes) -> np.ndarray | None:
     if start + _STEP > len(line):
       part += [b" ", b"0" * (-(len(line) + 1) % 8)]
     text = np.frombuffer(b"".join(part), np.uint8)
-    words = text.view("<u8")
     ends = text[8:] == ord(" ")
-    marks = ends.view("<u8")
+    dashes = text == ord("-")
+    if (dashes[1:] & dashes[:-1]).any():
+      return None
+    minus += np.count_nonzero(dashes[8:])
     # Numbers are so long that no word holds the ends of two.
+    marks = ends.view("<u8")
     at = np.flatnonzero(marks != 0)
     if len(at) != np.count_nonzero(ends):
       return None
     # The eight bytes before an end, from the word it lies in and the last.
-    shift = marks.take(at, mode="clip")
-    shift *= _SHIFTS
+    words = text.view("<u8")
+    shift = marks * _SHIFTS
     shift >>= np.uint64(56)
-    number = words[:-1].take(at, mode="clip")
-    number >>= shift
-    rest = words[1:].take(at, mode="clip")
-    rest <<= np.subtract(np.uint64(64), shift, out=shift)
-    number |= rest
+    number = words[:-1] >> shift
+    number |= words[1:] << np.subtract(np.uint64(64), shift, out=shift)
+    number = number.take(at, mode="clip")
     digits = number ^ _FORM
     over = digits + _CARRY
     over |= digits
     if np.bitwise_or.reduce(over) & _HIGH:
       return None
-    sign = number.view(np.uint8)[::8]
-    values = _joined(digits) / _DIVISORS.take(sign, mode="clip")
-    if np.isnan(values.sum()):
-      return None
-    minus += np.count_nonzero(sign == ord("-"))
-    out[count : count + len(values)] = values
-    count += len(values)
-  # Nothing but a space comes before a minus: then lengths add up.
+    values = out[count : count + len(at)]
+    np.divide(_joined(digits), np.float32(1e5), out=values)
+    # A minus is odd and a space is even: the sign bit.
+    values.view("<u4")[:] |= number.view("<u4")[::2] << np.uint32(31)
+    count += len(at)
+  # What stands before a number, besides the space, is a minus: lengths add up.
   return out[:count] if 8 * count + minus == len(line) + 1 else None
 
 
