@@ -83,7 +83,7 @@ def place(
     start = joints[:, skeleton.PARENTS[limbs]]
     goal = keypoints[:, skeleton.CHILDREN[limbs], :2]
     # x and y are float32 up to the end, z is a float64.
-    x, y, z = choose(*np.moveaxis(start[..., :2], -1, 0), goal, lengths[limbs])
+    x, y, z = choose(start[..., 0], start[..., 1], goal, lengths[limbs])
     nowhere = (x == 0) & (y == 0) & (z == 0)
     x, y, z = (np.where(nowhere, 1, axis) for axis in (x, y, z))
     z = np.abs(z) + MIN_DEPTH

@@ -1,16 +1,15 @@
-"""2-D keypoints to a 3-D skeleton, whole batches in one jitted call.
+"""2-D keypoints to a 3-D skeleton.
 
-The method of Zelinka and Kanis (WACV 2020), formula 3 of SignLLM: every clip
-gets one length a bone, and directions and a root a frame, that minimise
-  J = 1/(50 T) sum w |P_xy - X|^2 + 0.001 sum_k exp(l_k)
-      + 0.1/(50 (T-1)) sum |P_t - P_{t+1}|^2.
-Two modes. `reference` follows the published tool: plain gradient descent, bone
-lengths from all limbs. `fast` starts from limbs that were seen and descends
-with Adam: a lower J in a tenth of the cycles.
+The method of Zelinka and Kanis (WACV 2020), formula 3 of SignLLM: keypoints are
+cleaned (`keypoints.py`), a first skeleton is placed over them (`initial.py`),
+and a descent fits it (`descent.py`), whole batches in one jitted call. Every
+clip gets one length a bone.
 
-Dim letters: B clips, T frames, J = 50 joints, N = 49 limbs, K = 25 bones. The
-descent has time last: the sum down the tree is then one product over 3 T
-columns, and a cycle takes a quarter of the time.
+Two modes. `reference` is the published tool: the same choices, plain gradient
+descent, bone lengths from all limbs. `fast` starts from limbs that were seen
+and descends with Adam: a lower objective J in a tenth of the cycles.
+
+Dim letters: B clips, T frames, J = 50 joints, N = 49 limbs, K = 25 bones.
 """
 
 import concurrent.futures
