@@ -2,7 +2,7 @@
 
 Nearly all are `%.5f` of a number below 10: eight bytes, its sign or the space
 before it first, which is one 64-bit word. Words are cut out, checked and summed
-up by numpy, ten times as fast as one `float` a number.
+up by numpy, several times as fast as one `float` a number.
 """
 
 import numpy as np
