@@ -137,13 +137,15 @@ def test_every_field_is_judged():
 
 def test_facts_are_kept_and_compared(tmp_path):
   with workdir.open_workdir(tmp_path, config_lib.Experiment()) as work:
-    work.check_facts(facts())
-    assert workdir.read_facts(tmp_path).to_json() == facts().to_json()
-    work.check_facts(facts())
+    work.check_facts({"GSL": facts()})
+    assert data.facts_to_json(
+      workdir.read_facts(tmp_path)
+    ) == data.facts_to_json({"GSL": facts()})
+    work.check_facts({"GSL": facts()})
     with pytest.raises(errors.UsageError, match="longest: 9 -> 10"):
-      work.check_facts(facts(longest=10))
+      work.check_facts({"GSL": facts(longest=10)})
     with pytest.raises(errors.UsageError, match="vocabulary: 6 entries -> 7"):
-      work.check_facts(facts(["a", "b", "c"]))
+      work.check_facts({"GSL": facts(["a", "b", "c"])})
   work.vocabulary.write_text("{")
   with pytest.raises(errors.DataError, match=r"vocabulary\.json"):
     workdir.read_facts(tmp_path)
