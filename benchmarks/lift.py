@@ -57,7 +57,8 @@ def keypoints(data: pathlib.Path) -> list[np.ndarray]:
   folder = data / "how2sign_mini" / "openpose"
   if folder.is_dir():
     return [
-      reading.plain_json(sorted(each.iterdir())) for each in folder.iterdir()
+      reading.plain_json(sorted(each.iterdir()))
+      for each in sorted(folder.iterdir())
     ]
   print(f"no {folder}: spelling words with spoken-to-signed instead")
   from data_pipeline.fingerspelling import alphabets, spell
