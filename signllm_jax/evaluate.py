@@ -32,7 +32,7 @@ EXAMPLES = """\
 writes report.json, report.md and report.html (one file, with plots and the
 worst and best clips) into --out, by default WORKDIR/evaluation/SPLIT. With
 --compare it writes comparison.json and comparison.md, by default into
-WORKDIR_A/evaluation/SPLIT-vs-NAME_B.
+A/evaluation/SPLIT-vs-NAME_OF_B.
 
 examples:
   python -m signllm_jax.evaluate --workdir=runs/quickstart
@@ -69,7 +69,7 @@ def evaluate(
     UsageError: not a work directory, or nothing was saved in it.
     DataError: a fault in the run's data.
     NonFiniteError: the model gives NaN or infinity.
-    StorageError: no checkpoint can be read.
+    StorageError: the best checkpoint is damaged or cannot be read.
   """
   settings = workdir.read_config(path)
   saved = _saved(path)
@@ -121,7 +121,11 @@ def _say_seeds(seeds: int) -> str:
 
 
 def _saved(path: str | os.PathLike) -> dict[str, Any]:
-  """Which checkpoint `run.load_producer` takes."""
+  """Step and digest of the checkpoint that `run.load_producer` takes.
+
+  Where the best one is damaged it would take another; a report of that must
+  not be mistaken for one of the best.
+  """
   folder = pathlib.Path(path, "checkpoints")
   with checkpoint.Checkpoints(folder, keep=None) as saved:
     step = saved.best()
@@ -131,35 +135,51 @@ def _saved(path: str | os.PathLike) -> dict[str, Any]:
     raise errors.UsageError(
       "no checkpoint", path=path, hint="Train first, or wait for the first save"
     )
-  return {"step": step, "digest": manifest.read(folder / str(step))["digest"]}
+  try:
+    kept = manifest.read(folder / str(step))
+    manifest.verify(folder / str(step), kept["leaves"])
+  except manifest.Damaged as error:
+    raise errors.StorageError(
+      f"damaged: {error}",
+      path=folder / str(step),
+      hint="Start the training again: it sets the checkpoint aside",
+    ) from error
+  return {"step": step, "digest": kept["digest"]}
 
 
-def write(folder: pathlib.Path, files: dict[str, str]) -> None:
-  """Writes texts into a folder, which is made.
+def _folder(args: argparse.Namespace, name: str) -> pathlib.Path:
+  """The folder to write into, made before the work begins.
 
   Raises:
-    StorageError: it cannot be made or written.
+    UsageError: there is no model to evaluate.
+    StorageError: it cannot be made.
   """
+  paths = args.compare or [args.workdir]
+  for path in paths:
+    run.choose(path, args.language)
+  leaky = "leaky" if args.protocol == "pt" else ""
+  name = "-".join(filter(None, [args.language, name, leaky]))
+  folder = pathlib.Path(args.out or pathlib.Path(paths[0], "evaluation", name))
   try:
     folder.mkdir(parents=True, exist_ok=True)
   except OSError as error:
     raise errors.StorageError(
       f"cannot make the folder: {error}", path=folder
     ) from error
+  return folder
+
+
+def _write(folder: pathlib.Path, files: dict[str, str]) -> None:
   for name, text in files.items():
     atomic.write_text(folder / name, text)
   print("wrote", *(str(folder / name) for name in files))
 
 
 def _one(args: argparse.Namespace, options: dict[str, Any]) -> None:
+  folder = _folder(args, args.split)
   made = evaluate(args.workdir, **options)
   print(report.to_terminal(made))
-  parts = [args.language, args.split, "leaky" if made.leaky else ""]
-  name = "-".join(filter(None, parts))
-  folder = pathlib.Path(
-    args.out or pathlib.Path(args.workdir, "evaluation", name)
-  )
-  write(
+  _write(
     folder,
     {
       "report.json": _json(report.to_json(made)),
@@ -170,20 +190,15 @@ def _one(args: argparse.Namespace, options: dict[str, Any]) -> None:
 
 
 def _two(args: argparse.Namespace, options: dict[str, Any]) -> None:
+  other = pathlib.Path(args.compare[1]).resolve().name
+  folder = _folder(args, f"{args.split}-vs-{other}")
   a, b = (evaluate(path, **options) for path in args.compare)
   weights = bootstrap.resample(len(a.true), args.resamples)
   compared = comparison.compare(a, b, weights)
   said = comparison.to_markdown(compared)
   print(said)
-  name = f"{args.split}-vs-{pathlib.Path(args.compare[1]).resolve().name}"
-  folder = pathlib.Path(
-    args.out
-    or pathlib.Path(
-      args.compare[0], "evaluation", f"{name}-leaky" if a.leaky else name
-    )
-  )
   files = {"comparison.json": _json(comparison.to_json(compared))}
-  write(folder, {**files, "comparison.md": said})
+  _write(folder, {**files, "comparison.md": said})
 
 
 def _json(values: dict[str, Any]) -> str:

@@ -33,8 +33,13 @@ def dtw_pt(
   return pairs.over_pairs(_pt, produced, true)
 
 
-@jax.jit
 def _pt(batch: pairs.Batch) -> jax.Array:
+  found = dtw.align(_pt_cost(batch), batch.rows, batch.columns)
+  return found.total / batch.rows
+
+
+@jax.jit
+def _pt_cost(batch: pairs.Batch) -> jax.Array:
   seen = batch.valid.astype(jnp.float32)
   share = skeleton.J * seen / jnp.maximum(seen.sum(-1, keepdims=True), 1)
 
@@ -46,7 +51,7 @@ def _pt(batch: pairs.Batch) -> jax.Array:
     return cost + weight[..., None] * jnp.abs(a[..., None] - b[:, None]), None
 
   # Number by number as in `frame_cost`: a trailing axis of 150 is slower.
-  cost, _ = jax.lax.scan(
+  return jax.lax.scan(
     add,
     jnp.zeros((*batch.valid.shape[:2], batch.shown.shape[1])),
     (
@@ -55,8 +60,7 @@ def _pt(batch: pairs.Batch) -> jax.Array:
       leading(share[..., None].repeat(3, -1)),
     ),
     unroll=10,
-  )
-  return dtw.align(cost, batch.rows, batch.columns).total / batch.rows
+  )[0]
 
 
 def dtw_mje(
@@ -66,12 +70,19 @@ def dtw_mje(
   return pairs.over_pairs(_mje, produced, true)
 
 
-@jax.jit
 def _mje(batch: pairs.Batch) -> jax.Array:
-  found = dtw.mean_joint_dtw(
-    batch.reference, batch.valid, batch.rows, batch.hypothesis, batch.columns
-  )
+  found = dtw.align(_mean_joint(batch), batch.rows, batch.columns)
   return found.total / found.cells
+
+
+@jax.jit
+def _mean_joint(batch: pairs.Batch) -> jax.Array:
+  return frame_cost.local_cost(
+    frame_cost.flat_frames(batch.reference, batch.rows),
+    frame_cost.flat_frames(batch.hypothesis, batch.columns),
+    "mean_joint",
+    batch.valid,
+  )
 
 
 def dtw_mje_of_part(
@@ -81,17 +92,11 @@ def dtw_mje_of_part(
 
   NaN where the truth never shows the part.
   """
-  joints = list(skeleton.PARTS[part])
-  found = dtw_mje(_only(produced, joints), _only(true, joints))
-  shown = np.array([clip.valid[:, joints].any() for clip in true])
-  return np.where(shown, found, np.nan)
-
-
-def _only(listed: Sequence, joints: list[int]) -> list[pairs.Sequence3D]:
-  return [
-    pairs.Sequence3D(one.frames[:, joints], one.valid[:, joints])
-    for one in listed
-  ]
+  joints = np.isin(np.arange(skeleton.J), skeleton.PARTS[part])
+  # The other joints become missing, not cut off: one compiled shape for all.
+  alone = [pairs.Sequence3D(one.frames, one.valid & joints) for one in true]
+  shown = np.array([one.valid.any() for one in alone])
+  return np.where(shown, dtw_mje(produced, alone), np.nan)
 
 
 def mpjpe(
@@ -119,16 +124,6 @@ def _mpjpe(batch: pairs.Batch) -> np.ndarray:
   return np.array(found)
 
 
-@jax.jit
-def _mean_joint(batch: pairs.Batch) -> jax.Array:
-  return frame_cost.local_cost(
-    frame_cost.flat_frames(batch.reference, batch.rows),
-    frame_cost.flat_frames(batch.hypothesis, batch.columns),
-    "mean_joint",
-    batch.valid,
-  )
-
-
 def ndtw_mje(
   produced: Sequence[clips.Clip], true: Sequence[clips.Clip]
 ) -> np.ndarray:
@@ -145,31 +140,34 @@ def ndtw_mje(
   return found.mean(-1)
 
 
-@jax.jit
-def _keypoints(batch: pairs.Batch) -> jax.Array:
-  def cost(pair: pairs.Batch) -> jax.Array:
-    reference = pair.reference.swapaxes(0, 1)  # [K, R, 3]
-    hypothesis = pair.hypothesis.swapaxes(0, 1)  # [K, Q, 3]
-    gap = jnp.linalg.norm(reference[:, :, None] - hypothesis[:, None], axis=-1)
-    lost = jnp.linalg.norm(reference, axis=-1)[..., None] / 2
-    gap = jnp.where(pair.shown.T[:, None], gap, lost)
-    return jnp.where(pair.valid.T[..., None], gap, 0)
+def _keypoints(batch: pairs.Batch) -> np.ndarray:
+  return _align_each(_keypoint_costs, batch)
 
-  return _align_each(cost, batch)
+
+@jax.jit
+def _keypoint_costs(pair: pairs.Batch) -> jax.Array:
+  reference = pair.reference.swapaxes(0, 1)  # [K, R, 3]
+  hypothesis = pair.hypothesis.swapaxes(0, 1)  # [K, Q, 3]
+  gap = jnp.linalg.norm(reference[:, :, None] - hypothesis[:, None], axis=-1)
+  lost = jnp.linalg.norm(reference, axis=-1)[..., None] / 2
+  gap = jnp.where(pair.shown.T[:, None], gap, lost)
+  return jnp.where(pair.valid.T[..., None], gap, 0)
 
 
 def _align_each(
-  cost: Callable[[pairs.Batch], jax.Array], batch: pairs.Batch
-) -> jax.Array:
-  """Totals [B, K] of the cheapest paths of a pair's costs [K, R, Q]."""
+  costs: Callable[[pairs.Batch], jax.Array], batch: pairs.Batch
+) -> np.ndarray:
+  """Totals [B, K] of the cheapest paths of each pair's `costs` [K, R, Q].
 
-  def one(pair: pairs.Batch) -> jax.Array:
-    costs = cost(pair)
-    rows, columns = (jnp.full(len(costs), n) for n in (pair.rows, pair.columns))
-    return dtw.align(costs, rows, columns).total
-
-  # One pair after another: all keypoints' costs of a batch are gigabytes.
-  return jax.lax.map(one, batch)
+  One pair after another: all keypoints' costs of a batch are gigabytes.
+  """
+  found = []
+  for i in range(len(batch.rows)):
+    pair = jax.tree.map(lambda x, i=i: x[i], batch)
+    cost = costs(pair)
+    ends = (np.full(len(cost), int(n)) for n in (pair.rows, pair.columns))
+    found.append(dtw.align(cost, *ends).total)
+  return np.stack(jax.device_get(found))
 
 
 def dtwp(
@@ -185,29 +183,28 @@ def dtwp(
   """
   found = pairs.over_pairs(
     _squared_keypoints,
-    [_hands(one) for one in _by_shoulders(produced)],
-    [_hands(one) for one in _by_shoulders(true)],
+    [_trimmed(one) for one in _by_shoulders(produced)],
+    [_trimmed(one) for one in _by_shoulders(true)],
   )
-  return np.sqrt(found).mean(-1)
+  return np.sqrt(found[:, HANDS]).mean(-1)
+
+
+def _squared_keypoints(batch: pairs.Batch) -> np.ndarray:
+  return _align_each(_squared_costs, batch)
 
 
 @jax.jit
-def _squared_keypoints(batch: pairs.Batch) -> jax.Array:
-  def cost(pair: pairs.Batch) -> jax.Array:
-    reference = pair.reference.swapaxes(0, 1)
-    hypothesis = pair.hypothesis.swapaxes(0, 1)
-    return ((reference[:, :, None] - hypothesis[:, None]) ** 2).sum(-1)
-
-  return _align_each(cost, batch)
+def _squared_costs(pair: pairs.Batch) -> jax.Array:
+  reference = pair.reference.swapaxes(0, 1)
+  hypothesis = pair.hypothesis.swapaxes(0, 1)
+  return ((reference[:, :, None] - hypothesis[:, None]) ** 2).sum(-1)
 
 
-def _hands(one: pairs.Sequence3D) -> pairs.Sequence3D:
-  """Both hands, from the first frame that shows one to the last."""
-  frames, valid = one.frames[:, HANDS], one.valid[:, HANDS]
-  shown = np.flatnonzero(valid.any(1))
-  if len(shown):
-    span = slice(shown[0], shown[-1] + 1)
-    frames, valid = frames[span], valid[span]
+def _trimmed(one: pairs.Sequence3D) -> pairs.Sequence3D:
+  """From the first frame that shows a hand to the last; missing is filled."""
+  shown = np.flatnonzero(one.valid[:, HANDS].any(1))
+  span = slice(shown[0], shown[-1] + 1) if len(shown) else slice(None)
+  frames, valid = one.frames[span], one.valid[span]
   return pairs.Sequence3D(np.where(valid[..., None], frames, DTWP_FILL), valid)
 
 
