@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import tensorflow_datasets as tfds
 from absl import logging
@@ -16,11 +17,11 @@ from signllm_jax import errors
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """Runs a stage and returns the exit code."""
-  args = _parser().parse_args(arguments)
   logging.set_verbosity(logging.ERROR)  # tfds warns of any new frame rate
   tfds.disable_progress_bar()  # a stage shows its own, if it takes long
   before = signal.signal(signal.SIGTERM, signal.default_int_handler)
   try:
+    args = _parser().parse_args(arguments)
     args.run(args)
   except errors.SignLLMError as error:
     print(f"error: {error}", file=sys.stderr)
@@ -33,8 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
   return 0
 
 
+class _Parser(argparse.ArgumentParser):
+  """A wrong call is a wrong request like others, with their exit code."""
+
+  def error(self, message: str) -> NoReturn:
+    """Raises a UsageError."""
+    raise errors.UsageError(message, hint=f"See {self.prog} --help")
+
+
 def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
+  parser = _Parser(
     prog="python -m data_pipeline",
     description="Raw keypoints in, training records out. One stage a command.",
     epilog="`python -m data_pipeline STAGE --help` explains a stage.",
@@ -70,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     "file or folder of keypoints",
     "the .h5 to make",
   )
-  _add_reading(stage)
+  _add_rate_and_size(stage)
+  _add_workers(stage)
   stage = add(
     "lift",
     commands.lift,
@@ -79,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     "file or folder of keypoints",
     "folder of the lifted clips",
   )
-  _add_reading(stage)
+  _add_rate_and_size(stage)
+  _add_workers(stage)
   _add_lifting(stage)
   stage.add_argument(
     "--stages",
@@ -150,27 +161,28 @@ def _parser() -> argparse.ArgumentParser:
     help="of an output that is a folder, a file or folder a clip",
   )
   _add_convention(stage)
-  stage.add_argument(
-    "--fps", type=float, default=25.0, help="where the input does not say (25)"
-  )
+  _add_rate_and_size(stage)
   return parser
 
 
-def _add_reading(stage: argparse.ArgumentParser) -> None:
+def _add_rate_and_size(stage: argparse.ArgumentParser) -> None:
   stage.add_argument(
     "--fps",
-    type=float,
+    type=_rate,
     default=25.0,
     metavar="RATE",
     help="frames a second, where the input does not say (default 25)",
   )
+  _add_size(stage)
+
+
+def _add_size(stage: argparse.ArgumentParser) -> None:
   stage.add_argument(
     "--size",
     type=_size,
     metavar="WxH",
     help="of the picture in pixels, where the input does not say",
   )
-  _add_workers(stage)
 
 
 def _add_workers(stage: argparse.ArgumentParser) -> None:
@@ -181,6 +193,14 @@ def _add_workers(stage: argparse.ArgumentParser) -> None:
     metavar="N",
     help="processes that read keypoints (default: one a core)",
   )
+
+
+def _rate(text: str) -> float:
+  if not re.fullmatch(r"\d{1,4}(\.\d{1,6})?", text, re.ASCII) or not float(
+    text
+  ):
+    raise argparse.ArgumentTypeError(f"{text!r}; expected a number above 0")
+  return float(text)
 
 
 def _positive(text: str) -> int:
@@ -243,19 +263,20 @@ def _add_build(stage: argparse.ArgumentParser) -> None:
   )
   stage.add_argument(
     "--shards",
-    type=int,
+    type=_positive,
     metavar="N",
     help="files a split (default: by size); for training on many hosts take a "
     "multiple of their number",
   )
   stage.add_argument(
     "--fps",
-    type=float,
+    type=_rate,
     metavar="RATE",
     help="frames a second: of the source for prompt2sign (default 25), of the "
     "records for fingerspelling (default 12.5); a rate other than the default "
     "is built as a configuration of its own, e.g. prompt2sign/gsl_30fps",
   )
+  _add_size(stage)
   _add_lifting(stage)
   _add_workers(stage)
   stage.add_argument(

@@ -2,17 +2,21 @@
 
 import contextlib
 import dataclasses
+import importlib
 import io
 import json
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow_datasets as tfds
+from absl import logging
 
-from data_pipeline import checksums, lifting, request
+from data_pipeline import checksums, intake, lifted, lifting, request
 from signllm_jax import errors
 from signllm_jax.formats import atomic
 
@@ -33,6 +37,12 @@ class Beam:
   options: tuple[str, ...] = ()
 
 
+def _say(split: str, outcome: lifting.Outcome) -> None:
+  print(f"{split}: {outcome.describe('the source')}", flush=True)
+  for name, error in outcome.failed.items():
+    print(f"{split}: {name} is left out: {error}", file=sys.stderr)
+
+
 def prepare(
   name: str,
   output: str | os.PathLike,
@@ -41,17 +51,20 @@ def prepare(
   file_format: str = "tfrecord",
   shards: int | None = None,
   fps: float | None = None,
-  options: lifting.Options = lifting.DEFAULT,
+  size: tuple[int, int] | None = None,
+  options: lifted.Options = lifted.DEFAULT,
   workers: int | None = None,
   beam: Beam | None = None,
-  report: Callable[[str, lifting.Outcome], None] = lambda split, outcome: None,
+  report: Callable[[str, lifting.Outcome], None] = _say,
+  note: Callable[[str], None] = logging.warning,
 ) -> pathlib.Path:
   """Builds a data set, or finds it built; prints its licence notice.
 
   A build appears in its folder only when it is complete. One that is there is
   reused and never overwritten. Keypoints are lifted first, clip by clip, and
   what is lifted is not lifted again when an interrupted build is run anew. The
-  records do not depend on interruptions or on the number of workers.
+  records do not depend on interruptions or on the number of workers. A bad clip
+  is left out and reported.
 
   Args:
     name: data set and configuration, e.g. prompt2sign/gsl.
@@ -62,17 +75,20 @@ def prepare(
     fps: frames a second, of the source for prompt2sign, of the records for
       fingerspelling. A rate other than the usual one makes a configuration of
       its own, e.g. prompt2sign/gsl_30fps.
+    size: width and height of the picture, where keypoints do not say.
     options: of the lifting.
     workers: processes that read keypoints; one a core if not given.
     beam: makes the records on Apache Beam.
-    report: called with each split of keypoints and what became of them, bad
-      clips that are left out among it.
+    report: called with each split and what became of its clips, if there is
+      anything to say.
+    note: called with what else the user should know of keypoints.
 
   Returns:
     The folder of the records, for `tfds.builder_from_directory`.
 
   Raises:
-    UsageError, DataError: as `request.plan` does, or a fault in the sources.
+    UsageError, DataError: as `request.plan` does, or a fault in the sources;
+      another process builds the same.
     StorageError: the records cannot be written.
   """
   asked = request.plan(
@@ -82,59 +98,64 @@ def prepare(
     file_format=file_format,
     shards=shards,
     fps=fps,
+    options=options,
   )
   print(f"Licence of {asked.name}: {asked.licence}")
-  if asked.exists:
-    print(
-      f"{asked.folder} is already built and is used as it is; remove it to "
-      "build anew"
-    )
-    _complete(asked)
-    return asked.folder
-  if asked.keypoints:
-    _lift(asked, options, workers, report)
-  if file_format == "tfrecord":
-    _quiet_tensorflow()
-  builder = asked.new_builder()
-  download = tfds.download.DownloadConfig(
-    manual_dir=asked.lifted if asked.keypoints else asked.input,
-    num_shards=shards,
-    try_download_gcs=False,
-  )
-  if beam:
-    _put_on_beam(builder, download, beam)
-  try:
-    with (
-      tempfile.TemporaryDirectory() as scratch,
-      contextlib.redirect_stdout(io.StringIO()),  # tfds announces itself
-    ):
-      builder.download_and_prepare(
-        download_dir=scratch, file_format=file_format, download_config=download
+  parent = asked.folder.parent
+  atomic.make_folder(parent)
+  with lifted.alone(parent), _storage_errors(asked.folder):
+    if asked.folder.exists():
+      print(
+        f"{asked.folder} is already built and is used as it is; remove it to "
+        "build anew"
       )
+    else:
+      for left in parent.glob(f"incomplete.*_{asked.folder.name}"):
+        shutil.rmtree(left)  # of a build that was killed
+      if asked.keypoints:
+        found = lifting.find_splits(
+          str(asked.input), fps=asked.rate, size=size, report=note
+        )
+        _lift(asked, found, options, workers, report)
+      _write(asked, shards, beam, report)
+    _complete(asked)
+  return asked.folder
+
+
+@contextlib.contextmanager
+def _storage_errors(folder: pathlib.Path) -> Iterator[None]:
+  """What the system says of the disk becomes a StorageError."""
+  try:
+    yield
   except OSError as error:
     raise errors.StorageError(
-      f"the build stopped: {error}", path=asked.folder
+      f"the build stopped: {error}", path=folder
     ) from error
-  _complete(asked)
-  return asked.folder
 
 
 def _lift(
   asked: request.Plan,
-  options: lifting.Options,
+  found: dict[str, list[intake.Source]],
+  options: lifted.Options,
   workers: int | None,
   report: Callable[[str, lifting.Outcome], None],
 ) -> None:
   """Lifts the keypoints of every split into `asked.lifted`."""
-  fps = vars(asked.config)["fps"]
-  for split, found in lifting.find_splits(str(asked.input), fps=fps).items():
-    folder = asked.lifted / split
+  if asked.lifted.is_dir():  # splits that the input has no longer
+    for path in asked.lifted.iterdir():
+      if path.name not in found:
+        shutil.rmtree(path)
+  for split, sources in found.items():
     outcome = lifting.lift_all(
-      found, folder, options, need_text=True, workers=workers
+      sources,
+      asked.lifted / split,
+      options,
+      for_records=True,
+      workers=workers,
     )
     if not outcome.lifted and not outcome.reused:
       raise errors.DataError(
-        f"no clip of {split} could be used",
+        f"no clip of {split} can be used",
         path=asked.input,
         expected="at least one",
         hint="; ".join(
@@ -145,21 +166,53 @@ def _lift(
     report(split, outcome)
 
 
+def _write(
+  asked: request.Plan,
+  shards: int | None,
+  beam: Beam | None,
+  report: Callable[[str, lifting.Outcome], None],
+) -> None:
+  """Writes the records through the data set's builder."""
+  if asked.file_format == "tfrecord":
+    _quiet_tensorflow()
+  builder = asked.new_builder()
+  vars(builder)["tolerant"] = True
+  download = tfds.download.DownloadConfig(
+    manual_dir=asked.lifted if asked.keypoints else asked.input,
+    num_shards=shards,
+    try_download_gcs=False,
+  )
+  if beam:
+    _put_on_beam(builder, download, beam)
+  with (
+    tempfile.TemporaryDirectory() as scratch,
+    contextlib.redirect_stdout(io.StringIO()),  # tfds announces itself
+  ):
+    builder.download_and_prepare(
+      download_dir=scratch,
+      file_format=asked.file_format,
+      download_config=download,
+    )
+  for split, faults in vars(builder).get("left_out", {}).items():
+    if faults:
+      report(split, lifting.Outcome(failed=faults))
+
+
 def _complete(asked: request.Plan) -> None:
   """What follows the records: qualities, checksums; lifted clips go.
 
   Done anew where a build was interrupted between its records and this.
   """
-  if asked.lifted.exists():
-    lines = [
-      json.dumps({"split": folder.name, **record})
-      for folder in sorted(asked.lifted.iterdir())
-      for record in lifting.read_quality(folder)
-    ]
-    atomic.write_text(
-      asked.folder / QUALITY, "".join(f"{line}\n" for line in lines)
-    )
-  if asked.lifted.exists() or not (asked.folder / checksums.SUMS).exists():
+  if not (asked.folder / checksums.SUMS).exists():
+    if asked.lifted.exists():
+      lines = []
+      for folder in sorted(asked.lifted.iterdir()):
+        for _, record in lifted.records(folder):
+          del record["made_from"]  # differs between copies of the keypoints
+          lines.append(json.dumps({"split": folder.name, **record}))
+      atomic.write_text(
+        asked.folder / QUALITY, "".join(f"{line}\n" for line in lines)
+      )
     checksums.write_sums(asked.folder)
   if asked.lifted.exists():
     shutil.rmtree(asked.lifted)
@@ -183,7 +236,9 @@ def _put_on_beam(
       f"{builder.name} is not built on Beam", hint="Build it without --beam"
     )
   try:
-    from apache_beam.options import pipeline_options
+    pipeline_options: Any = importlib.import_module(
+      "apache_beam.options.pipeline_options"
+    )
   except ModuleNotFoundError as error:
     raise errors.UsageError(
       "apache-beam is not installed",

@@ -12,6 +12,7 @@ from data_pipeline import (
   card,
   convert,
   intake,
+  lifted,
   lifting,
   prompts,
   request,
@@ -19,15 +20,14 @@ from data_pipeline import (
   texts,
   verify,
 )
-from data_pipeline import gloss as gloss_lib
 from signllm_jax import clips, errors, languages
-from signllm_jax.formats import atomic, h5, skels
+from signllm_jax.formats import atomic, h5, splits
 
 
 def extract(args: argparse.Namespace) -> None:
   """Keypoints in any form -> one .h5."""
   sources = _find(args)
-  _refuse_existing(args.output)
+  convert.refuse_existing(args.output)
   if args.dry_run:
     print(f"{len(sources)} clips would be written to {args.output}")
     return
@@ -41,6 +41,9 @@ def extract(args: argparse.Namespace) -> None:
         failed[source.name] = seen
       else:
         yield seen
+
+    if len(failed) == len(sources):  # no file rather than an empty one
+      _raise_failed(failed)
 
   h5.write(args.output, good())
   print(f"{len(sources) - len(failed)} clips: {args.output}")
@@ -67,37 +70,24 @@ def lift(args: argparse.Namespace) -> None:
 
 def export_skels(args: argparse.Namespace) -> None:
   """Lifted clips -> .skels and the files beside it."""
-  names = lifting.lifted_names(args.input)
-  folder = pathlib.Path(args.output)
-  paths = {
-    kind: folder / f"{args.split}.{kind}" for kind in ("skels", "text", "files")
-  }
-  for path in paths.values():
-    _refuse_existing(path)
-  read = (lifting.read_clip(args.input, name) for name in names)
-  listed = []  # text and gloss of each clip
+  names = lifted.names(args.input)
+  if not names:
+    raise errors.DataError("no lifted clips", path=args.input)
+  lifted.check_name(args.split)
+  target = pathlib.Path(args.output, f"{args.split}.skels")
+  convert.refuse_existing(*convert.split_files(target).values())
   if args.dry_run:
-    print(f"{len(names)} clips would be written to {paths['skels']}")
+    print(f"{len(names)} clips would be written to {target}")
     return
-
-  def scaled() -> Iterable[clips.Clip]:
-    for clip in _progress(read, len(names), "writing"):
-      listed.append((clip.text, clip.gloss))
-      yield lifting.exported(clip, args.convention)
-
-  try:
-    folder.mkdir(parents=True, exist_ok=True)
-  except OSError as error:
-    raise errors.StorageError(
-      f"cannot be made: {error}", path=folder
-    ) from error
-  skels.write(paths["skels"], scaled(), args.convention)
-  _write_lines(paths["files"], names)
-  if all(text for text, _ in listed):
-    _write_lines(paths["text"], [text for text, _ in listed])
-  if any(gloss for _, gloss in listed):
-    _write_lines(folder / f"{args.split}.gloss", [g for _, g in listed])
-  print(f"{len(names)} clips: {paths['skels']}")
+  read = (
+    lifted.exported(lifted.read(args.input, name), args.convention)
+    for name in names
+  )
+  atomic.make_folder(target.parent)
+  convert.write_split(
+    target, _progress(read, len(names), "writing"), args.convention
+  )
+  print(f"{len(names)} clips: {target}")
 
 
 def make_prompts(args: argparse.Namespace) -> None:
@@ -107,38 +97,51 @@ def make_prompts(args: argparse.Namespace) -> None:
   found = [source] if source.is_file() else sorted(source.glob("*.text"))
   if not found:
     raise errors.DataError("no texts", path=source, expected="files *.text")
+  made = {}  # file -> its lines
   for path in found:
-    lines = _read_lines(path)
     cleaned = [
-      texts.clean(texts.unquote(line), path=path, line=number)
-      for number, line in enumerate(lines, 1)
+      texts.clean(line, path=path, line=number)
+      for number, line in enumerate(splits.read_texts(path), 1)
     ]
-    names = [f"{path.stem}/{i:06d}" for i in range(1, len(lines) + 1)]
+    names = [f"{path.stem}/{i:06d}" for i in range(1, len(cleaned) + 1)]
     if path.with_suffix(".files").exists():
-      names = _read_lines(path.with_suffix(".files"))
-      if len(names) != len(lines):
+      names = list(splits.read_texts(path.with_suffix(".files")))
+      if len(names) != len(cleaned):
         raise errors.DataError(
           f"{len(names)} lines",
           path=path.with_suffix(".files"),
-          expected=f"{len(lines)} as in {path.name}",
+          expected=f"{len(cleaned)} as in {path.name}",
         )
-    made = {
-      ".prompt": [
-        prompts.make_prompt(text, spoken, name, args.seed)
-        for text, name in zip(cleaned, names, strict=True)
-      ]
-    }
+    made[folder / f"{path.stem}.prompt"] = [
+      prompts.make_prompt(text, spoken, name, args.seed)
+      for text, name in zip(cleaned, names, strict=True)
+    ]
     if not path.with_suffix(".gloss").exists():
-      made[".gloss"] = [gloss_lib.make(text, spoken) for text in cleaned]
-    for suffix, content in made.items():
-      target = folder / f"{path.stem}{suffix}"
-      _refuse_existing(target)
-      if args.dry_run:
-        print(f"{len(content)} lines would be written to {target}")
-        continue
-      folder.mkdir(parents=True, exist_ok=True)
-      _write_lines(target, content)
-      print(f"{len(content)} lines: {target}")
+      made[folder / f"{path.stem}.gloss"] = _glosses(path, cleaned, spoken)
+  convert.refuse_existing(*made)
+  for target, lines in made.items():
+    if args.dry_run:
+      print(f"{len(lines)} lines would be written to {target}")
+      continue
+    atomic.make_folder(folder)
+    atomic.write_text(target, "".join(f"{line}\n" for line in lines))
+    print(f"{len(lines)} lines: {target}")
+
+
+def _glosses(path: pathlib.Path, cleaned: list[str], spoken: str) -> list[str]:
+  try:
+    from data_pipeline import (
+      gloss,
+    )  # of packages that other stages can do without
+  except ModuleNotFoundError as error:
+    raise request.not_installed("glosses are made", error) from error
+  lines = []
+  for number, text in enumerate(cleaned, 1):
+    try:
+      lines.append(gloss.make(text, spoken))
+    except errors.DataError as error:
+      raise errors.DataError(str(error), path=path, line=number) from error
+  return lines
 
 
 def build_records(args: argparse.Namespace) -> None:
@@ -148,32 +151,43 @@ def build_records(args: argparse.Namespace) -> None:
     "file_format": args.file_format,
     "shards": args.shards,
     "fps": args.fps,
+    "options": _options(args),
   }
   if args.dry_run:
-    plan = request.plan(args.dataset, args.output, **asked)
-    print(f"Licence of {plan.name}: {plan.licence}")
-    verb = "is already built in" if plan.exists else "would be built into"
-    print(f"{plan.name} {verb} {plan.folder} as {plan.file_format}")
+    _dry_build(request.plan(args.dataset, args.output, **asked), args.size)
     return
   failed = {}
 
   def report(split: str, outcome: lifting.Outcome) -> None:
     print(f"{split}: {outcome.describe(args.input)}", flush=True)
-    failed.update(outcome.failed)
+    failed.update({f"{split} {k}": v for k, v in outcome.failed.items()})
 
   beam = build.Beam(args.beam, tuple(args.beam_option)) if args.beam else None
   folder = build.prepare(
     args.dataset,
     args.output,
     **asked,
-    options=_options(args),
+    size=args.size,
     workers=args.workers,
     beam=beam,
     report=report,
+    note=_note,
   )
   print(summary.table(summary.summarise(folder)))
   print(f"Records: {folder}")
   _raise_failed(failed)
+
+
+def _dry_build(plan: request.Plan, size: tuple[int, int] | None) -> None:
+  print(f"Licence of {plan.name}: {plan.licence}")
+  if plan.keypoints:
+    found = lifting.find_splits(
+      str(plan.input), fps=plan.rate, size=size, report=_note
+    )
+    for split, sources in found.items():
+      print(f"{split}: {len(sources)} clips would be lifted")
+  verb = "is already built in" if plan.exists else "would be built into"
+  print(f"{plan.name} {verb} {plan.folder} as {plan.file_format}")
 
 
 def check(args: argparse.Namespace) -> None:
@@ -183,6 +197,7 @@ def check(args: argparse.Namespace) -> None:
 
 def report(args: argparse.Namespace) -> None:
   """The data card of a build."""
+  convert.refuse_existing(args.output)
   card.write_card(args.input, args.output)
   print(f"Data card: {args.output}")
 
@@ -195,42 +210,26 @@ def convert_file(args: argparse.Namespace) -> None:
     form=args.form,
     convention=args.convention,
     fps=args.fps,
+    size=args.size,
   )
   print(f"{count} clips: {args.output}")
 
 
-def _options(args: argparse.Namespace) -> lifting.Options:
-  return lifting.Options(args.mode, args.policy, args.condense)
+def _options(args: argparse.Namespace) -> lifted.Options:
+  return lifted.Options(args.mode, args.policy, args.condense)
 
 
 def _find(args: argparse.Namespace) -> list[intake.Source]:
-  def note(message: str) -> None:
-    print(f"note: {message}", file=sys.stderr)
+  return intake.find(args.input, fps=args.fps, size=args.size, report=_note)
 
-  return intake.find(args.input, fps=args.fps, size=args.size, report=note)
+
+def _note(message: str) -> None:
+  print(f"note: {message}", file=sys.stderr)
 
 
 def _progress(items: Iterable, total: int, what: str) -> Iterable:
   # Shown in a terminal only.
   return tqdm.tqdm(items, total=total, desc=what, unit="clip", disable=None)
-
-
-def _refuse_existing(path: str | pathlib.Path) -> None:
-  if pathlib.Path(path).exists():
-    raise errors.UsageError(
-      "exists already", path=path, hint="Remove it, or name another output"
-    )
-
-
-def _read_lines(path: pathlib.Path) -> list[str]:
-  try:
-    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-  except UnicodeDecodeError as error:
-    raise errors.DataError(f"not UTF-8: {error}", path=path) from error
-
-
-def _write_lines(path: pathlib.Path, lines: Iterable[str]) -> None:
-  atomic.write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def _raise_failed(failed: dict[str, errors.SignLLMError]) -> None:

@@ -1,21 +1,31 @@
 """One file of clips into another form: .h5 .npz .skels .pose and JSON folders.
 
 Some forms hold keypoints, x, y and confidence in the picture (.h5, OpenPose and
-DWPose JSON), some poses in 3-D (.npz, .skels), and .pose holds either. Poses
-become keypoints by leaving out the depth; keypoints become poses by lifting,
-which is a stage of its own.
+DWPose JSON), some poses in 3-D (.npz, .skels). A .pose is read as either and
+written of poses. Poses become keypoints by leaving out the depth; keypoints
+become poses by lifting, which is a stage of its own.
 """
 
+import collections
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from data_pipeline import intake
+from data_pipeline import intake, lifted
 from signllm_jax import clips, errors
-from signllm_jax.formats import dwpose, h5, npz, openpose, pose, skels, splits
+from signllm_jax.formats import (
+  atomic,
+  dwpose,
+  h5,
+  npz,
+  openpose,
+  pose,
+  skels,
+  splits,
+)
 
 POSES = (".npz", ".skels", ".pose")
 KEYPOINTS = (".h5", "openpose", "dwpose")
@@ -44,21 +54,24 @@ def convert(
   form: str = "",
   convention: str = "prompt2sign",
   fps: float = 25.0,
+  size: tuple[int, int] | None = None,
 ) -> int:
   """Converts all clips of a file or folder; returns how many.
 
   Args:
     source: .npz, .skels (with .text beside it, if there is one), .pose, .h5, or
       a folder of JSON frame files.
-    target: a file that does not exist yet, its form told by its suffix; of
-      several clips as .pose or JSON a folder, with one file or folder a clip.
+    target: what does not exist yet, its form told by its suffix; of several
+      clips as .pose or JSON a folder, with one file or folder a clip. Beside
+      .skels come .files, .text and .gloss, if the clips have any.
     form: of a target that is a folder: pose, openpose or dwpose.
-    convention: of .skels: prompt2sign or pt.
+    convention: of .skels: prompt2sign (values as they stand) or pt.
     fps: frames a second, where the source does not say.
+    size: width and height of the picture, where the source does not say.
 
   Raises:
     UsageError: no such form; the target exists; keypoints asked to be poses.
-    DataError: the source is damaged.
+    DataError: the source is damaged, or a clip's name cannot be kept.
     StorageError: the target cannot be written.
   """
   source, target = pathlib.Path(source), pathlib.Path(target)
@@ -70,11 +83,10 @@ def convert(
       expected=f"a suffix of {' '.join((*POSES, '.h5'))}, or --form=pose, "
       "openpose or dwpose for a folder",
     )
-  if target.exists():
-    raise errors.UsageError(
-      "exists already", path=target, hint="Remove it, or name another output"
-    )
-  found = _read(source, fps)
+  refuse_existing(target)
+  found = _read(source, fps, size)
+  if not found:
+    raise errors.DataError("no clips", path=source)
   if kind in KEYPOINTS:
     seen = [
       to_keypoints(clips.canonical(each))
@@ -84,19 +96,68 @@ def convert(
     ]
     _write_keypoints(target, kind, seen)
   else:
-    flat = [each for each in found if isinstance(each, clips.Keypoints)]
-    if flat:
+    poses = [each for each in found if isinstance(each, clips.Clip)]
+    if len(poses) < len(found):
       raise errors.UsageError(
         f"{source} holds keypoints in 2-D, {kind} poses in 3-D",
         hint="Lift them first: python -m data_pipeline lift",
       )
-    poses = [each for each in found if isinstance(each, clips.Clip)]
     _write_poses(target, kind, poses, convention)
   return len(found)
 
 
+def refuse_existing(*paths: str | os.PathLike) -> None:
+  """Raises a UsageError if any of the paths is there."""
+  for path in paths:
+    if os.path.lexists(path):
+      raise errors.UsageError(
+        "exists already", path=path, hint="Remove it, or name another output"
+      )
+
+
+def split_files(target: pathlib.Path) -> dict[str, pathlib.Path]:
+  """What `write_split` may write, by kind."""
+  kinds = ("skels", "files", "text", "gloss")
+  return {kind: target.with_suffix(f".{kind}") for kind in kinds}
+
+
+def write_split(
+  target: pathlib.Path, sequence: Iterable[clips.Clip], convention: str
+) -> None:
+  """Writes .skels and beside it the names, texts and glosses there are.
+
+  Raises:
+    DataError: a clip cannot be written, or a name is there twice.
+    StorageError: a file cannot be written.
+  """
+  lines = {"files": [], "text": [], "gloss": []}
+
+  def noted() -> Iterator[clips.Clip]:
+    for clip in sequence:
+      said = (clip.name, clip.text, clip.gloss)
+      for kind, text in zip(lines, said, strict=True):
+        lines[kind].append(" ".join(text.split()))
+      yield clip
+    _check_distinct(lines["files"])
+
+  skels.write(target, noted(), convention)
+  for kind, path in split_files(target).items():
+    # The form knows clips without a gloss, but none without name or text.
+    if kind in lines and (any if kind == "gloss" else all)(lines[kind]):
+      atomic.write_text(path, "".join(f"{line}\n" for line in lines[kind]))
+
+
+def _check_distinct(names: Sequence[str]) -> None:
+  counts = collections.Counter(name for name in names if name)
+  for name, count in counts.most_common(1):
+    if count > 1:
+      raise errors.DataError(
+        f"{count} clips named {name!r}", expected="each name once"
+      )
+
+
 def _read(
-  source: pathlib.Path, fps: float
+  source: pathlib.Path, fps: float, size: tuple[int, int] | None
 ) -> Sequence[clips.Clip | clips.Keypoints]:
   suffix = source.suffix.lower()
   if suffix == ".npz":
@@ -110,7 +171,7 @@ def _read(
     ]
   if suffix == ".pose":
     return [_read_pose(source)]
-  return [each.read() for each in intake.find(source, fps=fps)]
+  return [each.read() for each in intake.find(source, fps=fps, size=size)]
 
 
 def _read_pose(source: pathlib.Path) -> clips.Clip | clips.Keypoints:
@@ -132,7 +193,10 @@ def _write_poses(
   if kind == ".npz":
     npz.write(target, poses)
   elif kind == ".skels":
-    skels.write(target, poses, convention)
+    refuse_existing(*split_files(target).values())
+    if convention == "pt":
+      poses = [clips.canonical(each) for each in poses]
+    write_split(target, poses, convention)
   else:
     canonical = [clips.canonical(each) for each in poses]
     for path, clip in _each(target, canonical, ".pose"):
@@ -143,7 +207,8 @@ def _write_keypoints(
   target: pathlib.Path, kind: str, seen: Sequence[clips.Keypoints]
 ) -> None:
   if kind == ".h5":
-    h5.write(target, seen)
+    named = [dataclasses.replace(each, name=_file_name(each)) for each in seen]
+    h5.write(target, named)
     return
   form = openpose if kind == "openpose" else dwpose
   for path, keypoints in _each(target, seen, ""):
@@ -154,8 +219,17 @@ def _each(target: pathlib.Path, sequence: Sequence, suffix: str):
   """A path for each clip: the target itself for one, else one within it."""
   if len(sequence) == 1 and target.suffix == suffix:
     return [(target, sequence[0])]
-  target.mkdir(parents=True)
+  names = [_file_name(each) for each in sequence]
+  _check_distinct(names)
+  atomic.make_folder(target)
   return [
-    (target / f"{each.name.replace('/', '-')}{suffix}", each)
-    for each in sequence
+    (target / f"{name}{suffix}", each)
+    for name, each in zip(names, sequence, strict=True)
   ]
+
+
+def _file_name(clip: clips.Clip | clips.Keypoints) -> str:
+  """The clip's name, e.g. train/000001, as that of a file, train-000001."""
+  name = clip.name.replace("/", "-")
+  lifted.check_name(name)
+  return name

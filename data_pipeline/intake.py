@@ -10,11 +10,14 @@ nothing but itself:
 
 import collections
 import concurrent.futures.process
+import contextlib
 import dataclasses
 import itertools
 import multiprocessing
 import os
 import pathlib
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from absl import logging
@@ -223,11 +226,14 @@ def read_each(
     return
   # Not forked: JAX's threads in this process would leave locks behind.
   context = multiprocessing.get_context("spawn")
-  with concurrent.futures.ProcessPoolExecutor(processes, context) as pool:
+  with concurrent.futures.ProcessPoolExecutor(
+    processes, context, _follow_parent
+  ) as pool:
     waiting = collections.deque()
     try:
       for source in sources:
-        waiting.append((source, pool.submit(_attempt, source)))
+        with _signals_held():  # processes start as there is work for them
+          waiting.append((source, pool.submit(_attempt, source)))
         if len(waiting) > 8 * processes:  # else results would pile up
           source, result = waiting.popleft()
           yield source, result.result()
@@ -239,6 +245,33 @@ def read_each(
       ) from error
     finally:
       pool.shutdown(cancel_futures=True)
+
+
+def _follow_parent() -> None:
+  """Ends this process when its parent does, however that ends.
+
+  By itself it would wait for work for ever where the parent was killed.
+  """
+  parent = multiprocessing.parent_process()
+
+  def follow() -> None:
+    if parent is not None:
+      parent.join()
+      os._exit(1)
+
+  threading.Thread(target=follow, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+  """Processes that start in it leave Ctrl-C and SIGTERM to their parent."""
+  before = signal.pthread_sigmask(
+    signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM}
+  )
+  try:
+    yield
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _attempt(source: Source):

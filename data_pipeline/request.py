@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from data_pipeline import lifting, summary
+from data_pipeline import lifted, lifting, summary
 from signllm_jax import errors
 
 DATASETS = ("fingerspelling", "prompt2sign")  # packages beside this module
@@ -39,6 +39,11 @@ class Plan:
     return self.output / ".lifted" / self.name
 
   @property
+  def rate(self) -> float:
+    """Frames a second of the configuration."""
+    return vars(self.config)["fps"]
+
+  @property
   def licence(self) -> str:
     """The terms of the data set."""
     if self.exists:
@@ -58,6 +63,7 @@ def plan(
   file_format: str = "tfrecord",
   shards: int | None = None,
   fps: float | None = None,
+  options: lifted.Options = lifted.DEFAULT,
 ) -> Plan:
   """Checks a build's request; writes nothing. Arguments as in `prepare`.
 
@@ -75,11 +81,7 @@ def plan(
   try:
     importlib.import_module(f"data_pipeline.{dataset}")  # registers with tfds
   except ModuleNotFoundError as error:
-    raise errors.UsageError(
-      f"{dataset} is built with the package {error.name}, which is not "
-      "installed",
-      hint=_INSTALL,
-    ) from error
+    raise not_installed(f"{dataset} is built", error) from error
   builder_class = tfds.builder_cls(dataset)
   if config not in builder_class.builder_configs:
     raise errors.UsageError(
@@ -115,6 +117,14 @@ def plan(
   else:
     _check_source(builder_class, source)
     _check_writer(file_format)
+  keypoints = source is not None and not exists and _is_keypoints(source)
+  if options != lifted.DEFAULT and not exists and not keypoints:
+    raise errors.UsageError(
+      "options of lifting, but nothing to lift",
+      path=source,
+      expected="keypoints",
+      hint="Leave --mode, --policy and --condense out",
+    )
   return Plan(
     name,
     builder_class,
@@ -125,15 +135,24 @@ def plan(
     file_format,
     shards,
     exists,
-    keypoints=bool(source) and not exists and _is_keypoints(source),
+    keypoints,
+  )
+
+
+def not_installed(what: str, error: ModuleNotFoundError) -> errors.UsageError:
+  """Says which package is missing, after what is done with it."""
+  return errors.UsageError(
+    f"{what} with the package {error.name}, which is not installed",
+    hint=_INSTALL,
   )
 
 
 def _is_keypoints(source: pathlib.Path) -> bool:
-  """Whether a folder or file holds keypoints, not poses in 3-D."""
+  """Whether a folder or file is taken for keypoints, not poses in 3-D."""
   return source.is_file() or not (
     any(source.glob("*.skels"))
-    or any((source / s / lifting.OPTIONS).exists() for s in lifting.SPLITS)
+    or lifted.is_one(source)
+    or any(lifted.is_one(source / split) for split in lifting.SPLITS)
   )
 
 

@@ -13,7 +13,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 import data_pipeline.prompt2sign as prompt2sign
 from data_pipeline import __main__ as cli
-from data_pipeline import build, request, summary
+from data_pipeline import build, prompts, request, summary
 from signllm_jax import clips, errors, languages, records, skeleton
 from signllm_jax.formats import skels, splits, tfrecord
 
@@ -108,7 +108,9 @@ def test_records_are_the_canonical_clips(tmp_path, source, file_format):
       record = info.features.deserialize_example_np(data)
       assert record["language"] == b"LIS-CH"
       assert record["gloss_made"] == np.False_
-      assert record["prompt"] == b"" and record["signer"] == b""
+      assert record["signer"] == b""
+      text = record["text"].decode()
+      assert prompts.find_text(record["prompt"].decode(), "it") == text
       clip = records.to_clip(record)
       read[clip.name] = clip
   written = [*splits.read_split(source, "train")]
@@ -257,11 +259,27 @@ def test_missing_file(source, tmp_path, name):
   assert str(source / name) in str(error) and "no such file" in str(error)
 
 
+def left_out(source, tmp_path) -> dict[str, dict[str, errors.DataError]]:
+  """Split -> name -> fault of the clips that a build does without."""
+  faults = {}
+  folder = build.prepare(
+    "prompt2sign/gsl",
+    tmp_path / "data",
+    input=source,
+    file_format="array_record",
+    report=lambda split, outcome: faults.update({split: outcome.failed}),
+  )
+  counts = {each.name: each.clips for each in summary.summarise(folder)}
+  for split, count in {"train": 5, "test": 2}.items():
+    assert counts[split] == count - len(faults.get(split, ()))
+  return faults
+
+
 def test_damaged_number(source, tmp_path):
   path = source / "test.skels"
   path.write_text(path.read_text().rstrip().rsplit(" ", 1)[0] + " x\n")
-  error = failing(source, tmp_path)
-  assert isinstance(error, errors.DataError)
+  ((name, error),) = left_out(source, tmp_path)["test"].items()
+  assert name == "test/files 1"
   assert (error.path, error.line, error.frame) == (path, 2, 5)
 
 
@@ -271,10 +289,29 @@ def test_clip_without_neck(source, tmp_path):
   sequence[3].valid[:, skeleton.NECK] = False
   sequence[3].frames[..., :2] += 9  # far from 0: no canonical origin
   skels.write(path, sequence)
-  error = failing(source, tmp_path)
-  assert isinstance(error, errors.DataError)
+  ((name, error),) = left_out(source, tmp_path)["train"].items()
+  assert name == "train/files 3"
   assert (error.path, error.line) == (path, 4)
   assert "never shows the neck" in str(error)
+
+
+def test_no_clip_is_left(source, tmp_path):
+  (source / "test.skels").write_text("x\n" * 2)
+  error = failing(source, tmp_path)
+  assert "no clip of test can be used" in str(error)
+  assert f"{source / 'test.skels'}:1 frame 1: number 1 is 'x'" in str(error)
+
+
+def test_a_bad_clip_stops_others_than_the_command_line(source, tmp_path):
+  """tfds.load and the like have no place to say what they would leave out."""
+  path = source / "train.skels"
+  path.write_text(path.read_text().rstrip().rsplit(" ", 1)[0] + " x\n")
+  builder = prompt2sign.Builder(config="gsl", data_dir=tmp_path / "data")
+  with pytest.raises(errors.DataError, match=f"{path}:5 frame 8"):
+    builder.download_and_prepare(
+      file_format="array_record",
+      download_config=tfds.download.DownloadConfig(manual_dir=source),
+    )
 
 
 def test_wrong_requests(source, tmp_path):

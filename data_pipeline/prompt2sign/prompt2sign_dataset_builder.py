@@ -7,13 +7,13 @@ that of Progressive Transformers have the same form (`formats/skels.py`).
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
 from data_pipeline import gloss as gloss_lib
-from data_pipeline import lifting, prompts, texts, writer
+from data_pipeline import lifted, prompts, texts, writer
 from signllm_jax import clips, errors, languages, records
 from signllm_jax.formats import splits
 
@@ -51,11 +51,13 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   BUILDER_CONFIGS: ClassVar = [_config(v) for v in languages.LANGUAGES.values()]
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
     "A folder with train.skels and train.text, if there are any train.gloss "
-    "and train.files, and the same for dev and test; or with folders train, "
-    "dev and test of lifted clips."
+    "and train.files, and the same for dev and test; or of lifted clips, or "
+    "with folders train, dev and test of lifted clips."
   )
   builder_config: Config
   on_beam = False  # whether Apache Beam's workers make the records
+  tolerant = False  # whether bad clips are left out, not the whole build
+  left_out: dict[str, dict[str, errors.DataError]]  # split -> name -> fault
 
   def _info(self) -> tfds.core.DatasetInfo:
     language = languages.get(self.builder_config.language)
@@ -88,52 +90,96 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             path=path,
             expected=self.MANUAL_DOWNLOAD_INSTRUCTIONS,
           )
+    self.left_out = {}
     return {split: self._generate_examples(folder, split) for split in present}
 
   def _generate_examples(self, folder: pathlib.Path, split: str) -> Any:
     """Keys and records, read one by one, here or by Beam's workers."""
-    if _lifted(folder, split):
-      entries = lifting.lifted_names(folder / split)
-      read = functools.partial(_read_lifted, folder / split)
+    if place := _lifted(folder, split):
+      entries = lifted.names(place)
+      read = functools.partial(_read_lifted, place)
     else:
       entries = splits.index_split(folder, split)
       read = functools.partial(
         _read_entry, folder, split, self.builder_config.fps
       )
     make = functools.partial(_record, read, self.builder_config.language)
+    if self.tolerant:
+      entries, self.left_out[split] = _sift(entries, make)
+    if not entries:
+      raise errors.DataError(
+        f"no clip of {split} can be used",
+        path=folder,
+        expected="at least one",
+        hint="; ".join(map(str, self.left_out.get(split, {}).values()))[:2000],
+      )
     if not self.on_beam:
       return map(make, entries)
     beam = tfds.core.lazy_imports.apache_beam
     return beam.Create(entries) | beam.Map(make)
 
 
-def _lifted(folder: pathlib.Path, split: str) -> bool:
-  """Whether a split is a folder of lifted clips."""
-  return (folder / split / lifting.OPTIONS).exists()
+def _lifted(folder: pathlib.Path, split: str) -> pathlib.Path | None:
+  """Where a split's lifted clips are, if it is one of them.
+
+  A folder of lifted clips that has no splits is all train.
+  """
+  if split == "train" and lifted.is_one(folder):
+    return folder
+  return folder / split if lifted.is_one(folder / split) else None
 
 
 def _present(folder: pathlib.Path, split: str) -> bool:
   """Whether any file of a split is there; half a split must not go unseen."""
-  return _lifted(folder, split) or any(
+  return _lifted(folder, split) is not None or any(
     (folder / f"{split}.{kind}").exists() for kind in (*REQUIRED, *OPTIONAL)
   )
 
 
+def _sift(
+  entries: Sequence[Any], make: Callable[[Any], tuple[str, dict]]
+) -> tuple[list[Any], dict[str, errors.DataError]]:
+  """The entries that can be made, and the fault of each other, by name.
+
+  All are made once more than needed: faults are then found before tfds writes,
+  and in this process, also where Beam's workers write.
+  """
+  good, faults = [], {}
+  for entry in entries:
+    try:
+      make(entry)
+      good.append(entry)
+    except errors.DataError as error:
+      name = entry.name if isinstance(entry, splits.Entry) else entry
+      faults[name] = error
+  return good, faults
+
+
 def _read_lifted(folder: pathlib.Path, name: str) -> clips.Clip:
+  clip = lifted.read(folder, name)
+  path = folder / f"{name}.npz"
+  if not clip.text:
+    raise errors.DataError(
+      "no text", path=path, hint="Lift it with clips.text beside the keypoints"
+    )
   try:
-    return clips.canonical(lifting.read_clip(folder, name))
+    return clips.canonical(clip)
   except errors.DataError as error:
-    raise errors.DataError(str(error), path=folder / f"{name}.npz") from error
+    raise errors.DataError(str(error), path=path) from error
 
 
 def _read_entry(
   folder: pathlib.Path, split: str, fps: float, entry: splits.Entry
 ) -> clips.Clip:
   clip = splits.read_entry(folder, split, entry, fps)
-  path = folder / f"{split}.text"
-  text = texts.clean(texts.unquote(clip.text), path=path, line=entry.number)
+  paths = {kind: folder / f"{split}.{kind}" for kind in ("text", "gloss")}
+  said = {
+    kind: texts.clean(getattr(clip, kind), path=path, line=entry.number)
+    for kind, path in paths.items()
+    if getattr(clip, kind)
+  }
   try:
-    return dataclasses.replace(clips.canonical(clip), text=text)
+    return dataclasses.replace(clips.canonical(clip), **said)
   except errors.DataError as error:
     path = folder / f"{split}.skels"
     raise errors.DataError(str(error), path=path, line=entry.number) from error

@@ -3,10 +3,25 @@
 import contextlib
 import os
 import pathlib
+import re
 import uuid
 from collections.abc import Iterator
 
 from signllm_jax import errors
+
+_LEFT = re.compile(r"\..*\.[0-9a-f]{32}(\.[^.]*)?")  # as `replacing` names it
+
+
+def make_folder(path: str | os.PathLike) -> None:
+  """Makes a folder and those it lies in, as far as they are not there.
+
+  Raises:
+    StorageError: it cannot be made, or is there and no folder.
+  """
+  try:
+    pathlib.Path(path).mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise errors.StorageError(f"cannot be made: {error}", path=path) from error
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -45,3 +60,21 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   finally:
     if part.exists():  # a read-only file system refuses even an attempt
       part.unlink()
+
+
+def remove_left(folder: str | os.PathLike) -> None:
+  """Removes what killed processes left half-written in a folder.
+
+  For one in which no other process writes.
+
+  Raises:
+    StorageError: it cannot be removed.
+  """
+  try:
+    for path in pathlib.Path(folder).iterdir():
+      if _LEFT.fullmatch(path.name) and path.is_file():
+        path.unlink()
+  except OSError as error:
+    raise errors.StorageError(
+      f"cannot be cleared: {error}", path=folder
+    ) from error

@@ -131,6 +131,11 @@ def _unpack(archive: zipfile.ZipFile, path) -> dict[str, np.ndarray]:
     if len(data) != count * dtype.itemsize:
       raise ValueError(f"{member.filename} holds {len(data)} bytes")
     arrays[key] = np.ndarray(shape, dtype, bytearray(data))
+    if kind == "U" and count * dtype.itemsize:
+      codes = np.frombuffer(data, np.dtype("u4").newbyteorder(dtype.byteorder))
+      # numpy would make strings of them that are none.
+      if (codes > 0x10FFFF).any() or (codes >> 11 == 0xD800 >> 11).any():
+        raise ValueError(f"{member.filename} is not Unicode")
   return arrays
 
 

@@ -44,15 +44,15 @@ def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
     kind: base.with_name(f"{base.name}.{kind}")
     for kind in ("text", "skels", "gloss", "files")
   }
-  texts = list(_texts(paths["text"]))
+  texts = list(read_texts(paths["text"]))
   offsets = list(_offsets(paths["skels"]))
   found = {"skels": len(offsets)}
   glosses, names = [""] * len(texts), []
   if paths["gloss"].exists():
-    glosses = list(_texts(paths["gloss"], empty=True))
+    glosses = list(read_texts(paths["gloss"], empty=True))
     found["gloss"] = len(glosses)
   if paths["files"].exists():
-    names = list(_texts(paths["files"]))
+    names = list(read_texts(paths["files"]))
     found["files"] = len(names)
   for kind, count in found.items():
     if count != len(texts):
@@ -117,8 +117,16 @@ def _offsets(path: pathlib.Path) -> Iterator[int]:
     offset += len(line)
 
 
-def _texts(path: pathlib.Path, empty: bool = False) -> Iterator[str]:
-  """The stripped lines in NFC; an empty one is an error unless allowed."""
+def read_texts(path: pathlib.Path, empty: bool = False) -> Iterator[str]:
+  """The lines of a file beside .skels, stripped and in NFC.
+
+  Args:
+    path: the file.
+    empty: whether there may be empty lines.
+
+  Raises:
+    DataError: the file is missing, not UTF-8 or has an empty line.
+  """
   for number, line in skels.lines(path):
     try:
       text = unicodedata.normalize("NFC", line.decode()).strip()
