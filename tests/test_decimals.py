@@ -39,7 +39,7 @@ def test_signs_of_zero():
 
 @pytest.mark.parametrize(
   "token",
-  ["10.00000", "-12.34567", "0.1", "1e-3", "+0.12345", ".5", "0.123456"],
+  ["10.00000", "-12.34567", "1e-3", "+0.12345", ".5", "0.123456", "1."],
 )
 @pytest.mark.parametrize("place", [0, 3, 5000, -1])
 def test_other_forms_are_read_too(token, place):
@@ -49,6 +49,17 @@ def test_other_forms_are_read_too(token, place):
   assert found is not None
   assert found.dtype == np.float64
   np.testing.assert_array_equal(found, [float(each) for each in tokens])
+
+
+@pytest.mark.parametrize("token", ["0.1", "-0.1", "9.1234", "-9.1234", "1.0"])
+@pytest.mark.parametrize("places", [[0], [3, 4], [5000, -1], range(0, 900, 9)])
+def test_zeros_at_the_end_may_be_left_out(token, places):
+  tokens = np.array(["0.25000"] * 9000)
+  tokens[list(places)] = token
+  found = decimals.parse(" ".join(tokens).encode())
+  assert found is not None
+  assert found.dtype == np.float32
+  np.testing.assert_array_equal(found, tokens.astype(np.float32))
 
 
 _PIECES = ["0.12345", "-0.5", " ", "-", "1", ".", "0", "x", "1.00000 ", "\x8d"]
