@@ -32,8 +32,8 @@ def parse(line: bytes) -> np.ndarray | None:
 
   Returns:
     [M] float32, each the nearest to its decimal, if all are written as `%.5f`
-    writes a number below 10, zeros at the end or not; otherwise [M] float64, infinite beyond its range;
-    None if any is not a decimal number.
+    writes a number below 10, zeros at the end or not; otherwise [M] float64,
+    infinite beyond its range; None if any is not a decimal number.
   """
   numbers = _parse_words(_with_zeros(line))
   # What numpy takes for a number and is none: nan, inf, 1_000, digits of other
