@@ -3,6 +3,8 @@ import io
 import json
 import pathlib
 import socket
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -303,34 +305,8 @@ def test_metrics(server):
   assert not any("/a/path" in key for key in found)
 
 
-class Watch(threading.Thread):
-  """Asks for health all the time; notes the slowest answer and most memory."""
-
-  def __init__(self, server: Server):
-    super().__init__()
-    self.server, self.done = server, threading.Event()
-    self.process = psutil.Process(server.process.pid)
-    self.slowest, self.before = 0.0, self.process.memory_info().rss
-    self.most = self.before
-
-  def run(self):
-    while not self.done.wait(0.02):
-      began = time.monotonic()
-      assert self.server.ask("GET", "/healthz")[0] == 200
-      self.slowest = max(self.slowest, time.monotonic() - began)
-      self.most = max(self.most, self.process.memory_info().rss)
-
-  def __enter__(self):
-    self.start()
-    return self
-
-  def __exit__(self, *_):
-    self.done.set()
-    self.join()
-
-
-def test_many_at_once(server):
-  """R23: 200 texts, 50 clients that go away, 100 that never finish a head."""
+def flood(server: Server) -> list[tuple[int, dict[str, str], bytes]]:
+  """200 texts, 50 clients that go away, 100 that never finish a head."""
   answers, lock = [], threading.Lock()
 
   def sign(i: int) -> None:
@@ -341,32 +317,71 @@ def test_many_at_once(server):
 
   body = b'{"text": "sonne"}'
   request = JSON_HEAD + b"content-length: %d\r\n\r\n%s" % (len(body), body)
-  with Watch(server) as watch:
-    threads = [threading.Thread(target=sign, args=(i,)) for i in range(200)]
-    slow = []
-    for i, thread in enumerate(threads):
-      thread.start()
-      if i % 2:
-        slow.append(socket.create_connection(("127.0.0.1", server.port)))
-        slow[-1].sendall(HEAD[: 10 + i // 10])
-      if i % 4 == 0:
-        with socket.create_connection(("127.0.0.1", server.port)) as gone:
-          gone.sendall(request)
-    for thread in threads:
-      thread.join()
-    for s in slow:
-      s.close()
+  threads = [threading.Thread(target=sign, args=(i,)) for i in range(200)]
+  slow = []
+  for i, thread in enumerate(threads):
+    thread.start()
+    if i % 2:
+      slow.append(socket.create_connection(("127.0.0.1", server.port)))
+      slow[-1].sendall(HEAD[: 10 + i // 10])
+    if i % 4 == 0:
+      with socket.create_connection(("127.0.0.1", server.port)) as gone:
+        gone.sendall(request)
+  for thread in threads:
+    thread.join()
+  for s in slow:
+    s.close()
+  return answers
+
+
+def test_many_at_once_are_signed_or_refused(server):
+  answers = flood(server)
   statuses = [answer[0] for answer in answers]
   assert len(statuses) == 200
   assert set(statuses) <= {200, 503}
   assert statuses.count(200) >= QUEUE
   for status, headers, _ in answers:
     assert status == 200 or int(headers["retry-after"]) > 0
-  assert watch.slowest < 1
-  assert watch.most - watch.before < 100 << 20
   assert server.post("/v1/sign", {"text": "wind"})[0] == 200
 
 
+# In a process of its own: the clients' threads would hold it up.
+WATCH = """
+import http.client, sys, time
+slowest = 0
+while True:
+  began = time.monotonic()
+  connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+  connection.request("GET", "/healthz")
+  assert connection.getresponse().status == 200
+  connection.close()
+  slowest = max(slowest, time.monotonic() - began)
+  print(slowest, flush=True)
+  time.sleep(0.02)
+"""
+
+
+@pytest.mark.slow
+def test_health_and_memory_under_siege(server):
+  process = psutil.Process(server.process.pid)
+  server.post("/v1/download", {"text": "wind", "format": ".gif"})
+  before = most = process.memory_info().rss
+  watch = [sys.executable, "-c", WATCH, str(server.port)]
+  with subprocess.Popen(watch, stdout=subprocess.PIPE, text=True) as watching:
+    for _ in range(5):
+      flood(server)
+      raw(server, *[JSON_HEAD + b"transfer-encoding: chunked\r\n\r\n"])
+      server.post("/v1/sign", b"[" * 60_000)
+      server.post("/v1/download", {"text": "sonne", "format": ".gif"})
+      most = max(most, process.memory_info().rss)
+    watching.kill()
+    lines = watching.communicate()[0].splitlines()
+  assert len(lines) > 10
+  assert float(lines[-1]) < 1
+  assert most - before < 100 << 20
+
+
+@pytest.mark.slow
 def test_sigterm_drains(home):
   body = b'{"text": "norden", "format": ".gif"}'
   with serving(home / "run") as own:
