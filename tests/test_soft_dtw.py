@@ -99,6 +99,25 @@ def test_value_and_gradient_equal_float64(gamma):
     np.testing.assert_allclose(dy[pair, : len(y)], sy, rtol=1e-3, atol=2e-5)
 
 
+def test_long_ragged_sequences_equal_float64():
+  x, y = _frames(99, 2), _frames(70, 2)
+  rows, columns = np.array([99, 80]), np.array([70, 41])
+
+  def total(x, y):
+    return soft_dtw.soft_dtw(x, rows, y, columns, 0.3).sum()
+
+  value, slopes = jax.value_and_grad(total, (0, 1))(x, y)
+  expected = 0
+  for pair in range(2):
+    a = x[pair, : rows[pair]].astype(float)
+    b = y[pair, : columns[pair]].astype(float)
+    expected += _table(_cost(a, b, "squared_l2"), 0.3)[-1, -1]
+    sx, sy = _squared_slopes(a, b, 0.3)
+    np.testing.assert_allclose(slopes[0][pair, : len(a)], sx, atol=1e-4)
+    np.testing.assert_allclose(slopes[1][pair, : len(b)], sy, atol=1e-4)
+  assert float(value) == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_gradient_equals_finite_differences(metric):
   dx, dy = _both_slopes(gamma=0.3, metric=metric)

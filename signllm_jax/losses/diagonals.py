@@ -6,6 +6,7 @@ of Q columns the cells (i, d - i) of diagonal d lie Q - 1 numbers apart.
 """
 
 import itertools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -13,7 +14,10 @@ import jax.numpy as jnp
 
 FAR = 1e30  # finite stand-in for infinity: inf - inf would be NaN
 _PAIRS = 32  # a vector loop takes so many at once; smaller batches are padded
-_RUNS = 6  # of anti-diagonals, each as wide as its longest: saves a third
+# Diagonals are walked in runs, each as wide as its longest: four save a quarter
+# of the work. Each is a loop to compile, so short tables have fewer.
+_RUNS, _RUN = 4, 64
+_BLOCK = 64  # rows whose costs are computed at once
 
 
 class Table(NamedTuple):
@@ -39,11 +43,12 @@ class Table(NamedTuple):
     """[P] the anti-diagonal on which each pair's path ends."""
     return self.rows + self.columns - 2
 
-  def runs(self, count: int = _RUNS) -> list[tuple[int, int, int, int]]:
+  def runs(self) -> list[tuple[int, int, int, int]]:
     """(start, stop, low, high): of diagonals, of the lanes that they need."""
     r, q = self.shape
     total = r + q - 1
-    edges = sorted({1, *(max(1, total * k // count) for k in range(count + 1))})
+    count = min(_RUNS, 1 + total // _RUN)
+    edges = [1, *(total * k // count for k in range(1, count + 1))]
     return [
       # Lane low holds no cell: it stands for the row above the first.
       (start, stop, max(0, start - q), min(r, stop))
@@ -70,26 +75,65 @@ class Table(NamedTuple):
     return self.costs[0, 0][None]
 
 
+def tabulate(
+  block_cost: Callable[[jax.Array | int, int], jax.Array],
+  shape: tuple[int, ...],
+  rows: jax.Array,
+  columns: jax.Array,
+  window: jax.Array | int | None,
+) -> Table:
+  """Fills a Table with local costs, some rows at a time.
+
+  The costs of some rows stay in the cache until they are in their place, where
+  those of a batch would need memory that the system has to clear first.
+
+  Args:
+    block_cost: given first row and number of rows, their costs [B, n, Q].
+    shape: (B, R, Q).
+    rows: [B] real rows.
+    columns: [B] real columns.
+    window: Sakoe-Chiba half width or None.
+
+  Returns:
+    The table; P is B rounded up.
+  """
+  b, r, q = shape
+  spare, width = -b % _PAIRS, max(q, 2)
+  count = -(-r // _BLOCK)
+  block = -(-r // count)
+  height = r + (r + width - 2) // (width - 1)
+
+  def add(k, costs):
+    # The last block reaches back to rows that it shares with the one before.
+    start = jnp.minimum(k * block, r - block)
+    cost = jnp.pad(
+      block_cost(start, block), ((0, spare), (0, 0), (0, width - q))
+    )
+    cost = cost.reshape(b + spare, block * width).T
+    return jax.lax.dynamic_update_slice(costs, cost, (start * width, 0))
+
+  costs = jnp.zeros((height * (width - 1), b + spare))
+  costs = jax.lax.fori_loop(0, count, add, costs)
+  rows, columns = (
+    jnp.pad(n.astype(jnp.int32), (0, spare), constant_values=1)
+    for n in (rows, columns)
+  )
+  costs = costs.reshape(height, width - 1, b + spare)
+  return Table(costs, rows, columns, (r, width), window)
+
+
 def arrange(
   cost: jax.Array,
   rows: jax.Array,
   columns: jax.Array,
   window: jax.Array | int | None,
 ) -> Table:
-  """Puts local costs [B, R, Q] into a Table; P is B rounded up."""
-  b, r, q = cost.shape
-  if q == 1:
-    cost, q = jnp.pad(cost, ((0, 0), (0, 0), (0, 1))), 2
-  spare = -b % _PAIRS
-  height = r + (r + q - 2) // (q - 1)
-  tail = height * (q - 1) - r * q
-  flat = jnp.pad(cost.reshape(b, r * q), ((0, spare), (0, tail)))
-  rows, columns = (
-    jnp.pad(n.astype(jnp.int32), (0, spare), constant_values=1)
-    for n in (rows, columns)
-  )
-  costs = flat.T.reshape(height, q - 1, b + spare)
-  return Table(costs, rows, columns, (r, q), window)
+  """Puts local costs [B, R, Q] into a Table."""
+
+  def block(start, size):
+    return jax.lax.dynamic_slice_in_dim(cost, start, size, 1)
+
+  return tabulate(block, cost.shape, rows, columns, window)
 
 
 def unarrange(costs: jax.Array, shape: tuple[int, ...]) -> jax.Array:

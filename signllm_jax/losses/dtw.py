@@ -12,7 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from signllm_jax.losses import frame_cost
-from signllm_jax.losses.diagonals import FAR, Table, arrange, resize, shift
+from signllm_jax.losses.diagonals import (
+  FAR,
+  Table,
+  arrange,
+  resize,
+  shift,
+  tabulate,
+)
 
 _DIAGONAL, _ABOVE, _LEFT = range(3)  # where a path comes from
 
@@ -30,17 +37,17 @@ class Alignment(NamedTuple):
 
 
 def _fill(
-  table: Table, runs: list[tuple[int, int, int, int]], keep_moves: bool = False
-) -> tuple[Alignment, jax.Array | None]:
-  """Fills the table; if asked, gives the last run's moves [D - 1, R, P]."""
+  table: Table, keep_moves: bool = False
+) -> tuple[Alignment, list[jax.Array]]:
+  """Fills the table; if asked, keeps each run's moves [steps, R, P]."""
   pairs = table.rows.shape[0]
   last = table.first()
   older = jnp.full_like(last, FAR)
   cells = jnp.ones((1, pairs), jnp.int32)
   carry = (older, cells, last, cells)
   found = Alignment(last[0], cells[0])
-  lanes, moves = (0, 1), None
-  for start, stop, low, high in runs:
+  lanes, kept = (0, 1), []
+  for start, stop, low, high in table.runs():
     carry = tuple(
       resize(x, lanes, (low, high), fill)
       for x, fill in zip(carry, (FAR, 0, FAR, 0), strict=True)
@@ -68,10 +75,13 @@ def _fill(
       # computes the first of them three times.
       total = jax.lax.optimization_barrier(jnp.where(done, last, total))
       cells = jax.lax.optimization_barrier(jnp.where(done, last_cells, cells))
-      kept = move.astype(jnp.int8) if keep_moves else None
-      return (last, last_cells, total, cells), kept
+      out = move.astype(jnp.int8) if keep_moves else None
+      return (last, last_cells, total, cells), out
 
     carry, moves = jax.lax.scan(step, carry, jnp.arange(start, stop), unroll=2)
+    if moves is not None:
+      around = (low, table.shape[0] - high)
+      kept.append(jnp.pad(moves, ((0, 0), around, (0, 0))))
     ended = (table.end >= start) & (table.end < stop)
     at = jnp.clip(table.rows - 1 - low, 0, high - low - 1)[None]
     found = Alignment(
@@ -80,7 +90,12 @@ def _fill(
         for new, old in zip(carry[2:], found, strict=True)
       )
     )
-  return found, moves
+  return found, kept
+
+
+def _total(table: Table, pairs: int) -> Alignment:
+  found, _ = _fill(table)
+  return Alignment(*(x[:pairs] for x in found))
 
 
 @jax.jit
@@ -109,9 +124,7 @@ def align(
     taken, then the one along the reference.
   """
   cost = jax.lax.stop_gradient(cost.astype(jnp.float32))
-  table = arrange(cost, rows, columns, window)
-  found, _ = _fill(table, table.runs())
-  return Alignment(*(x[: len(cost)] for x in found))
+  return _total(arrange(cost, rows, columns, window), len(cost))
 
 
 @functools.partial(jax.jit, static_argnames="metric")
@@ -144,13 +157,22 @@ def dtw(
   Raises:
     UsageError: no such metric, or a mask for a metric without joints.
   """
-  cost = frame_cost.local_cost(
-    frame_cost.flat_frames(reference, reference_length),
-    frame_cost.flat_frames(hypothesis, hypothesis_length),
-    metric,
-    valid,
+  x, y = jax.lax.stop_gradient(
+    frame_cost.flat_pairs(
+      reference, reference_length, hypothesis, hypothesis_length
+    )
   )
-  return align(cost, reference_length, hypothesis_length, window)
+
+  def block(start, size):
+    def part(values):
+      return jax.lax.dynamic_slice_in_dim(values, start, size, 1)
+
+    seen = None if valid is None else part(valid)
+    return frame_cost.local_cost(part(x), y, metric, seen)
+
+  shape = (x.shape[0], x.shape[1], y.shape[1])
+  table = tabulate(block, shape, reference_length, hypothesis_length, window)
+  return _total(table, len(x))
 
 
 def mean_joint_dtw(
@@ -174,7 +196,7 @@ def mean_joint_dtw(
 @jax.jit
 def _moves(cost, rows, columns, window):
   table = arrange(cost.astype(jnp.float32), rows, columns, window)
-  return _fill(table, table.runs(1), keep_moves=True)[1]
+  return jnp.concatenate(_fill(table, keep_moves=True)[1])
 
 
 def paths(

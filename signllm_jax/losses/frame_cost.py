@@ -16,11 +16,29 @@ _UNROLL = 75  # numbers of a frame that one pass over the table sums
 _ROUNDING = 1e-6
 
 
-def flat_frames(frames: jax.Array, lengths: jax.Array) -> jax.Array:
-  """Frames [B, T, ...] as [B, T, C] float32, 0 past each sequence's end."""
-  b, t = frames.shape[:2]
-  inside = jnp.arange(t)[None, :, None] < lengths[:, None, None]
-  return jnp.where(inside, frames.reshape(b, t, -1).astype(jnp.float32), 0)
+def flat_pairs(
+  reference: jax.Array,
+  reference_length: jax.Array,
+  hypothesis: jax.Array,
+  hypothesis_length: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+  """Pairs of sequences [B, T, ...] as [B, T, C] float32, 0 past their ends.
+
+  Both are seen from the reference's first frame: distances stay, and norms far
+  above them would leave them no digits in "l2" and "squared_l2".
+  """
+
+  def flat(frames):
+    return frames.reshape(*frames.shape[:2], -1).astype(jnp.float32)
+
+  x, y = flat(reference), flat(hypothesis)
+  origin = jax.lax.stop_gradient(x[:, :1])
+
+  def seen(frames, lengths):
+    inside = jnp.arange(frames.shape[1])[None] < lengths[:, None]
+    return jnp.where(inside[..., None], frames - origin, 0)
+
+  return seen(x, reference_length), seen(y, hypothesis_length)
 
 
 def local_cost(
@@ -34,7 +52,7 @@ def local_cost(
   "l1" and "l2" are norms of the difference's C numbers, "squared_l2" is the
   mean of their squares, "mean_joint" the mean distance of C / 3 joints in 3-D.
   "l2" and "squared_l2" come from a matrix product: distances below a thousandth
-  of the frames' spread are lost to rounding.
+  of the frames' own norms are lost to rounding.
 
   Args:
     reference: [B, R, C] float32.
@@ -81,10 +99,6 @@ def local_cost(
 
 
 def _squared_l2(x: jax.Array, y: jax.Array) -> jax.Array:
-  # Seen from a frame of the pair: norms far above the distances would leave
-  # no digits for them.
-  origin = jax.lax.stop_gradient(x[:, :1])
-  x, y = x - origin, y - origin
   products = jnp.einsum("brc,bqc->brq", x, y, precision="highest")
   norms = jnp.sum(x**2, -1)[:, :, None] + jnp.sum(y**2, -1)[:, None]
   squared = norms - 2 * products

@@ -42,14 +42,30 @@ def _forward(
       older, last = carry
       diagonal, above = shift(older, FAR), shift(last, FAR)
       least = jnp.minimum(jnp.minimum(diagonal, above), last)
-      by_diagonal = jnp.exp((least - diagonal) / gamma)
-      by_above = jnp.exp((least - above) / gamma)
-      every = by_diagonal + by_above + jnp.exp((least - last) / gamma)
+      # Of the three exponentials the least's is 1.
+      most = jnp.maximum(jnp.maximum(diagonal, above), last)
+      middle = jnp.maximum(
+        jnp.minimum(diagonal, above),
+        jnp.minimum(jnp.maximum(diagonal, above), last),
+      )
+      by_middle = jnp.exp((least - middle) / gamma)
+      by_most = jnp.exp((least - most) / gamma)
+      every = 1 + by_middle + by_most
       soft = least - gamma * jnp.log(every)
       total = soft + table.diagonal(d, low, high)
       # Past its end a pair stands still until the run is over.
       total = jnp.where(d > table.end, last, total)
-      chances = (by_diagonal / every, by_above / every) if keep else None
+      chances = None
+      if keep:
+        chances = tuple(
+          jnp.where(
+            before == least,
+            1,
+            jnp.where(before == middle, by_middle, by_most),
+          )
+          / every
+          for before in (diagonal, above)
+        )
       return (last, total), chances
 
     carry, chances = jax.lax.scan(step, carry, jnp.arange(start, stop))
@@ -67,7 +83,7 @@ def _backward(
   """Slope of the value in every cost, arranged as table.costs."""
   q = table.shape[1]
   runs = table.runs()
-  slopes = jnp.zeros_like(table.costs)
+  slopes = table.costs  # no longer needed, so that each is overwritten
   pairs = table.rows.shape[0]
   lanes = runs[-1][2:]
   carry = (jnp.zeros((lanes[1] - lanes[0], pairs)),) * 2
@@ -90,16 +106,17 @@ def _backward(
         shift(from_diagonal, 0, -1),
       )
       at = (low + d // (q - 1), d % (q - 1), 0)
-      # Adding, for lanes outside the table hold 0 and share memory with cells.
-      old = jax.lax.dynamic_slice(slopes, at, (high - low, 1, pairs))
-      slopes = jax.lax.dynamic_update_slice(slopes, old + slope[:, None], at)
+      # Lanes outside the table share memory with other diagonals' cells.
+      old = jax.lax.dynamic_slice(slopes, at, (high - low, 1, pairs))[:, 0]
+      new = jnp.where((d - i >= 0) & (d - i < q), slope, old)
+      slopes = jax.lax.dynamic_update_slice(slopes, new[:, None], at)
       return (carry, slopes), None
 
     (carry, slopes), _ = jax.lax.scan(
       step, (carry, slopes), (jnp.arange(start, stop), chances), reverse=True
     )
   reached = resize(carry[0], lanes, (0, 1), 0)[0]
-  return slopes.at[0, 0].add(reached + (table.end == 0))
+  return slopes.at[0, 0].set(reached + (table.end == 0))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -159,10 +176,13 @@ def soft_dtw(
   Raises:
     UsageError: no such metric, or a mask for a metric without joints.
   """
+  x, y = frame_cost.flat_pairs(
+    reference, reference_length, hypothesis, hypothesis_length
+  )
   return _soft_dtw(
     metric,
-    frame_cost.flat_frames(reference, reference_length),
-    frame_cost.flat_frames(hypothesis, hypothesis_length),
+    x,
+    y,
     reference_length,
     hypothesis_length,
     gamma,

@@ -1,0 +1,285 @@
+"""DTW and soft-DTW beside other implementations, in one interleaved run.
+
+  python -m benchmarks.dtw --json dtw.json
+  python -m benchmarks.dtw --frames 40 --pairs 4 --repeats 3    # a quick try
+
+Every implementation gets the same pairs of random walks of 150 numbers a frame,
+in the form it likes best. Medians; compiling and the first call are not timed;
+one repeat runs every implementation once, so that a slow minute of the machine
+meets all. Values are compared before they are timed.
+
+The limit is what this machine would need if nothing but arithmetic cost time:
+the products at the rate of one large float32 product, and the table at the rate
+of a loop on all cores that does a cell's arithmetic on numbers in the cache
+(two minima and a sum; for soft-DTW exponentials, logarithm and the backward
+sums; for L1 also 150 absolute differences). "of limit" is that time divided by
+the measured one. The goals are meant for the default sizes.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks import dtw_baselines
+from signllm_jax.losses import dtw, soft_dtw
+
+C = 150  # numbers a frame
+GAMMA = 0.1
+PYTHON_PAIRS = 1  # the plain loop runs on so many and is scaled up
+
+
+class Row(NamedTuple):
+  """One implementation of one task.
+
+  Attributes:
+    task: "hard l2", "hard l1" or "soft".
+    name: whose it is.
+    run: does the whole batch and returns its values [B].
+    goal: our throughput as a multiple of its; None for our own.
+    scale: the batch's size over the pairs that `run` does.
+    tolerance: largest relative difference of its values from ours.
+  """
+
+  task: str
+  name: str
+  run: Callable[[], Any]
+  goal: float | None = None
+  scale: float = 1.0
+  tolerance: float = 1e-3
+
+
+class Missing(NamedTuple):
+  """A baseline whose package is not installed."""
+
+  task: str
+  name: str
+  package: str
+
+
+def _pairs(pairs: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
+  """Two float32 batches [pairs, frames, C] that move about as signing does."""
+  random = np.random.default_rng(0)
+  steps = random.standard_normal((2, pairs, frames, C)).astype(np.float32)
+  start = random.standard_normal((2, 1, 1, C)).astype(np.float32)
+  walks = start + 0.05 * np.cumsum(steps, 2)
+  return walks[0], walks[1]
+
+
+def _rows(pairs: int, frames: int) -> list[Row | Missing]:
+  x, y = _pairs(pairs, frames)
+  a, b, lengths = jax.device_put((x, y, np.full(pairs, frames, np.int32)))
+
+  def hard(metric):
+    run = jax.jit(lambda a, b, n: dtw.dtw(a, n, b, n, metric).total)
+    return lambda: jax.block_until_ready(run(a, b, lengths))
+
+  def soft_total(b, a, n):
+    values = soft_dtw.soft_dtw(a, n, b, n, GAMMA)
+    return values.sum(), values
+
+  soft = jax.jit(jax.value_and_grad(soft_total, has_aux=True))
+  few = PYTHON_PAIRS
+  rows: list[Row | Missing] = [
+    Row("hard l2", "signllm_jax", hard("l2")),
+    Row("hard l1", "signllm_jax", hard("l1")),
+    Row(
+      "soft",
+      "signllm_jax",
+      lambda: jax.block_until_ready(soft(b, a, lengths))[0][1],
+    ),
+    Row(
+      "hard l1",
+      "plain Python",
+      lambda: [
+        dtw_baselines.python_l1(*pair) for pair in zip(x[:few], y, strict=False)
+      ],
+      250,
+      pairs / few,
+    ),
+  ]
+  for task, name, package, make, goal, tolerance in (
+    (
+      "hard l2",
+      "numpy + numba by hand",
+      "numba",
+      dtw_baselines.by_hand,
+      1,
+      1e-3,
+    ),
+    (
+      "hard l2",
+      "dtaidistance",
+      "dtaidistance",
+      dtw_baselines.dtaidistance,
+      8,
+      1e-3,
+    ),
+    ("hard l2", "tslearn", "tslearn", dtw_baselines.tslearn, 8, np.inf),
+    ("soft", "ott-jax", "ott-jax", dtw_baselines.ott, 3, 1e-2),
+  ):
+    try:
+      arguments = (a, b, GAMMA) if task == "soft" else (x, y)
+      run = make(*arguments)
+    except ImportError:
+      rows.append(Missing(task, name, package))
+    else:
+      rows.append(Row(task, name, run, goal, tolerance=tolerance))
+  return rows
+
+
+def _best(run: Callable[[], Any], repeats: int = 5) -> float:
+  run()
+  return min(dtw_baselines.seconds(run) for _ in range(repeats))
+
+
+def _rates() -> dict[str, float]:
+  """What the machine does a second, nothing else running.
+
+  Returns:
+    "product": multiplications and additions of one large float32 product;
+    "hard" and "soft": cells, on all cores; "l1": absolute differences.
+  """
+  n, lanes, steps = 1024, 4096, 2000
+  square = jnp.ones((n, n))
+  product = jax.jit(lambda x: x @ x)
+  parts = jnp.linspace(0, 1, 4 * lanes).reshape(4, lanes)
+
+  def hard(_, x):
+    return jnp.minimum(jnp.minimum(x, parts[0]), parts[1]) + parts[2]
+
+  def l1(_, x):
+    return x + jnp.abs(x - parts[0])
+
+  def soft(_, x):
+    every = jnp.exp(x) + jnp.exp(parts[0]) * x + jnp.exp(parts[1] - x)
+    value = parts[2] - jnp.log(every)
+    return value * parts[3] + x * parts[0] + (1 - parts[3]) * parts[1]
+
+  found = {
+    "product": 2 * n**3 / _best(lambda: jax.block_until_ready(product(square)))
+  }
+  for name, step in (("hard", hard), ("l1", l1), ("soft", soft)):
+    loop = jax.jit(lambda x, step=step: jax.lax.fori_loop(0, steps, step, x))
+    took = _best(lambda loop=loop: jax.block_until_ready(loop(parts[0])))
+    found[name] = steps * lanes / took * (os.cpu_count() or 1)
+  return found
+
+
+def _limit(task: str, pairs: int, frames: int, rates: dict) -> float:
+  """Seconds that the arithmetic alone takes."""
+  cells = pairs * frames**2
+  if task == "hard l1":
+    return C * cells / rates["l1"] + cells / rates["hard"]
+  if task == "hard l2":
+    return 2 * C * cells / rates["product"] + cells / rates["hard"]
+  # Two products: the costs, and the gradient of one side.
+  return 4 * C * cells / rates["product"] + cells / rates["soft"]
+
+
+def _check(row: Row, own: np.ndarray) -> None:
+  values = np.asarray(row.run(), float)
+  gap = np.max(np.abs(values / own[: len(values)] - 1))
+  if gap > row.tolerance:
+    raise SystemExit(f"{row.task}: {row.name} differs from ours by {gap:.1e}")
+
+
+def measure(pairs: int, frames: int, repeats: int, rates: dict) -> list[dict]:
+  """Times every implementation on one batch.
+
+  Args:
+    pairs: sequences to a batch.
+    frames: length of each.
+    repeats: timed calls of each implementation.
+    rates: what the machine does a second, see _rates.
+
+  Returns:
+    One record a row; "missing" names the package of one that could not run.
+  """
+  rows = _rows(pairs, frames)
+  own = {
+    row.task: np.asarray(row.run(), float)
+    for row in rows
+    if isinstance(row, Row) and row.goal is None
+  }
+  ready = [row for row in rows if isinstance(row, Row)]
+  for row in ready:
+    _check(row, own[row.task])
+  took: dict[tuple[str, str], list[float]] = {}
+  for _ in range(repeats):
+    for row in ready:
+      seconds = dtw_baselines.seconds(row.run) * row.scale
+      took.setdefault((row.task, row.name), []).append(seconds)
+  medians = {key: statistics.median(times) for key, times in took.items()}
+  records = []
+  for row in rows:
+    record = {"pairs": pairs, "frames": frames, "task": row.task}
+    record["name"] = row.name
+    if isinstance(row, Missing):
+      records.append(record | {"missing": row.package})
+      continue
+    median = medians[row.task, row.name]
+    limit = _limit(row.task, pairs, frames, rates)
+    record |= {"ms": 1e3 * median, "goal": row.goal}
+    record["ours_is_faster"] = median / medians[row.task, "signllm_jax"]
+    record["of_limit"] = limit / median
+    records.append(record)
+  return sorted(records, key=lambda record: record["task"])
+
+
+def _print(records: Sequence[dict]) -> None:
+  print(
+    f"{'batch':>11}  {'task':8} {'implementation':22} {'ms':>9} "
+    f"{'of limit':>8}  ours against it"
+  )
+  for record in records:
+    batch = f"{record['pairs']} x {record['frames']}"
+    start = f"{batch:>11}  {record['task']:8} {record['name']:22} "
+    if "missing" in record:
+      print(f"{start}needs {record['missing']}: pip install '.[bench]'")
+      continue
+    line = f"{start}{record['ms']:9.2f} {record['of_limit']:8.0%}"
+    if record["goal"] is not None:
+      times, goal = record["ours_is_faster"], record["goal"]
+      met = "met" if times >= goal else "MISSED"
+      line += f"  {times:.1f} times its throughput (goal {goal:g}: {met})"
+    print(line)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+  """The command line."""
+  assert __doc__ is not None
+  parser = argparse.ArgumentParser(
+    prog="python -m benchmarks.dtw",
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument("--frames", type=int, nargs="+", default=[150, 300])
+  parser.add_argument("--pairs", type=int, default=32)
+  parser.add_argument("--repeats", type=int, default=15)
+  parser.add_argument("--json", metavar="FILE", help="writes the records")
+  options = parser.parse_args(arguments)
+  rates = _rates()
+  print(
+    f"{os.cpu_count()} cores, {jax.devices()[0].platform}, jax "
+    f"{jax.__version__}; product {rates['product'] / 1e9:.0f} GFLOP/s, cells "
+    f"{rates['hard'] / 1e9:.2f} G/s hard, {rates['soft'] / 1e9:.2f} G/s soft"
+  )
+  records = []
+  for frames in options.frames:
+    records += measure(options.pairs, frames, options.repeats, rates)
+  _print(records)
+  if options.json:
+    with open(options.json, "w") as file:
+      json.dump({"rates": rates, "records": records}, file, indent=1)
+
+
+if __name__ == "__main__":
+  main(sys.argv[1:])
