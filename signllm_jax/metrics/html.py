@@ -27,7 +27,7 @@ th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line);
   text-align: right; white-space: nowrap }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0;
   background: var(--page) }
-tbody tr:first-child { font-weight: 600 }
+.scores tbody tr:first-child { font-weight: 600 }
 td small { display: block; opacity: .75; font-weight: 400 }
 .plots, .clips { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)) }
@@ -66,7 +66,7 @@ def page(made: report.Report, examples: int = 3) -> str:
 <body>
 <main>
 <h1{mark}>{title}</h1>
-{_table(report.cells(made, made.metrics))}
+<div class="scores">{_table(report.cells(made, made.metrics))}</div>
 {notes}
 <div class="plots">{figures}</div>
 {_examples(made, examples)}
