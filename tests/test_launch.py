@@ -127,7 +127,11 @@ def test_lock_holds_what_the_project_names():
   extras = project["optional-dependencies"]
   wanted = [
     *project["dependencies"],
-    *(line for extra in ("data", "test", "dev") for line in extras[extra]),
+    *(
+      line
+      for extra in ("data", "beam", "serve", "test", "dev")
+      for line in extras[extra]
+    ),
   ]
   pins = set(re.findall(r"^([a-z0-9][\w.-]*)==", LOCK, re.MULTILINE))
   for requirement in wanted:
