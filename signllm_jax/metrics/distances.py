@@ -77,12 +77,10 @@ def _mje(batch: pairs.Batch) -> jax.Array:
 
 @jax.jit
 def _mean_joint(batch: pairs.Batch) -> jax.Array:
-  return frame_cost.local_cost(
-    frame_cost.flat_frames(batch.reference, batch.rows),
-    frame_cost.flat_frames(batch.hypothesis, batch.columns),
-    "mean_joint",
-    batch.valid,
+  reference, hypothesis = (
+    x.reshape(*x.shape[:2], -1) for x in (batch.reference, batch.hypothesis)
   )
+  return frame_cost.local_cost(reference, hypothesis, "mean_joint", batch.valid)
 
 
 def dtw_mje_of_part(
