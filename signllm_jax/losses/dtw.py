@@ -175,24 +175,6 @@ def dtw(
   return _total(table, len(x))
 
 
-def mean_joint_dtw(
-  reference: jax.Array,
-  valid: jax.Array,
-  reference_length: jax.Array,
-  hypothesis: jax.Array,
-  hypothesis_length: jax.Array,
-) -> Alignment:
-  """`dtw` under the mean joint distance over the reference's valid joints."""
-  return dtw(
-    reference,
-    reference_length,
-    hypothesis,
-    hypothesis_length,
-    metric="mean_joint",
-    valid=valid,
-  )
-
-
 @jax.jit
 def _moves(cost, rows, columns, window):
   table = arrange(cost.astype(jnp.float32), rows, columns, window)
