@@ -101,6 +101,7 @@ def prepare(
     options=options,
   )
   print(f"Licence of {asked.name}: {asked.licence}")
+  runner = None if beam is None else _on_beam(asked, beam)
   parent = asked.folder.parent
   atomic.make_folder(parent)
   with lifted.alone(parent), _storage_errors(asked.folder):
@@ -117,7 +118,7 @@ def prepare(
           str(asked.input), fps=asked.rate, size=size, report=note
         )
         _lift(asked, found, options, workers, report)
-      _write(asked, shards, beam, report)
+      _write(asked, shards, runner, report)
     _complete(asked)
   return asked.folder
 
@@ -169,21 +170,20 @@ def _lift(
 def _write(
   asked: request.Plan,
   shards: int | None,
-  beam: Beam | None,
+  runner: dict[str, Any] | None,
   report: Callable[[str, lifting.Outcome], None],
 ) -> None:
   """Writes the records through the data set's builder."""
   if asked.file_format == "tfrecord":
     _quiet_tensorflow()
   builder = asked.new_builder()
-  vars(builder)["tolerant"] = True
+  vars(builder).update(tolerant=True, on_beam=runner is not None)
   download = tfds.download.DownloadConfig(
     manual_dir=asked.lifted if asked.keypoints else asked.input,
     num_shards=shards,
     try_download_gcs=False,
+    **(runner or {}),
   )
-  if beam:
-    _put_on_beam(builder, download, beam)
   with (
     tempfile.TemporaryDirectory() as scratch,
     contextlib.redirect_stdout(io.StringIO()),  # tfds announces itself
@@ -221,19 +221,15 @@ def _complete(asked: request.Plan) -> None:
         parent.rmdir()
 
 
-def _put_on_beam(
-  builder: tfds.core.DatasetBuilder,
-  download: tfds.download.DownloadConfig,
-  beam: Beam,
-) -> None:
-  """Sets a builder up for Apache Beam.
+def _on_beam(asked: request.Plan, beam: Beam) -> dict[str, Any]:
+  """What tfds has to know of a runner.
 
   Raises:
     UsageError: Beam is not installed, or the data set is not made on it.
   """
-  if not hasattr(builder, "on_beam"):
+  if not hasattr(asked.builder_class, "on_beam"):
     raise errors.UsageError(
-      f"{builder.name} is not built on Beam", hint="Build it without --beam"
+      f"{asked.name} is not built on Beam", hint="Build it without --beam"
     )
   try:
     pipeline_options: Any = importlib.import_module(
@@ -244,9 +240,8 @@ def _put_on_beam(
       "apache-beam is not installed",
       hint='Install the extra: pip install -e ".[beam]"',
     ) from error
-  vars(builder)["on_beam"] = True
-  download.beam_runner = beam.runner
-  download.beam_options = pipeline_options.PipelineOptions(list(beam.options))
+  options = pipeline_options.PipelineOptions(list(beam.options))
+  return {"beam_runner": beam.runner, "beam_options": options}
 
 
 def _quiet_tensorflow() -> None:

@@ -117,6 +117,8 @@ def group(
 def walk(root: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
   """Each folder in a tree and its files' names, both sorted; none hidden.
 
+  Links to folders are followed, save those back to where they come from.
+
   Raises:
     StorageError: a folder cannot be read.
   """
@@ -126,8 +128,17 @@ def walk(root: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
       f"cannot be read: {error}", path=error.filename
     ) from error
 
-  for folder, folders, names in os.walk(root, onerror=fail):
-    folders[:] = sorted(name for name in folders if not name.startswith("."))
+  root = os.fspath(root)
+  above = {root: {os.path.realpath(root)}}  # folder -> it and those around it
+  for folder, folders, names in os.walk(root, onerror=fail, followlinks=True):
+    around, inside = above.pop(folder), []
+    for name in sorted(folders):
+      path = os.path.join(folder, name)
+      real = os.path.realpath(path)
+      if not name.startswith(".") and real not in around:
+        above[path] = around | {real}
+        inside.append(name)
+    folders[:] = inside
     yield folder, sorted(name for name in names if not name.startswith("."))
 
 
