@@ -116,9 +116,11 @@ def test_keyboard_alone(page):
     assert picture(page) != first
   page.keyboard.press("Home")
   assert picture(page) == first
-  before = int(page.input_value("#time"))
+  for _ in range(20):
+    page.keyboard.press(",")
+  assert page.input_value("#time") == "0"
   page.keyboard.press(".")
-  assert int(page.input_value("#time")) == before + 1
+  assert page.input_value("#time") == "1"
   page.keyboard.press(" ")
   assert page.get_attribute("#play", "aria-label") == "Pause"
 

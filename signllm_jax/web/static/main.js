@@ -147,7 +147,11 @@ function wire() {
   at("back").addEventListener("click", () => player.step(-1));
   at("forth").addEventListener("click", () => player.step(1));
   at("play").addEventListener("click", () => player.toggle());
-  at("time").addEventListener("input", () => { player.pause(); player.seek(Number(at("time").value)); });
+  at("time").addEventListener("input", () => {
+    const frame = Number(at("time").value); // before pausing moves it back
+    player.pause();
+    player.seek(frame);
+  });
   at("speed").addEventListener("change", () => { player.speed = Number(at("speed").value); });
   at("loop").addEventListener("click", toggleLoop);
   at("front").addEventListener("click", () => stage.look("front"));
