@@ -22,7 +22,7 @@ from signllm_jax.formats import skels, tfrecord
 ROOT = pathlib.Path(__file__).parents[1]
 MINI = pathlib.Path("../shared/data/phoenix14t_mini").resolve()
 HEARTBEAT_S = 10
-LIMIT_S = 300  # of a run that does not hang, on a busy machine
+LIMIT_S = 500  # of a run that does not hang, on a busy machine
 TINY = (
   "--config=configs/gsl.py",
   "--config.model.width=16",
