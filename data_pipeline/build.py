@@ -125,10 +125,13 @@ def prepare(
 
 @contextlib.contextmanager
 def _storage_errors(folder: pathlib.Path) -> Iterator[None]:
-  """What the system says of the disk becomes a StorageError."""
+  """What goes wrong in writing becomes a StorageError.
+
+  The writers of tfds say it by a RuntimeError.
+  """
   try:
     yield
-  except OSError as error:
+  except (OSError, RuntimeError) as error:
     raise errors.StorageError(
       f"the build stopped: {error}", path=folder
     ) from error

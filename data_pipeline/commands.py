@@ -119,13 +119,15 @@ def make_prompts(args: argparse.Namespace) -> None:
     if not path.with_suffix(".gloss").exists():
       made[folder / f"{path.stem}.gloss"] = _glosses(path, cleaned, spoken)
   convert.refuse_existing(*made)
-  for target, lines in made.items():
-    if args.dry_run:
+  if args.dry_run:
+    for target, lines in made.items():
       print(f"{len(lines)} lines would be written to {target}")
-      continue
-    atomic.make_folder(folder)
-    atomic.write_text(target, "".join(f"{line}\n" for line in lines))
-    print(f"{len(lines)} lines: {target}")
+    return
+  atomic.make_folder(folder)
+  with atomic.all_or_none(*made):
+    for target, lines in made.items():
+      atomic.write_text(target, "".join(f"{line}\n" for line in lines))
+      print(f"{len(lines)} lines: {target}")
 
 
 def _glosses(path: pathlib.Path, cleaned: list[str], spoken: str) -> list[str]:

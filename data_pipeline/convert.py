@@ -10,7 +10,8 @@ import collections
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -140,11 +141,14 @@ def write_split(
       yield clip
     _check_distinct(lines["files"])
 
-  skels.write(target, noted(), convention)
-  for kind, path in split_files(target).items():
-    # The form knows clips without a gloss, but none without name or text.
-    if kind in lines and (any if kind == "gloss" else all)(lines[kind]):
-      atomic.write_text(path, "".join(f"{line}\n" for line in lines[kind]))
+  paths = split_files(target)
+  with atomic.all_or_none(*paths.values()):
+    skels.write(target, noted(), convention)
+    for kind, said in lines.items():
+      # The form knows clips without a gloss, but none without name or text.
+      if (any if kind == "gloss" else all)(said):
+        text = "".join(f"{line}\n" for line in said)
+        atomic.write_text(paths[kind], text)
 
 
 def _check_distinct(names: Sequence[str]) -> None:
@@ -199,33 +203,35 @@ def _write_poses(
     write_split(target, poses, convention)
   else:
     canonical = [clips.canonical(each) for each in poses]
-    for path, clip in _each(target, canonical, ".pose"):
-      pose.write(path, clip)
+    _write_each(target, ".pose", pose.write, canonical)
 
 
 def _write_keypoints(
   target: pathlib.Path, kind: str, seen: Sequence[clips.Keypoints]
 ) -> None:
+  named = [dataclasses.replace(each, name=_file_name(each)) for each in seen]
   if kind == ".h5":
-    named = [dataclasses.replace(each, name=_file_name(each)) for each in seen]
     h5.write(target, named)
-    return
-  form = openpose if kind == "openpose" else dwpose
-  for path, keypoints in _each(target, seen, ""):
-    form.write(path, keypoints)
+  else:
+    form = openpose if kind == "openpose" else dwpose
+    _write_each(target, "", form.write, named)
 
 
-def _each(target: pathlib.Path, sequence: Sequence, suffix: str):
-  """A path for each clip: the target itself for one, else one within it."""
+def _write_each(
+  target: pathlib.Path,
+  suffix: str,
+  write: Callable[[pathlib.Path, Any], None],
+  sequence: Sequence[clips.Clip] | Sequence[clips.Keypoints],
+) -> None:
+  """One clip as the target itself, more as a folder with a path for each."""
   if len(sequence) == 1 and target.suffix == suffix:
-    return [(target, sequence[0])]
+    write(target, sequence[0])
+    return
   names = [_file_name(each) for each in sequence]
   _check_distinct(names)
-  atomic.make_folder(target)
-  return [
-    (target / f"{name}{suffix}", each)
-    for name, each in zip(names, sequence, strict=True)
-  ]
+  with atomic.new_folder(target) as folder:
+    for name, each in zip(names, sequence, strict=True):
+      write(folder / f"{name}{suffix}", each)
 
 
 def _file_name(clip: clips.Clip | clips.Keypoints) -> str:

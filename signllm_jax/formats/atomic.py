@@ -1,9 +1,10 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 import contextlib
 import os
 import pathlib
 import re
+import shutil
 import uuid
 from collections.abc import Iterator
 
@@ -60,6 +61,37 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   finally:
     if part.exists():  # a read-only file system refuses even an attempt
       part.unlink()
+
+
+@contextlib.contextmanager
+def all_or_none(*paths: str | os.PathLike) -> Iterator[None]:
+  """Removes these new files, as far as they are there, if the block fails."""
+  try:
+    yield
+  except BaseException:
+    for path in paths:
+      with contextlib.suppress(OSError):  # the first error says more
+        os.unlink(path)
+    raise
+
+
+@contextlib.contextmanager
+def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+  """Yields a folder to fill; it takes the name `path` when all went well.
+
+  Raises:
+    StorageError: it cannot be made, filled or renamed.
+  """
+  path = pathlib.Path(path)
+  part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+  try:
+    part.mkdir(parents=True)
+    yield part
+    part.rename(path)
+  except OSError as error:
+    raise errors.StorageError(f"cannot write: {error}", path=path) from error
+  finally:
+    shutil.rmtree(part, ignore_errors=True)
 
 
 def remove_left(folder: str | os.PathLike) -> None:

@@ -10,6 +10,7 @@ data set is looked at closely before a byte of it is read.
 """
 
 import contextlib
+import errno
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,9 @@ from signllm_jax.formats import atomic, people
 MAX_FRAMES = 100_000  # of a clip, an hour
 _MAX_CHUNK = MAX_FRAMES * skeleton.C * 4  # bytes
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE)
+# Bytes that must be left on a disk for what HDF5 writes at the end: in all, and
+# for each clip.
+_SPARE, _SPARE_EACH = 1 << 20, 2 << 10
 _FORM = f"a data set of float32 in the file itself, T x {skeleton.C}"
 
 
@@ -108,10 +112,18 @@ def write(path: str | os.PathLike, sequence: Iterable[clips.Keypoints]) -> None:
           expected=f"at most {MAX_FRAMES}",
         )
       rows = people.clean(clip.frames).reshape(-1, skeleton.C)
+      _check_room(part, rows.nbytes + _SPARE + _SPARE_EACH * len(file))
       data_set = file.create_dataset(clip.name, data=rows)
       data_set.attrs["fps"] = float(clip.fps)
       if clip.size is not None:
         data_set.attrs["size"] = np.array(clip.size, np.int64)
+
+
+def _check_room(part: os.PathLike, wanted: int) -> None:
+  """Raises an OSError before the disk is full: HDF5 would crash."""
+  disk = os.statvfs(part)
+  if disk.f_bavail * disk.f_frsize < wanted:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextlib.contextmanager
