@@ -20,7 +20,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax import checkpoint, data, errors, partition, run, workdir
+from signllm_jax import (
+  checkpoint,
+  config_check,
+  data,
+  errors,
+  partition,
+  run,
+  workdir,
+)
 from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
 
@@ -135,7 +143,7 @@ def add_language(
     )
   wanted = extended(config, language, folder, freeze)
   wanted.mesh = config.mesh = config_lib.Mesh()
-  config_lib.check(wanted)
+  config_check.check(wanted)
   mesh = partition.make_mesh(config.mesh, jax.devices()[:1])
   vocabulary = max(len(each.vocabulary) for each in facts.values())
   abstract = state_lib.abstract_state(config, vocabulary, mesh, codes)

@@ -1,14 +1,16 @@
-"""Augmentations of the decoder's input (section 5)."""
+"""Augmentations: noise on the decoder's input (section 5), clips to read."""
 
 import jax
 import jax.numpy as jnp
 
-from signllm_jax import state as state_lib
+from signllm_jax import text
+from signllm_jax.config import Read
+from signllm_jax.statistics import Residuals
 
 
 def gaussian_noise(
   frames: jax.Array,
-  residuals: state_lib.Residuals,
+  residuals: Residuals,
   strength: float,
   key: jax.Array,
   *,
@@ -33,11 +35,11 @@ def gaussian_noise(
 
 
 def track_residuals(
-  residuals: state_lib.Residuals,
+  residuals: Residuals,
   error: jax.Array,
   weights: jax.Array,
   epoch_ends: jax.Array,
-) -> state_lib.Residuals:
+) -> Residuals:
   """Adds a batch's residuals; at an epoch's end they become the std.
 
   Args:
@@ -54,9 +56,103 @@ def track_residuals(
   n = jnp.maximum(count, 1)
   std = jnp.sqrt(jnp.maximum(squares / n - (total / n) ** 2, 0))
   zero = jnp.zeros_like(total)
-  return state_lib.Residuals(
+  return Residuals(
     std=jnp.where(epoch_ends, std, residuals.std),
     total=jnp.where(epoch_ends, zero, total),
     squares=jnp.where(epoch_ends, zero, squares),
     count=jnp.where(epoch_ends, zero, count),
   )
+
+
+def clips(
+  poses: jax.Array,
+  valid: jax.Array,
+  length: jax.Array,
+  config: Read,
+  key: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Clips to read, each slower or faster, noisy or smooth by chance.
+
+  What reads them shall also read what a model produced: joints that tremble,
+  or that were smoothed away.
+
+  Args:
+    poses: [B, T, 150] normalised.
+    valid: [B, T, 50] bool.
+    length: [B] frames; the rest is padding.
+    config: how much.
+    key: PRNG key.
+
+  Returns:
+    The same, changed.
+  """
+  stretch_key, smooth_key, noise_key, amount_key = jax.random.split(key, 4)
+  b = len(poses)
+  poses = jnp.where(jnp.repeat(valid, 3, -1), poses, 0)
+  if config.stretch:
+    poses, valid, length = _stretched(
+      poses, valid, length, config.stretch, stretch_key
+    )
+  if config.smooth:
+    chosen = jax.random.bernoulli(smooth_key, config.smooth, (b, 1, 1))
+    poses = jnp.where(chosen, _smoothed(poses, valid, length), poses)
+  if config.jitter:
+    spread = config.jitter * jax.random.uniform(amount_key, (b, 1, 1))
+    poses = poses + spread * jax.random.normal(noise_key, poses.shape)
+  return poses, valid, length
+
+
+def _stretched(
+  poses: jax.Array,
+  valid: jax.Array,
+  length: jax.Array,
+  most: float,
+  key: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Resampled to another number of frames, T at most."""
+  t = poses.shape[1]
+  bound = jnp.log1p(most)
+  factor = jnp.exp(
+    jax.random.uniform(key, length.shape, minval=-bound, maxval=bound)
+  )
+  wanted = jnp.round(length * factor).astype(length.dtype)
+  new = jnp.where(length > 0, jnp.clip(wanted, 1, t), 0)
+  # The first and the last frame stay the first and the last.
+  pace = jnp.maximum(length - 1, 0) / jnp.maximum(new - 1, 1)
+  place = jnp.arange(t) * pace[:, None]  # [B, T]
+  end = jnp.maximum(length - 1, 0)[:, None]
+  before = jnp.clip(jnp.floor(place).astype(jnp.int32), 0, end)
+  after = jnp.minimum(before + 1, end)
+  share = jnp.clip(place - before, 0, 1)[..., None]
+
+  def at(x: jax.Array, index: jax.Array) -> jax.Array:
+    return jnp.take_along_axis(x, index[..., None], 1)
+
+  mixed = (1 - share) * at(poses, before) + share * at(poses, after)
+  # A joint between a frame that shows it and one that does not is missing.
+  return mixed, at(valid, before) & at(valid, after), new
+
+
+def _smoothed(
+  poses: jax.Array, valid: jax.Array, length: jax.Array
+) -> jax.Array:
+  """Means over each frame and its neighbours that show the joint."""
+  real = (jnp.arange(poses.shape[1]) < length[:, None])[..., None]
+  weight = jnp.repeat(valid & real, 3, -1).astype(poses.dtype)
+
+  def total(x: jax.Array) -> jax.Array:
+    x = jnp.pad(x, ((0, 0), (1, 1), (0, 0)))
+    return x[:, :-2] + x[:, 1:-1] + x[:, 2:]
+
+  return total(poses * weight) / jnp.maximum(total(weight), 1)
+
+
+def hide_tokens(tokens: jax.Array, share: float, key: jax.Array) -> jax.Array:
+  """Decoder inputs [B, U], a share of them <unk> (Bowman et al. 2016).
+
+  So that a decoder reads the clip, not what it knows of spelling; <s> stays.
+  """
+  if not share:
+    return tokens
+  hidden = jax.random.bernoulli(key, share, tokens.shape).at[:, 0].set(False)
+  return jnp.where(hidden & (tokens != text.PAD), text.UNK, tokens)

@@ -22,6 +22,7 @@ class Data:
   language: str = ""  # code of the sign language; checked against the records
   source: str = "text"  # what the model reads: "text" or "gloss"
   tokens: str = "words"  # split the source into "words" or "characters"
+  glosses: bool = False  # batches hold the glosses beside the source, as words
   min_count: int = 1  # rarer tokens become <unk>
   batch_size: int = 32  # examples a step, over all devices and languages
   bucket: int = 32  # lengths are padded to a multiple of this many frames
@@ -65,6 +66,22 @@ class Augment:
   """Augmentations of the decoder's input (section 5)."""
 
   noise: float = 5.0  # Gaussian noise, in stds of last epoch's residuals
+
+
+@dataclasses.dataclass
+class Read:
+  """Pose to text, for back-translation (section 8)."""
+
+  subsample: int = 4  # frames an encoder step: 1, or a convolution a factor 2
+  ctc_weight: float = 1.0  # of the glosses' loss; they need data.glosses
+  translation_weight: float = 1.0  # of the text's loss
+  label_smoothing: float = 0.1
+  token_dropout: float = 0.1  # share of the decoder's inputs that are hidden
+  stretch: float = 0.2  # clips are up to this share slower or faster
+  jitter: float = 0.05  # noise on joints, in the poses' standard deviations
+  smooth: float = 0.3  # share of clips whose frames are averaged in threes
+  beam: int = 4  # hypotheses of the text, prefixes of the gloss
+  length_penalty: float = 1.0  # alpha of GNMT; 0: none
 
 
 @dataclasses.dataclass
@@ -122,7 +139,8 @@ class Experiment:
   """One run."""
 
   name: str = "signllm"
-  method: str = "text_to_pose"  # or "mlsf": one group a language, side by side
+  method: str = "text_to_pose"  # "mlsf": one group a language, side by side;
+  # "pose_to_text": back-translation
   frozen: str = ""  # codes of MLSF's languages that do not learn, with commas
   seed: int = 0
   steps: int = 10_000
@@ -135,36 +153,11 @@ class Experiment:
   model: Model = dataclasses.field(default_factory=Model)
   loss: Loss = dataclasses.field(default_factory=Loss)
   augment: Augment = dataclasses.field(default_factory=Augment)
+  read: Read = dataclasses.field(default_factory=Read)
   optim: Optim = dataclasses.field(default_factory=Optim)
   mesh: Mesh = dataclasses.field(default_factory=Mesh)
   evaluate: Evaluate = dataclasses.field(default_factory=Evaluate)
   checkpoint: Checkpoint = dataclasses.field(default_factory=Checkpoint)
-
-
-_CHOICES = {
-  "method": ("text_to_pose", "mlsf"),
-  "data.source": ("text", "gloss"),
-  "data.tokens": ("words", "characters"),
-  "model.activation": ("relu", "gelu"),
-  "model.compute_dtype": ("float32", "bfloat16"),
-  "loss.kind": ("mse", "l1"),
-  "loss.counter_unit": ("share", "frames"),
-  "optim.schedule": ("cosine", "constant", "plateau"),
-  "non_finite": ("stop", "skip"),
-}
-_POSITIVE = (
-  "steps",
-  "log_every",
-  "data.batch_size",
-  "data.bucket",
-  "data.max_frames",
-  "model.width",
-  "model.heads",
-  "optim.accumulate",
-  "evaluate.batch_size",
-  "checkpoint.every",
-  "checkpoint.keep",
-)
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -205,53 +198,6 @@ def corpora(config: Experiment) -> list[Data]:
     dataclasses.replace(config.data, folder=folder, language=code)
     for folder, code in zip(folders, codes, strict=True)
   ]
-
-
-def check(config: Experiment) -> None:
-  """Refuses values that cannot work, before anything is compiled.
-
-  Raises:
-    UsageError: names the field, the value and what it may be.
-  """
-  flat = flatten(config)
-  for name, choices in _CHOICES.items():
-    if flat[name] not in choices:
-      raise errors.UsageError(
-        f"--config.{name}={flat[name]!r}", expected="one of " + repr(choices)
-      )
-  for name in _POSITIVE:
-    if flat[name] < 1:
-      raise errors.UsageError(
-        f"--config.{name}={flat[name]}", expected="at least 1"
-      )
-  if config.model.width % (2 * config.model.heads):
-    raise errors.UsageError(
-      f"--config.model.width={config.model.width}",
-      expected=f"an even multiple of model.heads={config.model.heads}",
-    )
-  if config.data.batch_size % config.optim.accumulate:
-    raise errors.UsageError(
-      f"--config.data.batch_size={config.data.batch_size}",
-      expected=f"a multiple of optim.accumulate={config.optim.accumulate}",
-    )
-  groups = len(corpora(config))
-  if config.data.batch_size % groups:
-    raise errors.UsageError(
-      f"--config.data.batch_size={config.data.batch_size}",
-      expected=f"a multiple of {groups}, the number of languages",
-    )
-  if unknown := set(listed(config.frozen)) - set(listed(config.data.language)):
-    raise errors.UsageError(
-      f"--config.frozen={config.frozen!r}",
-      expected="codes of --config.data.language, with method mlsf",
-      hint=f"Remove {', '.join(sorted(unknown))}",
-    )
-  if not config.data.folder:
-    raise errors.UsageError(
-      "no data: --config.data.folder is empty",
-      expected="a folder built by `python -m data_pipeline build`, or one "
-      "with train.skels and train.text",
-    )
 
 
 def to_json(config: Experiment) -> str:

@@ -23,26 +23,34 @@ class Facts:
     longest_source: tokens of the longest source, </s> included.
     longest: frames of the longest clip.
     fps: frames a second of the clips.
+    glosses: their vocabulary, with `data.glosses`.
+    longest_gloss: tokens of the longest gloss.
   """
 
   vocabulary: text.Vocabulary
   longest_source: int
   longest: int
   fps: float
+  glosses: text.Vocabulary | None = None
+  longest_gloss: int = 0
 
 
 def facts_to_json(facts: dict[str, Facts]) -> str:
   """JSON of the facts of each language, by code."""
-  languages = {
-    code: {
+  languages = {}
+  for code, each in facts.items():
+    languages[code] = {
       "fps": each.fps,
       "longest": each.longest,
       "longest_source": each.longest_source,
       "tokens": each.vocabulary.tokens,
       "vocabulary": each.vocabulary.listed,
     }
-    for code, each in facts.items()
-  }
+    if each.glosses is not None:
+      languages[code] |= {
+        "glosses": each.glosses.listed,
+        "longest_gloss": each.longest_gloss,
+      }
   return json.dumps({"languages": languages}, ensure_ascii=False, indent=1)
 
 
@@ -59,6 +67,10 @@ def facts_from_json(value: str) -> dict[str, Facts]:
         int(facts["longest_source"]),
         int(facts["longest"]),
         float(facts["fps"]),
+        text.Vocabulary(facts["glosses"], "words")
+        if "glosses" in facts
+        else None,
+        int(facts.get("longest_gloss", 0)),
       )
       for code, facts in json.loads(value)["languages"].items()
     }
@@ -91,7 +103,7 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
   Raises:
     DataError: no clips, or no joint is ever seen.
   """
-  lengths, texts, rates = [], [], set()
+  lengths, texts, glosses, rates = [], [], [], set()
   count = np.zeros(skeleton.J)
   total = np.zeros((skeleton.J, 3))
   squares = 0.0
@@ -99,6 +111,8 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
     clip = split[index]
     lengths.append(min(len(clip), settings.max_frames))
     texts.append(sources.source_text(clip, settings))
+    if settings.glosses:
+      glosses.append(sources.gloss(clip))
     rates.add(clip.fps)
     # One broken record must not spoil the statistics of all; the step that
     # reads it says so by name.
@@ -119,7 +133,8 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
       expected="one rate",
       hint="Resample when you build the records",
     )
-  vocabulary = text.build_vocabulary(texts, settings.tokens, settings.min_count)
+  least = settings.min_count
+  vocabulary = text.build_vocabulary(texts, settings.tokens, least)
   mean = total / np.maximum(count, 1)[:, None]
   variance = (squares - (mean**2 * count[:, None]).sum()) / (3 * count.sum())
   return Summary(
@@ -128,6 +143,10 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
       longest_source=max(len(vocabulary.encode(t)) for t in texts),
       longest=max(lengths),
       fps=rates.pop(),
+      glosses=text.build_vocabulary(glosses, "words", least)
+      if glosses
+      else None,
+      longest_gloss=max((len(g.split()) for g in glosses), default=0),
     ),
     lengths=np.array(lengths, np.int32),
     mean=mean.reshape(-1).astype(np.float32),
@@ -137,7 +156,11 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
 
 
 class Batches:
-  """Random access to the batches of a run, for grain."""
+  """Random access to the batches of a run, for grain.
+
+  A batch is what `pad_batch` returns, with `data.glosses` also `gloss` [B, G]
+  int32: ids of the gloss without </s>, PAD at the end.
+  """
 
   def __init__(
     self,
@@ -161,7 +184,15 @@ class Batches:
       for clip in listed
     ]
     s = round_up(self._facts.longest_source, SOURCE_MULTIPLE)
-    return pad_batch(listed, encoded, self._plan.batch_size, t, s)
+    rows, known = self._plan.batch_size, self._facts.glosses
+    batch = pad_batch(listed, encoded, rows, t, s)
+    if known is not None:
+      g = round_up(self._facts.longest_gloss, SOURCE_MULTIPLE)
+      # Without </s>: it is no sign, and CTC knows where its labels end.
+      ids = [known.encode(sources.gloss(clip))[:-1][:g] for clip in listed]
+      ids += [np.zeros(0, np.int32)] * (rows - len(ids))
+      batch["gloss"] = text.pad(ids, g)
+    return batch
 
 
 class SideBySide:
@@ -180,16 +211,15 @@ class SideBySide:
   def __getitem__(self, index: int) -> dict[str, np.ndarray]:
     batches = [part[index] for part in self._parts]
     t = max(batch["frames"].shape[1] for batch in batches)
-    s = max(batch["source"].shape[1] for batch in batches)
-    axes = {"source": s, "frames": t, "valid": t}
+    axes = {"frames": t, "valid": t}
+    for name in {"source", "gloss"} & set(batches[0]):
+      axes[name] = max(batch[name].shape[1] for batch in batches)
 
     def stretch(name: str, value: np.ndarray) -> np.ndarray:
       if name not in axes:
         return value
       missing = axes[name] - value.shape[1]  # padding is 0 in all of them
-      return np.pad(
-        value, ((0, 0), (0, missing), *[(0, 0)] * (value.ndim - 2))
-      )
+      return np.pad(value, ((0, 0), (0, missing), *[(0, 0)] * (value.ndim - 2)))
 
     return {
       name: np.stack([stretch(name, batch[name]) for batch in batches])

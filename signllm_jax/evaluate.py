@@ -18,6 +18,7 @@ from signllm_jax import (
   errors,
   evaluation,
   manifest,
+  reading,
   run,
   sources,
   workdir,
@@ -39,6 +40,8 @@ examples:
   python -m signllm_jax.evaluate --workdir=runs/gsl --split=dev --out=gsl-dev
   python -m signllm_jax.evaluate --compare runs/a runs/b --split=test
   python -m signllm_jax.evaluate --workdir=runs/pt --protocol=pt    (leaky)
+  python -m signllm_jax.evaluate --workdir=runs/quickstart \\
+      --back_translation=runs/back_translation
 
 exit codes: 0 done; 1 wrong request; 2 wrong option; 65 fault in the data;
 66 the model gives NaN; 74 fault in storage; 130 interrupted
@@ -53,6 +56,7 @@ def evaluate(
   protocol: str = "free",
   seeds: int = 1,
   resamples: int = bootstrap.RESAMPLES,
+  back_translation: str | os.PathLike = "",
 ) -> report.Report:
   """Scores the best checkpoint of a work directory on a whole split.
 
@@ -64,6 +68,8 @@ def evaluate(
     seeds: passes of a stochastic model; ours are deterministic, so one pass
       stands for all of them and the report says so.
     resamples: of the bootstrap.
+    back_translation: work directory of a model of pose to text, which reads
+      every row; empty for none.
 
   Raises:
     UsageError: not a work directory, or nothing was saved in it.
@@ -88,7 +94,7 @@ def evaluate(
   seconds = time.perf_counter() - began
   made = evaluation.named(made, held.true)
   weights = bootstrap.resample(len(held.true), resamples)
-  return report.build(
+  scored = report.build(
     {
       "name": settings.name,
       "workdir": os.fspath(path),
@@ -109,6 +115,16 @@ def evaluate(
     {"produced": made, **held.rows},
     weights,
   )
+  if not back_translation:
+    return scored
+  judge = workdir.read_config(back_translation)
+  facts = {
+    "name": judge.name,
+    "workdir": os.fspath(back_translation),
+    "checkpoint": _saved(back_translation),
+  }
+  model = run.load_reader(back_translation)
+  return reading.add_columns(scored, model, judge.data, facts, weights)
 
 
 def _say_seeds(seeds: int) -> str:
@@ -212,7 +228,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
   args = _parser().parse_args(arguments)
   options = {
     name: getattr(args, name)
-    for name in ("language", "split", "protocol", "seeds", "resamples")
+    for name in (
+      "language",
+      "split",
+      "protocol",
+      "seeds",
+      "resamples",
+      "back_translation",
+    )
   }
   try:
     _check_request(args)
@@ -286,6 +309,13 @@ def _parser() -> argparse.ArgumentParser:
     type=int,
     default=bootstrap.RESAMPLES,
     help=f"of the bootstrap ({bootstrap.RESAMPLES})",
+  )
+  add(
+    "--back_translation",
+    metavar="WORKDIR",
+    default="",
+    help="of a model of pose to text, which reads every row: letter errors, or "
+    "BLEU, chrF, ROUGE-L and word errors",
   )
   add("--out", help="folder to write into; it is made")
   return parser

@@ -16,14 +16,19 @@ from signllm_jax import (
   generate,
   intake,
   sources,
+  writer,
 )
-from signllm_jax.metrics import pose
-
-Rows = dict[str, dict[str, float]]
+from signllm_jax.methods.method import Rows
+from signllm_jax.metrics import pose, report
 
 
 class Evaluation:
-  """A split, its truth and its floors; produced clips are scored against it."""
+  """A split, its truth and its floors; produced clips are scored against it.
+
+  One of `methods.method.Evaluation`.
+  """
+
+  how = "free running"
 
   def __init__(
     self,
@@ -52,6 +57,7 @@ class Evaluation:
     self.true = [split[i] for i in range(count)]
     self.sources = [sources.source_text(c, settings.data) for c in self.true]
     still = floors.floors(self.true, mean_pose.reshape(-1, 3))
+    self._shown = settings.evaluate.clips
     self._fixed: Rows = {
       name: pose.scores(made, self.true)
       for name, made in {"truth": self.true, **still}.items()
@@ -59,7 +65,7 @@ class Evaluation:
 
   def run(
     self,
-    producer: generate.Producer,
+    model: generate.Producer,
     should_stop: Callable[[], bool] = lambda: False,
   ) -> tuple[Rows, list[clips.Clip]] | None:
     """Produces the split and scores it.
@@ -68,11 +74,36 @@ class Evaluation:
       Rows of the report, `produced` first, and the produced clips with the
       truth's names and texts; None if stopped.
     """
-    made = producer.produce(self.sources, should_stop)
+    made = model.produce(self.sources, should_stop)
     if made is None:
       return None
     made = named(made, self.true)
     return {"produced": pose.scores(made, self.true), **self._fixed}, made
+
+  def score(self, rows: Rows) -> float:
+    """What decides which checkpoint is best; lower is better."""
+    return rows["produced"]["dtw_mje"]
+
+  def complete(self, rows: Rows) -> Rows:
+    """The rows as they are reported."""
+    return report.with_shares(rows)
+
+  def table(self, rows: Rows, title: str) -> str:
+    """The table for the terminal."""
+    return report.table(rows, title)
+
+  def show(
+    self,
+    board: writer.Writer,
+    step: int,
+    mark: str,
+    made: Sequence[clips.Clip],
+  ) -> None:
+    """Writes clips, produced beside true, to TensorBoard."""
+    shown = zip(made, self.true[: self._shown], strict=False)
+    for i, (clip, truth) in enumerate(shown):
+      pair = {"produced": clip, "true": truth}
+      board.clips(step, f"{mark}clip_{i}", pair)
 
 
 def named(

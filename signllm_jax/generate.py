@@ -16,7 +16,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from signllm_jax import clips, data, errors, partition, skeleton, text
-from signllm_jax import state as state_lib
+from signllm_jax.statistics import Statistics
 
 _LEAKY_MULTIPLE = 32  # frames; the limit of leaky batches is one of few
 
@@ -48,7 +48,7 @@ class Leak(NamedTuple):
 def generate(
   graphdef: nnx.GraphDef,
   params: nnx.State,
-  statistics: state_lib.Statistics,
+  statistics: Statistics,
   source: jax.Array,
   limit: int,
   leak: Leak | None = None,
@@ -125,7 +125,7 @@ class Producer:
     self,
     graphdef: nnx.GraphDef,
     params: nnx.State,
-    statistics: state_lib.Statistics,
+    statistics: Statistics,
     facts: data.Facts,
     *,
     limit: int,

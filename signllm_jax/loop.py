@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import jax
 import numpy as np
@@ -9,11 +10,9 @@ import tqdm
 
 from signllm_jax import (
   checkpoint,
-  clips,
   data,
   distributed,
   errors,
-  evaluation,
   partition,
   signals,
   steps,
@@ -23,7 +22,7 @@ from signllm_jax import config as config_lib
 from signllm_jax import run as run_lib
 from signllm_jax import state as state_lib
 from signllm_jax import writer as writer_lib
-from signllm_jax.metrics import report
+from signllm_jax.methods.method import Rows
 
 
 def judge(
@@ -180,23 +179,24 @@ class Loop:
   def _evaluate(self, step: int, state, writer, bar):
     """Scores the split, writes the report; the state notes the result."""
     began = time.perf_counter()
-    results: dict[str, tuple[evaluation.Rows, list[clips.Clip]]] = {}
+    results: dict[str, tuple[Rows, list[Any]]] = {}
     for code, each in self.evaluations.items():
-      result = each.run(self.run.producer(state, code), self._must_stop)
+      result = each.run(self.run.generator(state, code), self._must_stop)
       if result is None:  # stopped: it is done again after resuming
         return state
       results[code] = result
     languages = {code: rows for code, (rows, _) in results.items()}
     rows = _mean(list(languages.values()))
     count = sum(len(made) for _, made in results.values())
-    score = rows["produced"]["dtw_mje"]
+    judge_of = next(iter(self.evaluations.values()))
+    score = judge_of.score(rows)
     if not np.isfinite(score):
       raise errors.NonFiniteError(f"the evaluation at step {step} is NaN")
     summary = {
       "split": self.config.evaluate.split,
       "sequences": count,
       "step": step,
-      "rows": report.with_shares(rows),
+      "rows": judge_of.complete(rows),
       "seconds": {
         "data": round(self.run.data_seconds, 3),
         "train": round(self.train_seconds, 3),
@@ -205,30 +205,26 @@ class Loop:
     }
     if self.run.stacked:
       summary["languages"] = {
-        code: report.with_shares(each) for code, each in languages.items()
+        code: judge_of.complete(each) for code, each in languages.items()
       }
     self.work.write_text(self.work.report, json.dumps(summary, indent=2))
     title = (
       f"step {step}, {count} sequences of {self.config.evaluate.split}, "
-      "free running"
+      + judge_of.how
     )
     for name, row in rows.items():
       writer.scalars(step, {f"evaluate_{name}/{k}": v for k, v in row.items()})
     for code, (each, made) in results.items():
       mark = f"{code}_" if self.run.stacked else ""
-      true = self.evaluations[code].true
-      shown = zip(made, true[: self.config.evaluate.clips], strict=False)
-      for i, (clip, truth) in enumerate(shown):
-        pair = {"produced": clip, "true": truth}
-        writer.clips(step, f"{mark}clip_{i}", pair)
+      self.evaluations[code].show(writer, step, mark, made)
       if self.run.stacked:
         own = each["produced"].items()
         writer.scalars(step, {f"evaluate_{code}/{k}": v for k, v in own})
-        bar.write("\n" + report.table(each, f"{code}, {title}"))
+        bar.write("\n" + judge_of.table(each, f"{code}, {title}"))
     writer.flush()
     if self.run.stacked:
       title = f"mean of {len(results)} languages, {title}"
-    bar.write("\n" + report.table(rows, title) + "\n")
+    bar.write("\n" + judge_of.table(rows, title) + "\n")
     progress = judge(self.config, state.progress, step, score)
     return state._replace(
       progress=jax.device_put(
@@ -249,7 +245,7 @@ class Loop:
     )
 
 
-def _mean(languages: list[evaluation.Rows]) -> evaluation.Rows:
+def _mean(languages: list[Rows]) -> Rows:
   """The mean of several languages' rows; of one, itself."""
   return {
     name: {

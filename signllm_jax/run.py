@@ -18,51 +18,16 @@ from signllm_jax import (
   generate,
   languages,
   partition,
-  plan,
+  reader,
+  reading,
   sources,
   steps,
   workdir,
 )
 from signllm_jax import config as config_lib
+from signllm_jax import corpus as corpus_lib
 from signllm_jax import state as state_lib
-
-
-class Corpus:
-  """The training clips of one sign language, summarised and put in order."""
-
-  def __init__(
-    self,
-    code: str,
-    settings: config_lib.Data,
-    seed: int,
-    *,
-    rows: int,
-    multiple: int,
-    matched: bool,
-  ):
-    """Reads the clips once.
-
-    Args:
-      code: of the language; empty if the records may be of any.
-      settings: with the folder of this corpus alone.
-      seed: of the order.
-      rows: of a batch.
-      multiple: what they are a multiple of.
-      matched: whether other languages go beside it.
-    """
-    self.code, self.settings = code, settings
-    self.train = sources.open_clips(settings, "train")
-    self.summary = data.summarise(self.train, settings)
-    self.facts = self.summary.facts
-    # A data set smaller than a batch would be mostly empty rows.
-    enough = plan.round_up(len(self.train), multiple)
-    self.plan = plan.Plan(
-      self.summary.lengths, min(rows, enough), settings.bucket, seed, matched
-    )
-
-  def batches(self, count: int) -> data.Batches:
-    """The first `count` batches."""
-    return data.Batches(self.train, self.plan, self.facts, self.settings, count)
+from signllm_jax.methods.method import Evaluation
 
 
 class Run:
@@ -89,7 +54,7 @@ class Run:
     corpora = config_lib.corpora(config)
     parts = self.mesh.shape["data"] * self.mesh.shape["fsdp"]
     self.corpora = [
-      Corpus(
+      corpus_lib.Corpus(
         settings.language,
         settings,
         config.seed,
@@ -104,9 +69,9 @@ class Run:
       for corpus in self.corpora:
         corpus.plan = dataclasses.replace(corpus.plan, batch_size=rows)
     self.codes = [c.code for c in self.corpora] if self.stacked else []
-    self.vocabulary = max(len(c.facts.vocabulary) for c in self.corpora)
+    self.vocabulary, self.glosses = _sizes(self.facts)
     self.abstract = state_lib.abstract_state(
-      config, self.vocabulary, self.mesh, self.codes
+      config, self.vocabulary, self.mesh, self.codes, self.glosses
     )
     self.data_seconds = time.monotonic() - started
 
@@ -161,7 +126,12 @@ class Run:
     else:
       (statistics,) = measured
     return state_lib.create_state(
-      self.config, statistics, self.abstract, self.vocabulary, self.codes
+      self.config,
+      statistics,
+      self.abstract,
+      self.vocabulary,
+      self.codes,
+      self.glosses,
     )
 
   def make_step(self) -> Callable[..., tuple[Any, steps.Metrics]]:
@@ -177,6 +147,7 @@ class Run:
       np.array(epochs) if self.stacked else epochs[0],
       state_lib.shardings_of(self.abstract),
       trained,
+      self.glosses,
     )
 
   def batches(self) -> data.Batches | data.SideBySide:
@@ -192,42 +163,53 @@ class Run:
       for i in corpus.plan[step][1]
     ]
 
-  def open_evaluations(self) -> dict[str, evaluation.Evaluation]:
+  def open_evaluations(
+    self,
+  ) -> dict[str, Evaluation]:
     """The split of `config.evaluate` of each corpus, with its floors."""
     settings = self.config
-    return {
-      corpus.code: evaluation.Evaluation(
-        sources.open_clips(corpus.settings, settings.evaluate.split),
-        dataclasses.replace(settings, data=corpus.settings),
-        corpus.summary.mean,
+    opened: dict[str, Evaluation] = {}
+    for corpus in self.corpora:
+      split = sources.open_clips(corpus.settings, settings.evaluate.split)
+      own = dataclasses.replace(settings, data=corpus.settings)
+      opened[corpus.code] = (
+        reading.Evaluation(split, own)
+        if settings.method == "pose_to_text"
+        else evaluation.Evaluation(split, own, corpus.summary.mean)
       )
-      for corpus in self.corpora
-    }
+    return opened
 
-  def producer(
+  def generator(
     self, state: state_lib.TrainState, code: str
-  ) -> generate.Producer:
-    """Generation in a language with the parameters of a state."""
+  ) -> generate.Producer | reader.Reader:
+    """What signs or reads a language with the parameters of a state."""
     group = state.group
     if self.stacked:
       group = state_lib.take_group(state, self.codes.index(code))
-    return _producer(
-      self.config, self.vocabulary, group, self.facts[code], self.mesh
-    )
+    sizes = self.vocabulary, self.glosses
+    return _generator(self.config, sizes, group, self.facts[code], self.mesh)
 
 
-def _producer(
+def _sizes(facts: dict[str, data.Facts]) -> tuple[int, int]:
+  """Number of source and of gloss tokens, of the language with most."""
+  each = facts.values()
+  glosses = max(len(one.glosses) if one.glosses else 0 for one in each)
+  return max(len(one.vocabulary) for one in each), glosses
+
+
+def _generator(
   config: config_lib.Experiment,
-  vocabulary: int,
+  sizes: tuple[int, int],
   group: state_lib.Group,
   facts: data.Facts,
   mesh: jax.sharding.Mesh,
-) -> generate.Producer:
+) -> generate.Producer | reader.Reader:
+  graph = state_lib.graph(config, *sizes)
+  model = graph, group.params, group.statistics, facts
+  if config.method == "pose_to_text":
+    return reader.Reader(*model, config, mesh)
   return generate.Producer(
-    state_lib.graph(config.model, vocabulary),
-    group.params,
-    group.statistics,
-    facts,
+    *model,
     limit=int(facts.longest * config.evaluate.length_limit),
     batch_size=config.evaluate.batch_size,
     mesh=mesh,
@@ -285,16 +267,48 @@ def load_producer(
     language: as of `choose`.
 
   Raises:
-    UsageError: as `choose`, or nothing was saved yet.
+    UsageError: as `choose`, or the model reads, or nothing was saved yet.
     StorageError: every checkpoint is damaged.
   """
+  loaded = _load(path, language)
+  if not isinstance(loaded, generate.Producer):
+    raise errors.UsageError(
+      "a model that reads poses (method pose_to_text)",
+      path=path,
+      expected="one that signs",
+      hint="Name it with --back_translation of signllm_jax.evaluate",
+    )
+  return loaded
+
+
+def load_reader(path: str | os.PathLike) -> reader.Reader:
+  """The model of pose to text of a work directory: its best checkpoint.
+
+  Raises:
+    UsageError: not a work directory, the model signs, or nothing was saved.
+    StorageError: every checkpoint is damaged.
+  """
+  loaded = _load(path)
+  if not isinstance(loaded, reader.Reader):
+    raise errors.UsageError(
+      "a model that signs",
+      path=path,
+      expected="one that reads poses (method pose_to_text)",
+      hint="Train one with --config=configs/back_translation.py",
+    )
+  return loaded
+
+
+def _load(
+  path: str | os.PathLike, language: str = ""
+) -> generate.Producer | reader.Reader:
   chosen = choose(path, language)
   config, facts = workdir.read_config(path), workdir.read_facts(path)
   config.mesh = config_lib.Mesh()
   codes = list(facts) if config.method == "mlsf" else []
   mesh = partition.make_mesh(config.mesh, jax.devices()[:1])
-  vocabulary = max(len(each.vocabulary) for each in facts.values())
-  abstract = state_lib.abstract_state(config, vocabulary, mesh, codes)
+  vocabulary, glosses = sizes = _sizes(facts)
+  abstract = state_lib.abstract_state(config, vocabulary, mesh, codes, glosses)
   folder = pathlib.Path(path, "checkpoints")
   with checkpoint.Checkpoints(folder, keep=None) as saved:
     restored = saved.restore(abstract, best=True)
@@ -306,7 +320,7 @@ def load_producer(
   group = state.group
   if codes:
     group = state_lib.take_group(state, codes.index(chosen.code))
-  return _producer(config, vocabulary, group, chosen.facts, mesh)
+  return _generator(config, sizes, group, chosen.facts, mesh)
 
 
 def use_compilation_cache() -> None:

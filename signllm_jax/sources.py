@@ -94,9 +94,18 @@ def source_text(clip: clips.Clip, settings: config.Data) -> str:
   """
   if settings.source == "text":
     return clip.text
+  return gloss(clip)
+
+
+def gloss(clip: clips.Clip) -> str:
+  """The gloss of a clip.
+
+  Raises:
+    DataError: there is none.
+  """
   if not clip.gloss:
     raise errors.DataError(
       f"clip {clip.name!r} has no gloss",
-      hint="Train with --config.data.source=text",
+      hint="Train with --config.data.source=text --config.data.glosses=False",
     )
   return clip.gloss

@@ -13,40 +13,16 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from signllm_jax import config as config_lib
-from signllm_jax import data, optim, partition, skeleton
-from signllm_jax.models.text_to_pose import FRAME, TextToPose
-
-
-class Statistics(NamedTuple):
-  """Of the training poses; fixed for the run."""
-
-  mean: jax.Array  # [150]
-  scale: jax.Array  # []
-  seen: jax.Array  # [50] bool, joints that some clip shows
-
-  def normalize(self, poses: jax.Array) -> jax.Array:
-    """[..., 150] in canonical units -> what the model works on."""
-    return (poses - self.mean) / self.scale
-
-  def restore(self, poses: jax.Array) -> jax.Array:
-    """Back to canonical units."""
-    return poses * self.scale + self.mean
-
-
-class Residuals(NamedTuple):
-  """Spread of teacher-forced residuals, for Gaussian noise (section 5)."""
-
-  std: jax.Array  # [151] of the previous epoch; 0 in the first
-  total: jax.Array  # [151] sum over this epoch
-  squares: jax.Array  # [151]
-  count: jax.Array  # [151] cells
+from signllm_jax import data, methods, optim, partition, skeleton
+from signllm_jax.models.text_to_pose import FRAME
+from signllm_jax.statistics import Residuals, Statistics
 
 
 class Progress(NamedTuple):
   """Of evaluations and of steps left out."""
 
   evaluated: jax.Array  # [] int32, step of the last evaluation; -1: none
-  score: jax.Array  # [] float32, its DTW-MJE
+  score: jax.Array  # [] float32, of that; lower is better
   best: jax.Array  # [] float32, lowest score
   stale: jax.Array  # [] int32, evaluations since
   plateau: jax.Array  # [] float32, share of the learning rate left
@@ -87,25 +63,27 @@ class TrainState(NamedTuple):
     return Group(*(getattr(self, name) for name in Group._fields))
 
 
-def build_model(config: config_lib.Model, vocabulary: int) -> TextToPose:
-  """The model with fresh parameters; call it inside `nnx.eval_shape`."""
-  return TextToPose(config, vocabulary, nnx.Rngs(0))
-
-
-def graph(config: config_lib.Model, vocabulary: int) -> nnx.GraphDef:
+def graph(
+  config: config_lib.Experiment, vocabulary: int, glosses: int = 0
+) -> nnx.GraphDef:
   """The model without its parameters, for `nnx.merge`."""
-  model = nnx.eval_shape(lambda: build_model(config, vocabulary))
+  build = methods.of(config.method).build_model
+  model = nnx.eval_shape(
+    lambda: build(config, vocabulary, glosses, nnx.Rngs(0))
+  )
   return nnx.split(model)[0]
 
 
 def _new_group(
   config: config_lib.Experiment,
   vocabulary: int,
+  glosses: int,
   statistics: Statistics,
   key: jax.Array,
 ) -> Group:
   init_key, run_key = jax.random.split(key)
-  model = TextToPose(config.model, vocabulary, nnx.Rngs(init_key))
+  build = methods.of(config.method).build_model
+  model = build(config, vocabulary, glosses, nnx.Rngs(init_key))
   params = nnx.state(model, nnx.Param)
   zero = jnp.zeros(FRAME)
   return Group(
@@ -130,16 +108,20 @@ def _stacked_axes(leaf: Any) -> Any:
 
 
 def _init(
-  config: config_lib.Experiment, vocabulary: int, codes: Sequence[str]
+  config: config_lib.Experiment,
+  vocabulary: int,
+  codes: Sequence[str],
+  glosses: int,
 ) -> Callable[[Statistics], TrainState]:
   """The function that makes the state; groups are stacked if `codes` are given.
 
   A language's group starts from the seed and its code, so that it does not
-  depend on which other languages there are.
+  depend on which other languages there are, save for the size of the largest
+  vocabulary, which all tables of embeddings have.
   """
 
   def init(statistics: Statistics) -> TrainState:
-    make = functools.partial(_new_group, config, vocabulary)
+    make = functools.partial(_new_group, config, vocabulary, glosses)
     key = jax.random.key(config.seed)
     if codes:
       marks = jnp.array([zlib.crc32(c.encode()) for c in codes], jnp.uint32)
@@ -172,6 +154,7 @@ def abstract_state(
   vocabulary: int,
   mesh: Mesh,
   codes: Sequence[str] = (),
+  glosses: int = 0,
 ) -> TrainState:
   """Shapes, dtypes and shardings of the state; nothing is allocated.
 
@@ -180,6 +163,7 @@ def abstract_state(
     vocabulary: number of source tokens, of the language with most.
     mesh: where it will be.
     codes: languages of MLSF, which has a group each.
+    glosses: number of gloss tokens, with `data.glosses`.
   """
   stack = (len(codes),) if codes else ()
 
@@ -189,7 +173,7 @@ def abstract_state(
       jnp.ones(stack),
       jnp.zeros((*stack, skeleton.J), bool),
     )
-    return _init(config, vocabulary, codes)(statistics)
+    return _init(config, vocabulary, codes, glosses)(statistics)
 
   abstract = jax.eval_shape(build)
   return jax.tree.map(
@@ -206,7 +190,7 @@ def measured(summary: data.Summary, normalize: bool) -> Statistics:
   """The statistics of a training split, on the host."""
   return Statistics(
     summary.mean if normalize else np.zeros_like(summary.mean),
-    np.float32(summary.scale if normalize else 1),
+    np.array(summary.scale if normalize else 1, np.float32),
     summary.seen,
   )
 
@@ -217,6 +201,7 @@ def create_state(
   abstract: TrainState,
   vocabulary: int,
   codes: Sequence[str] = (),
+  glosses: int = 0,
 ) -> TrainState:
   """A fresh state, initialised in place on the mesh.
 
@@ -226,9 +211,11 @@ def create_state(
     abstract: of `abstract_state`.
     vocabulary: as there.
     codes: as there.
+    glosses: as there.
   """
   init = jax.jit(
-    _init(config, vocabulary, codes), out_shardings=shardings_of(abstract)
+    _init(config, vocabulary, codes, glosses),
+    out_shardings=shardings_of(abstract),
   )
   return init(jax.tree.map(jnp.asarray, statistics))
 

@@ -21,6 +21,7 @@ from ml_collections import config_flags
 
 from signllm_jax import (
   checkpoint,
+  config_check,
   distributed,
   errors,
   loop,
@@ -55,7 +56,7 @@ _HEARTBEAT = flags.DEFINE_integer(
 
 def train(config: config_lib.Experiment, path: str, dry_run: bool) -> int:
   """Trains, or describes what would be trained; returns the exit code."""
-  config_lib.check(config)
+  config_check.check(config)
   if config.compilation_cache:
     run.use_compilation_cache()
   with signals.StopRequest() as stop:

@@ -44,6 +44,8 @@ _MAY_CHANGE = (
   "data.prefetch",
   "data.workers",
   "mesh.",
+  "read.beam",
+  "read.length_penalty",
   "evaluate.",
   "checkpoint.",
 )

@@ -35,9 +35,9 @@ class Writer:
     for name, value in values.items():
       self._writer.add_scalar(name, float(value), step)
 
-  def text(self, name: str, value: str) -> None:
+  def text(self, name: str, value: str, step: int = 0) -> None:
     """Writes a text, shown as it is."""
-    self._writer.add_text(name, f"```\n{value}\n```", 0)
+    self._writer.add_text(name, f"```\n{value}\n```", step)
 
   def hparams(self, settings: config.Experiment) -> None:
     """Writes the configuration as hyper-parameters."""

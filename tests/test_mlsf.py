@@ -12,6 +12,7 @@ from signllm_jax import (
   checkpoint,
   clips,
   config,
+  config_check,
   data,
   errors,
   partition,
@@ -234,4 +235,4 @@ def test_requests_that_cannot_be_met(folders, trained, tmp_path):
   one = _experiment(folders, "ASL", "GSL")
   one.data = dataclasses.replace(one.data, language="ASL")
   with pytest.raises(errors.UsageError, match="2 folders"):
-    config.check(one)
+    config_check.check(one)

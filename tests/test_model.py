@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from configs import progressive_transformer
-from signllm_jax import config, state
+from signllm_jax import config
 from signllm_jax.models.text_to_pose import TextToPose
 
 GOLDEN = pathlib.Path("../shared/data/golden/progressive_transformer.npz")
@@ -120,7 +120,7 @@ def test_frame_by_frame_equals_the_published_model(published):
 
 
 def _count(shape: config.Model, vocabulary: int) -> int:
-  model = nnx.eval_shape(lambda: state.build_model(shape, vocabulary))
+  model = nnx.eval_shape(lambda: TextToPose(shape, vocabulary, nnx.Rngs(0)))
   return sum(x.size for x in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
 

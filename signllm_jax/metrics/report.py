@@ -72,6 +72,7 @@ class Report:
     rows: row name -> its clips.
     sums: row name -> metric key -> [n, k] sums a sequence.
     scores: row name -> metric key -> score with interval.
+    texts: row name -> what was read of its clips, of `extend`.
   """
 
   facts: Mapping[str, Any]
@@ -80,6 +81,7 @@ class Report:
   rows: Mapping[str, Sequence[clips.Clip]]
   sums: Mapping[str, Mapping[str, np.ndarray]]
   scores: Mapping[str, Mapping[str, bootstrap.Interval]]
+  texts: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
   @property
   def leaky(self) -> bool:
@@ -105,6 +107,50 @@ def build(
   weights: np.ndarray,
 ) -> Report:
   """Scores every row; `weights` are of `bootstrap.resample`."""
+  sums, scores = _scored(metrics, rows, true, weights)
+  return Report(facts, tuple(metrics), true, rows, sums, scores)
+
+
+def extend(
+  report: Report,
+  facts: Mapping[str, Any],
+  metrics: Sequence[Metric],
+  texts: Mapping[str, Sequence[str]],
+  true: Sequence[str],
+  weights: np.ndarray,
+) -> Report:
+  """Adds the columns of a back-translation.
+
+  Args:
+    report: of poses.
+    facts: of the reader; they go into the report as `back_translation`.
+    metrics: of texts.
+    texts: row name -> what was read of each of its clips.
+    true: the text of each.
+    weights: as of `build`.
+  """
+  sums, scores = _scored(metrics, texts, true, weights)
+  return dataclasses.replace(
+    report,
+    facts={**report.facts, "back_translation": facts},
+    metrics=(*report.metrics, *metrics),
+    sums={name: {**row, **sums[name]} for name, row in report.sums.items()},
+    scores={
+      name: {**row, **scores[name]} for name, row in report.scores.items()
+    },
+    texts=texts,
+  )
+
+
+def _scored(
+  metrics: Sequence[Metric],
+  rows: Mapping[str, Sequence[Any]],
+  true: Sequence[Any],
+  weights: np.ndarray,
+) -> tuple[
+  dict[str, dict[str, np.ndarray]], dict[str, dict[str, bootstrap.Interval]]
+]:
+  """Sums and scores of every row and metric."""
   sums = {
     name: {m.key: m.sums(made, true) for m in metrics}
     for name, made in rows.items()
@@ -115,7 +161,7 @@ def build(
     }
     for name in rows
   }
-  return Report(facts, tuple(metrics), true, rows, sums, scores)
+  return sums, scores
 
 
 def show(metric: Metric, score: bootstrap.Interval) -> str:
@@ -151,11 +197,19 @@ def notes(report: Report) -> list[str]:
     f"over the {n} sequences ({facts['bootstrap']['resamples']} resamples, "
     f"seed {facts['bootstrap']['seed']}). " + str(facts["seeds"]),
     "Motion, jerk and length are produced over true: the truth has 1. All "
-    "other columns are errors: lower is better, the truth has 0, but for its "
-    "bones, where it has the wavering of its own. Fréchet compares all frames "
-    "of a row with all true frames and does not see which text they belong "
-    "to: another clip scores as well as the truth.",
+    "other columns of poses are errors: lower is better, the truth has 0, but "
+    "for its bones, where it has the wavering of its own. Fréchet compares all "
+    "frames of a row with all true frames and does not see which text they "
+    "belong to: another clip scores as well as the truth.",
   ]
+  if report.texts:
+    reader = facts["back_translation"]
+    said.append(
+      f"Back-translation: {reader['name']} (step "
+      f"{reader['checkpoint']['step']} of {reader['workdir']}) read the clips "
+      "of every row; the last columns compare that with the text. The truth's "
+      "row is the ceiling: what is wrong there is the reader's own error."
+    )
   if n < FEW:
     said.append(
       f"Only {n} sequences: intervals over so few are too narrow to trust."
@@ -213,6 +267,9 @@ def to_terminal(report: Report, columns: int = 4) -> str:
 def to_json(report: Report) -> dict[str, Any]:
   """The report as plain values; undefined numbers are None."""
   each = {m.key: report.each("produced", m.key) for m in report.metrics}
+  texts = {
+    row: report.texts[row] for row in ("produced", "truth") if report.texts
+  }
   return {
     **report.facts,
     "sequences": len(report.true),
@@ -230,6 +287,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "frames": len(made),
         "true_frames": len(true),
         "nearest_training_text": near.text,
+        **{f"read_of_{row}": read[i] for row, read in texts.items()},
         **{key: _plain(values[i]) for key, values in each.items()},
       }
       for i, (made, true, near) in enumerate(

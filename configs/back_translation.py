@@ -1,0 +1,39 @@
+"""Reads American fingerspelling: the judge of what the quick start produces.
+
+python -m data_pipeline build --dataset=fingerspelling/asl --output=data
+python -m signllm_jax.train --config=configs/back_translation.py \
+    --workdir=runs/back_translation
+python -m signllm_jax.evaluate --workdir=runs/quickstart \
+    --back_translation=runs/back_translation
+"""
+
+from signllm_jax import config
+
+
+def get_config() -> config.Experiment:
+  """Letters in, letters out."""
+  return config.Experiment(
+    name="back_translation",
+    method="pose_to_text",
+    steps=3000,
+    data=config.Data(
+      folder="data/fingerspelling/asl/1.0.0",
+      language="ASL",
+      tokens="characters",
+      glosses=True,
+      batch_size=32,
+      bucket=24,
+    ),
+    model=config.Model(
+      encoder_layers=2,
+      decoder_layers=1,
+      width=128,
+      feed_forward=384,
+      dropout=0.1,
+      scale_embeddings=True,
+    ),
+    read=config.Read(subsample=2, length_penalty=0.0),
+    optim=config.Optim(learning_rate=2e-3, warmup_steps=200, clip_norm=1.0),
+    evaluate=config.Evaluate(every=1000),
+    checkpoint=config.Checkpoint(every=1000),
+  )

@@ -1,0 +1,117 @@
+"""Beam search over any decoder of tokens, compiled with static shapes.
+
+Hypotheses that have ended stay in the beam and compete with those that go on,
+all by log probability over the length penalty of Wu et al. 2016 (GNMT),
+((5 + length) / 6) ** alpha, </s> counted. A beam of 1 is greedy decoding.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from signllm_jax import text
+
+IMPOSSIBLE = -1e9  # finite log probability: differences of it are not NaN
+
+# (tokens [R], at [], cache) -> log probabilities [R, V] of the next token and
+# the cache, whose leaves have a leading axis R = B * K.
+Step = Callable[[jax.Array, jax.Array, Any], tuple[jax.Array, Any]]
+
+
+class Found(NamedTuple):
+  """The best hypothesis of each row."""
+
+  tokens: jax.Array  # [B, limit] int32; </s>, then PAD
+  score: jax.Array  # [B] log probability over the length penalty
+
+
+class _Beam(NamedTuple):
+  tokens: jax.Array  # [B, K, limit]
+  log_p: jax.Array  # [B, K]
+  length: jax.Array  # [B, K] tokens, </s> included
+  ended: jax.Array  # [B, K] bool
+
+
+def penalty(length: jax.Array | int, alpha: float) -> jax.Array:
+  """What log probabilities are divided by; alpha 0 is no penalty."""
+  return ((5.0 + length) / 6.0) ** alpha
+
+
+def search(
+  step: Step, cache: Any, *, rows: int, width: int, limit: int, alpha: float
+) -> Found:
+  """Searches; call it inside `jax.jit`.
+
+  Args:
+    step: one token further; PAD and <s> are never taken from it.
+    cache: before the first token.
+    rows: B.
+    width: K, hypotheses kept a row.
+    limit: tokens, </s> included; the last one can only be </s>.
+    alpha: at least 0; above 0 favours long texts.
+  """
+  b, k = rows, width
+  only_end = jnp.arange(limit) == limit - 1
+
+  def running(carry) -> jax.Array:
+    t, beam, _ = carry
+    score = beam.log_p / penalty(beam.length, alpha)
+    ended = jnp.max(jnp.where(beam.ended, score, -jnp.inf), 1)
+    # A hypothesis that goes on only loses probability.
+    hope = jnp.where(beam.ended, -jnp.inf, beam.log_p / penalty(limit, alpha))
+    return (t < limit) & jnp.any(ended < jnp.max(hope, 1))
+
+  def forward(carry):
+    t, beam, cache = carry
+    before = jnp.take(beam.tokens, jnp.maximum(t - 1, 0), axis=2)
+    last = jnp.where(t == 0, text.BOS, before)  # [B, K]
+    log_p, cache = step(last.reshape(-1), t, cache)
+    v = log_p.shape[-1]
+    token = jnp.arange(v)
+    ends = token == text.EOS
+    allowed = (token != text.PAD) & (token != text.BOS) & (ends | ~only_end[t])
+    going = jnp.where(allowed, log_p.reshape(b, k, v), IMPOSSIBLE)
+    done = jnp.where(token == text.PAD, 0, IMPOSSIBLE)
+    total = beam.log_p[..., None] + jnp.where(
+      beam.ended[..., None], done, going
+    )
+    length = jnp.where(beam.ended, beam.length, t + 1)
+    score = total / penalty(length, alpha)[..., None]
+    _, chosen = jax.lax.top_k(score.reshape(b, k * v), k)
+    parent, token = chosen // v, chosen % v
+
+    def follow(x: jax.Array) -> jax.Array:
+      index = parent.reshape(b, k, *[1] * (x.ndim - 2))
+      return jnp.take_along_axis(x, index, 1)
+
+    def follow_flat(x: jax.Array) -> jax.Array:
+      rows = parent + jnp.arange(b)[:, None] * k
+      return x[rows.reshape(-1)]
+
+    beam = _Beam(
+      tokens=follow(beam.tokens).at[:, :, t].set(token),
+      log_p=jnp.take_along_axis(total.reshape(b, k * v), chosen, 1),
+      length=follow(length),
+      ended=follow(beam.ended) | (token == text.EOS),
+    )
+    return t + 1, beam, jax.tree.map(follow_flat, cache)
+
+  start = _Beam(
+    tokens=jnp.full((b, k, limit), text.PAD, jnp.int32),
+    # One real hypothesis: K equal ones would stay equal.
+    log_p=jnp.full((b, k), IMPOSSIBLE).at[:, 0].set(0.0),
+    length=jnp.zeros((b, k), jnp.int32),
+    ended=jnp.zeros((b, k), bool),
+  )
+  _, beam, _ = jax.lax.while_loop(
+    running, forward, (jnp.int32(0), start, cache)
+  )
+  score = beam.log_p / penalty(beam.length, alpha)
+  score = jnp.where(beam.ended, score, -jnp.inf)
+  best = jnp.argmax(score, 1)[:, None]
+  return Found(
+    jnp.take_along_axis(beam.tokens, best[..., None], 1)[:, 0],
+    jnp.take_along_axis(score, best, 1)[:, 0],
+  )

@@ -1,0 +1,103 @@
+"""Refuses configurations that cannot work."""
+
+from signllm_jax import config as config_lib
+from signllm_jax import errors
+
+_CHOICES = {
+  "method": ("text_to_pose", "mlsf", "pose_to_text"),
+  "data.source": ("text", "gloss"),
+  "data.tokens": ("words", "characters"),
+  "model.activation": ("relu", "gelu"),
+  "model.compute_dtype": ("float32", "bfloat16"),
+  "loss.kind": ("mse", "l1"),
+  "loss.counter_unit": ("share", "frames"),
+  "optim.schedule": ("cosine", "constant", "plateau"),
+  "non_finite": ("stop", "skip"),
+}
+_POSITIVE = (
+  "steps",
+  "log_every",
+  "data.batch_size",
+  "data.bucket",
+  "data.max_frames",
+  "read.subsample",
+  "read.beam",
+  "model.width",
+  "model.heads",
+  "optim.accumulate",
+  "evaluate.batch_size",
+  "checkpoint.every",
+  "checkpoint.keep",
+)
+_SHARES = ("read.label_smoothing", "read.token_dropout", "read.smooth")
+_NOT_NEGATIVE = (
+  "read.ctc_weight",
+  "read.translation_weight",
+  "read.stretch",
+  "read.jitter",
+  "read.length_penalty",
+)
+
+
+def check(config: config_lib.Experiment) -> None:
+  """Refuses values that cannot work, before anything is compiled.
+
+  Raises:
+    UsageError: names the field, the value and what it may be.
+  """
+  flat = config_lib.flatten(config)
+  for name, choices in _CHOICES.items():
+    if flat[name] not in choices:
+      raise errors.UsageError(
+        f"--config.{name}={flat[name]!r}", expected="one of " + repr(choices)
+      )
+  for name in _POSITIVE:
+    if flat[name] < 1:
+      raise errors.UsageError(
+        f"--config.{name}={flat[name]}", expected="at least 1"
+      )
+  for name in _SHARES:
+    if not 0 <= flat[name] < 1:
+      raise errors.UsageError(
+        f"--config.{name}={flat[name]}", expected="at least 0, less than 1"
+      )
+  for name in _NOT_NEGATIVE:
+    if flat[name] < 0:
+      raise errors.UsageError(
+        f"--config.{name}={flat[name]}", expected="at least 0"
+      )
+  if config.read.subsample.bit_count() != 1:
+    raise errors.UsageError(
+      f"--config.read.subsample={config.read.subsample}",
+      expected="a power of two",
+    )
+  if config.model.width % (2 * config.model.heads):
+    raise errors.UsageError(
+      f"--config.model.width={config.model.width}",
+      expected=f"an even multiple of model.heads={config.model.heads}",
+    )
+  if config.data.batch_size % config.optim.accumulate:
+    raise errors.UsageError(
+      f"--config.data.batch_size={config.data.batch_size}",
+      expected=f"a multiple of optim.accumulate={config.optim.accumulate}",
+    )
+  groups = len(config_lib.corpora(config))
+  if config.data.batch_size % groups:
+    raise errors.UsageError(
+      f"--config.data.batch_size={config.data.batch_size}",
+      expected=f"a multiple of {groups}, the number of languages",
+    )
+  if unknown := set(config_lib.listed(config.frozen)) - set(
+    config_lib.listed(config.data.language)
+  ):
+    raise errors.UsageError(
+      f"--config.frozen={config.frozen!r}",
+      expected="codes of --config.data.language, with method mlsf",
+      hint=f"Remove {', '.join(sorted(unknown))}",
+    )
+  if not config.data.folder:
+    raise errors.UsageError(
+      "no data: --config.data.folder is empty",
+      expected="a folder built by `python -m data_pipeline build`, or one "
+      "with train.skels and train.text",
+    )

@@ -1,0 +1,217 @@
+"""Pose to text: a CTC head of glosses and a decoder of text on one encoder.
+
+Sign Language Transformers (Camgoz et al., CVPR 2020) on skeletons instead of
+pictures (section 8). Frames enter with a sign for each missing joint; strided
+convolutions make encoder steps of them, then come transformer layers.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from signllm_jax import skeleton, text
+from signllm_jax.config import Experiment
+from signllm_jax.models import layers
+
+KERNEL = 5  # frames of a convolution
+STRIDE = 2
+_FRAME = skeleton.C + skeleton.J  # numbers of a frame and its joints' signs
+
+
+class Encoded(NamedTuple):
+  """Clips as the heads see them."""
+
+  states: jax.Array  # [B, S, D]
+  length: jax.Array  # [B] steps; the rest is padding
+
+  @property
+  def real(self) -> jax.Array:
+    """[B, S] bool, False on padding."""
+    return jnp.arange(self.states.shape[1]) < self.length[:, None]
+
+
+class Seen(NamedTuple):
+  """Encoded clips, ready to be attended to by every decoder layer."""
+
+  memories: tuple[layers.Cache, ...]
+  mask: jax.Array  # [B, 1, 1, S]
+
+
+class Convolution(nnx.Module):
+  """Windows of KERNEL frames, STRIDE apart; a norm and ReLU follow."""
+
+  def __init__(self, width: int, dtype: jnp.dtype, rngs: nnx.Rngs):
+    self.linear = layers.Linear(
+      KERNEL * width, width, ("mlp", "embed"), dtype=dtype, rngs=rngs
+    )
+    self.norm = layers.LayerNorm(width)
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    """[B, T, D] -> [B, ceil(T / STRIDE), D]; past its ends x is 0."""
+    t = x.shape[1]
+    steps = -(-t // STRIDE)
+    before = KERNEL // 2
+    x = jnp.pad(x, ((0, 0), (before, KERNEL), (0, 0)))
+    last = STRIDE * (steps - 1) + 1
+    windows = [x[:, i : i + last : STRIDE] for i in range(KERNEL)]
+    return jax.nn.relu(self.norm(self.linear(jnp.concatenate(windows, -1))))
+
+
+class PoseToText(nnx.Module):
+  """Encoder, CTC head and decoder."""
+
+  def __init__(
+    self, config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
+  ):
+    """Builds the model.
+
+    Args:
+      config: its shape, of the sections `model` and `read`.
+      vocabulary: number of text tokens, specials included.
+      glosses: number of gloss tokens, specials included; 0 for no CTC head.
+      rngs: stream `params`.
+    """
+    shape = config.model
+    d, dtype = shape.width, jnp.dtype(shape.compute_dtype)
+    self.frame_in = layers.Linear(_FRAME, d, ("frame", "embed"), rngs=rngs)
+    halvings = config.read.subsample.bit_length() - 1
+    self.convolutions = nnx.List(
+      Convolution(d, dtype, rngs) for _ in range(halvings)
+    )
+    self.encoder = nnx.List(
+      layers.EncoderLayer(shape, dtype, rngs)
+      for _ in range(shape.encoder_layers)
+    )
+    self.encoder_norm = layers.LayerNorm(d)
+    self.gloss_out = (
+      layers.Linear(d, glosses, ("embed", "vocab"), rngs=rngs)
+      if glosses
+      else None
+    )
+    table = nnx.initializers.xavier_uniform()(rngs.params(), (vocabulary, d))
+    self.embedding = nnx.Param(table, axes=("vocab", "embed"))
+    self.decoder = nnx.List(
+      layers.DecoderLayer(shape, dtype, rngs)
+      for _ in range(shape.decoder_layers)
+    )
+    self.decoder_norm = layers.LayerNorm(d)
+    self.text_out = layers.Linear(d, vocabulary, ("embed", "vocab"), rngs=rngs)
+    self.embedding_scale = d**0.5 if shape.scale_embeddings else 1.0
+    self.dropout_rate = shape.dropout
+    self.heads, self.width, self.dtype = shape.heads, d, dtype
+
+  def encode(
+    self,
+    poses: jax.Array,
+    valid: jax.Array,
+    length: jax.Array,
+    key: jax.Array | None = None,
+  ) -> Encoded:
+    """Encodes clips.
+
+    Args:
+      poses: [B, T, 150] normalised; what is not valid is never looked at.
+      valid: [B, T, 50] bool, joint was seen.
+      length: [B] frames; the rest is padding.
+      key: dropout key, None when not training.
+    """
+    keys = layers.split(key, len(self.encoder) + 1)
+    real = (jnp.arange(poses.shape[1]) < length[:, None])[..., None]
+    valid = valid & real
+    poses = jnp.where(jnp.repeat(valid, 3, -1), poses, 0)
+    x = self.frame_in(jnp.concatenate([poses, valid.astype(poses.dtype)], -1))
+    for convolution in self.convolutions:
+      # What lies past a clip's end must be what lies past the array's.
+      real = (jnp.arange(x.shape[1]) < length[:, None])[..., None]
+      x = convolution(jnp.where(real, x, 0))
+      length = -(-length // STRIDE)
+    x = x + layers.sinusoids(x.shape[1], self.width)
+    x = layers.dropout(x, self.dropout_rate, keys[0])
+    mask = (jnp.arange(x.shape[1]) < length[:, None])[:, None, None]
+    for layer, layer_key in zip(self.encoder, keys[1:], strict=True):
+      x = layer(x, mask, layer_key)
+    return Encoded(self.encoder_norm(x), length)
+
+  def gloss_logits(self, encoded: Encoded) -> jax.Array:
+    """[B, S, glosses] of the CTC head; id 0 is the blank."""
+    assert self.gloss_out is not None, "a model without glosses"
+    return self.gloss_out(encoded.states)
+
+  def attendable(self, encoded: Encoded) -> Seen:
+    """Projects the encoded clips once for all tokens."""
+    memories = tuple(
+      layer.cross_attention.project(encoded.states) for layer in self.decoder
+    )
+    return Seen(memories, encoded.real[:, None, None])
+
+  def _enter(self, tokens: jax.Array, positions: jax.Array) -> jax.Array:
+    table = self.embedding[...]
+    return self.embedding_scale * table[tokens] + positions
+
+  def decode(
+    self, tokens: jax.Array, seen: Seen, key: jax.Array | None = None
+  ) -> jax.Array:
+    """All tokens at once, each seeing itself and what came before.
+
+    Args:
+      tokens: [B, U] decoder inputs, <s> first.
+      seen: from `attendable`.
+      key: dropout key, None when not training.
+
+    Returns:
+      [B, U, V] logits of the tokens after each input.
+    """
+    u = tokens.shape[1]
+    keys = layers.split(key, len(self.decoder) + 1)
+    x = self._enter(tokens, layers.sinusoids(u, self.width))
+    x = layers.dropout(x, self.dropout_rate, keys[0])
+    causal = jnp.tril(jnp.ones((u, u), bool))[None, None]
+    for layer, memory, layer_key in zip(
+      self.decoder, seen.memories, keys[1:], strict=True
+    ):
+      x, _ = layer(x, causal, memory, seen.mask, key=layer_key)
+    return self.text_out(self.decoder_norm(x))
+
+  def empty_cache(self, rows: int, limit: int) -> tuple[layers.Cache, ...]:
+    """One empty cache [rows, N, limit, H] a decoder layer."""
+    shape = (rows, self.heads, limit, self.width // self.heads)
+    empty = jnp.zeros(shape, self.dtype)
+    return tuple(layers.Cache(empty, empty) for _ in self.decoder)
+
+  def step(
+    self,
+    tokens: jax.Array,
+    at: jax.Array,
+    caches: tuple[layers.Cache, ...],
+    seen: Seen,
+  ) -> tuple[jax.Array, tuple[layers.Cache, ...]]:
+    """One token further, equal to `decode` at that position.
+
+    Args:
+      tokens: [B] input.
+      at: [] its index.
+      caches: of `empty_cache` or the step before.
+      seen: from `attendable`.
+
+    Returns:
+      Logits [B, V] of the next token, and the caches.
+    """
+    limit = caches[0].keys.shape[2]
+    position = layers.sinusoids(limit, self.width)[at]
+    x = self._enter(tokens[:, None], position)
+    mask = (jnp.arange(limit) <= at)[None, None, None]
+    kept = []
+    for layer, past, memory in zip(
+      self.decoder, caches, seen.memories, strict=True
+    ):
+      x, cache = layer(x, mask, memory, seen.mask, past=past, at=at)
+      kept.append(cache)
+    return self.text_out(self.decoder_norm(x))[:, 0], tuple(kept)
+
+
+def shifted(tokens: jax.Array) -> jax.Array:
+  """Decoder inputs of targets [B, U]: <s>, then all targets but the last."""
+  start = jnp.full((len(tokens), 1), text.BOS, tokens.dtype)
+  return jnp.concatenate([start, tokens[:, :-1]], 1)

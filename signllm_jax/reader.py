@@ -1,0 +1,194 @@
+"""Reading clips with a trained model of pose to text, compiled and batched."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+
+from signllm_jax import beam, clips, config, ctc, data, errors, partition
+from signllm_jax.models.back_translation import PoseToText
+from signllm_jax.statistics import Statistics
+
+
+class Translation(NamedTuple):
+  """What was read of a clip."""
+
+  text: str  # by the decoder
+  gloss: str  # by the CTC head; empty where the model has none
+
+
+class Limits(NamedTuple):
+  """What is fixed when reading is compiled."""
+
+  width: int  # K of both searches
+  alpha: float  # length penalty of the text
+  text: int  # tokens, </s> included
+  gloss: int  # tokens; 0 for a model without glosses
+
+
+class Found(NamedTuple):
+  """A batch of readings."""
+
+  text: beam.Found
+  gloss: ctc.Labels | None
+
+
+@functools.partial(jax.jit, static_argnames=("graphdef", "limits"))
+def translate(
+  graphdef: nnx.GraphDef,
+  params: nnx.State,
+  statistics: Statistics,
+  frames: jax.Array,
+  valid: jax.Array,
+  length: jax.Array,
+  limits: Limits,
+) -> Found:
+  """Reads a batch of clips: beam search for text, prefix search for gloss.
+
+  Args:
+    graphdef: of the model.
+    params: its parameters.
+    statistics: of the training poses.
+    frames: [B, T, 150] in canonical units.
+    valid: [B, T, 50] bool.
+    length: [B] frames; the rest is padding.
+    limits: of both searches.
+  """
+  model: PoseToText = nnx.merge(graphdef, params)
+  encoded = model.encode(statistics.normalize(frames), valid, length)
+  once = model.attendable(encoded)
+  seen = jax.tree.map(lambda x: jnp.repeat(x, limits.width, 0), once)
+
+  def step(tokens, at, cache):
+    logits, cache = model.step(tokens, at, cache, seen)
+    return jax.nn.log_softmax(logits), cache
+
+  rows = len(frames)
+  found = beam.search(
+    step,
+    model.empty_cache(rows * limits.width, limits.text),
+    rows=rows,
+    width=limits.width,
+    limit=limits.text,
+    alpha=limits.alpha,
+  )
+  if not limits.gloss:
+    return Found(found, None)
+  log_p = jax.nn.log_softmax(model.gloss_logits(encoded))
+  labels = ctc.prefix_search(
+    log_p, encoded.length, width=limits.width, limit=limits.gloss
+  )
+  return Found(found, labels)
+
+
+class Reader:
+  """Reads clips with a trained model; the one door to reading.
+
+  Batches are padded to one of few shapes, each compiled once.
+  """
+
+  def __init__(
+    self,
+    graphdef: nnx.GraphDef,
+    params: nnx.State,
+    statistics: Statistics,
+    facts: data.Facts,
+    settings: config.Experiment,
+    mesh: Mesh,
+  ):
+    """Wraps a model.
+
+    Args:
+      graphdef: of the model.
+      params: its parameters.
+      statistics: of the training poses.
+      facts: vocabularies it was trained with.
+      settings: of its run; beam, length limit, batch size and bucket count.
+      mesh: where to compute.
+    """
+    self.facts = facts
+    self._model = (graphdef, params, statistics)
+    self._rows, self._mesh = settings.evaluate.batch_size, mesh
+    self._bucket = settings.data.bucket
+    longest = settings.evaluate.length_limit
+    self._limits = Limits(
+      settings.read.beam,
+      settings.read.length_penalty,
+      int(facts.longest_source * longest),
+      int(facts.longest_gloss * longest),
+    )
+
+  def read(
+    self,
+    listed: Sequence[clips.Clip],
+    should_stop: Callable[[], bool] = lambda: False,
+  ) -> list[Translation] | None:
+    """Reads clips.
+
+    Args:
+      listed: canonical clips at the frame rate of training.
+      should_stop: asked between batches.
+
+    Returns:
+      A reading a clip, in order; None if stopped.
+
+    Raises:
+      UsageError: a clip without frames, or of another frame rate.
+      NonFiniteError: a clip or the model gives NaN or infinity.
+    """
+    self._check(listed)
+    # Clips of like length share a batch.
+    order = np.argsort([len(clip) for clip in listed], kind="stable")
+    found: list[Translation] = [Translation("", "")] * len(listed)
+    for start in range(0, len(order), self._rows):
+      if should_stop():
+        return None
+      group = order[start : start + self._rows]
+      readings = self._batch([listed[int(i)] for i in group])
+      for i, reading in zip(group, readings, strict=True):
+        found[int(i)] = reading
+    return found
+
+  def _check(self, listed: Sequence[clips.Clip]) -> None:
+    for clip in listed:
+      if not len(clip):
+        raise errors.UsageError(f"clip {clip.name!r} has no frames")
+      if abs(clip.fps - self.facts.fps) > 1e-3:
+        raise errors.UsageError(
+          f"clip {clip.name!r} has {clip.fps:g} frames a second",
+          expected=f"{self.facts.fps:g}, as what the reader learnt from",
+          hint="Resample it, or train the reader on such records",
+        )
+
+  def _batch(self, group: Sequence[clips.Clip]) -> list[Translation]:
+    rows = self._rows
+    if len(group) < rows:  # a short batch takes the next power of two
+      parts = self._mesh.shape["data"] * self._mesh.shape["fsdp"]
+      rows = data.round_up(1 << (len(group) - 1).bit_length(), parts)
+    longest = max(len(clip) for clip in group)
+    t = self._bucket
+    while t < longest:
+      t *= 2
+    # Empty rows repeat the first clip: they end when it does.
+    filled = [*group, *[group[0]] * (rows - len(group))]
+    batch = data.pad_batch(filled, [], rows, t, 1)
+    del batch["source"]
+    batch = partition.put_batch(batch, self._mesh)
+    out = partition.to_host(
+      translate(*self._model, **batch, limits=self._limits)
+    )
+    readings = []
+    for row, clip in enumerate(group):
+      if not np.isfinite(out.text.score[row]):
+        raise errors.NonFiniteError(f"reading of clip {clip.name!r}")
+      text = self.facts.vocabulary.decode(out.text.tokens[row])
+      gloss = ""
+      if out.gloss is not None and self.facts.glosses is not None:
+        gloss = self.facts.glosses.decode(out.gloss.tokens[row])
+      readings.append(Translation(text, gloss))
+    return readings

@@ -1,0 +1,160 @@
+"""Scores of reading: while a reader trains, and of what others produced."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from signllm_jax import config, errors, reader, sources, writer
+from signllm_jax.methods.method import Rows
+from signllm_jax.metrics import metric, report
+from signllm_jax.metrics import text as text_metrics
+
+_LETTERS = ("letter_error_rate", "wer")
+_WORDS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "chrf", "rouge_l", "wer")
+_NAMES = {
+  "read": "read",
+  "gloss": "gloss, by CTC",
+  "other_clip": "another clip (floor)",
+}
+
+
+def metrics_of(tokens: str) -> tuple[metric.Metric, ...]:
+  """The metrics of a model of such tokens; its score comes first or last.
+
+  Letters and words in error for one that spells; BLEU, chrF, ROUGE-L and words
+  in error for one that writes words.
+  """
+  keys = _LETTERS if tokens == "characters" else _WORDS
+  known = {m.key: m for m in text_metrics.TEXT}
+  return tuple(known[key] for key in keys)
+
+
+def score_key(tokens: str) -> str:
+  """The error rate that decides which checkpoint is best."""
+  return "letter_error_rate" if tokens == "characters" else "wer"
+
+
+class Evaluation:
+  """A split and its texts; what a reader makes of it is scored against them.
+
+  One of `methods.method.Evaluation`.
+  """
+
+  how = "read by beam search"
+
+  def __init__(self, split: sources.Clips, settings: config.Experiment):
+    """Reads the split.
+
+    Args:
+      split: the clips.
+      settings: of the run.
+
+    Raises:
+      DataError: the split is empty.
+    """
+    limit = settings.evaluate.max_sequences
+    count = min(len(split), limit) if limit else len(split)
+    if not count:
+      raise errors.DataError(
+        "nothing to evaluate: the split is empty",
+        path=settings.data.folder,
+        hint="Set --config.evaluate.split",
+      )
+    self.true = [split[i] for i in range(count)]
+    self._texts = [sources.source_text(c, settings.data) for c in self.true]
+    self._glosses = (
+      [sources.gloss(clip) for clip in self.true]
+      if settings.data.glosses
+      else None
+    )
+    self._metrics = metrics_of(settings.data.tokens)
+    self._key = score_key(settings.data.tokens)
+    self._shown = settings.evaluate.clips
+
+  def run(
+    self,
+    model: reader.Reader,
+    should_stop: Callable[[], bool] = lambda: False,
+  ) -> tuple[Rows, list[reader.Translation]] | None:
+    """Reads the split and scores it; None if stopped."""
+    made = model.read(self.true, should_stop)
+    if made is None:
+      return None
+    rows = {"read": self._score([each.text for each in made])}
+    if self._glosses is not None:
+      found = [each.gloss for each in made]
+      wer = next(m for m in text_metrics.TEXT if m.key == "wer")
+      rows["gloss"] = {"wer": wer.score(found, self._glosses)}
+    # What a reader scores that writes the text of another clip.
+    rows["other_clip"] = self._score([*self._texts[1:], self._texts[0]])
+    return rows, made
+
+  def _score(self, found: Sequence[str]) -> dict[str, float]:
+    return {m.key: m.score(found, self._texts) for m in self._metrics}
+
+  def score(self, rows: Rows) -> float:
+    """What decides which checkpoint is best; lower is better."""
+    return rows["read"][self._key]
+
+  def complete(self, rows: Rows) -> Rows:
+    """The rows as they are reported."""
+    return rows
+
+  def table(self, rows: Rows, title: str) -> str:
+    """The table for the terminal."""
+    cells = [["", *(m.head for m in self._metrics)]]
+    for name, row in rows.items():
+      scores = [
+        m.style.format(row[m.key]) if m.key in row else "–"
+        for m in self._metrics
+      ]
+      cells.append([_NAMES[name], *scores])
+    return f"{title}\n\n{report.markdown(cells)}"
+
+  def show(
+    self,
+    board: writer.Writer,
+    step: int,
+    mark: str,
+    made: Sequence[reader.Translation],
+  ) -> None:
+    """Writes texts, read above true, to TensorBoard."""
+    pairs = list(zip(made, self._texts, strict=True))[: self._shown]
+    lines = [f"read {each.text}\ntrue {true}" for each, true in pairs]
+    board.text(f"{mark}read", "\n\n".join(lines), step)
+
+
+def add_columns(
+  made: report.Report,
+  model: reader.Reader,
+  settings: config.Data,
+  facts: Mapping[str, Any],
+  weights: np.ndarray,
+) -> report.Report:
+  """Lets a reader read all rows of a report and adds its scores.
+
+  Args:
+    made: the report.
+    model: the reader.
+    settings: of its data; they say which text of a clip it was taught.
+    facts: name, work directory and checkpoint of the reader. The latter is
+      part of every signature: scores of two readers are not comparable.
+    weights: of `bootstrap.resample`, as of the report.
+
+  Raises:
+    UsageError: clips of another frame rate than the reader learnt from.
+  """
+  texts = {}
+  for name, listed in made.rows.items():
+    read = model.read(listed)
+    assert read is not None  # nobody stops it
+    texts[name] = [each.text for each in read]
+  digest = facts["checkpoint"]["digest"][:12]
+  metrics = [
+    dataclasses.replace(m, definition=f"{m.definition}, read by {digest}")
+    for m in metrics_of(settings.tokens)
+  ]
+  true = [sources.source_text(clip, settings) for clip in made.true]
+  return report.extend(made, facts, metrics, texts, true, weights)

@@ -1,0 +1,31 @@
+"""What is measured of training poses: normalisation, and spread of errors."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+
+class Statistics(NamedTuple):
+  """Of the training poses; fixed for the run."""
+
+  mean: jax.Array | np.ndarray  # [150]
+  scale: jax.Array | np.ndarray  # []
+  seen: jax.Array | np.ndarray  # [50] bool, joints that some clip shows
+
+  def normalize(self, poses: jax.Array) -> jax.Array:
+    """[..., 150] in canonical units -> what the model works on."""
+    return (poses - self.mean) / self.scale
+
+  def restore(self, poses: jax.Array) -> jax.Array:
+    """Back to canonical units."""
+    return poses * self.scale + self.mean
+
+
+class Residuals(NamedTuple):
+  """Spread of teacher-forced residuals, for Gaussian noise (section 5)."""
+
+  std: jax.Array  # [151] of the previous epoch; 0 in the first
+  total: jax.Array  # [151] sum over this epoch
+  squares: jax.Array  # [151]
+  count: jax.Array  # [151] cells

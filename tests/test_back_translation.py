@@ -1,0 +1,424 @@
+"""Pose to text: model, losses, searches, and a reader that reads."""
+
+import dataclasses
+import itertools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from signllm_jax import (
+  augment,
+  beam,
+  clips,
+  config,
+  ctc,
+  data,
+  errors,
+  reading,
+  run,
+  text,
+  train,
+)
+from signllm_jax.formats import skels
+from signllm_jax.methods import method, pose_to_text
+from signllm_jax.models import back_translation
+from signllm_jax.statistics import Statistics
+
+LETTERS = "abcd"
+WORDS = ("dab", "cab", "add", "bad", "abba", "caca")
+V, G, U = 9, 7, 6  # text tokens, gloss tokens, inputs of the decoder
+
+
+def _experiment() -> config.Experiment:
+  return config.Experiment(
+    method="pose_to_text",
+    steps=150,
+    log_every=50,
+    data=config.Data(
+      batch_size=8, bucket=16, tokens="characters", glosses=True
+    ),
+    model=config.Model(
+      encoder_layers=1,
+      decoder_layers=1,
+      width=32,
+      heads=2,
+      feed_forward=64,
+      dropout=0.0,
+    ),
+    read=config.Read(subsample=2, beam=2, length_penalty=0.0),
+    optim=config.Optim(learning_rate=1e-2, warmup_steps=10, clip_norm=1.0),
+    evaluate=config.Evaluate(split="train", every=100, batch_size=8, clips=2),
+    checkpoint=config.Checkpoint(every=100),
+  )
+
+
+@pytest.fixture(scope="module")
+def model():
+  return back_translation.PoseToText(_experiment(), V, G, nnx.Rngs(0))
+
+
+def _batch(t: int = 12) -> dict[str, jax.Array]:
+  random = np.random.default_rng(0)
+  return {
+    "frames": jnp.asarray(random.normal(size=(3, t, 150)), jnp.float32),
+    "valid": jnp.asarray(random.random((3, t, 50)) > 0.2),
+    "length": jnp.array([t, t - 3, 5]),
+  }
+
+
+_encode = nnx.jit(lambda model, *clip: model.encode(*clip))
+
+
+@nnx.jit
+def _logits(model, frames, valid, length, tokens):
+  encoded = model.encode(frames, valid, length)
+  gloss = model.gloss_logits(encoded)
+  return encoded, gloss, model.decode(tokens, model.attendable(encoded))
+
+
+TOKENS = jnp.array([[2, 4, 5, 6, 7, 8], [2, 4, 4, 4, 4, 4], [2, 8, 7, 6, 5, 4]])
+
+
+def test_shapes_of_states_and_heads(model):
+  batch = _batch()
+  encoded, gloss, logits = _logits(model, *batch.values(), TOKENS)
+  assert encoded.states.shape == (3, 6, 32)
+  np.testing.assert_array_equal(encoded.length, [6, 5, 3])
+  assert gloss.shape == (3, 6, G) and logits.shape == (3, U, V)
+
+
+def test_padding_and_missing_joints_change_nothing(model):
+  batch = _batch()
+  encoded, gloss, logits = _logits(model, *batch.values(), TOKENS)
+  garbage = jnp.full((3, 8, 150), 7.0)
+  frames = jnp.concatenate([batch["frames"], garbage], 1)
+  valid = jnp.concatenate([batch["valid"], jnp.ones((3, 8, 50), bool)], 1)
+  past = jnp.arange(20) >= batch["length"][:, None]
+  unseen = jnp.repeat(~valid, 3, -1)
+  frames = jnp.where(past[..., None] | unseen, jnp.nan, frames)
+  again, more, same = _logits(model, frames, valid, batch["length"], TOKENS)
+  real = np.asarray(encoded.real)
+  for short, long in ((encoded.states, again.states), (gloss, more)):
+    np.testing.assert_allclose(
+      np.asarray(short)[real], np.asarray(long)[:, :6][real], atol=1e-5
+    )
+  np.testing.assert_allclose(logits, same, atol=1e-5)
+
+
+def test_a_missing_joint_is_not_a_joint_at_the_mean(model):
+  batch = _batch()
+  batch["frames"] = batch["frames"].at[:, :, :3].set(0)
+  shown = {**batch, "valid": batch["valid"].at[:, :, 0].set(True)}
+  hidden = {**batch, "valid": batch["valid"].at[:, :, 0].set(False)}
+  a, b = (_encode(model, *clip.values()).states for clip in (shown, hidden))
+  assert np.abs(np.asarray(a - b)).max() > 1e-3
+
+
+@nnx.jit
+def _stepped(model, frames, valid, length, tokens):
+  seen = model.attendable(model.encode(frames, valid, length))
+  cache, rows = model.empty_cache(len(tokens), U), []
+  for at in range(U):
+    logits, cache = model.step(tokens[:, at], jnp.int32(at), cache, seen)
+    rows.append(logits)
+  return jnp.stack(rows, 1)
+
+
+def test_cached_decoding_equals_full_pass(model):
+  batch = _batch()
+  *_, logits = _logits(model, *batch.values(), TOKENS)
+  stepped = _stepped(model, *batch.values(), TOKENS)
+  np.testing.assert_allclose(stepped, logits, atol=1e-5)
+
+
+# ---- losses
+
+
+def _ctc_by_hand(log_p: np.ndarray, labels: tuple[int, ...]) -> float:
+  """Sum over all paths."""
+  s, v = log_p.shape
+  total = -np.inf
+  for path in itertools.product(range(v), repeat=s):
+    merged = [a for a, _ in itertools.groupby(path)]
+    if tuple(a for a in merged if a != ctc.BLANK) == labels:
+      total = np.logaddexp(total, log_p[range(s), path].sum())
+  return float(total)
+
+
+def _log_p(seed: int, *shape: int) -> np.ndarray:
+  logits = 2 * np.random.default_rng(seed).normal(size=shape)
+  return np.asarray(jax.nn.log_softmax(jnp.asarray(logits, jnp.float32)))
+
+
+def test_ctc_loss_counts_all_paths_and_no_padding():
+  log_p = _log_p(0, 2, 6, 3)
+  labels = np.array([[1, 1, 0, 0], [2, 1, 2, 0]])
+  steps = np.array([4, 5])
+  found = optax.ctc_loss(
+    jnp.asarray(log_p),
+    jnp.arange(6) >= jnp.asarray(steps)[:, None],
+    labels,
+    labels == 0,
+    blank_id=ctc.BLANK,
+  )
+  expected = [
+    -_ctc_by_hand(row[:n], tuple(ids[ids > 0].tolist()))
+    for row, n, ids in zip(log_p, steps, labels, strict=True)
+  ]
+  np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_a_label_needs_a_step_and_a_repeat_one_more():
+  labels = jnp.array([[5, 5, 0], [5, 6, 0], [5, 6, 5]])
+  fits = pose_to_text.ctc_fits(labels, jnp.array([2, 2, 2]))
+  assert fits.tolist() == [False, True, False]
+
+
+def test_loss_ignores_empty_rows_and_counts_clips_without_room(model):
+  settings = _experiment()
+  settings.read = config.Read(
+    stretch=0, jitter=0, smooth=0, token_dropout=0, subsample=2
+  )
+  source = text.pad([np.array([4, 5, 3]), np.array([6, 3]), [3]], 4)
+  gloss = text.pad([np.array([4, 5]), np.array([6, 6, 6]), []], 4)
+  batch = _batch() | {"source": source, "gloss": gloss}
+  batch["length"] = jnp.array([12, 6, 0])
+  statistics = jnp.zeros(150), jnp.float32(1), jnp.ones(50, bool)
+  known = method.Known(Statistics(*statistics), None)
+
+  @nnx.jit
+  def loss(model, batch):
+    total = pose_to_text.total(settings, batch)
+    return pose_to_text.loss(
+      settings, model, batch, known, jax.random.key(0), total
+    )
+
+  cost, outcome = loss(model, batch)
+  assert outcome.parts["ctc_too_short"] == 1
+  spoilt = batch | {"source": source.copy()}
+  spoilt["source"][2] = 5
+  spoilt["frames"] = batch["frames"].at[2].set(9.0)
+  again, _ = loss(model, spoilt)
+  assert float(again) == float(cost)
+  uniform = np.log(V)
+  assert 0.5 * uniform < float(outcome.parts["translation"]) < 2 * uniform
+
+
+# ---- augmentation
+
+
+def test_stretched_clips_keep_their_ends():
+  batch = _batch()
+  length = jnp.array([8, 5, 0])
+  settings = config.Read(stretch=0.5, jitter=0, smooth=0)
+  valid = jnp.ones_like(batch["valid"])
+  poses, _, new = jax.jit(
+    lambda key: augment.clips(batch["frames"], valid, length, settings, key)
+  )(jax.random.key(3))
+  assert new[2] == 0
+  for row in (0, 1):
+    n = int(new[row])
+    assert n <= 12 and n != length[row]
+    np.testing.assert_allclose(poses[row, 0], batch["frames"][row, 0])
+    last = batch["frames"][row, int(length[row]) - 1]
+    np.testing.assert_allclose(poses[row, n - 1], last, atol=1e-5)
+
+
+# ---- searches
+
+
+def _table_step(table: np.ndarray):
+  """A decoder whose next token depends on the row and all tokens before."""
+
+  def step(tokens, at, cache):
+    state = cache * 7 + tokens + 1
+    log_p = jax.nn.log_softmax(jnp.asarray(table)[state % len(table)])
+    return log_p, state
+
+  return step
+
+
+def _search(table, width, limit, alpha, rows=4):
+  cache = jnp.repeat(jnp.arange(rows), width)
+  found = jax.jit(
+    lambda: beam.search(
+      _table_step(table),
+      cache,
+      rows=rows,
+      width=width,
+      limit=limit,
+      alpha=alpha,
+    )
+  )()
+  return np.asarray(found.tokens), np.asarray(found.score)
+
+
+def _all_texts(table, row, limit, alpha):
+  """Score of every text, </s> included, by its definition."""
+  letters = [i for i in range(table.shape[1]) if i not in (0, 2, 3)]
+  for n in range(limit):
+    for body in itertools.product(letters, repeat=n):
+      tokens, state, last, total = [*body, text.EOS], row, text.BOS, 0.0
+      for token in tokens:
+        state = state * 7 + last + 1
+        logits = table[state % len(table)]
+        total += float(logits[token] - np.logaddexp.reduce(logits))
+        last = token
+      yield total / ((5 + len(tokens)) / 6) ** alpha, tokens
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.5])
+def test_wide_beam_finds_what_exhaustive_search_finds(alpha):
+  table = np.random.default_rng(1).normal(size=(97, 6)) * 1.5
+  limit = 4
+  tokens, scores = _search(table, 64, limit, alpha)
+  for row in range(4):
+    best, expected = max(_all_texts(table, row, limit, alpha))
+    assert [int(i) for i in tokens[row] if i] == expected
+    assert scores[row] == pytest.approx(best, abs=1e-4)
+
+
+def test_beam_of_one_is_greedy_and_a_wider_one_is_no_worse():
+  table = np.random.default_rng(2).normal(size=(97, 6))
+  tokens, narrow = _search(table, 1, 6, 0.0)
+  for row in range(4):
+    state, last, expected = row, text.BOS, []
+    while last != text.EOS:
+      state = state * 7 + last + 1
+      logits = table[state % len(table)].copy()
+      logits[[text.PAD, text.BOS]] = -np.inf
+      last = int(logits.argmax()) if len(expected) < 5 else text.EOS
+      expected.append(last)
+    assert [int(i) for i in tokens[row] if i] == expected
+  assert (_search(table, 64, 6, 0.0)[1] >= narrow - 1e-5).all()
+
+
+def test_length_penalty_makes_texts_longer():
+  table = np.random.default_rng(3).normal(size=(97, 6))
+  lengths = [
+    (_search(table, 16, 6, alpha)[0] != 0).sum() for alpha in (0.0, 3.0)
+  ]
+  assert lengths[1] > lengths[0]
+
+
+def test_prefix_search_finds_the_likeliest_labels():
+  log_p = _log_p(5, 6, 5, 3)
+  length = np.array([5, 5, 4, 3, 1, 5])
+  found = jax.jit(lambda x, n: ctc.prefix_search(x, n, width=40, limit=5))(
+    log_p, length
+  )
+  for row, n in enumerate(length):
+    best = max(
+      (_ctc_by_hand(log_p[row, :n], labels), labels)
+      for size in range(n + 1)
+      for labels in itertools.product((1, 2), repeat=size)
+    )
+    assert tuple(int(i) for i in found.tokens[row] if i) == best[1]
+    assert found.score[row] == pytest.approx(best[0], abs=1e-4)
+
+
+def test_greedy_ctc_merges_repeats_and_drops_blanks():
+  paths = np.array([[1, 1, 0, 1, 2, 2, 0], [0, 0, 3, 3, 0, 3, 3]])
+  log_p = np.where(np.arange(4) == paths[..., None], -0.1, -5.0)
+  found = ctc.greedy(jnp.asarray(log_p), jnp.array([7, 6]), 4)
+  assert found.tokens.tolist() == [[1, 1, 2, 0], [3, 3, 0, 0]]
+
+
+# ---- a run
+
+
+def _spelt(word: str, name: str) -> clips.Clip:
+  """Four frames a letter, each a hand shape of its own."""
+  rest = np.random.default_rng(0).normal(0, 0.2, (50, 3))
+  rest[1], rest[2], rest[5] = 0, (-1 / 6, 0, 0), (1 / 6, 0, 0)
+  shapes = np.random.default_rng(1).normal(0, 0.1, (len(LETTERS), 21, 3))
+  frames = np.repeat(rest[None], 4 * len(word), 0)
+  for i, letter in enumerate(word):
+    frames[4 * i : 4 * i + 4, 29:] += shapes[LETTERS.index(letter)]
+    frames[4 * i, 29:] = rest[29:]  # between letters the hand rests
+  return clips.Clip(
+    frames.astype(np.float32),
+    np.ones((len(frames), 50), bool),
+    name=name,
+    text=word,
+    gloss=" ".join(word.upper()),
+  )
+
+
+def _write(folder, split: str, listed) -> None:
+  skels.write(folder / f"{split}.skels", listed)
+  for suffix, field in (
+    ("text", "text"),
+    ("files", "name"),
+    ("gloss", "gloss"),
+  ):
+    lines = "".join(f"{getattr(clip, field)}\n" for clip in listed)
+    (folder / f"{split}.{suffix}").write_text(lines)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+  """A work directory of a reader that was overfitted to six words."""
+  folder = tmp_path_factory.mktemp("spelt")
+  _write(folder, "train", [_spelt(w, f"w{i}") for i, w in enumerate(WORDS)])
+  experiment = _experiment()
+  experiment.data.folder = str(folder)
+  work = tmp_path_factory.mktemp("work")
+  assert train.train(experiment, str(work), dry_run=False) == 0
+  return work
+
+
+def test_a_run_reads_its_training_words(trained):
+  report = json.loads((trained / "report.json").read_text())
+  rows = report["rows"]
+  assert list(rows) == ["read", "gloss", "other_clip"]
+  assert rows["read"]["letter_error_rate"] == 0
+  assert rows["gloss"]["wer"] == 0
+  assert rows["other_clip"]["letter_error_rate"] > 30
+  assert list((trained / "tensorboard").glob("events*"))
+
+
+def test_a_reader_is_loaded_and_reads_any_number_of_clips(trained):
+  loaded = run.load_reader(trained)
+  words = ["abba", "dab", "cab"]
+  read = loaded.read([_spelt(word, word) for word in words])
+  assert read is not None
+  assert [each.text for each in read] == words
+  assert [each.gloss for each in read] == ["A B B A", "D A B", "C A B"]
+  assert loaded.read([_spelt("dab", "x")], lambda: True) is None
+  slow = dataclasses.replace(_spelt("dab", "x"), fps=12.5)
+  with pytest.raises(errors.UsageError, match=r"12\.5 frames a second"):
+    loaded.read([slow])
+
+
+def test_a_reader_does_not_sign(trained):
+  with pytest.raises(errors.UsageError, match="a model that reads poses"):
+    run.load_producer(trained)
+
+
+def test_a_finished_run_stays_as_it_is(trained):
+  experiment = config.from_json((trained / "config.json").read_text())
+  before = (trained / "report.json").read_text()
+  assert train.train(experiment, str(trained), dry_run=False) == 0
+  assert (trained / "report.json").read_text() == before
+
+
+def test_clips_without_gloss_are_refused_by_name(tmp_path):
+  without = dataclasses.replace(_spelt("dab", "w7"), gloss="")
+  with pytest.raises(errors.DataError, match=r"w7.*no gloss"):
+    data.summarise([without], _experiment().data)
+
+
+def test_metrics_go_with_the_tokens():
+  assert reading.score_key("characters") == "letter_error_rate"
+  assert [m.key for m in reading.metrics_of("words")][:4] == [
+    "bleu_1",
+    "bleu_2",
+    "bleu_3",
+    "bleu_4",
+  ]
