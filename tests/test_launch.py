@@ -129,7 +129,7 @@ def test_lock_holds_what_the_project_names():
     *project["dependencies"],
     *(
       line
-      for extra in ("data", "beam", "serve", "test", "dev")
+      for extra in ("data", "serve", "test", "dev")
       for line in extras[extra]
     ),
   ]
