@@ -96,7 +96,7 @@ def prepare(
     output,
     input=input,
     file_format=file_format,
-    shards=shards,
+    shards=None if beam else shards,  # Beam may make fewer than it is asked to
     fps=fps,
     options=options,
   )
@@ -180,7 +180,9 @@ def _write(
   if asked.file_format == "tfrecord":
     _quiet_tensorflow()
   builder = asked.new_builder()
-  vars(builder).update(tolerant=True, on_beam=runner is not None)
+  vars(builder).update(
+    tolerant=True, on_beam=runner is not None, shards=shards or 0
+  )
   download = tfds.download.DownloadConfig(
     manual_dir=asked.lifted if asked.keypoints else asked.input,
     num_shards=shards,

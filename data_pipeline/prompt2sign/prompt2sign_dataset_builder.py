@@ -57,6 +57,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   builder_config: Config
   on_beam = False  # whether Apache Beam's workers make the records
   tolerant = False  # whether bad clips are left out, not the whole build
+  shards = 0  # files a split, if that was asked for
   left_out: dict[str, dict[str, errors.DataError]]  # split -> name -> fault
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -112,6 +113,12 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         path=folder,
         expected="at least one",
         hint="; ".join(map(str, self.left_out.get(split, {}).values()))[:2000],
+      )
+    if len(entries) < self.shards:
+      raise errors.UsageError(
+        f"{len(entries)} clips of {split} in {self.shards} shards",
+        path=folder,
+        expected="at least one in each",
       )
     if not self.on_beam:
       return map(make, entries)

@@ -31,15 +31,16 @@ def write_text(path: str | os.PathLike, text: str) -> None:
   Raises:
     StorageError: the disk is full, read-only or gone.
   """
-  with replacing(path) as part, part.open("w", encoding="utf-8") as file:
-    file.write(text)
-    file.flush()
-    os.fsync(file.fileno())
+  with replacing(path) as part:
+    part.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   """Yields a path to write; it takes the place of `path` when all went well.
+
+  It is on disk before it has its name, or the name could outlive the content
+  where the machine loses its power.
 
   The temporary file lies in the same folder (a rename is atomic only within a
   file system) and has the same suffix (writers choose their format by it).
@@ -55,6 +56,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   part = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
   try:
     yield part
+    with part.open("rb") as file:
+      os.fsync(file.fileno())
     os.replace(part, path)
   except OSError as error:
     raise errors.StorageError(f"cannot write: {error}", path=path) from error
