@@ -72,7 +72,7 @@ class Augment:
 class Read:
   """Pose to text, for back-translation (section 8)."""
 
-  subsample: int = 4  # frames an encoder step: 1, or a convolution a factor 2
+  subsample: int = 4  # frames an encoder step: a convolution halves the rate
   ctc_weight: float = 1.0  # of the glosses' loss; they need data.glosses
   translation_weight: float = 1.0  # of the text's loss
   label_smoothing: float = 0.1

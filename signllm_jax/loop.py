@@ -188,15 +188,15 @@ class Loop:
     languages = {code: rows for code, (rows, _) in results.items()}
     rows = _mean(list(languages.values()))
     count = sum(len(made) for _, made in results.values())
-    judge_of = next(iter(self.evaluations.values()))
-    score = judge_of.score(rows)
+    scorer = next(iter(self.evaluations.values()))
+    score = scorer.score(rows)
     if not np.isfinite(score):
       raise errors.NonFiniteError(f"the evaluation at step {step} is NaN")
     summary = {
       "split": self.config.evaluate.split,
       "sequences": count,
       "step": step,
-      "rows": judge_of.complete(rows),
+      "rows": scorer.complete(rows),
       "seconds": {
         "data": round(self.run.data_seconds, 3),
         "train": round(self.train_seconds, 3),
@@ -205,12 +205,12 @@ class Loop:
     }
     if self.run.stacked:
       summary["languages"] = {
-        code: judge_of.complete(each) for code, each in languages.items()
+        code: scorer.complete(each) for code, each in languages.items()
       }
     self.work.write_text(self.work.report, json.dumps(summary, indent=2))
     title = (
       f"step {step}, {count} sequences of {self.config.evaluate.split}, "
-      + judge_of.how
+      + scorer.how
     )
     for name, row in rows.items():
       writer.scalars(step, {f"evaluate_{name}/{k}": v for k, v in row.items()})
@@ -220,11 +220,11 @@ class Loop:
       if self.run.stacked:
         own = each["produced"].items()
         writer.scalars(step, {f"evaluate_{code}/{k}": v for k, v in own})
-        bar.write("\n" + judge_of.table(each, f"{code}, {title}"))
+        bar.write("\n" + scorer.table(each, f"{code}, {title}"))
     writer.flush()
     if self.run.stacked:
       title = f"mean of {len(results)} languages, {title}"
-    bar.write("\n" + judge_of.table(rows, title) + "\n")
+    bar.write("\n" + scorer.table(rows, title) + "\n")
     progress = judge(self.config, state.progress, step, score)
     return state._replace(
       progress=jax.device_put(
