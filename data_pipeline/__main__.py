@@ -283,8 +283,7 @@ def _add_build(stage: argparse.ArgumentParser) -> None:
     "--beam",
     metavar="RUNNER",
     default="",
-    help="make the records on Apache Beam: DirectRunner, FlinkRunner, "
-    "SparkRunner, DataflowRunner",
+    help="make the records on Apache Beam, e.g. DirectRunner or FlinkRunner",
   )
   stage.add_argument(
     "--beam_option",

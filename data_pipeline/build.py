@@ -28,7 +28,8 @@ class Beam:
   """Apache Beam instead of this process alone.
 
   Attributes:
-    runner: e.g. DirectRunner, FlinkRunner, SparkRunner, DataflowRunner.
+    runner: e.g. DirectRunner, FlinkRunner, SparkRunner. Its workers must see
+      the source and the output under the same paths.
     options: of the runner, as on Beam's command line, e.g.
       ("--direct_num_workers=2",).
   """

@@ -48,8 +48,9 @@ Builds the training records of a data set, from keypoints or from text files.
 
 The records go to OUTPUT/NAME/VERSION, which training reads by itself. They
 appear there only when the build is complete; a build that is there is reused,
-never overwritten. An interrupted build goes on with the lifted clips it has. At
-the end every record is read back and counted, and SHA256SUMS is written.
+never overwritten. An interrupted build goes on with the lifted clips it has.
+Bad clips are named and left out. At the end every record is read back and
+counted, and SHA256SUMS is written. docs/data.md tells the rest.
 
 data sets:
   fingerspelling/asl     words spelt with recordings of real letters; no input.
@@ -57,7 +58,8 @@ data sets:
                          mfs psr ssp svk swl ukl, by ISO 639-3 from asq on
   prompt2sign/LANGUAGE   your own copy of a corpus, LANGUAGE being one of
                          {_LANGUAGES}:
-                         INPUT/train, dev, test   keypoints, see `lift --help`
+                         INPUT/train, dev, test   keypoints, see `lift --help`,
+                         or lifted clips; without these folders all is train
                          or files exported before:
                          INPUT/train.skels   poses, one clip a line
                          INPUT/train.text    its sentence, same line

@@ -118,6 +118,12 @@ def plan(
     _check_source(builder_class, source)
     _check_writer(file_format)
   keypoints = source is not None and not exists and _is_keypoints(source)
+  if source and fps is not None and not exists and _lifted_in(source):
+    raise errors.UsageError(
+      f"{fps:g} frames a second of lifted clips, which have their own",
+      path=source,
+      hint="Leave --fps out, or lift with it",
+    )
   if options != lifted.DEFAULT and not exists and not keypoints:
     raise errors.UsageError(
       "options of lifting, but nothing to lift",
@@ -150,10 +156,14 @@ def not_installed(what: str, error: ModuleNotFoundError) -> errors.UsageError:
 def _is_keypoints(source: pathlib.Path) -> bool:
   """Whether a folder or file is taken for keypoints, not poses in 3-D."""
   return source.is_file() or not (
-    any(source.glob("*.skels"))
-    or lifted.is_one(source)
-    or any(lifted.is_one(source / split) for split in lifting.SPLITS)
+    any(source.glob("*.skels")) or _lifted_in(source)
   )
+
+
+def _lifted_in(source: pathlib.Path) -> bool:
+  """Whether a folder is one of lifted clips, or has some as a split."""
+  folders = (source, *(source / split for split in lifting.SPLITS))
+  return any(map(lifted.is_one, folders))
 
 
 def _at_rate(

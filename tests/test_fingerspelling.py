@@ -283,6 +283,14 @@ def test_without_the_package(tmp_path):
   assert ".[data]" in run.stderr and "Traceback" not in run.stderr
 
 
+def test_not_on_beam(tmp_path, capsys):
+  command = ["build", "--dataset=fingerspelling/asl", f"--output={tmp_path}"]
+  assert cli.main([*command, "--beam=DirectRunner"]) == 1
+  assert "not built on Beam" in capsys.readouterr().err
+  assert cli.main([*command, "--policy=drop"]) == 1
+  assert "nothing to lift" in capsys.readouterr().err
+
+
 def test_help_names_every_alphabet(capsys):
   with pytest.raises(SystemExit):
     cli.main(["build", "--help"])
