@@ -114,8 +114,8 @@ def claim(folder: str | os.PathLike, options: Options) -> None:
     StorageError: it cannot be written.
   """
   folder = pathlib.Path(folder)
-  atomic.remove_left(folder)
   wanted = dataclasses.asdict(options)
+  left = atomic.left_in(folder)
   if is_one(folder):
     found = _load(folder / OPTIONS)
     for name in sorted(wanted | found):
@@ -126,14 +126,16 @@ def claim(folder: str | os.PathLike, options: Options) -> None:
           path=folder,
           hint="Use another output folder, or remove this one",
         )
-    return
-  if any(folder.iterdir()):
+  elif set(folder.iterdir()) - set(left):
     raise errors.UsageError(
       f"holds files but no {OPTIONS}",
       path=folder,
       expected="a new folder, or one that an earlier lift left",
     )
-  atomic.write_text(folder / OPTIONS, json.dumps(wanted, indent=2) + "\n")
+  else:
+    atomic.write_text(folder / OPTIONS, json.dumps(wanted, indent=2) + "\n")
+  for path in left:
+    path.unlink()
 
 
 def is_one(folder: str | os.PathLike) -> bool:

@@ -97,19 +97,13 @@ def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     shutil.rmtree(part, ignore_errors=True)
 
 
-def remove_left(folder: str | os.PathLike) -> None:
-  """Removes what killed processes left half-written in a folder.
+def left_in(folder: str | os.PathLike) -> list[pathlib.Path]:
+  """What killed processes left half-written in a folder; it may be removed.
 
-  For one in which no other process writes.
-
-  Raises:
-    StorageError: it cannot be removed.
+  Where another process writes, this is also what it is about to finish.
   """
-  try:
-    for path in pathlib.Path(folder).iterdir():
-      if _LEFT.fullmatch(path.name) and path.is_file():
-        path.unlink()
-  except OSError as error:
-    raise errors.StorageError(
-      f"cannot be cleared: {error}", path=folder
-    ) from error
+  return [
+    path
+    for path in sorted(pathlib.Path(folder).iterdir())
+    if _LEFT.fullmatch(path.name) and path.is_file()
+  ]
