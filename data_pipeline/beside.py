@@ -7,7 +7,7 @@ clips.files names. The lines are kept as they stand.
 import pathlib
 from collections.abc import Callable, Sequence
 
-from signllm_jax import errors
+from signllm_jax import errors, text
 
 MAX_BYTES = 256 << 20  # of a file
 
@@ -82,12 +82,7 @@ def _lines(file: pathlib.Path) -> list[str]:
   lines = file.read_bytes().split(b"\n")
   if not lines[-1]:
     lines.pop()
-  texts = []
-  for number, line in enumerate(lines, 1):
-    try:
-      texts.append(line.removesuffix(b"\r").decode())
-    except UnicodeDecodeError as error:
-      raise errors.DataError(
-        f"byte {error.start + 1} is not UTF-8", path=file, line=number
-      ) from error
-  return texts
+  return [
+    text.decode_line(line.removesuffix(b"\r"), file, number)
+    for number, line in enumerate(lines, 1)
+  ]

@@ -9,7 +9,6 @@ import tqdm
 
 from data_pipeline import (
   build,
-  card,
   convert,
   intake,
   lifted,
@@ -199,6 +198,8 @@ def check(args: argparse.Namespace) -> None:
 
 def report(args: argparse.Namespace) -> None:
   """The data card of a build."""
+  from data_pipeline import card  # here: matplotlib, which no other stage needs
+
   convert.refuse_existing(args.output)
   card.write_card(args.input, args.output)
   print(f"Data card: {args.output}")

@@ -30,13 +30,11 @@ from signllm_jax.formats import (
 
 POSES = (".npz", ".skels", ".pose")
 KEYPOINTS = (".h5", "openpose", "dwpose")
-PIXELS, ORIGIN = 384.0, (256.0, 192.0)  # a canonical clip in 512 x 512 pixels
 
 
 def to_keypoints(clip: clips.Clip) -> clips.Keypoints:
-  """A canonical clip as it looks from the front, in 512 x 512 pixels."""
-  frames = clip.frames * PIXELS
-  frames[..., :2] += ORIGIN
+  """A canonical clip as it looks from the front, in the pixels of .pose."""
+  frames = pose.to_pixels(clip.frames)
   frames[..., 2] = 1
   return clips.Keypoints(
     frames=np.where(clip.valid[..., None], frames, 0).astype(np.float32),

@@ -44,12 +44,7 @@ def write(folder: str | os.PathLike, stages: Sequence[np.ndarray]) -> None:
     )
   for name, stage in zip(NAMES, stages, strict=True):
     _check(stage, len(stages[0]), folder / name)
-  try:
-    folder.mkdir(parents=True, exist_ok=True)
-  except OSError as error:
-    raise errors.StorageError(
-      f"cannot be made: {error}", path=folder
-    ) from error
+  atomic.make_folder(folder)
   for name, stage in zip(NAMES, stages, strict=True):
     rows = stage.reshape(len(stage), skeleton.C).tolist()
     atomic.write_text(

@@ -11,7 +11,6 @@ result is a new work directory, trained on with `python -m signllm_jax.train
 import argparse
 import dataclasses
 import os
-import pathlib
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -25,8 +24,8 @@ from signllm_jax import (
   config_check,
   data,
   errors,
-  partition,
   run,
+  trained,
   workdir,
 )
 from signllm_jax import config as config_lib
@@ -136,25 +135,14 @@ def add_language(
   """
   config = workdir.read_config(path)
   codes = config_lib.listed(config.data.language)
-  facts = workdir.read_facts(path)
   if warm_start and warm_start not in codes:
     raise errors.UsageError(
       f"--warm_start={warm_start}", expected=" or ".join(codes)
     )
   wanted = extended(config, language, folder, freeze)
-  wanted.mesh = config.mesh = config_lib.Mesh()
+  wanted.mesh = config_lib.Mesh()
   config_check.check(wanted)
-  mesh = partition.make_mesh(config.mesh, jax.devices()[:1])
-  vocabulary = max(len(each.vocabulary) for each in facts.values())
-  abstract = state_lib.abstract_state(config, vocabulary, mesh, codes)
-  with checkpoint.Checkpoints(
-    pathlib.Path(path, "checkpoints"), keep=None
-  ) as saved:
-    restored = saved.restore(abstract, best=True)
-  if restored is None:
-    raise errors.UsageError(
-      "no checkpoint", path=path, hint="Train first, or wait for the first save"
-    )
+  _, facts, mesh, old = trained.restore(path)
   with workdir.open_workdir(out, wanted) as work:
     if any(work.checkpoints.glob("[0-9]*")):
       raise errors.UsageError(
@@ -165,7 +153,7 @@ def add_language(
     source = codes.index(warm_start) if warm_start else None
     tokens = _tokens(planned.facts[language], facts.get(warm_start))
     with jax.set_mesh(mesh):
-      state = append_group(restored[1], planned.create_state(), source, tokens)
+      state = append_group(old, planned.create_state(), source, tokens)
       with checkpoint.Checkpoints(work.checkpoints, keep=1) as saved:
         saved.save(0, state)
         saved.wait()
@@ -196,7 +184,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
   add("--warm_start", default="", help="language to start the new group from")
   add("--freeze", action="store_true", help="only the new group learns")
   args = parser.parse_args(arguments)
-  try:
+
+  def work() -> None:
     add_language(
       args.workdir,
       args.out,
@@ -205,14 +194,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
       warm_start=args.warm_start,
       freeze=args.freeze,
     )
-  except errors.SignLLMError as error:
-    print(f"error: {error}", file=sys.stderr)
-    return error.exit_code
-  print(
-    f"{args.language} is added. Train it:\n"
-    f"  python -m signllm_jax.train --workdir={args.out}"
-  )
-  return 0
+    print(
+      f"{args.language} is added. Train it:\n"
+      f"  python -m signllm_jax.train --workdir={args.out}"
+    )
+
+  return errors.exit_code_of(work)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ Every message names where, what was found, what was expected, what to do.
 """
 
 import os
+import sys
+from collections.abc import Callable
 
 EXIT_INTERRUPTED = 42  # stopped by a signal, everything saved
 
@@ -69,3 +71,20 @@ class StorageError(SignLLMError):
   """Reading or writing failed, or a checkpoint is damaged."""
 
   exit_code = 74
+
+
+def exit_code_of(work: Callable[[], object]) -> int:
+  """Does the work of a command; says on stderr why it could not be done.
+
+  Returns:
+    The exit code: 0, an error's own, or 130 after Ctrl-C.
+  """
+  try:
+    work()
+  except SignLLMError as error:
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
+  except KeyboardInterrupt:
+    print("interrupted", file=sys.stderr)
+    return 130
+  return 0

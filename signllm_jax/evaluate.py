@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from signllm_jax import (
-  checkpoint,
   errors,
   evaluation,
-  manifest,
   reading,
   run,
   sources,
+  trained,
   workdir,
 )
 from signllm_jax.formats import atomic
@@ -78,9 +77,9 @@ def evaluate(
     StorageError: the best checkpoint is damaged or cannot be read.
   """
   settings = workdir.read_config(path)
-  saved = _saved(path)
-  chosen = run.choose(path, language)
-  producer = run.load_producer(path, chosen.code)
+  saved = trained.identify(path)
+  chosen = trained.choose(path, language)
+  producer = trained.load_producer(path, chosen.code)
   held = evaluation.hold(chosen.settings, producer.facts, split)
   for note in held.notes:
     print(f"note: {note}", file=sys.stderr)
@@ -121,9 +120,9 @@ def evaluate(
   facts = {
     "name": judge.name,
     "workdir": os.fspath(back_translation),
-    "checkpoint": _saved(back_translation),
+    "checkpoint": trained.identify(back_translation),
   }
-  model = run.load_reader(back_translation)
+  model = trained.load_reader(back_translation)
   return reading.add_columns(scored, model, judge.data, facts, weights)
 
 
@@ -136,33 +135,6 @@ def _say_seeds(seeds: int) -> str:
   )
 
 
-def _saved(path: str | os.PathLike) -> dict[str, Any]:
-  """Step and digest of the checkpoint that `run.load_producer` takes.
-
-  Where the best one is damaged it would take another; a report of that must
-  not be mistaken for one of the best.
-  """
-  folder = pathlib.Path(path, "checkpoints")
-  with checkpoint.Checkpoints(folder, keep=None) as saved:
-    step = saved.best()
-    if step is None:
-      step = max(saved.steps(), default=None)
-  if step is None:
-    raise errors.UsageError(
-      "no checkpoint", path=path, hint="Train first, or wait for the first save"
-    )
-  try:
-    kept = manifest.read(folder / str(step))
-    manifest.verify(folder / str(step), kept["leaves"])
-  except manifest.Damaged as error:
-    raise errors.StorageError(
-      f"damaged: {error}",
-      path=folder / str(step),
-      hint="Start the training again: it sets the checkpoint aside",
-    ) from error
-  return {"step": step, "digest": kept["digest"]}
-
-
 def _folder(args: argparse.Namespace, name: str) -> pathlib.Path:
   """The folder to write into, made before the work begins.
 
@@ -172,7 +144,7 @@ def _folder(args: argparse.Namespace, name: str) -> pathlib.Path:
   """
   paths = args.compare or [args.workdir]
   for path in paths:
-    run.choose(path, args.language)
+    trained.choose(path, args.language)
   leaky = "leaky" if args.protocol == "pt" else ""
   name = "-".join(filter(None, [args.language, name, leaky]))
   folder = pathlib.Path(args.out or pathlib.Path(paths[0], "evaluation", name))
@@ -237,20 +209,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
       "back_translation",
     )
   }
-  try:
+
+  def work() -> None:
     _check_request(args)
     run.use_compilation_cache()
     if args.compare:
       _two(args, options)
     else:
       _one(args, options)
-  except errors.SignLLMError as error:
-    print(f"error: {error}", file=sys.stderr)
-    return error.exit_code
-  except KeyboardInterrupt:
-    print("interrupted", file=sys.stderr)
-    return 130
-  return 0
+
+  return errors.exit_code_of(work)
 
 
 def _check_request(args: argparse.Namespace) -> None:

@@ -46,15 +46,7 @@ class Evaluation:
     Raises:
       DataError: the split is empty.
     """
-    limit = settings.evaluate.max_sequences
-    count = min(len(split), limit) if limit else len(split)
-    if not count:
-      raise errors.DataError(
-        "nothing to evaluate: the split is empty",
-        path=settings.data.folder,
-        hint="Set --config.evaluate.split",
-      )
-    self.true = [split[i] for i in range(count)]
+    self.true = first(split, settings)
     self.sources = [sources.source_text(c, settings.data) for c in self.true]
     still = floors.floors(self.true, mean_pose.reshape(-1, 3))
     self._shown = settings.evaluate.clips
@@ -104,6 +96,25 @@ class Evaluation:
     for i, (clip, truth) in enumerate(shown):
       pair = {"produced": clip, "true": truth}
       board.clips(step, f"{mark}clip_{i}", pair)
+
+
+def first(
+  split: sources.Clips, settings: config.Experiment
+) -> list[clips.Clip]:
+  """The clips of a split that are scored while a model trains.
+
+  Raises:
+    DataError: the split is empty.
+  """
+  limit = settings.evaluate.max_sequences
+  count = min(len(split), limit) if limit else len(split)
+  if not count:
+    raise errors.DataError(
+      "nothing to evaluate: the split is empty",
+      path=settings.data.folder,
+      hint="Set --config.evaluate.split",
+    )
+  return [split[i] for i in range(count)]
 
 
 def named(

@@ -144,7 +144,7 @@ class Producer:
       mesh: where to compute.
     """
     self.facts = facts
-    self._model = (graphdef, params, statistics)
+    self.model = (graphdef, params, statistics)
     self._limit, self._batch_size, self._mesh = limit, batch_size, mesh
 
   def produce(
@@ -226,8 +226,8 @@ class Producer:
     batch = partition.put_batch(batch, self._mesh)
     source = batch.pop("source")
     leak = Leak(**batch) if batch else None
-    out = partition.to_host(generate(*self._model, source, limit, leak))
-    statistics = self._model[2]
+    out = partition.to_host(generate(*self.model, source, limit, leak))
+    statistics = self.model[2]
     made = []
     for row, line in enumerate(texts):
       frames = out.frames[row, : out.length[row]]

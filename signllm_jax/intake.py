@@ -78,15 +78,7 @@ def read_file(path: str | os.PathLike) -> list[Typed]:
     raise errors.DataError("empty", path=path, expected="one text a line")
   found = []
   for number, line in enumerate(lines, 1):
-    try:
-      found.append(Typed(line.decode(), path, number))
-    except UnicodeDecodeError as error:
-      raise errors.DataError(
-        f"byte {error.start + 1} is not UTF-8",
-        path=path,
-        line=number,
-        expected="UTF-8",
-      ) from error
+    found.append(Typed(text.decode_line(line, path, number), path, number))
   return found
 
 

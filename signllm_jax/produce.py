@@ -24,6 +24,7 @@ from signllm_jax import (
   render,
   run,
   sources,
+  trained,
   workdir,
 )
 
@@ -92,7 +93,7 @@ def produce(
   """
   _check_request(texts, file, split, count, size)
   config = workdir.read_config(path)
-  chosen = run.choose(path, language)
+  chosen = trained.choose(path, language)
   target = export.prepare(out)
   _check_target(target, config, file)
   if split:
@@ -104,7 +105,7 @@ def produce(
   for note in task.notes:
     print(f"note: {note}", file=sys.stderr)
   run.use_compilation_cache()
-  producer = run.load_producer(path, chosen.code)
+  producer = trained.load_producer(path, chosen.code)
   began = time.perf_counter()
   signed = _sign(producer, task.sources)
   seconds = time.perf_counter() - began
@@ -217,8 +218,8 @@ def _report(signed: Sequence[generate.Signed], seconds: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command; returns the exit code."""
   args = _parser().parse_args(arguments)
-  try:
-    produce(
+  return errors.exit_code_of(
+    lambda: produce(
       args.workdir,
       args.out,
       texts=args.text,
@@ -229,13 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       convention=args.convention,
       size=args.size,
     )
-  except errors.SignLLMError as error:
-    print(f"error: {error}", file=sys.stderr)
-    return error.exit_code
-  except KeyboardInterrupt:
-    print("interrupted", file=sys.stderr)
-    return 130
-  return 0
+  )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from signllm_jax import config, errors, reader, sources, writer
+from signllm_jax import config, evaluation, reader, sources, writer
 from signllm_jax.methods.method import Rows
 from signllm_jax.metrics import metric, report
 from signllm_jax.metrics import text as text_metrics
@@ -54,15 +54,7 @@ class Evaluation:
     Raises:
       DataError: the split is empty.
     """
-    limit = settings.evaluate.max_sequences
-    count = min(len(split), limit) if limit else len(split)
-    if not count:
-      raise errors.DataError(
-        "nothing to evaluate: the split is empty",
-        path=settings.data.folder,
-        hint="Set --config.evaluate.split",
-      )
-    self.true = [split[i] for i in range(count)]
+    self.true = evaluation.first(split, settings)
     self._texts = [sources.source_text(c, settings.data) for c in self.true]
     self._glosses = (
       [sources.gloss(clip) for clip in self.true]

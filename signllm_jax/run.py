@@ -1,31 +1,28 @@
-"""A run before its first step: data, mesh, shapes; and a run that is done."""
+"""A run before its first step: data, mesh, shapes."""
 
 import dataclasses
 import os
 import pathlib
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
+from signllm_jax import config as config_lib
+from signllm_jax import corpus as corpus_lib
 from signllm_jax import (
-  checkpoint,
   data,
-  errors,
   evaluation,
   generate,
-  languages,
   partition,
   reader,
   reading,
   sources,
   steps,
-  workdir,
+  trained,
 )
-from signllm_jax import config as config_lib
-from signllm_jax import corpus as corpus_lib
 from signllm_jax import state as state_lib
 from signllm_jax.methods.method import Evaluation
 
@@ -69,7 +66,7 @@ class Run:
       for corpus in self.corpora:
         corpus.plan = dataclasses.replace(corpus.plan, batch_size=rows)
     self.codes = [c.code for c in self.corpora] if self.stacked else []
-    self.vocabulary, self.glosses = _sizes(self.facts)
+    self.vocabulary, self.glosses = trained.sizes(self.facts)
     self.abstract = state_lib.abstract_state(
       config, self.vocabulary, self.mesh, self.codes, self.glosses
     )
@@ -163,9 +160,7 @@ class Run:
       for i in corpus.plan[step][1]
     ]
 
-  def open_evaluations(
-    self,
-  ) -> dict[str, Evaluation]:
+  def open_evaluations(self) -> dict[str, Evaluation]:
     """The split of `config.evaluate` of each corpus, with its floors."""
     settings = self.config
     opened: dict[str, Evaluation] = {}
@@ -183,144 +178,7 @@ class Run:
     self, state: state_lib.TrainState, code: str
   ) -> generate.Producer | reader.Reader:
     """What signs or reads a language with the parameters of a state."""
-    group = state.group
-    if self.stacked:
-      group = state_lib.take_group(state, self.codes.index(code))
-    sizes = self.vocabulary, self.glosses
-    return _generator(self.config, sizes, group, self.facts[code], self.mesh)
-
-
-def _sizes(facts: dict[str, data.Facts]) -> tuple[int, int]:
-  """Number of source and of gloss tokens, of the language with most."""
-  each = facts.values()
-  glosses = max(len(one.glosses) if one.glosses else 0 for one in each)
-  return max(len(one.vocabulary) for one in each), glosses
-
-
-def _generator(
-  config: config_lib.Experiment,
-  sizes: tuple[int, int],
-  group: state_lib.Group,
-  facts: data.Facts,
-  mesh: jax.sharding.Mesh,
-) -> generate.Producer | reader.Reader:
-  graph = state_lib.graph(config, *sizes)
-  model = graph, group.params, group.statistics, facts
-  if config.method == "pose_to_text":
-    return reader.Reader(*model, config, mesh)
-  return generate.Producer(
-    *model,
-    limit=int(facts.longest * config.evaluate.length_limit),
-    batch_size=config.evaluate.batch_size,
-    mesh=mesh,
-  )
-
-
-class Chosen(NamedTuple):
-  """One language of a trained model."""
-
-  code: str
-  settings: config_lib.Data  # of its corpus alone
-  facts: data.Facts
-
-
-def choose(path: str | os.PathLike, language: str = "") -> Chosen:
-  """A language of the model in a work directory.
-
-  Args:
-    path: the work directory.
-    language: code of the sign language, in any case; may be empty where there
-      is only one.
-
-  Raises:
-    UsageError: not a work directory, or the model does not know the language.
-  """
-  config, facts = workdir.read_config(path), workdir.read_facts(path)
-  asked = language.upper().replace("_", "-")
-  settings = {each.language: each for each in config_lib.corpora(config)}
-  if not asked and len(facts) == 1:
-    (asked,) = facts
-  if asked not in facts:
-    names = {code: languages.LANGUAGES.get(code) for code in facts}
-    known = " or ".join(
-      f"{code} ({known.name})" if known else code or "none by name"
-      for code, known in names.items()
-    )
-    raise errors.UsageError(
-      f"--language={language}: this model signs {known}"
-      if language
-      else f"which sign language? This model signs {known}",
-      hint="Name one of them, or a --workdir that was trained on the other"
-      if language
-      else "Name it with --language",
-    )
-  return Chosen(asked, settings[asked], facts[asked])
-
-
-def load_producer(
-  path: str | os.PathLike, language: str = ""
-) -> generate.Producer:
-  """The model of a work directory: its best checkpoint, ready to sign.
-
-  Args:
-    path: the work directory.
-    language: as of `choose`.
-
-  Raises:
-    UsageError: as `choose`, or the model reads, or nothing was saved yet.
-    StorageError: every checkpoint is damaged.
-  """
-  loaded = _load(path, language)
-  if not isinstance(loaded, generate.Producer):
-    raise errors.UsageError(
-      "a model that reads poses (method pose_to_text)",
-      path=path,
-      expected="one that signs",
-      hint="Name it with --back_translation of signllm_jax.evaluate",
-    )
-  return loaded
-
-
-def load_reader(path: str | os.PathLike) -> reader.Reader:
-  """The model of pose to text of a work directory: its best checkpoint.
-
-  Raises:
-    UsageError: not a work directory, the model signs, or nothing was saved.
-    StorageError: every checkpoint is damaged.
-  """
-  loaded = _load(path)
-  if not isinstance(loaded, reader.Reader):
-    raise errors.UsageError(
-      "a model that signs",
-      path=path,
-      expected="one that reads poses (method pose_to_text)",
-      hint="Train one with --config=configs/back_translation.py",
-    )
-  return loaded
-
-
-def _load(
-  path: str | os.PathLike, language: str = ""
-) -> generate.Producer | reader.Reader:
-  chosen = choose(path, language)
-  config, facts = workdir.read_config(path), workdir.read_facts(path)
-  config.mesh = config_lib.Mesh()
-  codes = list(facts) if config.method == "mlsf" else []
-  mesh = partition.make_mesh(config.mesh, jax.devices()[:1])
-  vocabulary, glosses = sizes = _sizes(facts)
-  abstract = state_lib.abstract_state(config, vocabulary, mesh, codes, glosses)
-  folder = pathlib.Path(path, "checkpoints")
-  with checkpoint.Checkpoints(folder, keep=None) as saved:
-    restored = saved.restore(abstract, best=True)
-  if restored is None:
-    raise errors.UsageError(
-      "no checkpoint", path=path, hint="Train first, or wait for the first save"
-    )
-  state = restored[1]
-  group = state.group
-  if codes:
-    group = state_lib.take_group(state, codes.index(chosen.code))
-  return _generator(config, sizes, group, chosen.facts, mesh)
+    return trained.generator(self.config, self.facts, state, code, self.mesh)
 
 
 def use_compilation_cache() -> None:

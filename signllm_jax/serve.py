@@ -160,8 +160,8 @@ def _signals_end_quietly() -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command; returns the exit code."""
   args = _parser().parse_args(arguments)
-  try:
-    serve(
+  return errors.exit_code_of(
+    lambda: serve(
       args.workdir,
       compare=args.compare,
       host=args.host,
@@ -169,13 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       allow_hosts=args.allow_host,
       waiting=args.queue,
     )
-  except errors.SignLLMError as error:
-    print(f"error: {error}", file=sys.stderr)
-    return error.exit_code
-  except KeyboardInterrupt:  # while loading
-    print("interrupted", file=sys.stderr)
-    return 130
-  return 0
+  )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,6 +1,7 @@
 """Words, characters and glosses -> ids, and the vocabularies behind them."""
 
 import collections
+import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +13,24 @@ PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
 KINDS = ("words", "characters", "words+characters")  # of tokens
 
-_SPACE = "▁"  # the space between characters; the start of a spelt word
+SPACE = "▁"  # the space between characters; the start of a spelt word
+
+
+def decode_line(line: bytes, path: str | os.PathLike, number: int) -> str:
+  """A line of a file as text.
+
+  Raises:
+    DataError: it is not UTF-8; names file, line and byte.
+  """
+  try:
+    return line.decode()
+  except UnicodeDecodeError as error:
+    raise errors.DataError(
+      f"byte {error.start + 1} is not UTF-8",
+      path=path,
+      line=number,
+      expected="UTF-8",
+    ) from error
 
 
 def tokenize(text: str, tokens: str) -> list[str]:
@@ -22,12 +40,12 @@ def tokenize(text: str, tokens: str) -> list[str]:
   they are all words, `Vocabulary.tokenize` spells.
   """
   words = unicodedata.normalize("NFC", text).split()
-  return list(_SPACE.join(words)) if tokens == "characters" else words
+  return list(SPACE.join(words)) if tokens == "characters" else words
 
 
 def _spell(word: str) -> list[str]:
   """A word in characters: `▁ ▁c ▁a ▁t`, apart from words of one letter."""
-  return [_SPACE, *(_SPACE + character for character in word)]
+  return [SPACE, *(SPACE + character for character in word)]
 
 
 class Vocabulary:
@@ -71,7 +89,7 @@ class Vocabulary:
 
   def _has_word(self, word: str) -> bool:
     # A typed word must not pass for a character.
-    return word in self._ids and not word.startswith(_SPACE)
+    return word in self._ids and not word.startswith(SPACE)
 
   def encode(self, text: str) -> np.ndarray:
     """Ids [S] int32 of a text, </s> at the end."""
@@ -89,9 +107,9 @@ class Vocabulary:
     if self.tokens == "words":
       return " ".join(tokens)
     if self.tokens == "characters":
-      return "".join(tokens).replace(_SPACE, " ")
+      return "".join(tokens).replace(SPACE, " ")
     return "".join(
-      " " if t == _SPACE else t[1:] if t.startswith(_SPACE) else " " + t
+      " " if t == SPACE else t[1:] if t.startswith(SPACE) else " " + t
       for t in tokens
     ).strip()
 
@@ -123,7 +141,7 @@ def build_vocabulary(
         spelt[token] += n
     spelling = _by_frequency(spelt)
     counts = collections.Counter(
-      {w: n for w, n in counts.items() if not w.startswith(_SPACE)}
+      {w: n for w, n in counts.items() if not w.startswith(SPACE)}
     )
   listed = [t for t in _by_frequency(counts) if counts[t] >= min_count]
   return Vocabulary([*SPECIALS, *spelling, *listed], tokens)

@@ -21,10 +21,10 @@ from signllm_jax import (
   data,
   errors,
   reading,
-  run,
   text,
   train,
 )
+from signllm_jax import trained as trained_lib
 from signllm_jax.formats import skels
 from signllm_jax.methods import method, pose_to_text
 from signllm_jax.metrics import bootstrap, catalogue, report
@@ -383,7 +383,7 @@ def test_a_run_reads_its_training_words(trained):
 
 @pytest.fixture(scope="module")
 def loaded(trained):
-  return run.load_reader(trained)
+  return trained_lib.load_reader(trained)
 
 
 def test_a_reader_reads_any_number_of_clips_in_order(loaded):
@@ -400,7 +400,7 @@ def test_a_reader_reads_any_number_of_clips_in_order(loaded):
 
 def test_a_reader_does_not_sign(trained):
   with pytest.raises(errors.UsageError, match="a model that reads poses"):
-    run.load_producer(trained)
+    trained_lib.load_producer(trained)
 
 
 def test_clips_without_gloss_are_refused_by_name(tmp_path):

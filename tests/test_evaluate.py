@@ -23,6 +23,7 @@ from signllm_jax import (
   run,
   skeleton,
   train,
+  trained,
 )
 from signllm_jax.formats import skels, splits
 from signllm_jax.metrics import bootstrap, catalogue, comparison, html, report
@@ -233,11 +234,11 @@ def test_another_truth_changes_nothing_produced(home, made, tmp_path):
 
 def test_leaky_protocol_is_pts(home):
   """Against one pass over its own inputs: true first frame, true counters."""
-  producer = run.load_producer(home / "a")
+  producer = trained.load_producer(home / "a")
   held = evaluation.hold(
     config.Data(folder=str(home / "data")), producer.facts, "dev"
   )
-  graphdef, params, statistics = producer._model
+  graphdef, params, statistics = producer.model
   made = producer.produce_leaky(held.sources, held.true)
   assert [len(clip) for clip in made] == [len(clip) for clip in held.true]
   clip, true, n = made[-1], held.true[-1], len(held.true[-1])

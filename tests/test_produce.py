@@ -22,6 +22,7 @@ from signllm_jax import (
   skeleton,
   text,
   train,
+  trained,
 )
 from signllm_jax.formats import npz, pose, skels, splits
 
@@ -94,7 +95,7 @@ def home(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def producer(home):
-  return run.load_producer(home / "run")
+  return trained.load_producer(home / "run")
 
 
 @pytest.fixture(autouse=True)

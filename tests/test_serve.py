@@ -18,7 +18,7 @@ from PIL import Image
 from prometheus_client import parser
 from serving import TEXTS, Server, make_home, serving
 
-from signllm_jax import run, serve, workdir
+from signllm_jax import serve, trained, workdir
 from signllm_jax.formats import npz, splits
 from signllm_jax.web import app, engine, limits, metrics
 
@@ -56,7 +56,7 @@ def test_signing_equals_the_producer(home, server):
   status, _, body = server.post("/v1/sign", {"text": "Wind"})
   made = json.loads(body)
   check(made, "Signing")
-  (expected,) = run.load_producer(home / "run").produce(["wind"])
+  (expected,) = trained.load_producer(home / "run").produce(["wind"])
   assert status == 200
   assert made["text"] == "wind"
   assert "'Wind' is read as 'wind'" in made["notes"][0]

@@ -66,11 +66,7 @@ _count = msgspec.json.Decoder(int)
 
 def find(root: str | os.PathLike) -> list[FrameFiles]:
   """The clips in a folder and the folders in it, by folder and prefix."""
-  return [
-    clip
-    for folder, names in frame_files.walk(root)
-    for clip in frame_files.group(folder, names, FORM)
-  ]
+  return frame_files.find(root, FORM)
 
 
 def read(

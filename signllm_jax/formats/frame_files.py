@@ -142,6 +142,13 @@ def walk(root: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
     yield folder, sorted(name for name in names if not name.startswith("."))
 
 
+def find(root: str | os.PathLike, form: Form) -> list[FrameFiles]:
+  """The clips of a form in a folder and the folders in it."""
+  return [
+    clip for folder, names in walk(root) for clip in group(folder, names, form)
+  ]
+
+
 def one_clip(
   source: FrameFiles | str | os.PathLike | Sequence[str | os.PathLike],
   form: Form,

@@ -95,11 +95,7 @@ def find(root: str | os.PathLike) -> list[FrameFiles]:
 
   Both layouts occur: a folder a clip, and the files of many clips in one.
   """
-  return [
-    clip
-    for folder, names in frame_files.walk(root)
-    for clip in frame_files.group(folder, names, FORM)
-  ]
+  return frame_files.find(root, FORM)
 
 
 def read(

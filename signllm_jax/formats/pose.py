@@ -40,6 +40,11 @@ MAX_HEADER = 1 << 18  # Holistic's takes 15,000 bytes
 MAX_FPS = 10_000
 
 
+def to_pixels(frames: np.ndarray) -> np.ndarray:
+  """Canonical joints [T, J, 3] in the space of SIZE pixels a side."""
+  return frames * (_SCALE * SIZE) + _ORIGIN * SIZE
+
+
 def write(path: str | os.PathLike, clip: clips.Clip) -> None:
   """Writes one clip; text, gloss and name have no place in the format.
 
@@ -72,8 +77,7 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
   data = np.zeros((len(clip), 1, points, 3), np.float32)
   confidence = np.zeros((len(clip), 1, points), np.float32)
   at = _points([(c.name, name) for c in components for name in c.points])
-  pixels = clip.frames * (_SCALE * SIZE) + _ORIGIN * SIZE
-  data[:, 0, at] = np.where(clip.valid[..., None], pixels, 0)
+  data[:, 0, at] = np.where(clip.valid[..., None], to_pixels(clip.frames), 0)
   confidence[:, 0, at] = clip.valid
   body = NumPyPoseBody(clip.fps, data, confidence)
   with atomic.replacing(path) as part, part.open("wb") as file:

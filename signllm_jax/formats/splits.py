@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from signllm_jax import clips, errors
+from signllm_jax import clips, errors, text
 from signllm_jax.formats import skels
 
 
@@ -128,15 +128,8 @@ def read_texts(path: pathlib.Path, empty: bool = False) -> Iterator[str]:
     DataError: the file is missing, not UTF-8 or has an empty line.
   """
   for number, line in skels.lines(path):
-    try:
-      text = unicodedata.normalize("NFC", line.decode()).strip()
-    except UnicodeDecodeError as error:
-      raise errors.DataError(
-        f"byte {error.start + 1} is not UTF-8",
-        path=path,
-        line=number,
-        expected="UTF-8",
-      ) from error
-    if not text and not empty:
+    said = text.decode_line(line, path, number)
+    said = unicodedata.normalize("NFC", said).strip()
+    if not said and not empty:
       raise errors.DataError("an empty line", path=path, line=number)
-    yield text
+    yield said

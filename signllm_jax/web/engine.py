@@ -17,7 +17,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
 
-from signllm_jax import clips, data, errors, intake, run, workdir
+from signllm_jax import clips, data, errors, intake, trained, workdir
 from signllm_jax import config as config_lib
 from signllm_jax.plan import round_up
 from signllm_jax.web import metrics as metrics_lib
@@ -78,7 +78,7 @@ class Engine:
     config = workdir.read_config(path)
     self.name, self.settings = name, settings
     self.timed = config.model.alignment
-    self.producer = run.load_producer(path, settings.language)
+    self.producer = trained.load_producer(path, settings.language)
     self.facts = self.producer.facts
     self.truth = _open_truth(settings)
     # Every other length is one more program to compile and to keep.

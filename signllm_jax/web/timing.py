@@ -49,7 +49,7 @@ def spans(
   ids = vocabulary.encode(line)
   longest = max(producer.facts.longest_source, len(ids))
   source = text.pad([ids], round_up(longest, data.SOURCE_MULTIPLE))
-  graphdef, params, _ = producer._model
+  graphdef, params, _ = producer.model
   ends = _ends(graphdef, params, source)
   if ends is None:
     return None
@@ -57,7 +57,7 @@ def spans(
   borders = np.minimum(borders, frames).round(3).tolist()
   tokens = [*text.tokenize(line, vocabulary.tokens), ""]
   return tuple(
-    Span(" " if token == text._SPACE else token, start, end)
+    Span(" " if token == text.SPACE else token, start, end)
     for token, (start, end) in zip(
       tokens, itertools.pairwise(borders), strict=True
     )

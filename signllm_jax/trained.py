@@ -1,0 +1,218 @@
+"""A run that is done: its best checkpoint, ready to sign or to read."""
+
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+
+from signllm_jax import (
+  checkpoint,
+  data,
+  errors,
+  generate,
+  languages,
+  manifest,
+  partition,
+  reader,
+  workdir,
+)
+from signllm_jax import config as config_lib
+from signllm_jax import state as state_lib
+
+
+def sizes(facts: dict[str, data.Facts]) -> tuple[int, int]:
+  """Number of source and of gloss tokens, of the language with most."""
+  each = facts.values()
+  glosses = max(len(one.glosses) if one.glosses else 0 for one in each)
+  return max(len(one.vocabulary) for one in each), glosses
+
+
+def generator(
+  config: config_lib.Experiment,
+  facts: dict[str, data.Facts],
+  state: state_lib.TrainState,
+  code: str,
+  mesh: jax.sharding.Mesh,
+) -> generate.Producer | reader.Reader:
+  """What signs or reads a language with the parameters of a state.
+
+  Args:
+    config: of the run.
+    facts: of all its languages, in their order.
+    state: of the run.
+    code: of the language.
+    mesh: where to compute.
+  """
+  group = state.group
+  if config.method == "mlsf":
+    group = state_lib.take_group(state, list(facts).index(code))
+  graph = state_lib.graph(config, *sizes(facts))
+  model = graph, group.params, group.statistics, facts[code]
+  if config.method == "pose_to_text":
+    return reader.Reader(*model, config, mesh)
+  return generate.Producer(
+    *model,
+    limit=int(facts[code].longest * config.evaluate.length_limit),
+    batch_size=config.evaluate.batch_size,
+    mesh=mesh,
+  )
+
+
+class Chosen(NamedTuple):
+  """One language of a trained model."""
+
+  code: str
+  settings: config_lib.Data  # of its corpus alone
+  facts: data.Facts
+
+
+def choose(path: str | os.PathLike, language: str = "") -> Chosen:
+  """A language of the model in a work directory.
+
+  Args:
+    path: the work directory.
+    language: code of the sign language, in any case; may be empty where there
+      is only one.
+
+  Raises:
+    UsageError: not a work directory, or the model does not know the language.
+  """
+  config, facts = workdir.read_config(path), workdir.read_facts(path)
+  asked = language.upper().replace("_", "-")
+  settings = {each.language: each for each in config_lib.corpora(config)}
+  if not asked and len(facts) == 1:
+    (asked,) = facts
+  if asked not in facts:
+    names = {code: languages.LANGUAGES.get(code) for code in facts}
+    known = " or ".join(
+      f"{code} ({known.name})" if known else code or "none by name"
+      for code, known in names.items()
+    )
+    raise errors.UsageError(
+      f"--language={language}: this model signs {known}"
+      if language
+      else f"which sign language? This model signs {known}",
+      hint="Name one of them, or a --workdir that was trained on the other"
+      if language
+      else "Name it with --language",
+    )
+  return Chosen(asked, settings[asked], facts[asked])
+
+
+class Restored(NamedTuple):
+  """A run as its best checkpoint holds it, on one device."""
+
+  config: config_lib.Experiment
+  facts: dict[str, data.Facts]
+  mesh: jax.sharding.Mesh
+  state: state_lib.TrainState
+
+
+def restore(path: str | os.PathLike) -> Restored:
+  """The best checkpoint of a work directory, with what it was trained from.
+
+  Raises:
+    UsageError: not a work directory, or nothing was saved yet.
+    StorageError: every checkpoint is damaged.
+  """
+  config, facts = workdir.read_config(path), workdir.read_facts(path)
+  config.mesh = config_lib.Mesh()
+  codes = list(facts) if config.method == "mlsf" else []
+  mesh = partition.make_mesh(config.mesh, jax.devices()[:1])
+  vocabulary, glosses = sizes(facts)
+  abstract = state_lib.abstract_state(config, vocabulary, mesh, codes, glosses)
+  with checkpoint.Checkpoints(_checkpoints(path), keep=None) as saved:
+    restored = saved.restore(abstract, best=True)
+  if restored is None:
+    raise _nothing_saved(path)
+  return Restored(config, facts, mesh, restored[1])
+
+
+def identify(path: str | os.PathLike) -> dict[str, Any]:
+  """Step and digest of the checkpoint that `restore` takes.
+
+  Where the best one is damaged it would take another; a report of that must
+  not be mistaken for one of the best.
+
+  Raises:
+    UsageError: nothing was saved yet.
+    StorageError: the best checkpoint is damaged.
+  """
+  folder = _checkpoints(path)
+  with checkpoint.Checkpoints(folder, keep=None) as saved:
+    step = saved.best()
+    if step is None:
+      step = max(saved.steps(), default=None)
+  if step is None:
+    raise _nothing_saved(path)
+  try:
+    kept = manifest.read(folder / str(step))
+    manifest.verify(folder / str(step), kept["leaves"])
+  except manifest.Damaged as error:
+    raise errors.StorageError(
+      f"damaged: {error}",
+      path=folder / str(step),
+      hint="Start the training again: it sets the checkpoint aside",
+    ) from error
+  return {"step": step, "digest": kept["digest"]}
+
+
+def _checkpoints(path: str | os.PathLike) -> pathlib.Path:
+  return pathlib.Path(path, "checkpoints")
+
+
+def _nothing_saved(path: str | os.PathLike) -> errors.UsageError:
+  return errors.UsageError(
+    "no checkpoint", path=path, hint="Train first, or wait for the first save"
+  )
+
+
+def load_producer(
+  path: str | os.PathLike, language: str = ""
+) -> generate.Producer:
+  """The model of a work directory: its best checkpoint, ready to sign.
+
+  Args:
+    path: the work directory.
+    language: as of `choose`.
+
+  Raises:
+    UsageError: as `choose`, or the model reads, or nothing was saved yet.
+    StorageError: every checkpoint is damaged.
+  """
+  loaded = _load(path, language)
+  if not isinstance(loaded, generate.Producer):
+    raise errors.UsageError(
+      "a model that reads poses (method pose_to_text)",
+      path=path,
+      expected="one that signs",
+      hint="Name it with --back_translation of signllm_jax.evaluate",
+    )
+  return loaded
+
+
+def load_reader(path: str | os.PathLike) -> reader.Reader:
+  """The model of pose to text of a work directory: its best checkpoint.
+
+  Raises:
+    UsageError: not a work directory, the model signs, or nothing was saved.
+    StorageError: every checkpoint is damaged.
+  """
+  loaded = _load(path)
+  if not isinstance(loaded, reader.Reader):
+    raise errors.UsageError(
+      "a model that signs",
+      path=path,
+      expected="one that reads poses (method pose_to_text)",
+      hint="Train one with --config=configs/back_translation.py",
+    )
+  return loaded
+
+
+def _load(
+  path: str | os.PathLike, language: str = ""
+) -> generate.Producer | reader.Reader:
+  code = choose(path, language).code
+  config, facts, mesh, state = restore(path)
+  return generator(config, facts, state, code, mesh)
