@@ -20,9 +20,9 @@ import numpy as np
 import psutil
 import pytest
 
-from data_pipeline import __main__ as cli
 from data_pipeline import (
   checksums,
+  cli,
   convert,
   intake,
   lifted,
@@ -44,7 +44,7 @@ GIB = 1 << 30
 # Forks processes that have imported the pipeline: they start in no time.
 _fork = multiprocessing.get_context("forkserver")
 _fork.set_forkserver_preload(
-  ["data_pipeline.__main__", "data_pipeline.prompt2sign", "data_pipeline.gloss"]
+  ["data_pipeline.cli", "data_pipeline.prompt2sign", "data_pipeline.gloss"]
 )
 
 

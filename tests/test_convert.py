@@ -6,8 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_pipeline import __main__ as cli
-from data_pipeline import convert, intake
+from data_pipeline import cli, convert, intake
 from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import dwpose, npz, openpose, pose, splits
 

@@ -14,8 +14,7 @@ import pytest
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
-from data_pipeline import __main__ as cli
-from data_pipeline import request, summary
+from data_pipeline import cli, request, summary
 from signllm_jax import clips, errors, records, skeleton
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -268,7 +267,7 @@ def test_frame_rate(tmp_path):
 def test_without_the_package(tmp_path):
   code = (
     "import sys; sys.modules['spoken_to_signed'] = None\n"
-    "from data_pipeline import __main__ as cli, request\n"
+    "from data_pipeline import cli, request\n"
     "sys.exit(cli.main(sys.argv[1:]))"
   )
   command = ["build", "--dataset=fingerspelling/asl", f"--output={tmp_path}"]

@@ -11,8 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 import data_pipeline.prompt2sign as prompt2sign
-from data_pipeline import __main__ as cli
-from data_pipeline import build, lift, lifted, prompts, stages, summary
+from data_pipeline import build, cli, lift, lifted, prompts, stages, summary
 from data_pipeline.prompt2sign import prompt2sign_dataset_builder
 from signllm_jax import clips, languages, records, skeleton
 from signllm_jax.formats import h5, skels, splits

@@ -12,8 +12,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
 import data_pipeline.prompt2sign as prompt2sign
-from data_pipeline import __main__ as cli
-from data_pipeline import build, prompts, request, summary
+from data_pipeline import build, cli, prompts, request, summary
 from signllm_jax import clips, errors, languages, records, skeleton
 from signllm_jax.formats import skels, splits, tfrecord
 
@@ -184,7 +183,7 @@ def test_nothing_of_tensorflow(tmp_path, source):
     "    if name == 'tensorflow': return None\n"
     "    return self.finder.find_spec(name, *place)\n"
     "sys.meta_path[:] = map(Without, sys.meta_path)\n"
-    "from data_pipeline import __main__ as cli, request\n"
+    "from data_pipeline import cli, request\n"
     "import data_pipeline.prompt2sign\n"
     "sys.exit(cli.main(sys.argv[1:]))"
   )

@@ -35,7 +35,9 @@ def parse(line: bytes) -> np.ndarray | None:
     writes a number below 10, zeros at the end or not; otherwise [M] float64,
     infinite beyond its range; None if any is not a decimal number.
   """
-  numbers = _parse_words(_with_zeros(line))
+  numbers = _parse_words(line)
+  if numbers is None:
+    numbers = _parse_words(_with_zeros(line))
   # What numpy takes for a number and is none: nan, inf, 1_000, digits of other
   # scripts.
   if numbers is None and not line.translate(None, b"0123456789+-.eE "):

@@ -1,0 +1,207 @@
+"""How fast clips are lifted and read, as ratios to plain Python and numpy.
+
+  python -m benchmarks.lift [--json FILE]
+
+Everything is timed side by side in one run, round by round, and the median is
+kept: only the ratios mean something on another machine. Lifting is measured on
+clips made by repeating and cutting the real clips of ../shared/data, or letter
+recordings of the package spoken-to-signed where those are absent. The plain
+lifter is timed on a few of the clips and scaled by frames; compiling is timed
+apart.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks import plain_lift, reading
+from data_pipeline import lift
+from signllm_jax import clips
+
+ROOT = pathlib.Path(__file__).parents[1]
+TOLERANCE = 1e-4  # of joints in the normalised unit, `reference` to plain numpy
+
+
+class Row(NamedTuple):
+  """A line of the table."""
+
+  what: str
+  clips_a_second: float
+  ratio: float | None = None  # to the slow way of the same group
+  goal: float | None = None
+
+
+def medians(
+  ways: dict[str, Callable[[], object]], rounds: int
+) -> dict[str, float]:
+  """Seconds of each way, measured in turn."""
+  taken: dict[str, list[float]] = {name: [] for name in ways}
+  for _ in range(rounds):
+    for name, way in ways.items():
+      began = time.perf_counter()
+      way()
+      taken[name].append(time.perf_counter() - began)
+  return {name: statistics.median(each) for name, each in taken.items()}
+
+
+def keypoints(data: pathlib.Path) -> list[np.ndarray]:
+  """Real clips [T, J, 3], of How2Sign or of letters."""
+  folder = data / "how2sign_mini" / "openpose"
+  if folder.is_dir():
+    return [
+      reading.plain_json(sorted(each.iterdir()))
+      for each in sorted(folder.iterdir())
+    ]
+  print(f"no {folder}: spelling words with spoken-to-signed instead")
+  from data_pipeline.fingerspelling import alphabets, spell
+
+  words = ("signing", "benchmark", "hands")
+  language = alphabets.ALPHABETS["asl"]
+  return [spell.spell(word, language, 25.0).frames for word in words]
+
+
+def of_length(clip: np.ndarray, frames: int) -> np.ndarray:
+  """The clip forward and backward until there are enough frames."""
+  whole = np.concatenate([clip, clip[::-1]])
+  return np.concatenate([whole] * (frames // len(whole) + 1))[:frames]
+
+
+def lifting(
+  sources: Sequence[np.ndarray], options: argparse.Namespace
+) -> tuple[list[Row], list[lift.Lifted]]:
+  """Rows of the lifter's modes; and what `fast` made."""
+  lengths = np.linspace(*options.frames, options.clips).astype(int).tolist()
+  made = [
+    of_length(sources[i % len(sources)], t) for i, t in enumerate(lengths)
+  ]
+  middle = sorted(range(len(made)), key=lambda i: lengths[i])[len(made) // 2 :]
+  few = [made[i] for i in middle[: options.plain_clips]]
+  results = {}
+  for mode in ("reference", "fast"):
+    began = time.perf_counter()
+    results[mode] = lift.lift(made, mode=mode)
+    first = time.perf_counter() - began
+    began = time.perf_counter()
+    lift.lift(made, mode=mode)
+    again = time.perf_counter() - began
+    print(f"{mode}: compiled in {first - again:.1f} s, not counted below")
+  _check(few, results["reference"], results["fast"])
+  seconds = medians(
+    {
+      "numpy": lambda: [plain_lift.lift(clip) for clip in few],
+      "reference": lambda: lift.lift(made, mode="reference"),
+      "fast": lambda: lift.lift(made, mode="fast"),
+    },
+    options.rounds,
+  )
+  timed = sum(map(len, few))
+  print(
+    f"lifting: {len(made)} clips, {sum(lengths)} frames; plain numpy timed on "
+    f"{len(few)} clips of {timed} frames ({seconds['numpy'] / timed * 100:.2f} "
+    "s for 100 frames) and scaled by frames"
+  )
+  seconds["numpy"] *= sum(lengths) / timed
+  rows = [Row("lift, plain numpy", len(made) / seconds["numpy"])]
+  for mode, goal in (("reference", 60), ("fast", 250)):
+    ratio = seconds["numpy"] / seconds[mode]
+    rows.append(Row(f"lift, {mode}", len(made) / seconds[mode], ratio, goal))
+  return rows, results["fast"]
+
+
+def _check(
+  few: Sequence[np.ndarray],
+  reference: Sequence[lift.Lifted],
+  fast: Sequence[lift.Lifted],
+) -> None:
+  """Stops where the lifter and the yardstick do not do the same."""
+  ours = lift.lift(few, mode="reference", keep_stages=True)
+  for clip, lifted in zip(few, ours, strict=True):
+    assert lifted.stages is not None
+    for stage, plain in zip(lifted.stages, plain_lift.lift(clip), strict=True):
+      gap = np.abs(stage - plain).max()
+      if gap > TOLERANCE:
+        sys.exit(f"reference and plain numpy differ by {gap:g}")
+  print(f"reference and plain numpy agree within {TOLERANCE:g} in all stages")
+  lower = [
+    a.objective[1] / b.objective[1]
+    for a, b in zip(fast, reference, strict=True)
+  ]
+  if max(lower) >= 1:
+    sys.exit("fast has not reached a lower objective on every clip")
+  print(f"objective of fast / reference: {min(lower):.3f} to {max(lower):.3f}")
+
+
+def inputs(
+  lifted: Sequence[lift.Lifted], options: argparse.Namespace
+) -> list[Row]:
+  """Rows of reading clips from JSON, .skels and records."""
+  rows = []
+  folder = options.data / "how2sign_mini" / "openpose"
+  groups = [reading.json_ways(folder)] if folder.is_dir() else []
+  if not groups:
+    print(f"JSON: skipped, there is no {folder}")
+  poses = [
+    clips.canonical(
+      clips.Clip(each.frames, each.valid, name=f"{i}", text="a text")
+    )
+    for i, each in enumerate(lifted)
+  ]
+  with tempfile.TemporaryDirectory() as work:
+    groups += reading.pose_ways(pathlib.Path(work), poses)
+    for count, slow, ways, goals in groups:
+      for way in ways.values():
+        way()  # into the page cache
+      seconds = medians(
+        ways, options.rounds if count > 1000 else 4 * options.rounds + 1
+      )
+      for name, taken in seconds.items():
+        ratio = None if name == slow else seconds[slow] / taken
+        rows.append(Row(name, count / taken, ratio, goals.get(name)))
+  return rows
+
+
+def main() -> None:
+  """Prints the table."""
+  parser = argparse.ArgumentParser(
+    prog="python -m benchmarks.lift",
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument("--clips", type=int, default=32, help="how many to lift")
+  parser.add_argument(
+    "--frames",
+    type=int,
+    nargs=2,
+    default=(60, 300),
+    metavar=("SHORTEST", "LONGEST"),
+    help="of the clips, evenly spread",
+  )
+  parser.add_argument(
+    "--plain-clips", type=int, default=2, help="of them, for plain numpy"
+  )
+  parser.add_argument("--rounds", type=int, default=3, help="median of so many")
+  parser.add_argument(
+    "--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data"
+  )
+  parser.add_argument(
+    "--json", type=pathlib.Path, help="write the figures here"
+  )
+  options = parser.parse_args()
+  rows, lifted = lifting(keypoints(options.data), options)
+  rows += inputs(lifted, options)
+  print(f"\n{'':34}{'clips/s':>10}{'ratio':>9}{'goal':>7}")
+  for row in rows:
+    ratio = "" if row.ratio is None else f"{row.ratio:.1f}"
+    goal = "" if row.goal is None else f"{row.goal:g}"
+    print(f"{row.what:34}{row.clips_a_second:10.2f}{ratio:>9}{goal:>7}")
+  if options.json:
+    figures = {row.what: row._asdict() for row in rows}
+    options.json.write_text(json.dumps(figures, indent=2) + "\n")
