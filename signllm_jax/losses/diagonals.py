@@ -6,7 +6,6 @@ of Q columns the cells (i, d - i) of diagonal d lie Q - 1 numbers apart.
 """
 
 import itertools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -17,7 +16,6 @@ _PAIRS = 32  # a vector loop takes so many at once; smaller batches are padded
 # Diagonals are walked in runs, each as wide as its longest: four save a quarter
 # of the work. Each is a loop to compile, so short tables have fewer.
 _RUNS, _RUN = 4, 64
-_BLOCK = 64  # rows whose costs are computed at once
 
 
 class Table(NamedTuple):
@@ -75,21 +73,16 @@ class Table(NamedTuple):
     return self.costs[0, 0][None]
 
 
-def tabulate(
-  block_cost: Callable[[jax.Array | int, int], jax.Array],
-  shape: tuple[int, ...],
+def arrange(
+  cost: jax.Array,
   rows: jax.Array,
   columns: jax.Array,
   window: jax.Array | int | None,
 ) -> Table:
-  """Fills a Table with local costs, some rows at a time.
-
-  The costs of some rows stay in the cache until they are in their place, where
-  those of a batch would need memory that the system has to clear first.
+  """Puts local costs into a Table.
 
   Args:
-    block_cost: given first row and number of rows, their costs [B, n, Q].
-    shape: (B, R, Q).
+    cost: [B, R, Q] float32.
     rows: [B] real rows.
     columns: [B] real columns.
     window: Sakoe-Chiba half width or None.
@@ -97,43 +90,21 @@ def tabulate(
   Returns:
     The table; P is B rounded up.
   """
-  b, r, q = shape
+  b, r, q = cost.shape
   spare, width = -b % _PAIRS, max(q, 2)
-  count = -(-r // _BLOCK)
-  block = -(-r // count)
   height = r + (r + width - 2) // (width - 1)
-
-  def add(k, costs):
-    # The last block reaches back to rows that it shares with the one before.
-    start = jnp.minimum(k * block, r - block)
-    cost = jnp.pad(
-      block_cost(start, block), ((0, spare), (0, 0), (0, width - q))
-    )
-    cost = cost.reshape(b + spare, block * width).T
-    return jax.lax.dynamic_update_slice(costs, cost, (start * width, 0))
-
-  costs = jnp.zeros((height * (width - 1), b + spare))
-  costs = jax.lax.fori_loop(0, count, add, costs)
+  cost = jnp.pad(cost, ((0, spare), (0, 0), (0, width - q)))
+  flat = cost.reshape(b + spare, r * width)
+  flat = jnp.pad(flat, ((0, 0), (0, height * (width - 1) - r * width)))
+  # A transpose alone goes tile by tile; fused with what makes or pads the
+  # costs it would jump from pair to pair, three times as slow.
+  costs = jax.lax.optimization_barrier(flat).T
   rows, columns = (
     jnp.pad(n.astype(jnp.int32), (0, spare), constant_values=1)
     for n in (rows, columns)
   )
   costs = costs.reshape(height, width - 1, b + spare)
   return Table(costs, rows, columns, (r, width), window)
-
-
-def arrange(
-  cost: jax.Array,
-  rows: jax.Array,
-  columns: jax.Array,
-  window: jax.Array | int | None,
-) -> Table:
-  """Puts local costs [B, R, Q] into a Table."""
-
-  def block(start, size):
-    return jax.lax.dynamic_slice_in_dim(cost, start, size, 1)
-
-  return tabulate(block, cost.shape, rows, columns, window)
 
 
 def unarrange(costs: jax.Array, shape: tuple[int, ...]) -> jax.Array:

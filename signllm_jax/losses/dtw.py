@@ -18,7 +18,6 @@ from signllm_jax.losses.diagonals import (
   arrange,
   resize,
   shift,
-  tabulate,
 )
 
 _DIAGONAL, _ABOVE, _LEFT = range(3)  # where a path comes from
@@ -163,15 +162,8 @@ def dtw(
     )
   )
 
-  def block(start, size):
-    def part(values):
-      return jax.lax.dynamic_slice_in_dim(values, start, size, 1)
-
-    seen = None if valid is None else part(valid)
-    return frame_cost.local_cost(part(x), y, metric, seen)
-
-  shape = (x.shape[0], x.shape[1], y.shape[1])
-  table = tabulate(block, shape, reference_length, hypothesis_length, window)
+  cost = frame_cost.local_cost(x, y, metric, valid)
+  table = arrange(cost, reference_length, hypothesis_length, window)
   return _total(table, len(x))
 
 

@@ -10,7 +10,7 @@ from signllm_jax import errors
 
 Metric = Literal["l1", "l2", "squared_l2", "mean_joint"]
 
-_UNROLL = 75  # numbers of a frame that one pass over the table sums
+_UNROLL = 25  # numbers of a frame that one pass over the table sums
 # A squared distance below this share of the norms it is the difference of is
 # rounding; its root would not be small, and equal frames are to be 0 apart.
 _ROUNDING = 1e-6
@@ -75,7 +75,7 @@ def local_cost(
     )
   c = reference.shape[-1]
   if metric == "l1":
-    return _grouped(reference, hypothesis, jnp.ones(reference.shape), 1)
+    return _grouped(reference, hypothesis, None, 1)
   if metric == "mean_joint":
     if c % 3:
       raise errors.UsageError(f"frames of {c} numbers", expected="3 a joint")
@@ -100,7 +100,11 @@ def local_cost(
 
 def _squared_l2(x: jax.Array, y: jax.Array) -> jax.Array:
   products = jnp.einsum("brc,bqc->brq", x, y, precision="highest")
-  norms = jnp.sum(x**2, -1)[:, :, None] + jnp.sum(y**2, -1)[:, None]
+  # Squares are summed by a product too: from a sum, XLA would fill a second
+  # table before the two are added.
+  ones = jnp.ones(x.shape[-1])
+  own, other = (jnp.dot(each**2, ones, precision="highest") for each in (x, y))
+  norms = own[:, :, None] + other[:, None]
   squared = norms - 2 * products
   return jnp.where(squared > _ROUNDING * norms, squared, 0)
 
@@ -123,17 +127,28 @@ def _gaps(x: jax.Array, y: jax.Array) -> tuple[list[jax.Array], jax.Array]:
 # leading one 50 times; autodiff of this loop would keep every gap.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def _grouped(
-  x: jax.Array, y: jax.Array, weights: jax.Array, size: int
+  x: jax.Array, y: jax.Array, weights: jax.Array | None, size: int
 ) -> jax.Array:
   """Sum over groups of `size` numbers of weights [B, R, G] * distance."""
 
   def add(total, group):
     a, b, weight = group
-    return total + weight[0, :, :, None] * _gaps(a, b)[1], None
+    return total + _times(weight, _gaps(a, b)[1]), None
 
-  groups = _leading(x, size), _leading(y, size), _leading(weights, 1)
   start = jnp.zeros((*x.shape[:2], y.shape[1]))
+  groups = _groups(x, y, weights, size)
   return jax.lax.scan(add, start, groups, unroll=_UNROLL // size)[0]
+
+
+def _groups(x, y, weights, size):
+  """The groups to scan over; no weights stand for ones, and cost nothing."""
+  if weights is not None:
+    weights = _leading(weights, 1)
+  return _leading(x, size), _leading(y, size), weights
+
+
+def _times(weight: jax.Array | None, table: jax.Array) -> jax.Array:
+  return table if weight is None else weight[0, :, :, None] * table
 
 
 def _grouped_forward(x, y, weights, size):
@@ -153,11 +168,10 @@ def _grouped_backward(size, kept, slope):
 
   def one(_, group):
     a, b, weight = group
-    slopes = slope * weight[0, :, :, None]
+    slopes = _times(weight, slope)
     return None, (pull(a, b, slopes), pull(b, a, slopes.transpose(0, 2, 1)))
 
-  groups = _leading(x, size), _leading(y, size), _leading(weights, 1)
-  _, (dx, dy) = jax.lax.scan(one, None, groups)
+  _, (dx, dy) = jax.lax.scan(one, None, _groups(x, y, weights, size))
   back = [
     d.reshape(-1, *d.shape[2:]).transpose(1, 2, 0) for d in (dx, dy)
   ]  # [B, T, C]
