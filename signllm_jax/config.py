@@ -21,11 +21,15 @@ class Data:
   # several, one a language, separated by commas
   language: str = ""  # code of the sign language; checked against the records
   source: str = "text"  # what the model reads: "text" or "gloss"
-  tokens: str = "words"  # split the source into "words" or "characters"
+  tokens: str = "words"  # split the source into "words" or "characters", or
+  # "words+characters": words rarer than min_count are spelt
   glosses: bool = False  # batches hold the glosses beside the source, as words
-  min_count: int = 1  # rarer tokens become <unk>
+  clean: str = ""  # codes of languages whose glosses are cleaned as scores on
+  # PHOENIX14T take them; method text_to_gloss
+  min_count: int = 1  # rarer tokens of the source become <unk>
   batch_size: int = 32  # examples a step, over all devices and languages
-  bucket: int = 32  # lengths are padded to a multiple of this many frames
+  bucket: int = 32  # lengths are padded to a multiple of this many frames, or
+  # tokens where there are no frames
   max_frames: int = 300  # longer training examples are cut
   fps: float = 25.0  # frame rate of a folder of .skels, which does not say
   threads: int = 2  # readers ahead of the step
@@ -85,6 +89,17 @@ class Read:
 
 
 @dataclasses.dataclass
+class Gloss:
+  """Text to gloss (section 5)."""
+
+  label_smoothing: float = 0.1
+  source_dropout: float = 0.0  # share of the source's tokens that are hidden
+  token_dropout: float = 0.0  # share of the decoder's inputs that are hidden
+  beam: int = 4  # hypotheses
+  length_penalty: float = 1.0  # alpha of GNMT; 0: none
+
+
+@dataclasses.dataclass
 class Optim:
   """Adam with a schedule."""
 
@@ -140,7 +155,7 @@ class Experiment:
 
   name: str = "signllm"
   method: str = "text_to_pose"  # "mlsf": one group a language, side by side;
-  # "pose_to_text": back-translation
+  # "pose_to_text": back-translation; "text_to_gloss": one model for all
   frozen: str = ""  # codes of MLSF's languages that do not learn, with commas
   seed: int = 0
   steps: int = 10_000
@@ -154,6 +169,7 @@ class Experiment:
   loss: Loss = dataclasses.field(default_factory=Loss)
   augment: Augment = dataclasses.field(default_factory=Augment)
   read: Read = dataclasses.field(default_factory=Read)
+  gloss: Gloss = dataclasses.field(default_factory=Gloss)
   optim: Optim = dataclasses.field(default_factory=Optim)
   mesh: Mesh = dataclasses.field(default_factory=Mesh)
   evaluate: Evaluate = dataclasses.field(default_factory=Evaluate)
@@ -182,9 +198,10 @@ def corpora(config: Experiment) -> list[Data]:
   """The settings of each corpus of a run, of one folder and language each.
 
   Raises:
-    UsageError: MLSF needs a language for every folder; other methods have one.
+    UsageError: MLSF and text to gloss need a language for every folder; other
+      methods have one corpus.
   """
-  if config.method != "mlsf":
+  if config.method not in ("mlsf", "text_to_gloss"):
     return [config.data]
   folders = listed(config.data.folder)
   codes = listed(config.data.language)
@@ -192,7 +209,7 @@ def corpora(config: Experiment) -> list[Data]:
     raise errors.UsageError(
       f"--config.data.folder names {len(folders)} folders and "
       f"--config.data.language {len(codes)} languages",
-      expected="a folder and a language of its own for every group of MLSF",
+      expected=f"a folder for every language of method {config.method}",
     )
   return [
     dataclasses.replace(config.data, folder=folder, language=code)

@@ -1,12 +1,12 @@
 """Refuses configurations that cannot work."""
 
 from signllm_jax import config as config_lib
-from signllm_jax import errors
+from signllm_jax import errors, text
 
 _CHOICES = {
-  "method": ("text_to_pose", "mlsf", "pose_to_text"),
+  "method": ("text_to_pose", "mlsf", "pose_to_text", "text_to_gloss"),
   "data.source": ("text", "gloss"),
-  "data.tokens": ("words", "characters"),
+  "data.tokens": text.KINDS,
   "model.activation": ("relu", "gelu"),
   "model.compute_dtype": ("float32", "bfloat16"),
   "loss.kind": ("mse", "l1"),
@@ -22,6 +22,7 @@ _POSITIVE = (
   "data.max_frames",
   "read.subsample",
   "read.beam",
+  "gloss.beam",
   "model.width",
   "model.heads",
   "optim.accumulate",
@@ -29,13 +30,21 @@ _POSITIVE = (
   "checkpoint.every",
   "checkpoint.keep",
 )
-_SHARES = ("read.label_smoothing", "read.token_dropout", "read.smooth")
+_SHARES = (
+  "read.label_smoothing",
+  "read.token_dropout",
+  "read.smooth",
+  "gloss.label_smoothing",
+  "gloss.source_dropout",
+  "gloss.token_dropout",
+)
 _NOT_NEGATIVE = (
   "read.ctc_weight",
   "read.translation_weight",
   "read.stretch",
   "read.jitter",
   "read.length_penalty",
+  "gloss.length_penalty",
 )
 
 
@@ -82,7 +91,7 @@ def check(config: config_lib.Experiment) -> None:
       expected=f"a multiple of optim.accumulate={config.optim.accumulate}",
     )
   groups = len(config_lib.corpora(config))
-  if config.data.batch_size % groups:
+  if config.method == "mlsf" and config.data.batch_size % groups:
     raise errors.UsageError(
       f"--config.data.batch_size={config.data.batch_size}",
       expected=f"a multiple of {groups}, the number of languages",

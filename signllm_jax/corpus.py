@@ -27,7 +27,8 @@ class Corpus:
       multiple: what they are a multiple of.
       matched: whether other languages go beside it.
     """
-    self.code, self.settings = code, settings
+    self.code, self.codes = code, [code]
+    self.settings = settings
     self.train = sources.open_clips(settings, "train")
     self.summary = data.summarise(self.train, settings)
     self.facts = self.summary.facts
@@ -35,6 +36,14 @@ class Corpus:
     enough = plan.round_up(len(self.train), multiple)
     self.plan = plan.Plan(
       self.summary.lengths, min(rows, enough), settings.bucket, seed, matched
+    )
+
+  def describe(self) -> str:
+    """What is learnt from."""
+    words, fps = len(self.facts.vocabulary), self.facts.fps
+    return (
+      f"clips       {self.code} {len(self.train):,} at {fps:g} frames a "
+      f"second; vocabulary {words:,}"
     )
 
   def batches(self, count: int) -> data.Batches:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import grain
 import numpy as np
@@ -155,6 +156,14 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
   )
 
 
+class Source(Protocol):
+  """Random access to the batches of a run, for grain."""
+
+  def __len__(self) -> int: ...
+
+  def __getitem__(self, index: int) -> dict[str, np.ndarray]: ...
+
+
 class Batches:
   """Random access to the batches of a run, for grain.
 
@@ -202,7 +211,7 @@ class SideBySide:
   others, only on how far its frames are padded.
   """
 
-  def __init__(self, parts: Sequence[Batches]):
+  def __init__(self, parts: Sequence[Source]):
     self._parts = parts
 
   def __len__(self) -> int:
@@ -225,6 +234,12 @@ class SideBySide:
       name: np.stack([stretch(name, batch[name]) for batch in batches])
       for name in batches[0]
     }
+
+
+def padded_length(batch: dict[str, np.ndarray]) -> int:
+  """Of a batch's frames, or of its source where it has none."""
+  frames = batch.get("frames")
+  return batch["source"].shape[-1] if frames is None else frames.shape[-2]
 
 
 def pad_batch(
@@ -259,7 +274,7 @@ def pad_batch(
 
 
 def stream(
-  batches: Batches | SideBySide, start: int, settings: config.Data
+  batches: Source, start: int, settings: config.Data
 ) -> Iterator[dict[str, np.ndarray]]:
   """Batches from `start` on, read ahead by threads or processes."""
   dataset = grain.MapDataset.source(batches)[start:]

@@ -87,6 +87,7 @@ class Loop:
     stream = data.stream(run.batches(), start, config.data)
     window = _Window()
     compiled: set[int] = set()
+    rate = f"{run.unit}_per_second"
     with (
       writer_lib.Writer(
         self.work.path / "tensorboard", start, write=self.work.first
@@ -127,11 +128,11 @@ class Loop:
         began = time.perf_counter()
         batch = next(stream)
         window.waited += time.perf_counter() - began
-        t = batch["frames"].shape[-2]
+        t = data.padded_length(batch)
         if t not in compiled:
           compiled.add(t)
           bar.write(
-            f"compiling for {t} frames ({len(compiled)} of "
+            f"compiling for {t} {run.unit} ({len(compiled)} of "
             f"{len(run.lengths)} shapes)"
           )
         # ---- step
@@ -145,13 +146,13 @@ class Loop:
         if step % config.log_every == 0 or step == config.steps:
           self._check_finite(metrics)
           values = {k: float(v) for k, v in jax.device_get(metrics).items()}
-          values |= window.rates()
+          values |= window.rates(run.unit)
           self.train_seconds += window.seconds()
           window = _Window()
           writer.scalars(step, {f"train/{k}": v for k, v in values.items()})
           bar.set_postfix_str(
-            f"loss {values['loss']:.4f} {values['frames_per_second']:.0f} "
-            f"frames/s wait {values['wait_share']:.0%}",
+            f"loss {values['loss']:.4f} {values[rate]:.0f} {run.unit}/s "
+            f"wait {values['wait_share']:.0%}",
             refresh=False,
           )
 
@@ -203,7 +204,8 @@ class Loop:
         "evaluate": round(time.perf_counter() - began, 3),
       },
     }
-    if self.run.stacked:
+    several = len(results) > 1
+    if several:
       summary["languages"] = {
         code: scorer.complete(each) for code, each in languages.items()
       }
@@ -215,14 +217,14 @@ class Loop:
     for name, row in rows.items():
       writer.scalars(step, {f"evaluate_{name}/{k}": v for k, v in row.items()})
     for code, (each, made) in results.items():
-      mark = f"{code}_" if self.run.stacked else ""
+      mark = f"{code}_" if several else ""
       self.evaluations[code].show(writer, step, mark, made)
-      if self.run.stacked:
-        own = each["produced"].items()
+      if several:
+        own = next(iter(each.values())).items()
         writer.scalars(step, {f"evaluate_{code}/{k}": v for k, v in own})
         bar.write("\n" + scorer.table(each, f"{code}, {title}"))
     writer.flush()
-    if self.run.stacked:
+    if several:
       title = f"mean of {len(results)} languages, {title}"
     bar.write("\n" + scorer.table(rows, title) + "\n")
     progress = judge(self.config, state.progress, step, score)
@@ -262,19 +264,19 @@ class _Window:
   def __init__(self):
     self._began = time.perf_counter()
     self.waited = 0.0
-    self._frames = self._sequences = 0
+    self._length = self._sequences = 0
 
   def count(self, batch: dict[str, np.ndarray]) -> None:
-    self._frames += int(batch["length"].sum())
+    self._length += int(batch["length"].sum())
     self._sequences += int((batch["length"] > 0).sum())
 
   def seconds(self) -> float:
     return time.perf_counter() - self._began
 
-  def rates(self) -> dict[str, float]:
+  def rates(self, unit: str) -> dict[str, float]:
     seconds = self.seconds()
     return {
-      "frames_per_second": self._frames / seconds,
+      f"{unit}_per_second": self._length / seconds,
       "sequences_per_second": self._sequences / seconds,
       "wait_share": self.waited / seconds,
     }

@@ -65,13 +65,13 @@ def translate(
   seen = jax.tree.map(lambda x: jnp.repeat(x, limits.width, 0), once)
 
   def step(tokens, at, cache):
-    logits, cache = model.step(tokens, at, cache, seen)
+    logits, cache = model.decoder.step(tokens, at, cache, seen)
     return jax.nn.log_softmax(logits), cache
 
   rows = len(frames)
   found = beam.search(
     step,
-    model.empty_cache(rows * limits.width, limits.text),
+    model.decoder.empty_cache(rows * limits.width, limits.text),
     rows=rows,
     width=limits.width,
     limit=limits.text,

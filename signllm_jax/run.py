@@ -15,9 +15,10 @@ from signllm_jax import corpus as corpus_lib
 from signllm_jax import (
   data,
   evaluation,
-  generate,
+  glossing,
+  methods,
+  pairs,
   partition,
-  reader,
   reading,
   sources,
   steps,
@@ -50,17 +51,25 @@ class Run:
     self.stacked = config.method == "mlsf"
     corpora = config_lib.corpora(config)
     parts = self.mesh.shape["data"] * self.mesh.shape["fsdp"]
-    self.corpora = [
-      corpus_lib.Corpus(
-        settings.language,
-        settings,
-        config.seed,
-        rows=config.data.batch_size // len(corpora),
-        multiple=parts * config.optim.accumulate,
-        matched=self.stacked,
-      )
-      for settings in corpora
-    ]
+    multiple = parts * config.optim.accumulate
+    self.corpora: list[corpus_lib.Corpus | pairs.Corpus]
+    if config.method == "text_to_gloss":  # one model of all languages
+      rows = config.data.batch_size
+      self.corpora = [
+        pairs.Corpus(corpora, config.seed, rows=rows, multiple=multiple)
+      ]
+    else:
+      self.corpora = [
+        corpus_lib.Corpus(
+          settings.language,
+          settings,
+          config.seed,
+          rows=config.data.batch_size // len(corpora),
+          multiple=multiple,
+          matched=self.stacked,
+        )
+        for settings in corpora
+      ]
     if self.stacked:  # all groups take batches of one size
       rows = max(corpus.plan.batch_size for corpus in self.corpora)
       for corpus in self.corpora:
@@ -75,7 +84,14 @@ class Run:
   @property
   def facts(self) -> dict[str, data.Facts]:
     """What generation must know of each corpus, by its language's code."""
-    return {corpus.code: corpus.facts for corpus in self.corpora}
+    return {
+      code: corpus.facts for corpus in self.corpora for code in corpus.codes
+    }
+
+  @property
+  def unit(self) -> str:
+    """Of the lengths that batches are padded to: frames or tokens."""
+    return methods.of(self.config.method).UNIT
 
   @property
   def lengths(self) -> set[int]:
@@ -93,11 +109,9 @@ class Run:
       order = corpus.plan
       buckets = ", ".join(f"{t}: {n}" for t, n in order.buckets.items())
       lines += [
-        f"clips       {corpus.code} {len(corpus.train):,} at "
-        f"{corpus.facts.fps:g} frames a second; vocabulary "
-        f"{len(corpus.facts.vocabulary):,}",
-        f"shapes      {len(order.buckets)} compiled (frames: clips) {buckets}; "
-        f"{order.padding:.0%} padding",
+        corpus.describe(),
+        f"shapes      {len(order.buckets)} compiled ({self.unit}: examples) "
+        f"{buckets}; {order.padding:.0%} padding",
         f"epoch       {order.batches_per_epoch} batches of {order.batch_size}; "
         f"{self.config.steps} steps are "
         f"{self.config.steps / order.batches_per_epoch:.1f} epochs",
@@ -147,7 +161,7 @@ class Run:
       self.glosses,
     )
 
-  def batches(self) -> data.Batches | data.SideBySide:
+  def batches(self) -> data.Source:
     """All batches of the run, in order."""
     parts = [corpus.batches(self.config.steps) for corpus in self.corpora]
     return data.SideBySide(parts) if self.stacked else parts[0]
@@ -165,6 +179,13 @@ class Run:
     settings = self.config
     opened: dict[str, Evaluation] = {}
     for corpus in self.corpora:
+      if isinstance(corpus, pairs.Corpus):
+        for part in corpus.parts:
+          if pairs.has_split(part, settings.evaluate.split):
+            opened[part.language] = glossing.Evaluation(
+              settings, part, corpus.train
+            )
+        continue
       split = sources.open_clips(corpus.settings, settings.evaluate.split)
       own = dataclasses.replace(settings, data=corpus.settings)
       opened[corpus.code] = (
@@ -174,10 +195,8 @@ class Run:
       )
     return opened
 
-  def generator(
-    self, state: state_lib.TrainState, code: str
-  ) -> generate.Producer | reader.Reader:
-    """What signs or reads a language with the parameters of a state."""
+  def generator(self, state: state_lib.TrainState, code: str) -> trained.Model:
+    """What signs, reads or glosses a language with a state's parameters."""
     return trained.generator(self.config, self.facts, state, code, self.mesh)
 
 

@@ -11,6 +11,7 @@ from signllm_jax import (
   data,
   errors,
   generate,
+  glosser,
   languages,
   manifest,
   partition,
@@ -28,14 +29,17 @@ def sizes(facts: dict[str, data.Facts]) -> tuple[int, int]:
   return max(len(one.vocabulary) for one in each), glosses
 
 
+Model = generate.Producer | reader.Reader | glosser.Glosser
+
+
 def generator(
   config: config_lib.Experiment,
   facts: dict[str, data.Facts],
   state: state_lib.TrainState,
   code: str,
   mesh: jax.sharding.Mesh,
-) -> generate.Producer | reader.Reader:
-  """What signs or reads a language with the parameters of a state.
+) -> Model:
+  """What signs, reads or glosses a language with the parameters of a state.
 
   Args:
     config: of the run.
@@ -51,6 +55,9 @@ def generator(
   model = graph, group.params, group.statistics, facts[code]
   if config.method == "pose_to_text":
     return reader.Reader(*model, config, mesh)
+  if config.method == "text_to_gloss":
+    params = graph, group.params, facts[code]
+    return glosser.Glosser(*params, code, config, mesh)
   return generate.Producer(
     *model,
     limit=int(facts[code].longest * config.evaluate.length_limit),
@@ -182,12 +189,18 @@ def load_producer(
     StorageError: every checkpoint is damaged.
   """
   loaded = _load(path, language)
-  if not isinstance(loaded, generate.Producer):
+  if isinstance(loaded, reader.Reader):
     raise errors.UsageError(
       "a model that reads poses (method pose_to_text)",
       path=path,
       expected="one that signs",
       hint="Name it with --back_translation of signllm_jax.evaluate",
+    )
+  if isinstance(loaded, glosser.Glosser):
+    raise errors.UsageError(
+      "a model that writes glosses (method text_to_gloss)",
+      path=path,
+      expected="one that signs",
     )
   return loaded
 
@@ -196,13 +209,13 @@ def load_reader(path: str | os.PathLike) -> reader.Reader:
   """The model of pose to text of a work directory: its best checkpoint.
 
   Raises:
-    UsageError: not a work directory, the model signs, or nothing was saved.
+    UsageError: not a work directory, another method, or nothing was saved.
     StorageError: every checkpoint is damaged.
   """
   loaded = _load(path)
   if not isinstance(loaded, reader.Reader):
     raise errors.UsageError(
-      "a model that signs",
+      "not a model that reads poses",
       path=path,
       expected="one that reads poses (method pose_to_text)",
       hint="Train one with --config=configs/back_translation.py",
@@ -210,9 +223,7 @@ def load_reader(path: str | os.PathLike) -> reader.Reader:
   return loaded
 
 
-def _load(
-  path: str | os.PathLike, language: str = ""
-) -> generate.Producer | reader.Reader:
+def _load(path: str | os.PathLike, language: str = "") -> Model:
   code = choose(path, language).code
   config, facts, mesh, state = restore(path)
   return generator(config, facts, state, code, mesh)

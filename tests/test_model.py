@@ -73,9 +73,9 @@ def published():
   shape = progressive_transformer.get_config().model
   shape.width, shape.feed_forward = 32, 64
   model = TextToPose(shape, 40, nnx.Rngs(0))
-  model.embedding[...] = jnp.asarray(weights["src_embed.lut.weight"])
+  model.encoder.embedding[...] = jnp.asarray(weights["src_embed.lut.weight"])
   _linear(model.frame_in, weights, "trg_embed")
-  for i, layer in enumerate(model.encoder):
+  for i, layer in enumerate(model.encoder.layers):
     name = f"encoder.layers.{i}"
     _norm(layer.attention_norm, weights, f"{name}.layer_norm")
     _attention(layer.attention, weights, f"{name}.src_src_att")
@@ -87,7 +87,7 @@ def published():
     _attention(layer.self_attention, weights, f"{name}.trg_trg_att")
     _attention(layer.cross_attention, weights, f"{name}.src_trg_att")
     _feed_forward(layer, weights, name)
-  _norm(model.encoder_norm, weights, "encoder.layer_norm")
+  _norm(model.encoder.norm, weights, "encoder.layer_norm")
   _norm(model.decoder_norm, weights, "decoder.layer_norm")
   _linear(model.frame_out, weights, "decoder.output_layer", bias=False)
   mask = golden["source_mask"].reshape(golden["source"].shape)

@@ -34,6 +34,8 @@ class Method(Protocol):
   a sum over its part, divided by `total` of the whole batch.
   """
 
+  UNIT: str  # of the lengths that batches are padded to
+
   def build_model(
     self, config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
   ) -> nnx.Module:

@@ -13,10 +13,13 @@ from flax import nnx
 
 from signllm_jax import augment, text
 from signllm_jax.config import Experiment
+from signllm_jax.losses.cross_entropy import cross_entropy
 from signllm_jax.methods.method import Batch, Known, Outcome
-from signllm_jax.models import back_translation
+from signllm_jax.models import tokens
 from signllm_jax.models.back_translation import PoseToText
 from signllm_jax.statistics import Residuals
+
+UNIT: str = "frames"
 
 
 def build_model(
@@ -70,14 +73,15 @@ def loss(
   encoded = model.encode(poses, valid, length, encoder_key if drops else None)
   target = batch["source"]
   inputs = augment.hide_tokens(
-    back_translation.shifted(target), settings.token_dropout, token_key
+    tokens.shifted(target), settings.token_dropout, token_key
   )
-  logits = model.decode(
+  logits = model.decoder(
     inputs, model.attendable(encoded), decoder_key if drops else None
   )
   real = _real(batch)
   counts = (real[:, None] & (target != text.PAD)).astype(jnp.float32)
-  translation = jnp.sum(cross_entropy(logits, target, settings) * counts)
+  each = cross_entropy(logits, target, settings.label_smoothing)
+  translation = jnp.sum(each * counts)
   parts = {"translation": translation / total.text}
   if "gloss" in batch:
     labels = batch["gloss"]
@@ -95,14 +99,6 @@ def loss(
   if "ctc" in parts:
     cost += settings.ctc_weight * parts["ctc"]
   return cost, Outcome(parts, ())
-
-
-def cross_entropy(logits: jax.Array, target: jax.Array, settings) -> jax.Array:
-  """Of each token, label-smoothed: [B, U, V], [B, U] -> [B, U]."""
-  log_p = jax.nn.log_softmax(logits)
-  true = jnp.take_along_axis(log_p, target[..., None], -1)[..., 0]
-  share = settings.label_smoothing
-  return -(1 - share) * true - share * jnp.mean(log_p, -1)
 
 
 def ctc_fits(labels: jax.Array, steps: jax.Array) -> jax.Array:

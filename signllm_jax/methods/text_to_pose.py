@@ -11,6 +11,8 @@ from signllm_jax.methods.method import Batch, Known, Outcome
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.statistics import Residuals, Statistics
 
+UNIT: str = "frames"
+
 
 def build_model(
   config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from signllm_jax import skeleton, text
+from signllm_jax import skeleton
 from signllm_jax.config import Experiment
-from signllm_jax.models import layers
+from signllm_jax.models import layers, tokens
 
 KERNEL = 5  # frames of a convolution
 STRIDE = 2
@@ -30,13 +30,6 @@ class Encoded(NamedTuple):
   def real(self) -> jax.Array:
     """[B, S] bool, False on padding."""
     return jnp.arange(self.states.shape[1]) < self.length[:, None]
-
-
-class Seen(NamedTuple):
-  """Encoded clips, ready to be attended to by every decoder layer."""
-
-  memories: tuple[layers.Cache, ...]
-  mask: jax.Array  # [B, 1, 1, S]
 
 
 class Convolution(nnx.Module):
@@ -90,17 +83,9 @@ class PoseToText(nnx.Module):
       if glosses
       else None
     )
-    table = nnx.initializers.xavier_uniform()(rngs.params(), (vocabulary, d))
-    self.embedding = nnx.Param(table, axes=("vocab", "embed"))
-    self.decoder = nnx.List(
-      layers.DecoderLayer(shape, dtype, rngs)
-      for _ in range(shape.decoder_layers)
-    )
-    self.decoder_norm = layers.LayerNorm(d)
-    self.text_out = layers.Linear(d, vocabulary, ("embed", "vocab"), rngs=rngs)
-    self.embedding_scale = d**0.5 if shape.scale_embeddings else 1.0
+    self.decoder = tokens.TokenDecoder(shape, vocabulary, rngs)
     self.dropout_rate = shape.dropout
-    self.heads, self.width, self.dtype = shape.heads, d, dtype
+    self.width = d
 
   def encode(
     self,
@@ -139,79 +124,6 @@ class PoseToText(nnx.Module):
     assert self.gloss_out is not None, "a model without glosses"
     return self.gloss_out(encoded.states)
 
-  def attendable(self, encoded: Encoded) -> Seen:
-    """Projects the encoded clips once for all tokens."""
-    memories = tuple(
-      layer.cross_attention.project(encoded.states) for layer in self.decoder
-    )
-    return Seen(memories, encoded.real[:, None, None])
-
-  def _enter(self, tokens: jax.Array, positions: jax.Array) -> jax.Array:
-    table = self.embedding[...]
-    return self.embedding_scale * table[tokens] + positions
-
-  def decode(
-    self, tokens: jax.Array, seen: Seen, key: jax.Array | None = None
-  ) -> jax.Array:
-    """All tokens at once, each seeing itself and what came before.
-
-    Args:
-      tokens: [B, U] decoder inputs, <s> first.
-      seen: from `attendable`.
-      key: dropout key, None when not training.
-
-    Returns:
-      [B, U, V] logits of the tokens after each input.
-    """
-    u = tokens.shape[1]
-    keys = layers.split(key, len(self.decoder) + 1)
-    x = self._enter(tokens, layers.sinusoids(u, self.width))
-    x = layers.dropout(x, self.dropout_rate, keys[0])
-    causal = jnp.tril(jnp.ones((u, u), bool))[None, None]
-    for layer, memory, layer_key in zip(
-      self.decoder, seen.memories, keys[1:], strict=True
-    ):
-      x, _ = layer(x, causal, memory, seen.mask, key=layer_key)
-    return self.text_out(self.decoder_norm(x))
-
-  def empty_cache(self, rows: int, limit: int) -> tuple[layers.Cache, ...]:
-    """One empty cache [rows, N, limit, H] a decoder layer."""
-    shape = (rows, self.heads, limit, self.width // self.heads)
-    empty = jnp.zeros(shape, self.dtype)
-    return tuple(layers.Cache(empty, empty) for _ in self.decoder)
-
-  def step(
-    self,
-    tokens: jax.Array,
-    at: jax.Array,
-    caches: tuple[layers.Cache, ...],
-    seen: Seen,
-  ) -> tuple[jax.Array, tuple[layers.Cache, ...]]:
-    """One token further, equal to `decode` at that position.
-
-    Args:
-      tokens: [B] input.
-      at: [] its index.
-      caches: of `empty_cache` or the step before.
-      seen: from `attendable`.
-
-    Returns:
-      Logits [B, V] of the next token, and the caches.
-    """
-    limit = caches[0].keys.shape[2]
-    position = layers.sinusoids(limit, self.width)[at]
-    x = self._enter(tokens[:, None], position)
-    mask = (jnp.arange(limit) <= at)[None, None, None]
-    kept = []
-    for layer, past, memory in zip(
-      self.decoder, caches, seen.memories, strict=True
-    ):
-      x, cache = layer(x, mask, memory, seen.mask, past=past, at=at)
-      kept.append(cache)
-    return self.text_out(self.decoder_norm(x))[:, 0], tuple(kept)
-
-
-def shifted(tokens: jax.Array) -> jax.Array:
-  """Decoder inputs of targets [B, U]: <s>, then all targets but the last."""
-  start = jnp.full((len(tokens), 1), text.BOS, tokens.dtype)
-  return jnp.concatenate([start, tokens[:, :-1]], 1)
+  def attendable(self, encoded: Encoded) -> tokens.Memory:
+    """Projects encoded clips once for all tokens of the decoder."""
+    return self.decoder.attendable(encoded.states, encoded.real[:, None, None])

@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from signllm_jax import skeleton, text
+from signllm_jax import skeleton
 from signllm_jax.config import Model
-from signllm_jax.models import alignment, layers
+from signllm_jax.models import alignment, layers, tokens
 
 FRAME = skeleton.C + 1  # numbers of a frame with its counter
 
@@ -39,14 +39,7 @@ class TextToPose(nnx.Module):
     """
     d = config.width
     dtype = jnp.dtype(config.compute_dtype)
-    # PT initialises embeddings as its other matrices, by Xavier's rule.
-    table = nnx.initializers.xavier_uniform()(rngs.params(), (vocabulary, d))
-    self.embedding = nnx.Param(table, axes=("vocab", "embed"))
-    self.encoder = nnx.List(
-      layers.EncoderLayer(config, dtype, rngs)
-      for _ in range(config.encoder_layers)
-    )
-    self.encoder_norm = layers.LayerNorm(d)
+    self.encoder = tokens.TokenEncoder(config, vocabulary, rngs)
     self.frame_in = layers.Linear(FRAME, d, ("frame", "embed"), rngs=rngs)
     self.decoder = nnx.List(
       layers.DecoderLayer(config, dtype, rngs)
@@ -64,7 +57,6 @@ class TextToPose(nnx.Module):
     )
     self.alignment = alignment.Alignment(d, rngs) if config.alignment else None
     self.dropout_rate = config.dropout
-    self.embedding_scale = d**0.5 if config.scale_embeddings else 1.0
     self.just_counter = config.just_counter
     self.heads, self.width, self.dtype = config.heads, d, dtype
 
@@ -105,17 +97,7 @@ class TextToPose(nnx.Module):
     self, source: jax.Array, key: jax.Array | None = None
   ) -> tuple[jax.Array, jax.Array]:
     """Encodes ids [B, S] (PAD = 0) to [B, S, D] and its mask [B, 1, 1, S]."""
-    keys = layers.split(key, len(self.encoder) + 1)
-    real = source != text.PAD
-    s = source.shape[1]
-    x = self.embedding_scale * self.embedding[...][source] + layers.sinusoids(
-      s, self.width
-    )
-    x = layers.dropout(x, self.dropout_rate, keys[0])
-    mask = real[:, None, None]
-    for layer, layer_key in zip(self.encoder, keys[1:], strict=True):
-      x = layer(x, mask, layer_key)
-    return self.encoder_norm(x), mask
+    return self.encoder(source, key)
 
   def attendable(
     self, encoded: jax.Array, mask: jax.Array, whole: bool = False

@@ -1,0 +1,42 @@
+"""Text to gloss: the first half of Text2LangGloss, usable alone.
+
+python -m signllm_jax.train --config=configs/text_to_gloss.py \
+    --config.data.folder=FOLDER --workdir=runs/text_to_gloss
+
+FOLDER holds train.text and train.gloss, line by line, and dev.text and
+dev.gloss. Several languages, one model: name folders and codes with commas,
+`--config.data.folder=FOLDER,OTHER --config.data.language=GSL,ASL`.
+"""
+
+from signllm_jax import config
+
+
+def get_config() -> config.Experiment:
+  """For 7,000 sentences of weather forecasts on two CPU cores."""
+  return config.Experiment(
+    name="text_to_gloss",
+    method="text_to_gloss",
+    steps=5000,
+    data=config.Data(
+      language="GSL",
+      clean="GSL",
+      tokens="words+characters",
+      min_count=2,
+      batch_size=64,
+      bucket=16,
+    ),
+    model=config.Model(
+      encoder_layers=2,
+      decoder_layers=2,
+      width=256,
+      feed_forward=1024,
+      dropout=0.3,
+      scale_embeddings=True,
+    ),
+    gloss=config.Gloss(source_dropout=0.1, token_dropout=0.1),
+    optim=config.Optim(
+      learning_rate=1e-3, warmup_steps=400, beta2=0.98, clip_norm=1.0
+    ),
+    evaluate=config.Evaluate(every=500),
+    checkpoint=config.Checkpoint(every=500),
+  )

@@ -1,0 +1,158 @@
+"""Glossing texts with a trained model, compiled and batched."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+
+from signllm_jax import (
+  beam,
+  config,
+  data,
+  errors,
+  gloss,
+  pairs,
+  partition,
+  text,
+)
+from signllm_jax.models.text_to_gloss import TextToGloss
+from signllm_jax.plan import round_up
+
+
+class Limits(NamedTuple):
+  """What is fixed when glossing is compiled."""
+
+  width: int  # K hypotheses
+  alpha: float  # length penalty
+  tokens: int  # </s> included
+
+
+@functools.partial(jax.jit, static_argnames=("graphdef", "limits"))
+def write(
+  graphdef: nnx.GraphDef,
+  params: nnx.State,
+  source: jax.Array,
+  allowed: jax.Array,
+  limits: Limits,
+) -> beam.Found:
+  """Glosses of a batch, by beam search.
+
+  Args:
+    graphdef: of the model.
+    params: its parameters.
+    source: [B, S] ids.
+    allowed: [V] bool, tokens that may be written.
+    limits: of the search.
+  """
+  model: TextToGloss = nnx.merge(graphdef, params)
+  once = model.attendable(source)
+  memory = jax.tree.map(lambda x: jnp.repeat(x, limits.width, 0), once)
+
+  def step(tokens, at, cache):
+    logits, cache = model.decoder.step(tokens, at, cache, memory)
+    logits = jnp.where(allowed, logits, beam.IMPOSSIBLE)
+    return jax.nn.log_softmax(logits), cache
+
+  rows = len(source)
+  return beam.search(
+    step,
+    model.decoder.empty_cache(rows * limits.width, limits.tokens),
+    rows=rows,
+    width=limits.width,
+    limit=limits.tokens,
+    alpha=limits.alpha,
+  )
+
+
+class Glosser:
+  """Writes the gloss of a text in one sign language.
+
+  Only tokens of that language can be written, so languages never mix.
+  """
+
+  def __init__(
+    self,
+    graphdef: nnx.GraphDef,
+    params: nnx.State,
+    facts: data.Facts,
+    code: str,
+    settings: config.Experiment,
+    mesh: Mesh,
+  ):
+    """Wraps a model.
+
+    Args:
+      graphdef: of the model.
+      params: its parameters.
+      facts: vocabularies it was trained with.
+      code: of the sign language.
+      settings: of its run; beam, length limit and batch size.
+      mesh: where to compute.
+    """
+    assert facts.glosses is not None
+    self.facts, self.code = facts, code
+    self._known = facts.glosses
+    self._model, self._mesh = (graphdef, params), mesh
+    self._rows = settings.evaluate.batch_size
+    own = [
+      i == text.EOS
+      or (i >= len(text.SPECIALS) and gloss.unmark(token)[0] == code)
+      for i, token in enumerate(self._known.listed)
+    ]
+    self._allowed = np.array(own)
+    self._limits = Limits(
+      settings.gloss.beam,
+      settings.gloss.length_penalty,
+      int(facts.longest_gloss * settings.evaluate.length_limit),
+    )
+
+  def write(
+    self,
+    texts: Sequence[str],
+    should_stop: Callable[[], bool] = lambda: False,
+  ) -> list[str] | None:
+    """The gloss of each text, as marked tokens; None if stopped.
+
+    Args:
+      texts: in the spoken language, without a language's mark.
+      should_stop: asked between batches.
+
+    Raises:
+      NonFiniteError: the model gives NaN or infinity.
+    """
+    encoded = [
+      self.facts.vocabulary.encode(pairs.ask(line, self.code)) for line in texts
+    ]
+    # Texts of like length share a batch.
+    order = np.argsort([len(ids) for ids in encoded], kind="stable")
+    found = [""] * len(texts)
+    for start in range(0, len(order), self._rows):
+      if should_stop():
+        return None
+      group = order[start : start + self._rows]
+      lines = self._batch([encoded[int(i)] for i in group])
+      for i, line in zip(group, lines, strict=True):
+        found[int(i)] = line
+    return found
+
+  def _batch(self, group: Sequence[np.ndarray]) -> list[str]:
+    rows = self._rows
+    if len(group) < rows:  # a short batch takes the next power of two
+      parts = self._mesh.shape["data"] * self._mesh.shape["fsdp"]
+      rows = round_up(1 << (len(group) - 1).bit_length(), parts)
+    longest = round_up(max(map(len, group)), data.SOURCE_MULTIPLE)
+    filled = [*group, *[group[0]] * (rows - len(group))]
+    batch = partition.put_batch(
+      {"source": text.pad(filled, longest)}, self._mesh
+    )
+    found = partition.to_host(
+      write(*self._model, batch["source"], self._allowed, self._limits)
+    )
+    if not np.isfinite(found.score[: len(group)]).all():
+      raise errors.NonFiniteError("glosses of a batch")
+    return [self._known.decode(row) for row in found.tokens[: len(group)]]

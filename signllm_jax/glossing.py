@@ -1,0 +1,107 @@
+"""Scores of text to gloss while a model trains."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from signllm_jax import config, errors, floors, gloss, glosser, pairs, writer
+from signllm_jax.methods.method import Rows
+from signllm_jax.metrics import report
+from signllm_jax.metrics import text as text_metrics
+
+_KEYS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "chrf", "rouge_l", "wer")
+METRICS = tuple(  # names as the field's scripts have them: bleu4
+  dataclasses.replace(m, key=m.key.replace("bleu_", "bleu"))
+  for m in text_metrics.TEXT
+  if m.key in _KEYS
+)
+_NAMES = {
+  "produced": "produced",
+  "nearest_train": "gloss of the nearest training text (floor)",
+  "other": "gloss of another text (floor)",
+}
+
+
+def plain(line: str) -> str:
+  """A gloss without the marks of its language."""
+  return " ".join(gloss.unmark(token)[1] for token in line.split())
+
+
+class Evaluation:
+  """A split of texts and glosses; one of `methods.method.Evaluation`."""
+
+  how = "by beam search"
+
+  def __init__(
+    self,
+    settings: config.Experiment,
+    part: config.Data,
+    train: Sequence[pairs.Pair],
+  ):
+    """Reads the split and scores what needs no model.
+
+    Args:
+      settings: of the run.
+      part: of one of its languages.
+      train: its training pairs, for the floors.
+
+    Raises:
+      DataError: the language has no such split, or it is empty.
+    """
+    split = pairs.open_pairs(part, settings.evaluate.split)
+    split = split[: settings.evaluate.max_sequences or None]
+    if not split:
+      raise errors.DataError(
+        "nothing to evaluate: the split is empty", path=part.folder
+      )
+    mark = pairs.ask("", part.language)
+    own = [pair for pair in train if pair.source.startswith(mark)]
+    self._texts = [pair.source.removeprefix(mark) for pair in split]
+    self.true = [plain(pair.gloss) for pair in split]
+    near = floors.nearest(
+      self._texts, [pair.source.removeprefix(mark) for pair in own], "words"
+    )
+    self._fixed = {
+      "nearest_train": self._score([plain(own[int(i)].gloss) for i in near]),
+      "other": self._score([*self.true[1:], self.true[0]]),
+    }
+    self._shown = settings.evaluate.clips
+
+  def run(
+    self,
+    model: glosser.Glosser,
+    should_stop: Callable[[], bool] = lambda: False,
+  ) -> tuple[Rows, list[str]] | None:
+    """Glosses the split and scores it; None if stopped."""
+    found = model.write(self._texts, should_stop)
+    if found is None:
+      return None
+    made = [plain(line) for line in found]
+    return {"produced": self._score(made), **self._fixed}, made
+
+  def _score(self, found: Sequence[str]) -> dict[str, float]:
+    return {m.key: m.score(found, self.true) for m in METRICS}
+
+  def score(self, rows: Rows) -> float:
+    """What decides which checkpoint is best; lower is better."""
+    return 100 - rows["produced"]["bleu4"]
+
+  def complete(self, rows: Rows) -> Rows:
+    """The rows as they are reported."""
+    return rows
+
+  def table(self, rows: Rows, title: str) -> str:
+    """The table for the terminal."""
+    cells = [["", *(m.head for m in METRICS)]]
+    for name, row in rows.items():
+      cells.append(
+        [_NAMES[name], *(m.style.format(row[m.key]) for m in METRICS)]
+      )
+    return f"{title}\n\n{report.markdown(cells)}"
+
+  def show(
+    self, board: writer.Writer, step: int, mark: str, made: Sequence[str]
+  ) -> None:
+    """Writes glosses, produced above true, to TensorBoard."""
+    shown = list(zip(self._texts, made, self.true, strict=True))[: self._shown]
+    lines = [f"{said}\nproduced {a}\ntrue     {b}" for said, a, b in shown]
+    board.text(f"{mark}gloss", "\n\n".join(lines), step)

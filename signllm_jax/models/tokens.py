@@ -1,0 +1,164 @@
+"""Tokens in and tokens out: the encoder and the decoder that models share.
+
+Pre-norm transformers (`layers.py`) around an embedding table each. The decoder
+attends to whatever states it is given: an encoded text, or an encoded clip.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from signllm_jax import text
+from signllm_jax.config import Model
+from signllm_jax.models import layers
+
+
+class Memory(NamedTuple):
+  """States, ready to be attended to by every decoder layer."""
+
+  memories: tuple[layers.Cache, ...]
+  mask: jax.Array  # [B, 1, 1, S]
+
+
+def _table(vocabulary: int, width: int, rngs: nnx.Rngs) -> nnx.Param:
+  # PT initialises embeddings as its other matrices, by Xavier's rule.
+  table = nnx.initializers.xavier_uniform()(rngs.params(), (vocabulary, width))
+  return nnx.Param(table, axes=("vocab", "embed"))
+
+
+class TokenEncoder(nnx.Module):
+  """Ids -> states."""
+
+  def __init__(self, config: Model, vocabulary: int, rngs: nnx.Rngs):
+    """Builds the encoder.
+
+    Args:
+      config: its shape.
+      vocabulary: number of tokens, specials included.
+      rngs: stream `params`.
+    """
+    dtype = jnp.dtype(config.compute_dtype)
+    self.embedding = _table(vocabulary, config.width, rngs)
+    self.layers = nnx.List(
+      layers.EncoderLayer(config, dtype, rngs)
+      for _ in range(config.encoder_layers)
+    )
+    self.norm = layers.LayerNorm(config.width)
+    self.dropout_rate = config.dropout
+    self.scale = config.width**0.5 if config.scale_embeddings else 1.0
+    self.width = config.width
+
+  def __call__(
+    self, ids: jax.Array, key: jax.Array | None = None
+  ) -> tuple[jax.Array, jax.Array]:
+    """Encodes ids [B, S] (PAD = 0) to [B, S, D] and its mask [B, 1, 1, S]."""
+    keys = layers.split(key, len(self.layers) + 1)
+    positions = layers.sinusoids(ids.shape[1], self.width)
+    x = self.scale * self.embedding[...][ids] + positions
+    x = layers.dropout(x, self.dropout_rate, keys[0])
+    mask = (ids != text.PAD)[:, None, None]
+    for layer, layer_key in zip(self.layers, keys[1:], strict=True):
+      x = layer(x, mask, layer_key)
+    return self.norm(x), mask
+
+
+class TokenDecoder(nnx.Module):
+  """States and the tokens so far -> logits of the next token."""
+
+  def __init__(self, config: Model, vocabulary: int, rngs: nnx.Rngs):
+    """Builds the decoder; arguments as of `TokenEncoder`."""
+    d, dtype = config.width, jnp.dtype(config.compute_dtype)
+    self.embedding = _table(vocabulary, d, rngs)
+    self.layers = nnx.List(
+      layers.DecoderLayer(config, dtype, rngs)
+      for _ in range(config.decoder_layers)
+    )
+    self.norm = layers.LayerNorm(d)
+    self.out = layers.Linear(d, vocabulary, ("embed", "vocab"), rngs=rngs)
+    self.dropout_rate = config.dropout
+    self.scale = d**0.5 if config.scale_embeddings else 1.0
+    self.heads, self.width, self.dtype = config.heads, d, dtype
+
+  def attendable(self, states: jax.Array, mask: jax.Array) -> Memory:
+    """Projects states [B, S, D] once for all tokens; mask [B, 1, 1, S]."""
+    memories = tuple(
+      layer.cross_attention.project(states) for layer in self.layers
+    )
+    return Memory(memories, mask)
+
+  def _enter(self, tokens: jax.Array, positions: jax.Array) -> jax.Array:
+    return self.scale * self.embedding[...][tokens] + positions
+
+  def states(
+    self, tokens: jax.Array, memory: Memory, key: jax.Array | None = None
+  ) -> jax.Array:
+    """[B, U, D] behind the logits of `__call__`, normalised."""
+    u = tokens.shape[1]
+    keys = layers.split(key, len(self.layers) + 1)
+    x = self._enter(tokens, layers.sinusoids(u, self.width))
+    x = layers.dropout(x, self.dropout_rate, keys[0])
+    causal = jnp.tril(jnp.ones((u, u), bool))[None, None]
+    for layer, past, layer_key in zip(
+      self.layers, memory.memories, keys[1:], strict=True
+    ):
+      x, _ = layer(x, causal, past, memory.mask, key=layer_key)
+    return self.norm(x)
+
+  def __call__(
+    self, tokens: jax.Array, memory: Memory, key: jax.Array | None = None
+  ) -> jax.Array:
+    """All tokens at once, each seeing itself and what came before.
+
+    Args:
+      tokens: [B, U] decoder inputs, <s> first.
+      memory: of `attendable`.
+      key: dropout key, None when not training.
+
+    Returns:
+      [B, U, V] logits of the tokens after each input.
+    """
+    return self.out(self.states(tokens, memory, key))
+
+  def empty_cache(self, rows: int, limit: int) -> tuple[layers.Cache, ...]:
+    """One empty cache [rows, N, limit, H] a layer."""
+    shape = (rows, self.heads, limit, self.width // self.heads)
+    empty = jnp.zeros(shape, self.dtype)
+    return tuple(layers.Cache(empty, empty) for _ in self.layers)
+
+  def step(
+    self,
+    tokens: jax.Array,
+    at: jax.Array,
+    caches: tuple[layers.Cache, ...],
+    memory: Memory,
+  ) -> tuple[jax.Array, tuple[layers.Cache, ...]]:
+    """One token further, equal to `__call__` at that position.
+
+    Args:
+      tokens: [B] input.
+      at: [] its index.
+      caches: of `empty_cache` or the step before.
+      memory: of `attendable`.
+
+    Returns:
+      Logits [B, V] of the next token, and the caches.
+    """
+    limit = caches[0].keys.shape[2]
+    position = layers.sinusoids(limit, self.width)[at]
+    x = self._enter(tokens[:, None], position)
+    mask = (jnp.arange(limit) <= at)[None, None, None]
+    kept = []
+    for layer, past, own in zip(
+      self.layers, memory.memories, caches, strict=True
+    ):
+      x, cache = layer(x, mask, past, memory.mask, past=own, at=at)
+      kept.append(cache)
+    return self.out(self.norm(x))[:, 0], tuple(kept)
+
+
+def shifted(tokens: jax.Array) -> jax.Array:
+  """Decoder inputs of targets [B, U]: <s>, then all targets but the last."""
+  start = jnp.full((len(tokens), 1), text.BOS, tokens.dtype)
+  return jnp.concatenate([start, tokens[:, :-1]], 1)

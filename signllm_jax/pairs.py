@@ -1,0 +1,190 @@
+"""Texts and their glosses, without poses: what text to gloss learns from.
+
+All languages share one vocabulary of each side. A source begins with the sign
+language that is asked for, `<GSL> guten abend`, and every gloss carries its
+own, `<GSL_ABEND>` (section 5).
+"""
+
+import pathlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from signllm_jax import (
+  config,
+  data,
+  errors,
+  gloss,
+  plan,
+  skeleton,
+  sources,
+  text,
+)
+from signllm_jax.formats import splits
+
+
+class Pair(NamedTuple):
+  """A text and its gloss."""
+
+  name: str
+  source: str  # of `ask`
+  gloss: str  # marked tokens
+
+
+def ask(line: str, code: str) -> str:
+  """What the model reads: the language asked for, then the text."""
+  return f"<{code}> {line}"
+
+
+def has_split(settings: config.Data, split: str) -> bool:
+  """Whether a language has a split: texts alone often have but `train`."""
+  folder = pathlib.Path(settings.folder)
+  beside = any(folder.glob("*.text")) and not any(folder.glob("*.skels"))
+  return not beside or (folder / f"{split}.text").exists()
+
+
+def open_pairs(settings: config.Data, split: str) -> list[Pair]:
+  """The pairs of a split of one language.
+
+  Args:
+    settings: of that language; its folder holds <split>.text and <split>.gloss,
+      or is a data set as `sources.open_clips` opens it, with glosses.
+    split: e.g. `train`.
+
+  Raises:
+    DataError: there is neither, or a text has no gloss.
+  """
+  code, folder = settings.language, pathlib.Path(settings.folder)
+  paths = [folder / f"{split}.{kind}" for kind in ("text", "gloss")]
+  if all(path.exists() for path in paths):
+    texts, glosses = (list(splits.read_texts(path)) for path in paths)
+    if len(texts) != len(glosses):
+      raise errors.DataError(
+        f"{len(glosses)} lines",
+        path=paths[1],
+        expected=f"{len(texts)} as in {paths[0].name}",
+        hint="The files of a split belong together line by line",
+      )
+    names = [f"{split}/{i:06d}" for i in range(1, len(texts) + 1)]
+  else:
+    opened = sources.open_clips(settings, split)
+    listed = [opened[i] for i in range(len(opened))]
+    names = [clip.name for clip in listed]
+    texts = [clip.text for clip in listed]
+    glosses = [sources.gloss(clip) for clip in listed]
+  if code in config.listed(settings.clean):
+    glosses = [gloss.clean_phoenix(line) for line in glosses]
+  return [
+    Pair(name, ask(said, code), gloss.mark(line, code))
+    for name, said, line in zip(names, texts, glosses, strict=True)
+  ]
+
+
+class Corpus:
+  """The training pairs of all languages, counted and put in order."""
+
+  def __init__(
+    self, parts: Sequence[config.Data], seed: int, *, rows: int, multiple: int
+  ):
+    """Reads the pairs.
+
+    Args:
+      parts: the settings of each language.
+      seed: of the order.
+      rows: of a batch.
+      multiple: what they are a multiple of.
+
+    Raises:
+      DataError: as `open_pairs`, or there are no pairs.
+    """
+    self.parts, self.codes = parts, [part.language for part in parts]
+    self.code = "+".join(self.codes)
+    # A gloss of annotations alone is empty when cleaned: nothing to learn.
+    self.train = [
+      pair for part in parts for pair in open_pairs(part, "train") if pair.gloss
+    ]
+    if not self.train:
+      raise errors.DataError("no pairs", path=parts[0].folder)
+    settings = parts[0]
+    texts = [pair.source for pair in self.train]
+    glosses = [pair.gloss for pair in self.train]
+    vocabulary = text.build_vocabulary(
+      texts, settings.tokens, settings.min_count
+    )
+    known = text.build_vocabulary(glosses, "words")
+    self._sources = [vocabulary.encode(line) for line in texts]
+    self._glosses = [known.encode(line) for line in glosses]
+    self.facts = data.Facts(
+      vocabulary,
+      longest_source=max(map(len, self._sources)),
+      longest=0,
+      fps=settings.fps,
+      glosses=known,
+      longest_gloss=max(map(len, self._glosses)),
+    )
+    lengths = np.array([len(ids) for ids in self._sources], np.int32)
+    enough = plan.round_up(len(self.train), multiple)
+    self.plan = plan.Plan(lengths, min(rows, enough), settings.bucket, seed)
+    self.summary = data.Summary(
+      self.facts,
+      lengths,
+      mean=np.zeros(skeleton.C, np.float32),
+      scale=1.0,
+      seen=np.zeros(skeleton.J, bool),
+    )
+
+  def describe(self) -> str:
+    """What is learnt from."""
+    glosses = self.facts.glosses or ()
+    return (
+      f"pairs       {self.code} {len(self.train):,}; vocabulary "
+      f"{len(self.facts.vocabulary):,}, glosses {len(glosses):,}"
+    )
+
+  def batches(self, count: int) -> "Batches":
+    """The first `count` batches."""
+    return Batches(self._sources, self._glosses, self.plan, count)
+
+
+class Batches:
+  """Random access to the batches of a run, for grain.
+
+  A batch is source [B, S] and gloss [B, G] int32, both with </s> and then PAD,
+  and length [B] int32, the source's tokens, 0 in empty rows.
+  """
+
+  def __init__(
+    self,
+    encoded: Sequence[np.ndarray],
+    glosses: Sequence[np.ndarray],
+    order: plan.Plan,
+    count: int,
+  ):
+    self._sources, self._glosses = encoded, glosses
+    self._plan, self._count = order, count
+    # One padded length a bucket: each pair of lengths is compiled once.
+    self._widest: dict[int, int] = {}
+    for ids, own in zip(encoded, glosses, strict=True):
+      t = plan.round_up(len(ids), order.bucket)
+      g = plan.round_up(len(own), data.SOURCE_MULTIPLE)
+      self._widest[t] = max(self._widest.get(t, 0), g)
+
+  def __len__(self) -> int:
+    return self._count
+
+  def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+    t, ids = self._plan[index]
+    rows = self._plan.batch_size
+    empty = rows - len(ids)
+    listed = [self._sources[int(i)] for i in ids]
+    length = np.zeros(rows, np.int32)
+    length[: len(ids)] = [len(each) for each in listed]
+    end = np.array([text.EOS], np.int32)
+    nothing = np.zeros(0, np.int32)
+    glosses = [self._glosses[int(i)] for i in ids]
+    return {
+      "source": text.pad([*listed, *[end] * empty], t),
+      "gloss": text.pad([*glosses, *[nothing] * empty], self._widest[t]),
+      "length": length,
+    }
