@@ -92,6 +92,7 @@ class Read:
 class Gloss:
   """Text to gloss (section 5)."""
 
+  weight: float = 1.0  # of its loss beside the poses', in text2langgloss
   label_smoothing: float = 0.1
   source_dropout: float = 0.0  # share of the source's tokens that are hidden
   token_dropout: float = 0.0  # share of the decoder's inputs that are hidden
@@ -155,7 +156,8 @@ class Experiment:
 
   name: str = "signllm"
   method: str = "text_to_pose"  # "mlsf": one group a language, side by side;
-  # "pose_to_text": back-translation; "text_to_gloss": one model for all
+  # "pose_to_text": back-translation; "text_to_gloss" and
+  # "text2langgloss": one model of all languages, to glosses or on to poses
   frozen: str = ""  # codes of MLSF's languages that do not learn, with commas
   seed: int = 0
   steps: int = 10_000
@@ -198,10 +200,9 @@ def corpora(config: Experiment) -> list[Data]:
   """The settings of each corpus of a run, of one folder and language each.
 
   Raises:
-    UsageError: MLSF and text to gloss need a language for every folder; other
-      methods have one corpus.
+    UsageError: a method of several languages needs one for every folder.
   """
-  if config.method not in ("mlsf", "text_to_gloss"):
+  if config.method not in ("mlsf", "text_to_gloss", "text2langgloss"):
     return [config.data]
   folders = listed(config.data.folder)
   codes = listed(config.data.language)

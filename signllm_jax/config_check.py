@@ -4,7 +4,13 @@ from signllm_jax import config as config_lib
 from signllm_jax import errors, text
 
 _CHOICES = {
-  "method": ("text_to_pose", "mlsf", "pose_to_text", "text_to_gloss"),
+  "method": (
+    "text_to_pose",
+    "mlsf",
+    "pose_to_text",
+    "text_to_gloss",
+    "text2langgloss",
+  ),
   "data.source": ("text", "gloss"),
   "data.tokens": text.KINDS,
   "model.activation": ("relu", "gelu"),
@@ -45,6 +51,7 @@ _NOT_NEGATIVE = (
   "read.jitter",
   "read.length_penalty",
   "gloss.length_penalty",
+  "gloss.weight",
 )
 
 

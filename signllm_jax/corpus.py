@@ -1,41 +1,54 @@
-"""The training clips of one sign language, summarised and put in order."""
+"""The training clips of a run, summarised and put in order."""
+
+import dataclasses
+from collections.abc import Sequence
 
 from signllm_jax import config as config_lib
 from signllm_jax import data, plan, sources
 
 
 class Corpus:
-  """The training clips of one sign language, summarised and put in order."""
+  """Training clips of one sign language, or of several that share a model."""
 
   def __init__(
     self,
-    code: str,
-    settings: config_lib.Data,
+    parts: Sequence[config_lib.Data],
     seed: int,
     *,
     rows: int,
     multiple: int,
-    matched: bool,
+    matched: bool = False,
+    joined: bool = False,
   ):
     """Reads the clips once.
 
     Args:
-      code: of the language; empty if the records may be of any.
-      settings: with the folder of this corpus alone.
+      parts: the settings of each language; of one alone the language may be
+        empty, then the records may be of any. Several are marked, with their
+        glosses (`sources.open_joined`).
       seed: of the order.
       rows: of a batch.
       multiple: what they are a multiple of.
       matched: whether other languages go beside it.
+      joined: whether clips are marked with their language.
     """
-    self.code, self.codes = code, [code]
-    self.settings = settings
-    self.train = sources.open_clips(settings, "train")
-    self.summary = data.summarise(self.train, settings)
+    self.parts, self.codes = parts, [part.language for part in parts]
+    self.code, self.settings = "+".join(self.codes), parts[0]
+    if joined:
+      self.settings = dataclasses.replace(parts[0], glosses=True)
+      self.train = sources.open_joined(parts, "train")
+    else:
+      self.train = sources.open_clips(self.settings, "train")
+    self.summary = data.summarise(self.train, self.settings)
     self.facts = self.summary.facts
     # A data set smaller than a batch would be mostly empty rows.
     enough = plan.round_up(len(self.train), multiple)
     self.plan = plan.Plan(
-      self.summary.lengths, min(rows, enough), settings.bucket, seed, matched
+      self.summary.lengths,
+      min(rows, enough),
+      self.settings.bucket,
+      seed,
+      matched,
     )
 
   def describe(self) -> str:

@@ -49,7 +49,7 @@ def generate(
   graphdef: nnx.GraphDef,
   params: nnx.State,
   statistics: Statistics,
-  source: jax.Array,
+  inputs: tuple[jax.Array, ...],
   limit: int,
   leak: Leak | None = None,
 ) -> Produced:
@@ -62,7 +62,8 @@ def generate(
     graphdef: of the model.
     params: its parameters.
     statistics: of the training poses.
-    source: [B, S] ids.
+    inputs: of the model's `encode`: ids [B, S] of the source and, for
+      Text2LangGloss, ids [B, G] of its gloss.
     limit: frames after which every sequence ends.
     leak: None, or everything is driven by the truth as PT published it: the
       frame after the first follows the true first one, every counter that
@@ -70,8 +71,8 @@ def generate(
       poses that come out are the model's own.
   """
   model = nnx.merge(graphdef, params)
-  batch = len(source)
-  attendable = model.attendable(*model.encode(source), whole=True)
+  batch = len(inputs[0])
+  attendable = model.attendable(*model.encode(*inputs), whole=True)
   cells = jnp.repeat(statistics.seen, 3)
   out = jnp.zeros((limit, batch, skeleton.C))
 
@@ -198,45 +199,51 @@ class Producer:
     for number, line in enumerate(texts, 1):
       if not line.strip():
         raise errors.UsageError(f"text {number} is empty")
-    sources = [self.facts.vocabulary.encode(line) for line in texts]
     for start in range(0, len(texts), self._batch_size):
       group = slice(start, start + self._batch_size)
-      yield self._batch(texts[group], sources[group], true and true[group])
+      yield self._batch(texts[group], true and true[group])
 
   def _batch(
     self,
     texts: Sequence[str],
-    sources: Sequence[np.ndarray],
     true: Sequence[clips.Clip] | None,
   ) -> list[Signed]:
     rows = self._batch_size
     if len(texts) < rows:  # a short batch takes the next power of two
       parts = self._mesh.shape["data"] * self._mesh.shape["fsdp"]
       rows = data.round_up(1 << (len(texts) - 1).bit_length(), parts)
-    longest = max(self.facts.longest_source, *map(len, sources))
-    s = data.round_up(longest, data.SOURCE_MULTIPLE)
-    source = text.pad(sources, s)
-    # Empty rows repeat the first text: they end when it does.
-    source = np.concatenate([source, source[:1].repeat(rows - len(texts), 0)])
-    batch = {"source": source}
-    limit = self._limit
+    inputs, glosses = self._read(texts, rows)
+    limit, leak = self._limit, None
     if true is not None:
-      batch |= _leak(true, rows)
-      limit = data.round_up(int(batch["length"].max()), _LEAKY_MULTIPLE)
-    batch = partition.put_batch(batch, self._mesh)
-    source = batch.pop("source")
-    leak = Leak(**batch) if batch else None
-    out = partition.to_host(generate(*self.model, source, limit, leak))
+      leaked = _leak(true, rows)
+      limit = data.round_up(int(leaked["length"].max()), _LEAKY_MULTIPLE)
+      leak = Leak(**partition.put_batch(leaked, self._mesh))
+    # In this order: `put_batch` keeps it.
+    placed = tuple(partition.put_batch(inputs, self._mesh).values())
+    out = partition.to_host(generate(*self.model, placed, limit, leak))
     statistics = self.model[2]
     made = []
-    for row, line in enumerate(texts):
+    for row, (line, gloss) in enumerate(zip(texts, glosses, strict=True)):
       frames = out.frames[row, : out.length[row]]
       if not np.isfinite(frames).all():
         raise errors.NonFiniteError(f"produced frames of {line!r}")
       valid = np.broadcast_to(np.asarray(statistics.seen), frames.shape[:2])
-      clip = clips.Clip(frames, valid.copy(), self.facts.fps, line, line)
+      clip = clips.Clip(frames, valid.copy(), self.facts.fps, line, line, gloss)
       made.append(Signed(clip, bool(out.finished[row])))
     return made
+
+  def _read(
+    self, texts: Sequence[str], rows: int
+  ) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Inputs of the model's `encode`, in order, and the gloss of each text.
+
+    Empty rows repeat the first text: they end when it does.
+    """
+    sources = [self.facts.vocabulary.encode(line) for line in texts]
+    longest = max(self.facts.longest_source, *map(len, sources))
+    sources += sources[:1] * (rows - len(sources))
+    ids = text.pad(sources, data.round_up(longest, data.SOURCE_MULTIPLE))
+    return {"source": ids}, [""] * len(texts)
 
 
 def _leak(true: Sequence[clips.Clip], rows: int) -> dict[str, np.ndarray]:

@@ -33,6 +33,20 @@ def mark(gloss: str, code: str) -> str:
   return " ".join(f"<{code}_{token}>" for token in gloss.split())
 
 
+def ask(text: str, code: str) -> str:
+  """What a model of several languages reads: the one asked for, then a text."""
+  return f"<{languages.get(code).code}> {text}"
+
+
+def plain(gloss: str) -> str:
+  """Marked tokens without their marks: the inverse of `mark`.
+
+  Raises:
+    DataError: as `unmark`.
+  """
+  return " ".join(unmark(token)[1] for token in gloss.split())
+
+
 def unmark(token: str) -> tuple[str, str]:
   """The code and the gloss of one marked token: the inverse of `mark`.
 

@@ -16,7 +16,6 @@ from signllm_jax import (
   data,
   errors,
   gloss,
-  pairs,
   partition,
   text,
 )
@@ -55,7 +54,9 @@ def write(
 
   def step(tokens, at, cache):
     logits, cache = model.decoder.step(tokens, at, cache, memory)
-    logits = jnp.where(allowed, logits, beam.IMPOSSIBLE)
+    # A text is never answered with silence.
+    ended = (at == 0) & (jnp.arange(logits.shape[-1]) == text.EOS)
+    logits = jnp.where(allowed & ~ended, logits, beam.IMPOSSIBLE)
     return jax.nn.log_softmax(logits), cache
 
   rows = len(source)
@@ -126,7 +127,7 @@ class Glosser:
       NonFiniteError: the model gives NaN or infinity.
     """
     encoded = [
-      self.facts.vocabulary.encode(pairs.ask(line, self.code)) for line in texts
+      self.facts.vocabulary.encode(gloss.ask(line, self.code)) for line in texts
     ]
     # Texts of like length share a batch.
     order = np.argsort([len(ids) for ids in encoded], kind="stable")

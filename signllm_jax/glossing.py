@@ -21,11 +21,6 @@ _NAMES = {
 }
 
 
-def plain(line: str) -> str:
-  """A gloss without the marks of its language."""
-  return " ".join(gloss.unmark(token)[1] for token in line.split())
-
-
 class Evaluation:
   """A split of texts and glosses; one of `methods.method.Evaluation`."""
 
@@ -53,15 +48,17 @@ class Evaluation:
       raise errors.DataError(
         "nothing to evaluate: the split is empty", path=part.folder
       )
-    mark = pairs.ask("", part.language)
+    mark = gloss.ask("", part.language)
     own = [pair for pair in train if pair.source.startswith(mark)]
     self._texts = [pair.source.removeprefix(mark) for pair in split]
-    self.true = [plain(pair.gloss) for pair in split]
+    self.true = [gloss.plain(pair.gloss) for pair in split]
     near = floors.nearest(
       self._texts, [pair.source.removeprefix(mark) for pair in own], "words"
     )
     self._fixed = {
-      "nearest_train": self._score([plain(own[int(i)].gloss) for i in near]),
+      "nearest_train": self._score(
+        [gloss.plain(own[int(i)].gloss) for i in near]
+      ),
       "other": self._score([*self.true[1:], self.true[0]]),
     }
     self._shown = settings.evaluate.clips
@@ -75,7 +72,7 @@ class Evaluation:
     found = model.write(self._texts, should_stop)
     if found is None:
       return None
-    made = [plain(line) for line in found]
+    made = [gloss.plain(line) for line in found]
     return {"produced": self._score(made), **self._fixed}, made
 
   def _score(self, found: Sequence[str]) -> dict[str, float]:

@@ -24,17 +24,15 @@ from signllm_jax import (
 from signllm_jax.formats import splits
 
 
+_GLOSS_MULTIPLE = 4  # glosses are padded to a multiple of so many tokens
+
+
 class Pair(NamedTuple):
   """A text and its gloss."""
 
   name: str
-  source: str  # of `ask`
+  source: str  # of `gloss.ask`
   gloss: str  # marked tokens
-
-
-def ask(line: str, code: str) -> str:
-  """What the model reads: the language asked for, then the text."""
-  return f"<{code}> {line}"
 
 
 def has_split(settings: config.Data, split: str) -> bool:
@@ -76,7 +74,7 @@ def open_pairs(settings: config.Data, split: str) -> list[Pair]:
   if code in config.listed(settings.clean):
     glosses = [gloss.clean_phoenix(line) for line in glosses]
   return [
-    Pair(name, ask(said, code), gloss.mark(line, code))
+    Pair(name, gloss.ask(said, code), gloss.mark(line, code))
     for name, said, line in zip(names, texts, glosses, strict=True)
   ]
 
@@ -114,7 +112,7 @@ class Corpus:
     )
     known = text.build_vocabulary(glosses, "words")
     self._sources = [vocabulary.encode(line) for line in texts]
-    self._glosses = [known.encode(line) for line in glosses]
+    self._glosses = [known.encode(line)[:-1] for line in glosses]
     self.facts = data.Facts(
       vocabulary,
       longest_source=max(map(len, self._sources)),
@@ -123,7 +121,15 @@ class Corpus:
       glosses=known,
       longest_gloss=max(map(len, self._glosses)),
     )
-    lengths = np.array([len(ids) for ids in self._sources], np.int32)
+    # Glosses are half as long as texts: a few longer ones in a bucket would
+    # lengthen the padding of all.
+    lengths = np.array(
+      [
+        max(len(ids), 2 * len(own))
+        for ids, own in zip(self._sources, self._glosses, strict=True)
+      ],
+      np.int32,
+    )
     enough = plan.round_up(len(self.train), multiple)
     self.plan = plan.Plan(lengths, min(rows, enough), settings.bucket, seed)
     self.summary = data.Summary(
@@ -150,8 +156,9 @@ class Corpus:
 class Batches:
   """Random access to the batches of a run, for grain.
 
-  A batch is source [B, S] and gloss [B, G] int32, both with </s> and then PAD,
-  and length [B] int32, the source's tokens, 0 in empty rows.
+  A batch is source [B, S] int32 with </s>, gloss [B, G] int32 without, both
+  with PAD at the end, and length [B] int32, the source's tokens, 0 in empty
+  rows.
   """
 
   def __init__(
@@ -165,9 +172,9 @@ class Batches:
     self._plan, self._count = order, count
     # One padded length a bucket: each pair of lengths is compiled once.
     self._widest: dict[int, int] = {}
-    for ids, own in zip(encoded, glosses, strict=True):
-      t = plan.round_up(len(ids), order.bucket)
-      g = plan.round_up(len(own), data.SOURCE_MULTIPLE)
+    for length, own in zip(order.lengths.tolist(), glosses, strict=True):
+      t = plan.round_up(length, order.bucket)
+      g = plan.round_up(len(own), _GLOSS_MULTIPLE)
       self._widest[t] = max(self._widest.get(t, 0), g)
 
   def __len__(self) -> int:

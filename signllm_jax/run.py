@@ -53,23 +53,22 @@ class Run:
     parts = self.mesh.shape["data"] * self.mesh.shape["fsdp"]
     multiple = parts * config.optim.accumulate
     self.corpora: list[corpus_lib.Corpus | pairs.Corpus]
-    if config.method == "text_to_gloss":  # one model of all languages
-      rows = config.data.batch_size
+    order = {
+      "seed": config.seed,
+      "rows": config.data.batch_size,
+      "multiple": multiple,
+    }
+    if self.stacked:
+      order["rows"] //= len(corpora)
       self.corpora = [
-        pairs.Corpus(corpora, config.seed, rows=rows, multiple=multiple)
-      ]
-    else:
-      self.corpora = [
-        corpus_lib.Corpus(
-          settings.language,
-          settings,
-          config.seed,
-          rows=config.data.batch_size // len(corpora),
-          multiple=multiple,
-          matched=self.stacked,
-        )
+        corpus_lib.Corpus([settings], **order, matched=True)
         for settings in corpora
       ]
+    elif config.method == "text_to_gloss":
+      self.corpora = [pairs.Corpus(corpora, **order)]
+    else:
+      joined = config.method == "text2langgloss"
+      self.corpora = [corpus_lib.Corpus(corpora, **order, joined=joined)]
     if self.stacked:  # all groups take batches of one size
       rows = max(corpus.plan.batch_size for corpus in self.corpora)
       for corpus in self.corpora:
@@ -176,24 +175,32 @@ class Run:
 
   def open_evaluations(self) -> dict[str, Evaluation]:
     """The split of `config.evaluate` of each corpus, with its floors."""
-    settings = self.config
     opened: dict[str, Evaluation] = {}
     for corpus in self.corpora:
-      if isinstance(corpus, pairs.Corpus):
-        for part in corpus.parts:
-          if pairs.has_split(part, settings.evaluate.split):
-            opened[part.language] = glossing.Evaluation(
-              settings, part, corpus.train
-            )
-        continue
-      split = sources.open_clips(corpus.settings, settings.evaluate.split)
-      own = dataclasses.replace(settings, data=corpus.settings)
-      opened[corpus.code] = (
-        reading.Evaluation(split, own)
-        if settings.method == "pose_to_text"
-        else evaluation.Evaluation(split, own, corpus.summary.mean)
-      )
+      for part in corpus.parts:
+        made = self._open_evaluation(corpus, part)
+        if made is not None:
+          opened[part.language] = made
     return opened
+
+  def _open_evaluation(
+    self, corpus: corpus_lib.Corpus | pairs.Corpus, part: config_lib.Data
+  ) -> Evaluation | None:
+    """That of a language; None for texts alone that lack the split."""
+    settings = dataclasses.replace(self.config, data=part)
+    name = settings.evaluate.split
+    if isinstance(corpus, pairs.Corpus):
+      if not pairs.has_split(part, name):
+        return None
+      return glossing.Evaluation(settings, part, corpus.train)
+    split = sources.open_clips(part, name)
+    if settings.method == "pose_to_text":
+      return reading.Evaluation(split, settings)
+    mean = corpus.summary.mean
+    if len(corpus.parts) > 1:  # the floor is the language's own mean pose
+      train = sources.open_clips(part, "train")
+      mean = data.summarise(train, part).mean
+    return evaluation.Evaluation(split, settings, mean)
 
   def generator(self, state: state_lib.TrainState, code: str) -> trained.Model:
     """What signs, reads or glosses a language with a state's parameters."""

@@ -1,12 +1,16 @@
 """Where clips come from: built data sets and folders of .skels."""
 
+import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
 
 from signllm_jax import clips, config, errors, records
+from signllm_jax import gloss as gloss_lib
 from signllm_jax.formats import splits, tfrecord
 
 SPLITS = ("train", "dev", "test")
@@ -84,6 +88,39 @@ def open_clips(settings: config.Data, split: str) -> Clips:
     f"{split}.text",
     hint="Build one with `python -m data_pipeline build --help`",
   )
+
+
+class _Joined:
+  """Clips of several languages, one after another, marked with theirs.
+
+  Texts are as `gloss.ask` makes them, glosses as `gloss.mark` does.
+  """
+
+  def __init__(self, parts: Sequence[tuple[str, Clips]]):
+    self._parts = parts
+    self._ends = np.cumsum([len(clips) for _, clips in parts])
+
+  def __len__(self) -> int:
+    return int(self._ends[-1])
+
+  def __getitem__(self, index: int) -> clips.Clip:
+    at = int(np.searchsorted(self._ends, index, "right"))
+    code, part = self._parts[at]
+    clip = part[index - int(self._ends[at]) + len(part)]
+    return dataclasses.replace(
+      clip,
+      text=gloss_lib.ask(clip.text, code),
+      gloss=gloss_lib.mark(gloss(clip), code),
+    )
+
+
+def open_joined(parts: Sequence[config.Data], split: str) -> Clips:
+  """Opens a split of several languages as one, each clip marked with its own.
+
+  Raises:
+    DataError: as `open_clips`; reading a clip without a gloss raises it too.
+  """
+  return _Joined([(part.language, open_clips(part, split)) for part in parts])
 
 
 def source_text(clip: clips.Clip, settings: config.Data) -> str:

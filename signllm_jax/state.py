@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from signllm_jax import config as config_lib
 from signllm_jax import data, methods, optim, partition, skeleton
-from signllm_jax.models.text_to_pose import FRAME
+from signllm_jax.models.pose_decoder import FRAME
 from signllm_jax.statistics import Residuals, Statistics
 
 

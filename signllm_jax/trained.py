@@ -1,5 +1,6 @@
 """A run that is done: its best checkpoint, ready to sign or to read."""
 
+import dataclasses
 import os
 import pathlib
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from signllm_jax import (
   data,
   errors,
   generate,
+  gloss_first,
   glosser,
   languages,
   manifest,
@@ -56,14 +58,29 @@ def generator(
   if config.method == "pose_to_text":
     return reader.Reader(*model, config, mesh)
   if config.method == "text_to_gloss":
-    params = graph, group.params, facts[code]
-    return glosser.Glosser(*params, code, config, mesh)
-  return generate.Producer(
-    *model,
-    limit=int(facts[code].longest * config.evaluate.length_limit),
-    batch_size=config.evaluate.batch_size,
-    mesh=mesh,
-  )
+    return _glosser(config, facts, group.params, code, mesh)
+  shape = {
+    "limit": int(facts[code].longest * config.evaluate.length_limit),
+    "batch_size": config.evaluate.batch_size,
+    "mesh": mesh,
+  }
+  if config.method == "text2langgloss":
+    first = _glosser(config, facts, group.params["text"], code, mesh)
+    return gloss_first.Producer(*model, glosser=first, **shape)
+  return generate.Producer(*model, **shape)
+
+
+def _glosser(
+  config: config_lib.Experiment,
+  facts: dict[str, data.Facts],
+  params: Any,
+  code: str,
+  mesh: jax.sharding.Mesh,
+) -> glosser.Glosser:
+  """What writes glosses with the parameters of text to gloss."""
+  alone = dataclasses.replace(config, method="text_to_gloss")
+  graph = state_lib.graph(alone, *sizes(facts))
+  return glosser.Glosser(graph, params, facts[code], code, config, mesh)
 
 
 class Chosen(NamedTuple):

@@ -5,7 +5,12 @@ one is a module here with the four functions of `method.Method`, its name in
 `of` and in `config.Experiment.method`, and in `run.Run` what scores it.
 """
 
-from signllm_jax.methods import pose_to_text, text_to_gloss, text_to_pose
+from signllm_jax.methods import (
+  pose_to_text,
+  text2langgloss,
+  text_to_gloss,
+  text_to_pose,
+)
 from signllm_jax.methods.method import Method
 
 _METHODS: dict[str, Method] = {
@@ -13,6 +18,7 @@ _METHODS: dict[str, Method] = {
   "mlsf": text_to_pose,  # one group a language, stacked by `state`
   "pose_to_text": pose_to_text,
   "text_to_gloss": text_to_gloss,
+  "text2langgloss": text2langgloss,
 }
 
 

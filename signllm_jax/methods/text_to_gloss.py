@@ -5,11 +5,10 @@ import jax.numpy as jnp
 from flax import nnx
 
 from signllm_jax import augment, text
-from signllm_jax.config import Experiment
+from signllm_jax.config import Experiment, Gloss
 from signllm_jax.losses.cross_entropy import cross_entropy
 from signllm_jax.methods.method import Batch, Known, Outcome
-from signllm_jax.models import tokens
-from signllm_jax.models.text_to_gloss import TextToGloss
+from signllm_jax.models.text_to_gloss import TextToGloss, started
 from signllm_jax.statistics import Residuals
 
 UNIT: str = "tokens"
@@ -22,9 +21,42 @@ def build_model(
   return TextToGloss(config.model, vocabulary, glosses, rngs)
 
 
+def targets(gloss: jax.Array) -> jax.Array:
+  """Glosses [B, G] with </s> after them: [B, G + 1]; empty rows stay empty."""
+  length = jnp.sum(gloss != text.PAD, 1)
+  ended = jnp.pad(gloss, ((0, 0), (0, 1)))
+  rows = jnp.arange(len(gloss))
+  return ended.at[rows, length].set(jnp.where(length > 0, text.EOS, text.PAD))
+
+
+def count(gloss: jax.Array) -> jax.Array:
+  """Tokens of glosses [B, G] that are taught, </s> counted; at least 1."""
+  return jnp.maximum(jnp.sum(targets(gloss) != text.PAD), 1)
+
+
 def total(config: Experiment, batch: Batch) -> jax.Array:
-  """Gloss tokens of a whole batch, </s> counted."""
-  return jnp.maximum(jnp.sum(batch["gloss"] != text.PAD), 1)
+  """Gloss tokens of a whole batch."""
+  return count(batch["gloss"])
+
+
+def hidden(
+  batch: Batch, settings: Gloss, key: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """Source [B, S] and decoder inputs [B, G + 1], with tokens hidden."""
+  source_key, input_key = jax.random.split(key)
+  return (
+    augment.hide_tokens(batch["source"], settings.source_dropout, source_key),
+    augment.hide_tokens(
+      started(batch["gloss"]), settings.token_dropout, input_key
+    ),
+  )
+
+
+def sum_of(logits: jax.Array, gloss: jax.Array, settings: Gloss) -> jax.Array:
+  """Summed cross-entropy [] of logits [B, G + 1, V]."""
+  target = targets(gloss)
+  each = cross_entropy(logits, target, settings.label_smoothing)
+  return jnp.sum(each * (target != text.PAD))
 
 
 def loss(
@@ -36,17 +68,13 @@ def loss(
   total: jax.Array,
 ) -> tuple[jax.Array, Outcome]:
   """Cross-entropy of every gloss after the true ones before it."""
-  source_key, input_key, dropout_key = jax.random.split(key, 3)
-  settings, target = config.gloss, batch["gloss"]
-  source = augment.hide_tokens(
-    batch["source"], settings.source_dropout, source_key
+  hide_key, dropout_key = jax.random.split(key)
+  source, inputs = hidden(batch, config.gloss, hide_key)
+  states = model.states(
+    source, inputs, dropout_key if config.model.dropout else None
   )
-  inputs = augment.hide_tokens(
-    tokens.shifted(target), settings.token_dropout, input_key
-  )
-  logits = model(source, inputs, dropout_key if config.model.dropout else None)
-  each = cross_entropy(logits, target, settings.label_smoothing)
-  return jnp.sum(each * (target != text.PAD)) / total, Outcome({}, ())
+  cost = sum_of(model.decoder.out(states), batch["gloss"], config.gloss)
+  return cost / total, Outcome({}, ())
 
 
 def track(

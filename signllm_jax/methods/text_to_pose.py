@@ -8,6 +8,7 @@ from signllm_jax import augment
 from signllm_jax.config import Experiment
 from signllm_jax.losses import pose as pose_loss
 from signllm_jax.methods.method import Batch, Known, Outcome
+from signllm_jax.models.pose_decoder import PoseDecoder, Source
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.statistics import Residuals, Statistics
 
@@ -48,6 +49,33 @@ def loss(
   total: jax.Array,
 ) -> tuple[jax.Array, Outcome]:
   """Regression of every frame after the true ones before it."""
+  encoder_key, decoder_key = jax.random.split(key)
+  drops = config.model.dropout > 0
+  encoded = model.encode(batch["source"], encoder_key if drops else None)
+  cost, errors = regress(
+    config, model, model.attendable(*encoded), batch, known, decoder_key
+  )
+  return cost / total, Outcome({}, errors)
+
+
+def regress(
+  config: Experiment,
+  model: PoseDecoder,
+  source: Source,
+  batch: Batch,
+  known: Known,
+  key: jax.Array,
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+  """The summed loss [] of frames taught by those before; errors for `track`.
+
+  Args:
+    config: the run.
+    model: what decodes.
+    source: what it attends to.
+    batch: with frames.
+    known: statistics and residuals.
+    key: of noise and dropout.
+  """
   noise_key, dropout_key = jax.random.split(key)
   target = _targets(batch, known.statistics)
   inputs = teacher_inputs(model.start_frames(len(target)), target)
@@ -59,12 +87,12 @@ def loss(
       noise_key,
       counter=not config.model.alignment,
     )
-  produced = model(
-    batch["source"], inputs, dropout_key if config.model.dropout else None
+  produced = model.decode(
+    inputs, source, dropout_key if config.model.dropout else None
   )
   weights = pose_loss.cell_weights(batch["valid"], batch["length"], config.loss)
-  cost = pose_loss.regression(produced, target, weights, config.loss) / total
-  return cost, Outcome({}, (produced - target, weights))
+  cost = pose_loss.regression(produced, target, weights, config.loss)
+  return cost, (produced - target, weights)
 
 
 def track(

@@ -1,14 +1,16 @@
 """Text or prompt in, gloss out: the first half of Text2LangGloss (section 5).
 
 One encoder and one decoder for all sign languages. The source begins with the
-language that is asked for (`pairs.ask`), and glosses carry theirs.
+language that is asked for (`gloss.ask`), and glosses carry theirs.
 """
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
+from signllm_jax import text
 from signllm_jax.config import Model
-from signllm_jax.models import tokens
+from signllm_jax.models import layers, tokens
 
 
 class TextToGloss(nnx.Module):
@@ -34,13 +36,24 @@ class TextToGloss(nnx.Module):
     """Encodes ids [B, S] (PAD = 0), once for all tokens of the gloss."""
     return self.decoder.attendable(*self.encoder(source, key))
 
-  def __call__(
+  def states(
     self, source: jax.Array, inputs: jax.Array, key: jax.Array | None = None
   ) -> jax.Array:
-    """Taught pass: ids [B, S], decoder inputs [B, G] -> logits [B, G, V]."""
-    encoder_key, decoder_key = (
-      (None, None) if key is None else jax.random.split(key)
-    )
-    return self.decoder(
-      inputs, self.attendable(source, encoder_key), decoder_key
-    )
+    """The decoder's states, which `decoder.out` turns into logits.
+
+    Args:
+      source: [B, S] ids.
+      inputs: [B, U] of `started`.
+      key: dropout key, None when not training.
+
+    Returns:
+      [B, U, D].
+    """
+    encoder_key, decoder_key = layers.split(key, 2)
+    memory = self.attendable(source, encoder_key)
+    return self.decoder.states(inputs, memory, decoder_key)
+
+
+def started(gloss: jax.Array) -> jax.Array:
+  """Decoder inputs of glosses [B, G]: <s> before them, [B, G + 1]."""
+  return jnp.pad(gloss, ((0, 0), (1, 0)), constant_values=text.BOS)

@@ -1,0 +1,41 @@
+"""Signing by way of a gloss: Text2LangGloss, generated in two steps (section 5).
+
+The gloss is written first, by beam search, and only then signed; it is returned
+beside the poses.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from signllm_jax import data, generate, gloss, glosser, text
+
+
+class Producer(generate.Producer):
+  """Signs texts in one language and says with which glosses."""
+
+  def __init__(self, *model, glosser: glosser.Glosser, **shape):
+    """Wraps a model; arguments as of `generate.Producer`.
+
+    Args:
+      model: what `generate.Producer` takes.
+      glosser: of the same model, for the language to sign in.
+      shape: limit, batch size and mesh.
+    """
+    super().__init__(*model, **shape)
+    self._glosser = glosser
+
+  def _read(
+    self, texts: Sequence[str], rows: int
+  ) -> tuple[dict[str, np.ndarray], list[str]]:
+    lines = self._glosser.write(texts)
+    assert lines is not None and self.facts.glosses is not None
+    ids = [self.facts.glosses.encode(line)[:-1] for line in lines]
+    asked = [gloss.ask(line, self._glosser.code) for line in texts]
+    inputs, _ = super()._read(asked, rows)
+    longest = max(self.facts.longest_gloss, *map(len, ids))
+    ids += ids[:1] * (rows - len(ids))
+    inputs["gloss"] = text.pad(
+      ids, data.round_up(longest, data.SOURCE_MULTIPLE)
+    )
+    return inputs, [gloss.plain(line) for line in lines]

@@ -1,0 +1,172 @@
+"""Frames from whatever was encoded: the decoder of every model that signs.
+
+Frames and counter enter by a linear map 151 -> D and leave by D -> 151;
+p_{t+1} = Dec(p_{1:t}, f_{1:S}) (section 5). The model works on normalised
+poses; `statistics.Statistics` holds the normalisation.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from signllm_jax import skeleton
+from signllm_jax.config import Model
+from signllm_jax.models import alignment, layers
+
+FRAME = skeleton.C + 1  # numbers of a frame with its counter
+
+
+class Source(NamedTuple):
+  """The encoded source, ready to be attended to by every decoder layer."""
+
+  memories: tuple[layers.Cache, ...]
+  mask: jax.Array  # [B, 1, 1, S]
+  timeline: alignment.Timeline | None  # with `alignment` in the configuration
+
+
+class PoseDecoder(nnx.Module):
+  """Transformer decoder of frames; models add what it attends to."""
+
+  def __init__(self, config: Model, rngs: nnx.Rngs):
+    """Builds the decoder.
+
+    Args:
+      config: its shape.
+      rngs: stream `params`.
+    """
+    d = config.width
+    dtype = jnp.dtype(config.compute_dtype)
+    self.frame_in = layers.Linear(FRAME, d, ("frame", "embed"), rngs=rngs)
+    self.decoder = nnx.List(
+      layers.DecoderLayer(config, dtype, rngs)
+      for _ in range(config.decoder_layers)
+    )
+    self.decoder_norm = layers.LayerNorm(d)
+    self.frame_out = layers.Linear(
+      d, FRAME, ("embed", "frame"), use_bias=False, rngs=rngs
+    )
+    # Generation never needs a true frame.
+    self.start = (
+      nnx.Param(jnp.zeros(FRAME), axes=("frame",))
+      if config.learnt_start
+      else None
+    )
+    self.alignment = alignment.Alignment(d, rngs) if config.alignment else None
+    self.dropout_rate = config.dropout
+    self.just_counter = config.just_counter
+    self.heads, self.width, self.dtype = config.heads, d, dtype
+
+  def start_frames(self, batch: int) -> jax.Array:
+    """The frame before the first: [B, 151]; its counter is 0."""
+    start = jnp.zeros(FRAME) if self.start is None else self.start[...]
+    start = start.at[-1].set(0)
+    return jnp.broadcast_to(start, (batch, FRAME))
+
+  def _enter(
+    self, frames: jax.Array, positions: jax.Array, source: Source
+  ) -> jax.Array:
+    """Input frames [B, T, 151] at positions [T, D] -> [B, T, D]."""
+    counter = frames[..., -1]
+    if self.just_counter:  # an augmentation of section 5: no pose comes in
+      frames = frames.at[..., :-1].set(0)
+    x = self.frame_in(frames) + positions
+    if self.alignment is not None and source.timeline is not None:
+      x = x + self.alignment.locate(source.timeline, counter)
+    return x
+
+  def _leave(
+    self, x: jax.Array, frames: jax.Array, source: Source
+  ) -> jax.Array:
+    """Decoder states [B, T, D] -> the frames after `frames` [B, T, 151].
+
+    With an alignment the counter moves by what the durations say. A decoder
+    that predicts it learns to read the true pace off the true counters it is
+    taught with, and has no pace of its own when it runs free.
+    """
+    out = self.frame_out(self.decoder_norm(x))
+    if source.timeline is None:
+      return out
+    counter = frames[..., -1:] + source.timeline.pace[:, None, None]
+    return jnp.concatenate([out[..., :-1], counter], -1)
+
+  def attendable(
+    self, encoded: jax.Array, mask: jax.Array, whole: bool = False
+  ) -> Source:
+    """Projects the encoded source once for all frames.
+
+    Args:
+      encoded: [B, S, D].
+      mask: [B, 1, 1, S] bool, False on padding.
+      whole: durations sum to whole frames, for free running.
+    """
+    memories = tuple(
+      layer.cross_attention.project(encoded) for layer in self.decoder
+    )
+    timeline = (
+      None
+      if self.alignment is None
+      else self.alignment.lay_out(encoded, mask[:, 0, 0], whole)
+    )
+    return Source(memories, mask, timeline)
+
+  def decode(
+    self, frames: jax.Array, source: Source, key: jax.Array | None = None
+  ) -> jax.Array:
+    """All frames at once, each seeing itself and what came before.
+
+    Args:
+      frames: [B, T, 151] decoder inputs, the start frame first.
+      source: from `attendable`.
+      key: dropout key, None when not training.
+
+    Returns:
+      [B, T, 151] the frames after each input.
+    """
+    t = frames.shape[1]
+    keys = layers.split(key, len(self.decoder) + 1)
+    x = self._enter(frames, layers.sinusoids(t, self.width), source)
+    x = layers.dropout(x, self.dropout_rate, keys[0])
+    causal = jnp.tril(jnp.ones((t, t), bool))[None, None]
+    for layer, memory, layer_key in zip(
+      self.decoder, source.memories, keys[1:], strict=True
+    ):
+      x, _ = layer(x, causal, memory, source.mask, key=layer_key)
+    return self._leave(x, frames, source)
+
+  def empty_cache(self, batch: int, limit: int) -> tuple[layers.Cache, ...]:
+    """One empty cache [B, N, limit, H] a decoder layer."""
+    shape = (batch, self.heads, limit, self.width // self.heads)
+    empty = jnp.zeros(shape, self.dtype)
+    return tuple(layers.Cache(empty, empty) for _ in self.decoder)
+
+  def step(
+    self,
+    frame: jax.Array,
+    at: jax.Array,
+    caches: tuple[layers.Cache, ...],
+    source: Source,
+  ) -> tuple[jax.Array, tuple[layers.Cache, ...]]:
+    """One frame further, equal to `decode` at that position.
+
+    Args:
+      frame: [B, 151] input frame.
+      at: [] its index.
+      caches: of `empty_cache` or the step before.
+      source: from `attendable`.
+
+    Returns:
+      The next frame [B, 151] and the caches.
+    """
+    limit = caches[0].keys.shape[2]
+    position = layers.sinusoids(limit, self.width)[at]
+    x = self._enter(frame[:, None], position, source)
+    mask = (jnp.arange(limit) <= at)[None, None, None]
+    kept = []
+    for layer, past, memory in zip(
+      self.decoder, caches, source.memories, strict=True
+    ):
+      x, cache = layer(x, mask, memory, source.mask, past=past, at=at)
+      kept.append(cache)
+    return self._leave(x, frame[:, None], source)[:, 0], tuple(kept)
