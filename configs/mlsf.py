@@ -21,6 +21,6 @@ def get_config() -> config.Experiment:
     f"data/fingerspelling/{code.lower()}/1.0.0" for code in LANGUAGES
   )
   experiment.data.batch_size = 8 * len(LANGUAGES)
-  experiment.steps = 6000
-  experiment.evaluate.every = experiment.checkpoint.every = 2000
+  experiment.steps = 8000
+  experiment.evaluate.every = experiment.checkpoint.every = 4000
   return experiment

@@ -10,8 +10,14 @@ from signllm_jax.formats import atomic, npz, pose, skels
 SUFFIXES = (*render.SUFFIXES, ".skels", ".npz", ".pose")
 
 
-def prepare(path: str | os.PathLike) -> pathlib.Path:
+def prepare(
+  path: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES
+) -> pathlib.Path:
   """Checks a name to write to, and makes its folder.
+
+  Args:
+    path: the file.
+    suffixes: those it may have.
 
   Raises:
     UsageError: unknown suffix, the name of a folder, or .skels beside an old
@@ -19,11 +25,11 @@ def prepare(path: str | os.PathLike) -> pathlib.Path:
     StorageError: the folder cannot be made.
   """
   path = pathlib.Path(path)
-  if path.suffix.lower() not in SUFFIXES:
+  if path.suffix.lower() not in suffixes:
     raise errors.UsageError(
       f"unknown suffix {path.suffix!r}",
       path=path,
-      expected="one of " + ", ".join(SUFFIXES),
+      expected="one of " + ", ".join(suffixes),
     )
   if path.is_dir():
     raise errors.UsageError("a folder", path=path, expected="a file to write")

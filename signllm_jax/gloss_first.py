@@ -1,4 +1,4 @@
-"""Signing by way of a gloss: Text2LangGloss, generated in two steps (section 5).
+"""Signing by way of a gloss: Text2LangGloss in two steps (section 5).
 
 The gloss is written first, by beam search, and only then signed; it is returned
 beside the poses.

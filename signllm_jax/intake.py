@@ -109,10 +109,11 @@ def understand(typed: Typed, facts: data.Facts) -> Reading:
   asked = " ".join(unicodedata.normalize("NFC", typed.text).split())
   if not asked:
     raise refuse("the text is empty", "words to sign")
+  name = "words" if vocabulary.tokens == "words" else "characters"
   count = len(vocabulary.encode(asked))
   if count > MAX_TOKENS:
     raise refuse(
-      f"the text {show(asked)} has {count:,} {vocabulary.tokens}",
+      f"the text {show(asked)} has {count:,} {name}",
       f"at most {MAX_TOKENS:,}; the longest in training had "
       f"{facts.longest_source:,}",
       "Cut it into sentences",
@@ -120,10 +121,10 @@ def understand(typed: Typed, facts: data.Facts) -> Reading:
   forms = (asked, asked.lower(), asked.upper())
   read = min(forms, key=lambda form: len(vocabulary.unknown(form)))
   unknown = vocabulary.unknown(read)
-  name, quoted = vocabulary.tokens, show(asked)
+  quoted = show(asked)
   # Spaces are nothing to sign, even where the model knows them.
-  meant = read if name == "words" else read.replace(" ", "")
-  if len(vocabulary.unknown(meant)) == len(text.tokenize(meant, name)):
+  meant = [t for t in vocabulary.tokenize(read) if t != text.SPACE]
+  if len([t for t in unknown if t != text.SPACE]) == len(meant):
     raise refuse(
       f"the model knows none of the {name} of {quoted}",
       describe(vocabulary),
@@ -186,10 +187,13 @@ def of_split(
 
 def describe(vocabulary: text.Vocabulary) -> str:
   """The tokens and scripts a model knows, in a few words."""
-  known = [t for t in vocabulary.listed[len(text.SPECIALS) :] if t.isalnum()]
+  listed = vocabulary.listed[len(text.SPECIALS) :]
+  if vocabulary.tokens == "words+characters":  # any word of these is read
+    listed = [t[1:] for t in listed if t.startswith(text.SPACE)]
+  known = [t for t in listed if t.isalnum()]
   scripts = " and ".join(sorted({_script(t[0]) for t in known if t.isalpha()}))
   place = f" ({scripts})" if scripts else ""
-  if vocabulary.tokens == "characters":
+  if vocabulary.tokens != "words":
     return f"some of these {len(known)}{place}: {_listing(sorted(known), 80)}"
   return f"some of its {len(known):,} words{place}, such as {_listing(known)}"
 
@@ -200,6 +204,8 @@ def _script(letter: str) -> str:
 
 
 def _listing(tokens: Iterable[str], limit: int = 10) -> str:
-  once: Sequence[str] = list(dict.fromkeys(tokens))
+  # Characters of a spelt word are marked as such.
+  bare = (t[1:] if len(t) > 1 and t[0] == text.SPACE else t for t in tokens)
+  once: Sequence[str] = list(dict.fromkeys(bare))
   more = f" and {len(once) - limit:,} more" if len(once) > limit else ""
   return " ".join(show(token)[1:-1] for token in once[:limit]) + more

@@ -23,7 +23,6 @@ from signllm_jax import (
 )
 from signllm_jax.formats import splits
 
-
 _GLOSS_MULTIPLE = 4  # glosses are padded to a multiple of so many tokens
 
 

@@ -20,6 +20,8 @@ from signllm_jax import (
   evaluation,
   export,
   generate,
+  gloss,
+  glosser,
   intake,
   render,
   run,
@@ -27,8 +29,10 @@ from signllm_jax import (
   trained,
   workdir,
 )
+from signllm_jax.formats import atomic
 
 SIZES = (64, 1024)  # pixels, of a clip in a picture
+_SHOWN = 20  # glosses on the terminal
 
 EXAMPLES = """\
 the suffix of --out decides:
@@ -39,6 +43,8 @@ the suffix of --out decides:
               that `python -m data_pipeline build` reads
   .pose       of pose-format and its viewers; one file a text (NAME-001.pose ...
               for several)
+  .gloss      no poses: the gloss of each text, one a line, by a model that
+              writes glosses (configs/text_to_gloss.py, text2langgloss.py)
 
 examples:
   python -m signllm_jax.produce --workdir=runs/quickstart --text=hello \\
@@ -83,7 +89,7 @@ def produce(
     size: width in pixels of a clip in pictures.
 
   Returns:
-    The clips, in order.
+    The clips, in order; none where glosses alone were asked for.
 
   Raises:
     UsageError: the request cannot be met.
@@ -94,7 +100,10 @@ def produce(
   _check_request(texts, file, split, count, size)
   config = workdir.read_config(path)
   chosen = trained.choose(path, language)
-  target = export.prepare(out)
+  glosses = pathlib.Path(out).suffix.lower() == ".gloss"
+  if glosses and split:
+    raise errors.UsageError("--split with a file of glosses")
+  target = export.prepare(out, [".gloss"] if glosses else export.SUFFIXES)
   _check_target(target, config, file)
   if split:
     task = intake.of_split(chosen.settings, chosen.facts, split, count)
@@ -105,6 +114,9 @@ def produce(
   for note in task.notes:
     print(f"note: {note}", file=sys.stderr)
   run.use_compilation_cache()
+  if glosses:
+    _write_glosses(trained.load_glosser(path, chosen.code), task, target)
+    return []
   producer = trained.load_producer(path, chosen.code)
   began = time.perf_counter()
   signed = _sign(producer, task.sources)
@@ -118,6 +130,19 @@ def produce(
   last = f" to {files[-1]}" if len(files) > 3 else ""
   print("wrote", *files[: 1 if last else 3], end=f"{last}\n")
   return signed
+
+
+def _write_glosses(
+  model: glosser.Glosser, task: intake.Task, target: pathlib.Path
+) -> None:
+  """Writes the gloss of each text, a line each, and shows the first."""
+  marked = model.write(task.sources)
+  assert marked is not None  # nobody stops it
+  lines = [gloss.plain(line) for line in marked]
+  atomic.write_text(target, "".join(f"{line}\n" for line in lines))
+  for source, line in zip(task.sources[:_SHOWN], lines, strict=False):
+    print(f"{intake.show(source)}: {line}")
+  print(f"wrote {target}")
 
 
 def _check_request(texts, file, split, count: int, size: int) -> None:
@@ -201,6 +226,7 @@ def _report(signed: Sequence[generate.Signed], seconds: float) -> str:
     lines.append(
       f"{len(clip):6}  {len(clip) / clip.fps:7.2f}  {end}  "
       + intake.show(clip.text)
+      + (f": {clip.gloss}" if clip.gloss else "")
     )
   if cut := sum(not one.finished for one in signed):
     lines.append(

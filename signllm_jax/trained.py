@@ -58,14 +58,14 @@ def generator(
   if config.method == "pose_to_text":
     return reader.Reader(*model, config, mesh)
   if config.method == "text_to_gloss":
-    return _glosser(config, facts, group.params, code, mesh)
+    return _glosser(config, facts, state, code, mesh)
   shape = {
     "limit": int(facts[code].longest * config.evaluate.length_limit),
     "batch_size": config.evaluate.batch_size,
     "mesh": mesh,
   }
   if config.method == "text2langgloss":
-    first = _glosser(config, facts, group.params["text"], code, mesh)
+    first = _glosser(config, facts, state, code, mesh)
     return gloss_first.Producer(*model, glosser=first, **shape)
   return generate.Producer(*model, **shape)
 
@@ -73,11 +73,14 @@ def generator(
 def _glosser(
   config: config_lib.Experiment,
   facts: dict[str, data.Facts],
-  params: Any,
+  state: state_lib.TrainState,
   code: str,
   mesh: jax.sharding.Mesh,
 ) -> glosser.Glosser:
-  """What writes glosses with the parameters of text to gloss."""
+  """What writes glosses: the model, or the first half of Text2LangGloss."""
+  params: Any = state.params
+  if config.method == "text2langgloss":
+    params = params["text"]
   alone = dataclasses.replace(config, method="text_to_gloss")
   graph = state_lib.graph(alone, *sizes(facts))
   return glosser.Glosser(graph, params, facts[code], code, config, mesh)
@@ -218,8 +221,33 @@ def load_producer(
       "a model that writes glosses (method text_to_gloss)",
       path=path,
       expected="one that signs",
+      hint="Let signllm_jax.produce write them: --out=NAME.gloss",
     )
   return loaded
+
+
+def load_glosser(
+  path: str | os.PathLike, language: str = ""
+) -> glosser.Glosser:
+  """What writes the glosses of a work directory's model.
+
+  Args:
+    path: the work directory.
+    language: as of `choose`.
+
+  Raises:
+    UsageError: as `choose`, or the model writes none, or nothing was saved yet.
+    StorageError: every checkpoint is damaged.
+  """
+  code = choose(path, language).code
+  config, facts, mesh, state = restore(path)
+  if config.method not in ("text_to_gloss", "text2langgloss"):
+    raise errors.UsageError(
+      "a model that writes no glosses",
+      path=path,
+      expected="method text_to_gloss or text2langgloss",
+    )
+  return _glosser(config, facts, state, code, mesh)
 
 
 def load_reader(path: str | os.PathLike) -> reader.Reader:

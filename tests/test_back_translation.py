@@ -77,7 +77,7 @@ def _batch(t: int = 12) -> dict[str, jax.Array]:
 def _logits(model, frames, valid, length, tokens):
   encoded = model.encode(frames, valid, length)
   gloss = model.gloss_logits(encoded)
-  return encoded, gloss, model.decode(tokens, model.attendable(encoded))
+  return encoded, gloss, model.decoder(tokens, model.attendable(encoded))
 
 
 TOKENS = jnp.array([[2, 4, 5, 6, 7, 8], [2, 4, 4, 4, 4, 4], [2, 8, 7, 6, 5, 4]])
@@ -126,10 +126,10 @@ def _stepped(model, encoded, tokens):
 
   def step(cache, item):
     at, token = item
-    logits, cache = model.step(token, at, cache, seen)
+    logits, cache = model.decoder.step(token, at, cache, seen)
     return cache, logits
 
-  start = model.empty_cache(len(tokens), U)
+  start = model.decoder.empty_cache(len(tokens), U)
   return jax.lax.scan(step, start, (jnp.arange(U), tokens.T))[1].swapaxes(0, 1)
 
 

@@ -51,4 +51,6 @@ class Text2LangGloss(PoseDecoder):
     self, states: jax.Array, gloss: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
     """`encode` of states [B, G + 1, D] that are there already."""
-    return states[:, 1:], (gloss != text.PAD)[:, None, None]
+    # The empty rows of a batch have a place too, or they would last 0 frames.
+    real = (gloss != text.PAD).at[:, 0].set(True)
+    return states[:, 1:], real[:, None, None]

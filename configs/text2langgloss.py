@@ -1,0 +1,26 @@
+"""Four sign languages in one model (Text2LangGloss), on two CPU cores.
+
+for alphabet in asl gsl dsgs tsl; do
+  python -m data_pipeline build --dataset=fingerspelling/$alphabet --output=data
+done
+python -m signllm_jax.train --config=configs/text2langgloss.py \
+    --workdir=runs/text2langgloss
+python -m signllm_jax.produce --workdir=runs/text2langgloss --language=GSL \
+    --text=wetter --out=wetter.gif
+"""
+
+from configs import mlsf
+from signllm_jax import config
+
+
+def get_config() -> config.Experiment:
+  """The quick start's shape, with a decoder of glosses between text and pose.
+
+  Sources are spelt: of the words only the languages' marks occur often enough
+  to be listed.
+  """
+  experiment = mlsf.get_config()
+  experiment.name = experiment.method = "text2langgloss"
+  experiment.data.tokens, experiment.data.min_count = "words+characters", 1000
+  experiment.gloss = config.Gloss(label_smoothing=0.0)
+  return experiment

@@ -1,0 +1,325 @@
+"""Text to gloss and Text2LangGloss: one model, two languages, never mixed."""
+
+import dataclasses
+import itertools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from signllm_jax import (
+  clips,
+  config,
+  config_check,
+  errors,
+  gloss,
+  glosser,
+  glossing,
+  pairs,
+  partition,
+  produce,
+  run,
+  text,
+  train,
+)
+from signllm_jax import trained as trained_lib
+from signllm_jax.formats import skels
+from signllm_jax.methods import text_to_gloss
+from signllm_jax.models import text_to_gloss as models
+
+CODES = ("ASL", "GSL")
+LETTERS = "abcd"
+WORDS = ["".join(w) for w in itertools.product(LETTERS, repeat=4)][::7]
+
+
+def _gloss(code: str, word: str) -> str:
+  """Letters in capitals; GSL's from the last to the first."""
+  return " ".join(word.upper() if code == "ASL" else word.upper()[::-1])
+
+
+def _clip(code: str, word: str) -> clips.Clip:
+  """Four frames a letter of its gloss, a pose each; GSL has its own."""
+  random = np.random.default_rng(CODES.index(code))
+  poses = random.normal(0, 0.2, (len(LETTERS), 50, 3))
+  poses[:, 1] = 0
+  poses[:, 2], poses[:, 5] = (-1 / 6, 0, 0), (1 / 6, 0, 0)
+  letters = _gloss(code, word).lower().split()
+  frames = poses[[LETTERS.index(letter) for letter in letters]].repeat(4, 0)
+  return clips.Clip(
+    frames.astype(np.float32),
+    np.ones((len(frames), 50), bool),
+    name=f"{code}-{word}",
+    text=word,
+    gloss=_gloss(code, word),
+  )
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+  root = tmp_path_factory.mktemp("glosses")
+  for code in CODES:
+    folder = root / code
+    folder.mkdir()
+    for split, words in (("train", WORDS), ("dev", WORDS[::4])):
+      listed = [_clip(code, word) for word in words]
+      skels.write(folder / f"{split}.skels", listed)
+      for kind, field in (("text", "text"), ("gloss", "gloss")):
+        lines = "".join(f"{getattr(clip, field)}\n" for clip in listed)
+        (folder / f"{split}.{kind}").write_text(lines)
+  return root
+
+
+def _experiment(folders, method: str, steps: int) -> config.Experiment:
+  return config.Experiment(
+    method=method,
+    steps=steps,
+    log_every=50,
+    data=config.Data(
+      folder=",".join(str(folders / code) for code in CODES),
+      language=",".join(CODES),
+      tokens="words+characters",
+      min_count=10,
+      batch_size=16,
+      bucket=16,
+    ),
+    model=config.Model(
+      encoder_layers=1,
+      decoder_layers=1,
+      width=32,
+      heads=2,
+      feed_forward=64,
+      dropout=0.0,
+      scale_embeddings=True,
+      alignment=True,
+      just_counter=True,
+    ),
+    augment=config.Augment(noise=0.0),
+    loss=config.Loss(kind="l1", counter_weight=10, counter_unit="frames"),
+    gloss=config.Gloss(label_smoothing=0.0, beam=2),
+    optim=config.Optim(learning_rate=1e-2, warmup_steps=10, clip_norm=1.0),
+    evaluate=config.Evaluate(every=0, batch_size=16, clips=1),
+    checkpoint=config.Checkpoint(every=1000),
+  )
+
+
+def _train(folders, method, steps, path):
+  experiment = _experiment(folders, method, steps)
+  assert train.train(experiment, str(path), dry_run=False) == 0
+  return path
+
+
+@pytest.fixture(scope="module")
+def writes(folders, tmp_path_factory):
+  """Work directory of a model that writes glosses."""
+  path = tmp_path_factory.mktemp("writes") / "run"
+  return _train(folders, "text_to_gloss", 300, path)
+
+
+@pytest.fixture(scope="module")
+def signs(folders, tmp_path_factory):
+  """Work directory of a model that writes glosses and signs them."""
+  path = tmp_path_factory.mktemp("signs") / "run"
+  return _train(folders, "text2langgloss", 300, path)
+
+
+def _report(path):
+  return json.loads((path / "report.json").read_text())
+
+
+def test_targets_end_and_inputs_start():
+  made = jnp.array([[7, 8, 0], [5, 6, 9], [0, 0, 0]])
+  np.testing.assert_array_equal(
+    text_to_gloss.targets(made),
+    [[7, 8, text.EOS, 0], [5, 6, 9, text.EOS], [0, 0, 0, 0]],
+  )
+  np.testing.assert_array_equal(
+    models.started(made)[:2], [[text.BOS, 7, 8, 0], [text.BOS, 5, 6, 9]]
+  )
+  assert int(text_to_gloss.count(made)) == 7
+  assert int(text_to_gloss.count(made[2:])) == 1
+
+
+def test_pairs_carry_their_language(folders):
+  part = config.Data(folder=str(folders / "GSL"), language="GSL")
+  (first, *_) = pairs.open_pairs(part, "train")
+  assert first.source == "<GSL> aaaa"
+  assert first.gloss == "<GSL_A> <GSL_A> <GSL_A> <GSL_A>"
+  assert gloss.plain(first.gloss) == "A A A A"
+
+
+def test_glosses_are_cleaned_where_asked(tmp_path):
+  (tmp_path / "train.text").write_text("guten abend\n")
+  (tmp_path / "train.gloss").write_text("__ON__ loc-NORD ABEND ABEND\n")
+  part = config.Data(folder=str(tmp_path), language="GSL")
+  (raw,) = pairs.open_pairs(part, "train")
+  assert gloss.plain(raw.gloss) == "__ON__ loc-NORD ABEND ABEND"
+  (clean,) = pairs.open_pairs(dataclasses.replace(part, clean="GSL"), "train")
+  assert gloss.plain(clean.gloss) == "NORD ABEND"
+
+
+def test_files_of_unequal_length_are_refused(tmp_path):
+  (tmp_path / "train.text").write_text("a\nb\n")
+  (tmp_path / "train.gloss").write_text("A\n")
+  part = config.Data(folder=str(tmp_path), language="GSL")
+  with pytest.raises(errors.DataError, match=r"train.gloss.*1 lines.*2 as in"):
+    pairs.open_pairs(part, "train")
+
+
+def test_a_batch_counts_each_pair_once_an_epoch(folders):
+  experiment = _experiment(folders, "text_to_gloss", 1)
+  made = run.Run(experiment)
+  (corpus,) = made.corpora
+  assert isinstance(corpus, pairs.Corpus)
+  batches = corpus.batches(corpus.plan.batches_per_epoch)
+  rows = 0
+  for i in range(len(batches)):
+    batch = batches[i]
+    real = batch["length"] > 0
+    rows += int(real.sum())
+    assert not batch["gloss"][~real].any()
+    assert (batch["gloss"][real, 0] >= len(text.SPECIALS)).all()
+  assert rows == 2 * len(WORDS) == len(corpus.train)
+
+
+def test_it_learns_the_glosses_of_both_languages(writes):
+  report = _report(writes)
+  for code in CODES:
+    rows = report["languages"][code]
+    assert rows["produced"]["bleu4"] > 90
+    assert rows["produced"]["bleu4"] > rows["other"]["bleu4"]
+    assert set(rows["produced"]) >= {"bleu4", "rouge_l", "wer"}
+
+
+def test_only_tokens_of_the_language_are_written(folders):
+  """Even by a model that has learnt nothing, and never nothing at all."""
+  planned = run.Run(_experiment(folders, "text_to_gloss", 1))
+  made = planned.create_state()
+  for code in CODES:
+    model = planned.generator(made, code)
+    assert isinstance(model, glosser.Glosser)
+    found = model.write(["abc", "d", "never seen", "?"])
+    assert found is not None and all(found)
+    for line in found:
+      assert {gloss.unmark(token)[0] for token in line.split()} == {code}
+
+
+def test_an_unknown_word_is_spelt_not_dropped(writes):
+  config_, facts, mesh, made = trained_lib.restore(writes)
+  model = trained_lib.generator(config_, facts, made, "ASL", mesh)
+  assert isinstance(model, glosser.Glosser)
+  assert "▁d" in model.facts.vocabulary.tokenize("dddd")
+  found = model.write(["dad"])
+  assert found is not None
+  assert "<ASL_D>" in found[0].split()
+
+
+def test_a_model_of_glosses_does_not_sign(writes):
+  with pytest.raises(errors.UsageError, match="writes glosses"):
+    trained_lib.load_producer(writes, "ASL")
+
+
+def test_gloss_and_pose_come_out_of_one_model(signs):
+  report = _report(signs)
+  for code in CODES:
+    rows = report["languages"][code]
+    share = rows["produced"]["dtw_mje"] / rows["mean_pose"]["dtw_mje"]
+    assert share < 0.25, (code, share)
+  for code in CODES:
+    producer = trained_lib.load_producer(signs, code)
+    made = producer.produce(WORDS[::4])
+    assert made is not None
+    expected = [_gloss(code, word) for word in WORDS[::4]]
+    right = [a.gloss == b for a, b in zip(made, expected, strict=True)]
+    assert np.mean(right) > 0.9
+
+
+def test_the_same_word_is_signed_in_the_language_asked_for(signs):
+  """Each language's letters lie nearer to its own poses than to the other's."""
+  for code, other in (CODES, CODES[::-1]):
+    made = trained_lib.load_producer(signs, code).produce(["abcd", "dcab"])
+    assert made is not None
+    for clip in made:
+      own, strange = (
+        np.abs(
+          clip.frames[:, None] - np.concatenate([_clip(c, "abcd").frames])
+        ).mean((2, 3))
+        for c in (code, other)
+      )
+      assert own.min(1).mean() < strange.min(1).mean()
+
+
+def test_the_command_signs_in_either_language(signs, tmp_path, capsys):
+  for code in CODES:
+    out = tmp_path / f"{code}.npz"
+    arguments = [f"--workdir={signs}", f"--language={code}", "--text=abcd"]
+    assert produce.main([*arguments, f"--out={out}"]) == 0
+    assert out.exists()
+  capsys.readouterr()
+  assert produce.main([f"--workdir={signs}", "--text=abcd", "--out=x.npz"]) == 1
+  assert "which sign language" in capsys.readouterr().err
+
+
+def test_the_command_writes_glosses_alone(writes, signs, tmp_path, capsys):
+  texts = tmp_path / "texts.txt"
+  texts.write_text("abcd\nDABC\n")
+  for path in (writes, signs):
+    out = tmp_path / f"{path.parent.name}.gloss"
+    arguments = [f"--workdir={path}", "--language=gsl", f"--file={texts}"]
+    assert produce.main([*arguments, f"--out={out}"]) == 0
+    first, second = out.read_text().splitlines()
+    assert first == _gloss("GSL", "abcd")
+    assert second and "'DABC' is read as 'dabc'" in capsys.readouterr().err
+
+
+def test_steps_on_eight_devices_equal_one(folders):
+  experiment = _experiment(folders, "text2langgloss", 3)
+  losses = []
+  for devices in (jax.devices()[:1], jax.devices()):
+    planned = run.Run(experiment, partition.make_mesh(experiment.mesh, devices))
+    with jax.set_mesh(planned.mesh):
+      made, step = planned.create_state(), planned.make_step()
+      batches = planned.batches()
+      each = []
+      for i in range(3):
+        made, metrics = step(
+          made, partition.put_batch(batches[i], planned.mesh)
+        )
+        each.append(float(metrics["loss"]))
+    losses.append(each)
+  np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+
+
+def test_poses_see_the_gloss_and_not_what_is_after_it(folders):
+  """State i depends on gloss i, and not on the glosses after it."""
+  experiment = _experiment(folders, "text_to_gloss", 1)
+  model = models.TextToGloss(experiment.model, 20, 12, nnx.Rngs(0))
+  source = jnp.array([[5, 6, 7, text.EOS]])
+  first = jnp.array([[5, 6, 7]])
+  for at in range(3):
+    changed = first.at[0, at].set(9)
+    a, b = (model.states(source, models.started(g)) for g in (first, changed))
+    differs = np.abs(np.asarray(a - b)).max((0, 2)) > 1e-6
+    np.testing.assert_array_equal(differs, np.arange(4) > at)
+
+
+def test_fields_of_the_method_are_checked(folders):
+  bad = _experiment(folders, "text_to_gloss", 1)
+  bad.gloss.label_smoothing = 1.0
+  with pytest.raises(errors.UsageError, match=r"gloss\.label_smoothing"):
+    config_check.check(bad)
+  bad = _experiment(folders, "text2langgloss", 1)
+  bad.data.language = "ASL"
+  with pytest.raises(errors.UsageError, match="2 folders"):
+    config_check.check(bad)
+
+
+def test_metrics_are_named_as_the_field_names_them():
+  assert [m.key for m in glossing.METRICS][:4] == [
+    "bleu1",
+    "bleu2",
+    "bleu3",
+    "bleu4",
+  ]
