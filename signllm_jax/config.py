@@ -54,6 +54,8 @@ class Model:
   alignment: bool = False  # learn how long each source token lasts
   normalize: bool = True  # centre poses on the training mean, to unit scale
   compute_dtype: str = "float32"  # or "bfloat16"; parameters stay float32
+  remat: bool = False  # keep a layer's input alone for the backward pass and
+  # compute the rest again: less memory, a third more work
 
 
 @dataclasses.dataclass

@@ -97,6 +97,12 @@ def shardings(abstract: Any, mesh: Mesh) -> Any:
   )
 
 
+def batch_sharding(mesh: Mesh, stacked: bool) -> NamedSharding:
+  """Where batches live; `stacked` as of `put_batch`."""
+  spec = PartitionSpec("language", _ROWS) if stacked else PartitionSpec(_ROWS)
+  return NamedSharding(mesh, spec)
+
+
 def put_batch(
   batch: dict[str, np.ndarray], mesh: Mesh, stacked: bool = False
 ) -> dict[str, jax.Array]:
@@ -107,8 +113,7 @@ def put_batch(
     mesh: where to.
     stacked: whether it is.
   """
-  spec = PartitionSpec("language", _ROWS) if stacked else PartitionSpec(_ROWS)
-  sharding = NamedSharding(mesh, spec)
+  sharding = batch_sharding(mesh, stacked)
   return {
     name: jax.make_array_from_callback(
       value.shape, sharding, lambda index, value=value: value[index]

@@ -125,6 +125,33 @@ class Run:
       for path, x in leaves
     )
 
+  def describe_memory(self) -> str:
+    """What the longest batch needs a device, compiled and not allocated.
+
+    The backend's own sums: XLA plans temporary memory differently on CPU, GPU
+    and TPU. Parameters, optimiser state and batch are the same everywhere.
+    """
+    batches, count = self.batches(), self.corpora[0].plan.batches_per_epoch
+    lengths = [self.corpora[0].plan[i][0] for i in range(count)]
+    sharding = partition.batch_sharding(self.mesh, self.stacked)
+    batch = {
+      name: jax.ShapeDtypeStruct(value.shape, value.dtype, sharding=sharding)
+      for name, value in batches[int(np.argmax(lengths))].items()
+    }
+    with jax.set_mesh(self.mesh):
+      compiled = self.make_step().lower(self.abstract, batch).compile()
+    sizes = compiled.memory_analysis()
+    kept = sizes.argument_size_in_bytes
+    extra = sizes.output_size_in_bytes - sizes.alias_size_in_bytes
+    parts = {
+      "state and batch": kept,
+      "temporary": sizes.temp_size_in_bytes,
+      "results": extra,
+    }
+    whole = sum(parts.values()) / 2**30
+    listed = ", ".join(f"{k} {v / 2**30:.2f}" for k, v in parts.items())
+    return f"memory      {whole:.2f} GiB a device: {listed}"
+
   def create_state(self) -> state_lib.TrainState:
     """A fresh state on the mesh."""
     normalize = self.config.model.normalize

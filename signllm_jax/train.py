@@ -9,7 +9,9 @@ Without --config, the configuration kept in the work directory is taken.
   --config.data.folder=FOLDER   a built data set, or train.skels + train.text
   --config.model.width=128      any field of the configuration
   --distributed=auto            one of several processes (launch/README.md)
-  --dry-run                     prints what would be trained, and stops
+  --dry-run                     prints what would be trained, and the memory it
+                                takes a device, and stops
+  --dry-run --devices=64        the same on so many simulated devices
 """
 
 import sys
@@ -40,6 +42,12 @@ _WORKDIR = flags.DEFINE_string(
 _DRY_RUN = flags.DEFINE_bool(
   "dry-run", False, "Print configuration, sizes and shapes, then stop."
 )
+_DEVICES = flags.DEFINE_integer(
+  "devices",
+  0,
+  "With --dry-run: simulate so many devices on the CPU.",
+  lower_bound=0,
+)
 _DISTRIBUTED = flags.DEFINE_enum(
   "distributed",
   "off",
@@ -64,6 +72,7 @@ def train(config: config_lib.Experiment, path: str, dry_run: bool) -> int:
       planned = run.Run(config)
       print(config_lib.to_json(config), planned.describe(), sep="\n")
       print(planned.describe_parameters())
+      print(planned.describe_memory())
       return 0
     with workdir.open_workdir(path, config) as work:
       planned = run.Run(config)
@@ -86,6 +95,14 @@ def main(argv: list[str]) -> None:
       raise errors.UsageError(f"unknown arguments {argv[1:]}")
     if not _WORKDIR.value and not (_DRY_RUN.value and _CONFIG.value):
       raise errors.UsageError("--workdir is missing")
+    if _DEVICES.value:
+      if not _DRY_RUN.value:
+        raise errors.UsageError(
+          f"--devices={_DEVICES.value} without --dry-run",
+          hint="Training takes the devices there are",
+        )
+      jax.config.update("jax_platforms", "cpu")
+      jax.config.update("jax_num_cpu_devices", _DEVICES.value)
     distributed.start(_DISTRIBUTED.value, _HEARTBEAT.value)
     config = _CONFIG.value or workdir.read_config(_WORKDIR.value or "")
     code = train(config, _WORKDIR.value or "", _DRY_RUN.value)

@@ -9,6 +9,7 @@ Every parameter carries the logical names of its axes as metadata `axes`, which
 `partition.RULES` maps to the mesh.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -197,6 +198,16 @@ class FeedForward(nnx.Module):
     """[B, T, D] -> [B, T, D]."""
     hidden = self.activation(self.up(x))
     return self.down(dropout(hidden, self.dropout_rate, key))
+
+
+def remat(call: Callable[..., jax.Array], wanted: bool) -> Callable:
+  """A call whose insides are computed again for the backward pass.
+
+  Args:
+    call: a layer on arrays.
+    wanted: else it stays as it is.
+  """
+  return jax.checkpoint(call) if wanted else call
 
 
 class EncoderLayer(nnx.Module):

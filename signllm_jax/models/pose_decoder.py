@@ -5,6 +5,7 @@ p_{t+1} = Dec(p_{1:t}, f_{1:S}) (section 5). The model works on normalised
 poses; `statistics.Statistics` holds the normalisation.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -24,6 +25,13 @@ class Source(NamedTuple):
   memories: tuple[layers.Cache, ...]
   mask: jax.Array  # [B, 1, 1, S]
   timeline: alignment.Timeline | None  # with `alignment` in the configuration
+
+
+def _without_cache(layer: layers.DecoderLayer) -> Callable[..., jax.Array]:
+  def call(x, mask, memory, memory_mask, key):
+    return layer(x, mask, memory, memory_mask, key=key)[0]
+
+  return call
 
 
 class PoseDecoder(nnx.Module):
@@ -55,7 +63,7 @@ class PoseDecoder(nnx.Module):
     )
     self.alignment = alignment.Alignment(d, rngs) if config.alignment else None
     self.dropout_rate = config.dropout
-    self.just_counter = config.just_counter
+    self.just_counter, self.remat = config.just_counter, config.remat
     self.heads, self.width, self.dtype = config.heads, d, dtype
 
   def start_frames(self, batch: int) -> jax.Array:
@@ -132,7 +140,8 @@ class PoseDecoder(nnx.Module):
     for layer, memory, layer_key in zip(
       self.decoder, source.memories, keys[1:], strict=True
     ):
-      x, _ = layer(x, causal, memory, source.mask, key=layer_key)
+      call = layers.remat(_without_cache(layer), self.remat)
+      x = call(x, causal, memory, source.mask, layer_key)
     return self._leave(x, frames, source)
 
   def empty_cache(self, batch: int, limit: int) -> tuple[layers.Cache, ...]:

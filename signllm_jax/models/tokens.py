@@ -48,7 +48,7 @@ class TokenEncoder(nnx.Module):
     self.norm = layers.LayerNorm(config.width)
     self.dropout_rate = config.dropout
     self.scale = config.width**0.5 if config.scale_embeddings else 1.0
-    self.width = config.width
+    self.width, self.remat = config.width, config.remat
 
   def __call__(
     self, ids: jax.Array, key: jax.Array | None = None
@@ -60,7 +60,7 @@ class TokenEncoder(nnx.Module):
     x = layers.dropout(x, self.dropout_rate, keys[0])
     mask = (ids != text.PAD)[:, None, None]
     for layer, layer_key in zip(self.layers, keys[1:], strict=True):
-      x = layer(x, mask, layer_key)
+      x = layers.remat(layer, self.remat)(x, mask, layer_key)
     return self.norm(x), mask
 
 

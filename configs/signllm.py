@@ -1,0 +1,45 @@
+"""SignLLM's sizes: 40M, 120M and 1B parameters a language.
+
+python -m signllm_jax.train --config=configs/signllm.py:gsl-1b --dry-run \
+    --devices=64 --config.mesh.fsdp=64
+
+prints parameters, shapes and memory a device on 64 simulated devices, before
+anything is bought; without --dry-run and --devices the same trains.
+"""
+
+import dataclasses
+
+from configs import base
+from signllm_jax import config, errors
+
+# Layers and widths are ours: the paper gives only the number of parameters.
+SIZES = {
+  "40m": {"encoder_layers": 3, "decoder_layers": 4, "width": 624, "heads": 8},
+  "120m": {"encoder_layers": 4, "decoder_layers": 4, "width": 1024, "heads": 8},
+  "1b": {"encoder_layers": 8, "decoder_layers": 9, "width": 2048, "heads": 16},
+}
+
+
+def get_config(which: str = "asl-40m") -> config.Experiment:
+  """A language and a size, such as `gsl-120m`; within 5 % of the size's name.
+
+  Not trained by us, so no score is claimed.
+  """
+  code, _, size = which.rpartition("-")
+  if size not in SIZES:
+    raise errors.UsageError(
+      f"--config=configs/signllm.py:{which}",
+      expected="LANGUAGE-SIZE with one of " + ", ".join(SIZES),
+    )
+  experiment = base.single_language(code)
+  experiment.name = which
+  shape = SIZES[size]
+  experiment.model = dataclasses.replace(
+    experiment.model,
+    **shape,
+    feed_forward=4 * shape["width"],
+    compute_dtype="bfloat16",
+    remat=size == "1b",
+  )
+  experiment.optim.learning_rate = 3e-4 if size != "1b" else 1e-4
+  return experiment

@@ -1,0 +1,86 @@
+"""The sizes of SignLLM, and what a dry run says of memory."""
+
+import dataclasses
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from configs import signllm
+from signllm_jax import clips, config, errors, partition, state, train
+from signllm_jax.formats import skels
+from signllm_jax.models.text_to_pose import TextToPose
+
+WORDS = 3000  # about the vocabulary of PHOENIX14T
+
+
+@pytest.mark.parametrize(
+  ("size", "named"), [("40m", 40e6), ("120m", 120e6), ("1b", 1e9)]
+)
+def test_sizes_have_the_parameters_in_their_name(size, named):
+  experiment = signllm.get_config(f"gsl-{size}")
+  mesh = partition.make_mesh(config.Mesh(fsdp=8, data=1))
+  abstract = state.abstract_state(experiment, WORDS, mesh)
+  assert abs(state.count_parameters(abstract) / named - 1) < 0.05
+
+
+def test_an_unknown_size_is_refused():
+  with pytest.raises(errors.UsageError, match="40m, 120m, 1b"):
+    signllm.get_config("gsl-7b")
+
+
+def test_rematerialising_changes_no_gradient():
+  shape = config.Model(width=16, heads=2, feed_forward=16, dropout=0.1)
+  source = jnp.array([[5, 6, 3], [7, 3, 0]])
+  frames = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 151)))
+  grads = []
+  for remat in (False, True):
+    shape = dataclasses.replace(shape, remat=remat)
+    graph, params = nnx.split(TextToPose(shape, 9, nnx.Rngs(0)))
+
+    def loss(params, graph=graph):
+      model = nnx.merge(graph, params)
+      return jnp.sum(model(source, frames, jax.random.key(1)) ** 2)
+
+    grads.append(jax.jit(jax.grad(loss))(params))
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *grads
+  )
+
+
+@pytest.fixture
+def folder(tmp_path):
+  """Eight clips of noise; only their shapes matter."""
+  path, random = tmp_path / "data", np.random.default_rng(0)
+  path.mkdir()
+  frames = random.normal(0, 0.1, (12, 50, 3)).astype(np.float32)
+  frames[:, 1], frames[:, 2, 0], frames[:, 5, 0] = 0, -1 / 6, 1 / 6
+  listed = [clips.Clip(frames, np.ones((12, 50), bool))] * 8
+  skels.write(path / "train.skels", listed)
+  (path / "train.text").write_text("a word\n" * 8)
+  return path
+
+
+def _memory(experiment, tmp_path, capsys) -> list[float]:
+  assert train.train(experiment, str(tmp_path), dry_run=True) == 0
+  (line,) = re.findall(r"^memory .*$", capsys.readouterr().out, re.MULTILINE)
+  return [float(number) for number in re.findall(r"\d+\.\d+", line)]
+
+
+def test_a_dry_run_tells_the_memory_of_a_device(folder, tmp_path, capsys):
+  experiment = signllm.get_config("asl-40m")
+  experiment.data = dataclasses.replace(
+    experiment.data, folder=str(folder), language="", batch_size=8, bucket=16
+  )
+  experiment.model.width, experiment.model.feed_forward = 256, 1024
+  experiment.mesh = config.Mesh(data=8)
+  whole, kept, *_ = _memory(experiment, tmp_path / "a", capsys)
+  experiment.mesh = config.Mesh(data=1, fsdp=8)
+  shared, less, *_ = _memory(experiment, tmp_path / "b", capsys)
+  # Parameters and both moments, 12 bytes each, are spread over 8 devices.
+  assert kept > 4 * less
+  assert whole > shared
+  assert not (tmp_path / "a").exists()
