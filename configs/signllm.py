@@ -12,9 +12,10 @@ import dataclasses
 from configs import base
 from signllm_jax import config, errors
 
-# Layers and widths are ours: the paper gives only the number of parameters.
+# The paper gives the numbers of parameters and the layers of 40M; the rest is
+# ours.
 SIZES = {
-  "40m": {"encoder_layers": 3, "decoder_layers": 4, "width": 624, "heads": 8},
+  "40m": {"encoder_layers": 2, "decoder_layers": 2, "width": 816, "heads": 8},
   "120m": {"encoder_layers": 4, "decoder_layers": 4, "width": 1024, "heads": 8},
   "1b": {"encoder_layers": 8, "decoder_layers": 9, "width": 2048, "heads": 16},
 }

@@ -51,6 +51,8 @@ class Model:
   scale_embeddings: bool = False  # source embeddings times sqrt(width)
   learnt_start: bool = True  # else decoding starts from a frame of zeros
   just_counter: bool = False  # the decoder's input is only the counter
+  future: int = 1  # frames that each step is taught to predict; PT's future
+  # prediction has 10. Signing keeps the first
   alignment: bool = False  # learn how long each source token lasts
   normalize: bool = True  # centre poses on the training mean, to unit scale
   compute_dtype: str = "float32"  # or "bfloat16"; parameters stay float32

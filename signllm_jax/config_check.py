@@ -30,6 +30,7 @@ _POSITIVE = (
   "read.beam",
   "gloss.beam",
   "model.width",
+  "model.future",
   "model.heads",
   "optim.accumulate",
   "evaluate.batch_size",

@@ -362,3 +362,37 @@ def test_wrong_requests(home, tmp_path, capsys, arguments, code, message):
   ]
   assert _main(home, *arguments) == code
   assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_browser_shows_the_page_without_error_or_network(made, tmp_path):
+  sync_api = pytest.importorskip("playwright.sync_api")
+  chromium = shutil.which("chromium") or shutil.which("google-chrome")
+  if not chromium:
+    pytest.skip("Chromium is not installed")
+  file, faults = tmp_path / "report.html", []
+  file.write_text(html.page(made, examples=1))
+  with sync_api.sync_playwright() as playwright:
+    browser = playwright.chromium.launch(
+      executable_path=chromium, args=["--no-sandbox"]
+    )
+    page = browser.new_page()
+    page.on(
+      "request",
+      lambda asked: (
+        asked.url.startswith((file.as_uri(), "data:"))
+        or faults.append(f"asked for {asked.url}")
+      ),
+    )
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda said: faults.append(said.text))
+    page.goto(file.as_uri())
+    drawn = page.evaluate(
+      "[...document.images].map(i => i.complete && i.naturalWidth)"
+    )
+    plots = page.locator("svg").all()
+    assert len(drawn) == 2 and all(drawn)
+    assert len(plots) == 3 and all(plot.is_visible() for plot in plots)
+    assert page.locator("table").first.inner_text().count("produced") >= 1
+    browser.close()
+  assert faults == []

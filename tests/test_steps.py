@@ -1,10 +1,22 @@
 """The training step: on one device and eight, guarded, in parts."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from signllm_jax import clips, config, data, errors, partition, state, steps
+from signllm_jax import (
+  clips,
+  config,
+  data,
+  errors,
+  generate,
+  partition,
+  state,
+  steps,
+)
+from signllm_jax.losses import pose
+from signllm_jax.methods import text_to_pose
 
 
 class _Clips(list):
@@ -217,3 +229,37 @@ def test_mesh_that_does_not_fit_is_refused():
   assert dict(mesh.shape) == {"data": 4, "fsdp": 1, "tensor": 2, "language": 1}
   with pytest.raises(errors.UsageError, match="a multiple of 4"):
     partition.check_batch(mesh, "--config.data.batch_size", 6)
+
+
+def test_future_prediction_is_taught_the_frames_after():
+  lengths = jnp.array([4, 2])
+  valid = jnp.asarray(np.random.default_rng(0).random((2, 5, 50)) > 0.3)
+  real = jnp.arange(5) < lengths[:, None]
+  valid = valid & real[..., None]
+  settings = config.Loss(counter_weight=2.0)
+  weights = pose.cell_weights(valid, lengths, settings)
+  target = jnp.arange(2 * 5 * 151.0).reshape(2, 5, 151) * weights
+  after = np.asarray(pose.with_future(target, 3))
+  np.testing.assert_array_equal(after[:, :, :151], target)
+  for j in (1, 2):
+    part = after[:, :, 151 + 150 * (j - 1) : 151 + 150 * j]
+    np.testing.assert_array_equal(part[:, :-j], target[:, j:, :-1])
+    assert not part[:, -j:].any()
+  experiment = _experiment()
+  experiment.model.future, experiment.loss = 3, settings
+  total = text_to_pose.total(experiment, {"valid": valid, "length": lengths})
+  np.testing.assert_allclose(total, pose.with_future(weights, 3).sum())
+
+
+def test_future_prediction_learns_and_signs_one_frame_at_a_time():
+  experiment = _experiment()
+  experiment.model.future = 4
+  experiment.augment.noise = 0.0
+  losses, fresh, _ = _run(experiment, jax.devices()[:1], 12)
+  assert np.mean(losses[-3:]) < np.mean(losses[:3])
+  kernel = fresh.params["frame_out"]["kernel"][...]
+  assert kernel.shape == (32, 151 + 3 * 150)
+  graph = state.graph(experiment, 10)
+  source = jnp.array([[4, 5, 3]])
+  out = generate.generate(graph, fresh.params, fresh.statistics, (source,), 9)
+  assert out.frames.shape == (1, 9, 50, 3)

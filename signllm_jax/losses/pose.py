@@ -39,9 +39,9 @@ def regression(
   of a batch add up exactly.
 
   Args:
-    produced: [B, T, 151].
-    target: [B, T, 151].
-    weights: of `cell_weights`.
+    produced: [B, T, C].
+    target: [B, T, C].
+    weights: [B, T, C], of `cell_weights`.
     config: which loss.
   """
   error = produced - target
@@ -54,3 +54,20 @@ def with_counter(poses: jax.Array, lengths: jax.Array) -> jax.Array:
   i = jnp.arange(1, poses.shape[1] + 1, dtype=jnp.float32)
   counter = i / jnp.maximum(lengths, 1)[:, None]
   return jnp.concatenate([poses, jnp.minimum(counter, 1)[..., None]], -1)
+
+
+def with_future(frames: jax.Array, future: int) -> jax.Array:
+  """Appends the poses of the frames after each one, 0 past the last.
+
+  Args:
+    frames: [B, T, 151] targets or weights, 0 on padding.
+    future: k, how many frames each step predicts.
+
+  Returns:
+    [B, T, 151 + 150 (k - 1)]; frame t holds the poses of t to t + k - 1
+    (future prediction, Progressive Transformers, Saunders et al. 2020).
+  """
+  poses = jnp.pad(frames[..., :-1], ((0, 0), (0, future - 1), (0, 0)))
+  t = frames.shape[1]
+  after = [poses[:, j : j + t] for j in range(1, future)]
+  return jnp.concatenate([frames, *after], -1)

@@ -8,7 +8,7 @@ from signllm_jax import augment
 from signllm_jax.config import Experiment
 from signllm_jax.losses import pose as pose_loss
 from signllm_jax.methods.method import Batch, Known, Outcome
-from signllm_jax.models.pose_decoder import PoseDecoder, Source
+from signllm_jax.models.pose_decoder import FRAME, PoseDecoder, Source
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.statistics import Residuals, Statistics
 
@@ -37,7 +37,10 @@ def _targets(batch: Batch, statistics: Statistics) -> jax.Array:
 def total(config: Experiment, batch: Batch) -> jax.Array:
   """Weight of all true numbers of a batch."""
   counter = config.loss.counter_weight * jnp.sum(batch["length"])
-  return jnp.maximum(3.0 * jnp.sum(batch["valid"]) + counter, 1)
+  # A frame is predicted by each of the `future` steps before it that exist.
+  steps = jnp.arange(1, batch["valid"].shape[1] + 1)
+  times = jnp.minimum(steps, config.model.future)[:, None]
+  return jnp.maximum(3.0 * jnp.sum(batch["valid"] * times) + counter, 1)
 
 
 def loss(
@@ -91,8 +94,13 @@ def regress(
     inputs, source, dropout_key if config.model.dropout else None
   )
   weights = pose_loss.cell_weights(batch["valid"], batch["length"], config.loss)
-  cost = pose_loss.regression(produced, target, weights, config.loss)
-  return cost, (produced - target, weights)
+  cost = pose_loss.regression(
+    produced,
+    pose_loss.with_future(target, config.model.future),
+    pose_loss.with_future(weights, config.model.future),
+    config.loss,
+  )
+  return cost, (produced[..., :FRAME] - target, weights)
 
 
 def track(

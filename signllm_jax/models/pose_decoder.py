@@ -52,8 +52,10 @@ class PoseDecoder(nnx.Module):
       for _ in range(config.decoder_layers)
     )
     self.decoder_norm = layers.LayerNorm(d)
+    # The next frame with its counter, then the poses of those after it.
+    numbers = FRAME + (config.future - 1) * skeleton.C
     self.frame_out = layers.Linear(
-      d, FRAME, ("embed", "frame"), use_bias=False, rngs=rngs
+      d, numbers, ("embed", "frame"), use_bias=False, rngs=rngs
     )
     # Generation never needs a true frame.
     self.start = (
@@ -97,7 +99,7 @@ class PoseDecoder(nnx.Module):
     if source.timeline is None:
       return out
     counter = frames[..., -1:] + source.timeline.pace[:, None, None]
-    return jnp.concatenate([out[..., :-1], counter], -1)
+    return out.at[..., skeleton.C].set(counter[..., 0])
 
   def attendable(
     self, encoded: jax.Array, mask: jax.Array, whole: bool = False
@@ -130,7 +132,8 @@ class PoseDecoder(nnx.Module):
       key: dropout key, None when not training.
 
     Returns:
-      [B, T, 151] the frames after each input.
+      [B, T, 151 + 150 (k - 1)] the frame after each input, then the poses of
+      the k - 1 after that, with `future` k in the configuration.
     """
     t = frames.shape[1]
     keys = layers.split(key, len(self.decoder) + 1)
@@ -178,4 +181,4 @@ class PoseDecoder(nnx.Module):
     ):
       x, cache = layer(x, mask, memory, source.mask, past=past, at=at)
       kept.append(cache)
-    return self._leave(x, frame[:, None], source)[:, 0], tuple(kept)
+    return self._leave(x, frame[:, None], source)[:, 0, :FRAME], tuple(kept)

@@ -34,7 +34,7 @@ class TextToPose(PoseDecoder):
   def __call__(
     self, source: jax.Array, frames: jax.Array, key: jax.Array | None = None
   ) -> jax.Array:
-    """Teacher-forced pass: ids [B, S], inputs [B, T, 151] -> [B, T, 151]."""
+    """Teacher-forced pass: ids [B, S], inputs [B, T, 151] -> as `decode`."""
     encoder_key, decoder_key = layers.split(key, 2)
     encoded, mask = self.encode(source, encoder_key)
     return self.decode(frames, self.attendable(encoded, mask), decoder_key)
