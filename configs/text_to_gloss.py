@@ -12,7 +12,12 @@ from signllm_jax import config
 
 
 def get_config() -> config.Experiment:
-  """For 7,000 sentences of weather forecasts on two CPU cores."""
+  """3.7 M parameters, for 7,000 sentences of weather forecasts.
+
+  Measured on two CPU cores, seed 0, on all 519 dev sentences of PHOENIX14T,
+  glosses cleaned: BLEU-4 23.5, ROUGE-L 59.2 at the best checkpoint (23.2 at the
+  last), in 36 minutes beside other work.
+  """
   return config.Experiment(
     name="text_to_gloss",
     method="text_to_gloss",

@@ -148,9 +148,9 @@ class Run:
       "temporary": sizes.temp_size_in_bytes,
       "results": extra,
     }
-    whole = sum(parts.values()) / 2**30
-    listed = ", ".join(f"{k} {v / 2**30:.2f}" for k, v in parts.items())
-    return f"memory      {whole:.2f} GiB a device: {listed}"
+    whole = sum(parts.values()) >> 20
+    listed = ", ".join(f"{k} {v >> 20:,}" for k, v in parts.items())
+    return f"memory      {whole:,} MiB a device: {listed}"
 
   def create_state(self) -> state_lib.TrainState:
     """A fresh state on the mesh."""
