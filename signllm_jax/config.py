@@ -31,6 +31,8 @@ class Data:
   bucket: int = 32  # lengths are padded to a multiple of this many frames, or
   # tokens where there are no frames
   max_frames: int = 300  # longer training examples are cut
+  temperature: float = 1.0  # of languages that share a model: each is drawn in
+  # proportion to its size ** (1 / temperature)
   fps: float = 25.0  # frame rate of a folder of .skels, which does not say
   threads: int = 2  # readers ahead of the step
   prefetch: int = 8  # batches kept ready

@@ -98,6 +98,11 @@ def check(config: config_lib.Experiment) -> None:
       f"--config.data.batch_size={config.data.batch_size}",
       expected=f"a multiple of optim.accumulate={config.optim.accumulate}",
     )
+  if config.data.temperature < 1:
+    raise errors.UsageError(
+      f"--config.data.temperature={config.data.temperature}",
+      expected="at least 1",
+    )
   groups = len(config_lib.corpora(config))
   if config.method == "mlsf" and config.data.batch_size % groups:
     raise errors.UsageError(

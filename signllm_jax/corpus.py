@@ -41,14 +41,20 @@ class Corpus:
       self.train = sources.open_clips(self.settings, "train")
     self.summary = data.summarise(self.train, self.settings)
     self.facts = self.summary.facts
+    lengths, places = self.summary.lengths, None
+    if joined:
+      sizes = [len(sources.open_clips(part, "train")) for part in parts]
+      places = plan.listing(sizes, self.settings.temperature)
+      lengths = lengths[places]
     # A data set smaller than a batch would be mostly empty rows.
-    enough = plan.round_up(len(self.train), multiple)
+    enough = plan.round_up(len(lengths), multiple)
     self.plan = plan.Plan(
-      self.summary.lengths,
+      lengths,
       min(rows, enough),
       self.settings.bucket,
       seed,
       matched,
+      places,
     )
 
   def describe(self) -> str:

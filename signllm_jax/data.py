@@ -144,9 +144,7 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
       longest_source=max(len(vocabulary.encode(t)) for t in texts),
       longest=max(lengths),
       fps=rates.pop(),
-      glosses=text.build_vocabulary(glosses, "words", least)
-      if glosses
-      else None,
+      glosses=text.build_vocabulary(glosses, "words") if glosses else None,
       longest_gloss=max((len(g.split()) for g in glosses), default=0),
     ),
     lengths=np.array(lengths, np.int32),

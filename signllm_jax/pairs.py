@@ -98,11 +98,14 @@ class Corpus:
     self.parts, self.codes = parts, [part.language for part in parts]
     self.code = "+".join(self.codes)
     # A gloss of annotations alone is empty when cleaned: nothing to learn.
-    self.train = [
-      pair for part in parts for pair in open_pairs(part, "train") if pair.gloss
+    opened = [
+      [pair for pair in open_pairs(part, "train") if pair.gloss]
+      for part in parts
     ]
-    if not self.train:
-      raise errors.DataError("no pairs", path=parts[0].folder)
+    for part, found in zip(parts, opened, strict=True):
+      if not found:
+        raise errors.DataError("no pairs", path=part.folder)
+    self.train = [pair for found in opened for pair in found]
     settings = parts[0]
     texts = [pair.source for pair in self.train]
     glosses = [pair.gloss for pair in self.train]
@@ -129,8 +132,16 @@ class Corpus:
       ],
       np.int32,
     )
-    enough = plan.round_up(len(self.train), multiple)
-    self.plan = plan.Plan(lengths, min(rows, enough), settings.bucket, seed)
+    sizes = [len(found) for found in opened]
+    places = plan.listing(sizes, settings.temperature)
+    enough = plan.round_up(len(places), multiple)
+    self.plan = plan.Plan(
+      lengths[places],
+      min(rows, enough),
+      settings.bucket,
+      seed,
+      examples=places,
+    )
     self.summary = data.Summary(
       self.facts,
       lengths,
@@ -171,9 +182,10 @@ class Batches:
     self._plan, self._count = order, count
     # One padded length a bucket: each pair of lengths is compiled once.
     self._widest: dict[int, int] = {}
-    for length, own in zip(order.lengths.tolist(), glosses, strict=True):
-      t = plan.round_up(length, order.bucket)
-      g = plan.round_up(len(own), _GLOSS_MULTIPLE)
+    assert order.examples is not None
+    for length, i in zip(order.lengths, order.examples, strict=True):
+      t = plan.round_up(int(length), order.bucket)
+      g = plan.round_up(len(glosses[i]), _GLOSS_MULTIPLE)
       self._widest[t] = max(self._widest.get(t, 0), g)
 
   def __len__(self) -> int:

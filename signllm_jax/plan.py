@@ -7,6 +7,7 @@ position in the data is one number, and resuming is exact.
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,6 +15,28 @@ import numpy as np
 def round_up(value: int, multiple: int) -> int:
   """The smallest multiple that is not smaller."""
   return -(-value // multiple) * multiple
+
+
+def listing(sizes: Sequence[int], temperature: float) -> np.ndarray:
+  """Which example each place of an epoch holds, small corpora repeated.
+
+  The share of a corpus is proportional to its size ** (1 / temperature), the
+  usual sampling of unequal corpora; the largest is seen once an epoch.
+
+  Args:
+    sizes: examples of each corpus, one after another.
+    temperature: 1 for shares by size; towards infinity all are equal.
+
+  Returns:
+    [m] example ids, rising; each at least once.
+  """
+  largest, start, parts = max(sizes), 0, []
+  for size in sizes:
+    times = (largest / size) ** (1 - 1 / temperature)
+    ends = np.floor(times * np.arange(size + 1) + 1e-9).astype(np.int64)
+    parts.append(np.repeat(np.arange(start, start + size), np.diff(ends)))
+    start += size
+  return np.concatenate(parts)
 
 
 def _shared_draws(seed: int, start: int, stop: int) -> np.ndarray:
@@ -35,12 +58,14 @@ class Plan:
   once an epoch.
 
   Attributes:
-    lengths: [n] frames of each example.
+    lengths: [n] frames of each place in an epoch.
     batch_size: rows of a batch.
     bucket: padding multiple, in frames.
     seed: of the order.
     matched: batches of like lengths come at the same steps in all plans of the
       seed, so that languages side by side need little padding.
+    examples: [n] the example in each place, of `listing`; None where place i
+      holds example i.
   """
 
   lengths: np.ndarray
@@ -48,6 +73,7 @@ class Plan:
   bucket: int
   seed: int
   matched: bool = False
+  examples: np.ndarray | None = None
 
   @functools.cached_property
   def buckets(self) -> dict[int, int]:
@@ -90,7 +116,8 @@ class Plan:
   def __getitem__(self, index: int) -> tuple[int, np.ndarray]:
     """Padded frames and example ids of batch `index`, from 0."""
     epoch, position = divmod(index, self.batches_per_epoch)
-    return self._epoch(epoch)[position]
+    t, places = self._epoch(epoch)[position]
+    return t, places if self.examples is None else self.examples[places]
 
   def __hash__(self) -> int:
     return id(self)

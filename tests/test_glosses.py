@@ -14,14 +14,17 @@ from signllm_jax import (
   clips,
   config,
   config_check,
+  data,
   errors,
   gloss,
   glosser,
   glossing,
   pairs,
   partition,
+  plan,
   produce,
   run,
+  sources,
   text,
   train,
 )
@@ -182,6 +185,39 @@ def test_a_batch_counts_each_pair_once_an_epoch(folders):
     assert not batch["gloss"][~real].any()
     assert (batch["gloss"][real, 0] >= len(text.SPECIALS)).all()
   assert rows == 2 * len(WORDS) == len(corpus.train)
+
+
+def test_rare_words_are_spelt_but_rare_glosses_stay(folders):
+  part = config.Data(
+    folder=str(folders / "ASL"), language="ASL", glosses=True, min_count=1000
+  )
+  facts = data.summarise(sources.open_clips(part, "train"), part).facts
+  assert facts.vocabulary.listed == text.SPECIALS
+  assert facts.glosses is not None
+  assert set(facts.glosses.listed) == {*text.SPECIALS, *"ABCD"}
+
+
+def test_small_corpora_are_repeated_by_temperature():
+  sizes = [800, 50]
+  assert plan.listing(sizes, 1).tolist() == list(range(850))
+  for temperature in (2.0, 5.0, 1e9):
+    places = plan.listing(sizes, temperature)
+    assert set(places.tolist()) == set(range(850))
+    share = (places >= 800).sum() / (places < 800).sum()
+    assert abs(share - (50 / 800) ** (1 / temperature)) < 2e-3
+    counts = np.bincount(places)
+    assert set(counts[:800]) == {1}
+    assert np.ptp(counts[800:]) <= 1
+
+
+def test_an_epoch_with_temperature_holds_every_pair(folders):
+  experiment = _experiment(folders, "text_to_gloss", 1)
+  experiment.data.temperature = 3.0
+  (corpus,) = run.Run(experiment).corpora
+  ids = [
+    i for at in range(corpus.plan.batches_per_epoch) for i in corpus.plan[at][1]
+  ]
+  assert set(ids) == set(range(len(corpus.train)))
 
 
 def test_it_learns_the_glosses_of_both_languages(writes):
