@@ -254,11 +254,11 @@ def _read_motion(words: _Words, width: int) -> tuple[float, np.ndarray]:
   def lines() -> Iterator[str]:
     for number in range(count):
       line = words.line()
-      found = len(line.split()) if number == 0 or line.isspace() else width
-      if not line or found != width:  # numpy takes the first as its rule
+      # The first says how many all have: numpy makes room for them.
+      found = width if number and line.strip() else len(line.split())
+      if not found or found != width:
         raise words.wrong(
-          f"{found if line else 0} numbers",
-          f"{width} in each of {count} frames",
+          f"{found} numbers", f"{width} in each of {count} frames"
         )
       yield line
 
