@@ -75,10 +75,10 @@ def save(
 ) -> list[pathlib.Path]:
   """Writes clips.
 
-  Pictures (.gif, .mp4, .png) show one text after another. .skels has one clip a
-  line, with .text and .files beside it as `splits.read_split` and the builder
-  of prompt2sign want them. .npz holds all clips. .pose and .bvh have place
-  for one: several become NAME-001.pose, NAME-002.pose, ...
+  Pictures (.gif, .mp4, .png, .svg) show one text after another. .skels has one
+  clip a line, with .text and .files beside it as `splits.read_split` and the
+  builder of prompt2sign want them. .npz holds all clips. .pose and .bvh have
+  place for one: several become NAME-001.pose, NAME-002.pose, ...
 
   Args:
     path: of `prepare`.
