@@ -149,14 +149,14 @@ def _parser() -> argparse.ArgumentParser:
   stage = add(
     "convert",
     commands.convert_file,
-    "clips of one form -> another (.h5 .npz .skels .pose JSON)",
+    "clips of one form -> another (.h5 .npz .skels .pose .bvh JSON)",
     commands.convert.__doc__,
     "file or folder of clips",
     "what to make; its suffix says the form",
   )
   stage.add_argument(
     "--form",
-    choices=("pose", "openpose", "dwpose"),
+    choices=("pose", "bvh", "openpose", "dwpose"),
     default="",
     help="of an output that is a folder, a file or folder a clip",
   )

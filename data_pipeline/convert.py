@@ -1,8 +1,8 @@
-"""One file of clips into another form: .h5 .npz .skels .pose and JSON folders.
+"""One file of clips into another form: .h5 .npz .skels .pose .bvh or JSON.
 
 Some forms hold keypoints, x, y and confidence in the picture (.h5, OpenPose and
-DWPose JSON), some poses in 3-D (.npz, .skels). A .pose is read as either and
-written of poses. Poses become keypoints by leaving out the depth; keypoints
+DWPose JSON), some poses in 3-D (.npz, .skels, .bvh). A .pose is read as either
+and written of poses. Poses become keypoints by leaving out the depth; keypoints
 become poses by lifting, which is a stage of its own.
 """
 
@@ -19,6 +19,7 @@ from data_pipeline import intake, lifted
 from signllm_jax import clips, errors
 from signllm_jax.formats import (
   atomic,
+  bvh,
   dwpose,
   h5,
   npz,
@@ -28,7 +29,8 @@ from signllm_jax.formats import (
   splits,
 )
 
-POSES = (".npz", ".skels", ".pose")
+_EACH = {".pose": pose.write, ".bvh": bvh.write}  # forms of one clip a file
+POSES = (".npz", ".skels", *_EACH)
 KEYPOINTS = (".h5", "openpose", "dwpose")
 
 
@@ -58,12 +60,12 @@ def convert(
   """Converts all clips of a file or folder; returns how many.
 
   Args:
-    source: .npz, .skels (with .text beside it, if there is one), .pose, .h5, or
-      a folder of JSON frame files.
+    source: .npz, .skels (with .text beside it, if there is one), .pose, .bvh,
+      .h5, or a folder of JSON frame files.
     target: what does not exist yet, its form told by its suffix; of several
-      clips as .pose or JSON a folder, with one file or folder a clip. Beside
-      .skels come .files, .text and .gloss, if the clips have any.
-    form: of a target that is a folder: pose, openpose or dwpose.
+      clips as .pose, .bvh or JSON a folder, with one file or folder a clip.
+      Beside .skels come .files, .text and .gloss, if the clips have any.
+    form: of a target that is a folder: pose, bvh, openpose or dwpose.
     convention: of .skels: prompt2sign (values as they stand) or pt.
     fps: frames a second, where the source does not say.
     size: width and height of the picture, where the source does not say.
@@ -74,13 +76,15 @@ def convert(
     StorageError: the target cannot be written.
   """
   source, target = pathlib.Path(source), pathlib.Path(target)
-  kind = target.suffix.lower() or {"pose": ".pose"}.get(form, form)
+  kind = target.suffix.lower() or {"pose": ".pose", "bvh": ".bvh"}.get(
+    form, form
+  )
   if kind not in (*POSES, *KEYPOINTS):
     raise errors.UsageError(
       f"cannot write the form {kind or 'of a folder'!r}",
       path=target,
       expected=f"a suffix of {' '.join((*POSES, '.h5'))}, or --form=pose, "
-      "openpose or dwpose for a folder",
+      "bvh, openpose or dwpose for a folder",
     )
   refuse_existing(target)
   found = _read(source, fps, size)
@@ -173,6 +177,8 @@ def _read(
     ]
   if suffix == ".pose":
     return [_read_pose(source)]
+  if suffix == ".bvh":
+    return [bvh.read(source)]
   return [each.read() for each in intake.find(source, fps=fps, size=size)]
 
 
@@ -201,7 +207,7 @@ def _write_poses(
     write_split(target, poses, convention)
   else:
     canonical = [clips.canonical(each) for each in poses]
-    _write_each(target, ".pose", pose.write, canonical)
+    _write_each(target, kind, _EACH[kind], canonical)
 
 
 def _write_keypoints(

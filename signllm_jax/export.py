@@ -5,9 +5,11 @@ import pathlib
 from collections.abc import Sequence
 
 from signllm_jax import clips, errors, render
-from signllm_jax.formats import atomic, npz, pose, skels
+from signllm_jax.formats import atomic, bvh, npz, pose, skels
 
-SUFFIXES = (*render.SUFFIXES, ".skels", ".npz", ".pose")
+# Forms of one clip a file.
+_EACH = {".pose": pose.write, ".bvh": bvh.write}
+SUFFIXES = (*render.SUFFIXES, ".skels", ".npz", *_EACH)
 
 
 def prepare(
@@ -54,7 +56,7 @@ def targets(path: pathlib.Path, count: int) -> list[pathlib.Path]:
   suffix = path.suffix.lower()
   if suffix == ".skels":
     return [path, path.with_suffix(".text"), path.with_suffix(".files")]
-  if suffix == ".pose" and count > 1:
+  if suffix in _EACH and count > 1:
     digits = max(3, len(str(count)))
     return [
       path.with_name(f"{path.stem}-{number:0{digits}}{path.suffix}")
@@ -73,10 +75,10 @@ def save(
 ) -> list[pathlib.Path]:
   """Writes clips.
 
-  Pictures (.gif, .mp4, .png) show one text after another. .skels has one clip a
-  line, with .text and .files beside it as `splits.read_split` and the builder
-  of prompt2sign want them. .npz holds all clips. .pose has place for one:
-  several become NAME-001.pose, NAME-002.pose, ...
+  Pictures (.gif, .mp4, .png, .svg) show one text after another. .skels has one
+  clip a line, with .text and .files beside it as `splits.read_split` and the
+  builder of prompt2sign want them. .npz holds all clips. .pose and .bvh have
+  place for one: several become NAME-001.pose, NAME-002.pose, ...
 
   Args:
     path: of `prepare`.
@@ -98,9 +100,9 @@ def save(
     render.save_scenes(path, _scenes(made, true), size)
   elif suffix == ".npz":
     npz.write(path, made)
-  elif suffix == ".pose":
+  elif suffix in _EACH:
     for file, clip in zip(files, made, strict=True):
-      pose.write(file, clip)
+      _EACH[suffix](file, clip)
   else:
     skels.write(path, made, convention)
     _write_lines(files[1], [" ".join(clip.text.split()) for clip in made])

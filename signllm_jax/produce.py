@@ -37,12 +37,11 @@ _SHOWN = 20  # glosses on the terminal
 EXAMPLES = """\
 the suffix of --out decides:
   .gif .mp4   a film of the skeleton; several texts play one after another
-  .png        a sheet of frames, one row a text
+  .png .svg   a sheet of frames, one row a text
   .npz        all clips with texts, read by NumPy alone
   .skels      one clip a line, with NAME.text and NAME.files beside it: a folder
               that `python -m data_pipeline build` reads
-  .pose       of pose-format and its viewers; one file a text (NAME-001.pose ...
-              for several)
+  .pose .bvh  for pose viewers, for Blender; a file a text (NAME-001.bvh ...)
   .gloss      no poses: the gloss of each text, one a line, by a model that
               writes glosses (configs/text_to_gloss.py, text2langgloss.py)
 

@@ -1,4 +1,4 @@
-"""Pictures of clips: frames, GIF, MP4, and a contact sheet as PNG."""
+"""Pictures of clips: frames, GIF, MP4, and a contact sheet."""
 
 import contextlib
 import fractions
@@ -15,10 +15,10 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image, ImageColor
 
-from signllm_jax import clips, drawing, errors, page
+from signllm_jax import clips, drawing, errors, page, vector
 from signllm_jax.formats import atomic
 
-SUFFIXES = (".gif", ".mp4", ".png")
+SUFFIXES = (".gif", ".mp4", ".png", ".svg")
 HOLD = 0.5  # seconds each of several scenes rests on its last frame
 
 
@@ -82,7 +82,8 @@ def save_scenes(
   out. .mp4 is H.264, yuv420p. Both play the scenes one after another, on pages
   of one size, and rest HOLD seconds at the end of each if there are several.
   .png is a contact sheet: one row a clip, so many columns evenly spaced in
-  time, scenes below one another.
+  time, scenes below one another. .svg is the same in lines, without the cards
+  of the hands, into which a viewer can zoom.
 
   Args:
     path: the file to make.
@@ -108,6 +109,9 @@ def save_scenes(
     if suffix == ".png":
       sheets = [_sheet(scene, size, columns) for scene in scenes]
       page.stack(sheets).save(part, optimize=True)
+    elif suffix == ".svg":
+      rows = [row for scene in scenes for row in _rows(scene, columns)]
+      part.write_text(vector.sheet(rows, size), encoding="utf-8")
     elif suffix == ".gif":
       _save_gif(part, scenes, size, fps)
     else:
@@ -189,11 +193,30 @@ def _play(
 
 def _sheet(scene: Scene, size: int, columns: int) -> Image.Image:
   artists = _artists(scene, size)
-  longest = _longest(scene)
-  columns = min(columns, longest)
-  times = np.linspace(0, longest - 1, columns).round().astype(int).tolist()
+  times = _sheet_times(scene, columns)
   rows = [[artist.draw(t) for t in times] for artist in artists]
-  return page.grid(rows, page.caption(scene.caption, size * columns, size))
+  return page.grid(rows, page.caption(scene.caption, size * len(times), size))
+
+
+def _sheet_times(scene: Scene, columns: int) -> list[int]:
+  longest = _longest(scene)
+  times = np.linspace(0, longest - 1, min(columns, longest))
+  return times.round().astype(int).tolist()
+
+
+def _rows(scene: Scene, columns: int) -> list[vector.Row]:
+  view = drawing.fit(list(scene.clips.values()))
+  times = _sheet_times(scene, columns)
+  return [
+    vector.Row(
+      clip,
+      label if len(scene.clips) > 1 else "",
+      "" if number else scene.caption,
+      view,
+      times,
+    )
+    for number, (label, clip) in enumerate(scene.clips.items())
+  ]
 
 
 def _save_gif(path, scenes: Sequence[Scene], size: int, fps: float) -> None:

@@ -261,8 +261,8 @@ def test_refused_requests(made, tmp_path, capsys):
 
   assert "exists already" in refused(made["npz"], made["skels"])
   assert "cannot write the form" in refused(made["npz"], tmp_path / "x")
-  assert "'.bvh'" in refused(made["npz"], tmp_path / "x.bvh")
-  assert "--form" in refused(made["npz"], tmp_path / "x", form="bvh")
+  assert "'.fbx'" in refused(made["npz"], tmp_path / "x.fbx")
+  assert "--form" in refused(made["npz"], tmp_path / "x", form="fbx")
   assert "--fps" in refused(made["npz"], tmp_path / "x.h5", fps="nan")
   (tmp_path / "y.text").write_text("mine\n")
   assert "y.text: exists" in refused(made["npz"], tmp_path / "y.skels")

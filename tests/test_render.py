@@ -2,6 +2,7 @@ import dataclasses
 import pathlib
 import subprocess
 import time
+from xml.etree import ElementTree
 
 import imageio_ffmpeg
 import numpy as np
@@ -192,6 +193,28 @@ def test_contact_sheet(tmp_path):
     assert image.size == (2 * 128, height)
 
 
+def test_sheet_of_lines(tmp_path):
+  text = "<script>1 & 2</script> \x00\x1b" + "long " * 99
+  pair = render.Scene({"a": signer(3), "<b>": signer(9)}, text)
+  scenes = [pair, render.Scene({"a": hide(signer(2), "left_hand")})]
+  render.save_scenes(tmp_path / "a.svg", scenes, 100, columns=4)
+  assert (tmp_path / "a.svg").stat().st_size < 60_000
+  root = ElementTree.parse(tmp_path / "a.svg").getroot()
+  spaced = "{http://www.w3.org/2000/svg}"
+  title = root.find(f"{spaced}title")
+  assert title is not None and title.text and root.get("role") == "img"
+  assert title.text.startswith("<script>1 & 2</script> long long")
+  figures = root.findall(f"{spaced}svg")
+  assert len(figures) == 4 + 4 + 2
+  # Body, two arms, ten fingers; in the last scene one hand is missing.
+  counts = [len(figure.findall(f"{spaced}path")) for figure in figures]
+  assert counts == [13] * 8 + [8] * 2
+  words = [each.text for each in root.findall(f"{spaced}text")]
+  assert words[0] and words[0].endswith("…") and words[5] == "<b> 0.04 s"
+  tags = {each.tag.removeprefix(spaced) for each in root.iter()}
+  assert tags == {"svg", "title", "style", "rect", "path", "circle", "text"}
+
+
 def test_scenes_play_one_after_another(tmp_path):
   short, long = render.Scene({"a": signer(3)}), render.Scene({"a": signer(5)})
   pair = render.Scene({"a": signer(4), "b": signer(4)}, "two side by side")
@@ -234,7 +257,7 @@ def test_scenes_in_mp4_and_on_a_sheet(tmp_path):
 
 
 def test_errors(tmp_path):
-  with pytest.raises(errors.UsageError, match=r"\.gif, \.mp4, \.png"):
+  with pytest.raises(errors.UsageError, match=r"\.gif, \.mp4, \.png, \.svg"):
     render.save(tmp_path / "a.webm", {"a": signer()})
   with pytest.raises(errors.UsageError, match="nothing to draw"):
     next(render.frames({}))
