@@ -105,6 +105,8 @@ def test_prompt_signs_what_is_quoted(server, question):
     (".png", lambda file: Image.open(file).size),
     (".mp4", lambda file: b"ftyp" in file.read(12)),
     (".pose", lambda file: file.read()),
+    (".svg", lambda file: b"<svg" in file.read(200)),
+    (".bvh", lambda file: file.read(9) == b"HIERARCHY"),
   ],
 )
 def test_downloads(server, suffix, read):

@@ -16,6 +16,8 @@ FORMATS = {
   ".gif": ("GIF", "image/gif"),
   ".mp4": ("MP4", "video/mp4"),
   ".png": ("PNG sheet", "image/png"),
+  ".svg": ("SVG sheet", "image/svg+xml"),
+  ".bvh": ("BVH", "text/plain"),
   ".pose": ("pose", "application/octet-stream"),
   ".npz": ("NumPy", "application/octet-stream"),
   ".skels": ("skels", "application/zip"),
