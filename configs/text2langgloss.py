@@ -18,6 +18,11 @@ def get_config() -> config.Experiment:
 
   Sources are spelt: of the words only the languages' marks occur often enough
   to be listed.
+
+  Measured on two CPU cores, seed 0, after 6,000 steps of a schedule of as many
+  (18 min 55 s beside other work): DTW-MJE of 512 dev words 7.0 % (ASL), 8.2 %
+  (GSL), 10.0 % (DSGS) and 12.0 % (TSL) of the mean pose's; length 1.00; motion
+  1.41, 1.29, 1.47 and 0.97 of the true, so three of them tremble.
   """
   experiment = mlsf.get_config()
   experiment.name = experiment.method = "text2langgloss"
