@@ -29,7 +29,7 @@ from signllm_jax.formats import (
   splits,
 )
 
-_EACH = {".pose": pose.write, ".bvh": bvh.write}  # forms of one clip a file
+_EACH = {".pose": pose, ".bvh": bvh}  # forms of one clip a file
 POSES = (".npz", ".skels", *_EACH)
 KEYPOINTS = (".h5", "openpose", "dwpose")
 
@@ -207,7 +207,7 @@ def _write_poses(
     write_split(target, poses, convention)
   else:
     canonical = [clips.canonical(each) for each in poses]
-    _write_each(target, kind, _EACH[kind], canonical)
+    _write_each(target, kind, _EACH[kind].write, canonical)
 
 
 def _write_keypoints(

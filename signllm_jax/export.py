@@ -8,7 +8,7 @@ from signllm_jax import clips, errors, render
 from signllm_jax.formats import atomic, bvh, npz, pose, skels
 
 # Forms of one clip a file.
-_EACH = {".pose": pose.write, ".bvh": bvh.write}
+_EACH = {".pose": pose, ".bvh": bvh}
 SUFFIXES = (*render.SUFFIXES, ".skels", ".npz", *_EACH)
 
 
@@ -102,7 +102,7 @@ def save(
     npz.write(path, made)
   elif suffix in _EACH:
     for file, clip in zip(files, made, strict=True):
-      _EACH[suffix](file, clip)
+      _EACH[suffix].write(file, clip)
   else:
     skels.write(path, made, convention)
     _write_lines(files[1], [" ".join(clip.text.split()) for clip in made])
