@@ -76,9 +76,7 @@ def convert(
     StorageError: the target cannot be written.
   """
   source, target = pathlib.Path(source), pathlib.Path(target)
-  kind = target.suffix.lower() or {"pose": ".pose", "bvh": ".bvh"}.get(
-    form, form
-  )
+  kind = target.suffix.lower() or (f".{form}" if f".{form}" in _EACH else form)
   if kind not in (*POSES, *KEYPOINTS):
     raise errors.UsageError(
       f"cannot write the form {kind or 'of a folder'!r}",

@@ -34,17 +34,17 @@ class Corpus:
     """
     self.parts, self.codes = parts, [part.language for part in parts]
     self.code, self.settings = "+".join(self.codes), parts[0]
+    places = None
     if joined:
       self.settings = dataclasses.replace(parts[0], glosses=True)
       self.train = sources.open_joined(parts, "train")
+      places = plan.listing(self.train.sizes, self.settings.temperature)
     else:
       self.train = sources.open_clips(self.settings, "train")
     self.summary = data.summarise(self.train, self.settings)
     self.facts = self.summary.facts
-    lengths, places = self.summary.lengths, None
-    if joined:
-      sizes = [len(sources.open_clips(part, "train")) for part in parts]
-      places = plan.listing(sizes, self.settings.temperature)
+    lengths = self.summary.lengths
+    if places is not None:
       lengths = lengths[places]
     # A data set smaller than a batch would be mostly empty rows.
     enough = plan.round_up(len(lengths), multiple)

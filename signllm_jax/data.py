@@ -234,6 +234,13 @@ class SideBySide:
     }
 
 
+def by_length(lengths: Sequence[int], rows: int) -> Iterator[list[int]]:
+  """Batches of indices, those of like lengths together, shortest first."""
+  order = np.argsort(lengths, kind="stable").tolist()
+  for start in range(0, len(order), rows):
+    yield order[start : start + rows]
+
+
 def padded_length(batch: dict[str, np.ndarray]) -> int:
   """Of a batch's frames, or of its source where it has none."""
   frames = batch.get("frames")

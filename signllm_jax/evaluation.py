@@ -99,9 +99,9 @@ class Evaluation:
 
 
 def first(
-  split: sources.Clips, settings: config.Experiment
-) -> list[clips.Clip]:
-  """The clips of a split that are scored while a model trains.
+  split: sources.Examples[sources.Example], settings: config.Experiment
+) -> list[sources.Example]:
+  """The examples of a split that are scored while a model trains.
 
   Raises:
     DataError: the split is empty.

@@ -208,10 +208,7 @@ class Producer:
     texts: Sequence[str],
     true: Sequence[clips.Clip] | None,
   ) -> list[Signed]:
-    rows = self._batch_size
-    if len(texts) < rows:  # a short batch takes the next power of two
-      parts = self._mesh.shape["data"] * self._mesh.shape["fsdp"]
-      rows = data.round_up(1 << (len(texts) - 1).bit_length(), parts)
+    rows = partition.batch_rows(self._mesh, len(texts), self._batch_size)
     inputs, glosses = self._read(texts, rows)
     limit, leak = self._limit, None
     if true is not None:

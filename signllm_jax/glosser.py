@@ -129,23 +129,17 @@ class Glosser:
     encoded = [
       self.facts.vocabulary.encode(gloss.ask(line, self.code)) for line in texts
     ]
-    # Texts of like length share a batch.
-    order = np.argsort([len(ids) for ids in encoded], kind="stable")
     found = [""] * len(texts)
-    for start in range(0, len(order), self._rows):
+    for group in data.by_length(list(map(len, encoded)), self._rows):
       if should_stop():
         return None
-      group = order[start : start + self._rows]
-      lines = self._batch([encoded[int(i)] for i in group])
+      lines = self._batch([encoded[i] for i in group])
       for i, line in zip(group, lines, strict=True):
-        found[int(i)] = line
+        found[i] = line
     return found
 
   def _batch(self, group: Sequence[np.ndarray]) -> list[str]:
-    rows = self._rows
-    if len(group) < rows:  # a short batch takes the next power of two
-      parts = self._mesh.shape["data"] * self._mesh.shape["fsdp"]
-      rows = round_up(1 << (len(group) - 1).bit_length(), parts)
+    rows = partition.batch_rows(self._mesh, len(group), self._rows)
     longest = round_up(max(map(len, group)), data.SOURCE_MULTIPLE)
     filled = [*group, *[group[0]] * (rows - len(group))]
     batch = partition.put_batch(

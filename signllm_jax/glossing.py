@@ -3,16 +3,22 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from signllm_jax import config, errors, floors, gloss, glosser, pairs, writer
+from signllm_jax import (
+  config,
+  evaluation,
+  floors,
+  gloss,
+  glosser,
+  pairs,
+  reading,
+  writer,
+)
 from signllm_jax.methods.method import Rows
 from signllm_jax.metrics import report
-from signllm_jax.metrics import text as text_metrics
 
-_KEYS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "chrf", "rouge_l", "wer")
 METRICS = tuple(  # names as the field's scripts have them: bleu4
   dataclasses.replace(m, key=m.key.replace("bleu_", "bleu"))
-  for m in text_metrics.TEXT
-  if m.key in _KEYS
+  for m in reading.metrics_of("words")
 )
 _NAMES = {
   "produced": "produced",
@@ -26,28 +32,19 @@ class Evaluation:
 
   how = "by beam search"
 
-  def __init__(
-    self,
-    settings: config.Experiment,
-    part: config.Data,
-    train: Sequence[pairs.Pair],
-  ):
+  def __init__(self, settings: config.Experiment, train: Sequence[pairs.Pair]):
     """Reads the split and scores what needs no model.
 
     Args:
-      settings: of the run.
-      part: of one of its languages.
+      settings: of the run, with the data of one of its languages.
       train: its training pairs, for the floors.
 
     Raises:
       DataError: the language has no such split, or it is empty.
     """
-    split = pairs.open_pairs(part, settings.evaluate.split)
-    split = split[: settings.evaluate.max_sequences or None]
-    if not split:
-      raise errors.DataError(
-        "nothing to evaluate: the split is empty", path=part.folder
-      )
+    part = settings.data
+    opened = pairs.open_pairs(part, settings.evaluate.split)
+    split = evaluation.first(opened, settings)
     mark = gloss.ask("", part.language)
     own = [pair for pair in train if pair.source.startswith(mark)]
     self._texts = [pair.source.removeprefix(mark) for pair in split]
@@ -88,12 +85,7 @@ class Evaluation:
 
   def table(self, rows: Rows, title: str) -> str:
     """The table for the terminal."""
-    cells = [["", *(m.head for m in METRICS)]]
-    for name, row in rows.items():
-      cells.append(
-        [_NAMES[name], *(m.style.format(row[m.key]) for m in METRICS)]
-      )
-    return f"{title}\n\n{report.markdown(cells)}"
+    return report.scores(rows, METRICS, _NAMES, title)
 
   def show(
     self, board: writer.Writer, step: int, mark: str, made: Sequence[str]

@@ -56,13 +56,7 @@ def open_pairs(settings: config.Data, split: str) -> list[Pair]:
   paths = [folder / f"{split}.{kind}" for kind in ("text", "gloss")]
   if all(path.exists() for path in paths):
     texts, glosses = (list(splits.read_texts(path)) for path in paths)
-    if len(texts) != len(glosses):
-      raise errors.DataError(
-        f"{len(glosses)} lines",
-        path=paths[1],
-        expected=f"{len(texts)} as in {paths[0].name}",
-        hint="The files of a split belong together line by line",
-      )
+    splits.check_lines(paths[1], len(glosses), paths[0], len(texts))
     names = [f"{split}/{i:06d}" for i in range(1, len(texts) + 1)]
   else:
     opened = sources.open_clips(settings, split)

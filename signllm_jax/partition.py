@@ -16,7 +16,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from signllm_jax import config as config_lib
-from signllm_jax import errors
+from signllm_jax import errors, plan
 
 AXES = ("data", "fsdp", "tensor", "language")
 _ROWS = ("data", "fsdp")
@@ -95,6 +95,20 @@ def shardings(abstract: Any, mesh: Mesh) -> Any:
   return jax.tree.map(
     place, abstract, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable)
   )
+
+
+def batch_rows(mesh: Mesh, count: int, most: int) -> int:
+  """Rows of a batch that holds `count` examples: few sizes are compiled.
+
+  Args:
+    mesh: whose devices share the rows.
+    count: at least 1.
+    most: rows of a full batch; a short one takes the next power of two.
+  """
+  if count >= most:
+    return most
+  parts = mesh.shape["data"] * mesh.shape["fsdp"]
+  return plan.round_up(1 << (count - 1).bit_length(), parts)
 
 
 def batch_sharding(mesh: Mesh, stacked: bool) -> NamedSharding:

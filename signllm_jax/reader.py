@@ -142,16 +142,13 @@ class Reader:
       NonFiniteError: a clip or the model gives NaN or infinity.
     """
     self._check(listed)
-    # Clips of like length share a batch.
-    order = np.argsort([len(clip) for clip in listed], kind="stable")
     found: list[Translation] = [Translation("", "")] * len(listed)
-    for start in range(0, len(order), self._rows):
+    for group in data.by_length(list(map(len, listed)), self._rows):
       if should_stop():
         return None
-      group = order[start : start + self._rows]
-      readings = self._batch([listed[int(i)] for i in group])
+      readings = self._batch([listed[i] for i in group])
       for i, reading in zip(group, readings, strict=True):
-        found[int(i)] = reading
+        found[i] = reading
     return found
 
   def _check(self, listed: Sequence[clips.Clip]) -> None:
@@ -166,10 +163,7 @@ class Reader:
         )
 
   def _batch(self, group: Sequence[clips.Clip]) -> list[Translation]:
-    rows = self._rows
-    if len(group) < rows:  # a short batch takes the next power of two
-      parts = self._mesh.shape["data"] * self._mesh.shape["fsdp"]
-      rows = data.round_up(1 << (len(group) - 1).bit_length(), parts)
+    rows = partition.batch_rows(self._mesh, len(group), self._rows)
     longest = max(len(clip) for clip in group)
     t = self._bucket
     while t < longest:

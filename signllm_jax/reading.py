@@ -96,14 +96,7 @@ class Evaluation:
 
   def table(self, rows: Rows, title: str) -> str:
     """The table for the terminal."""
-    cells = [["", *(m.head for m in self._metrics)]]
-    for name, row in rows.items():
-      scores = [
-        m.style.format(row[m.key]) if m.key in row else "–"
-        for m in self._metrics
-      ]
-      cells.append([_NAMES[name], *scores])
-    return f"{title}\n\n{report.markdown(cells)}"
+    return report.scores(rows, self._metrics, _NAMES, title)
 
   def show(
     self,

@@ -52,27 +52,37 @@ class Run:
     corpora = config_lib.corpora(config)
     parts = self.mesh.shape["data"] * self.mesh.shape["fsdp"]
     multiple = parts * config.optim.accumulate
+    rows = config.data.batch_size
     self.corpora: list[corpus_lib.Corpus | pairs.Corpus]
-    order = {
-      "seed": config.seed,
-      "rows": config.data.batch_size,
-      "multiple": multiple,
-    }
     if self.stacked:
-      order["rows"] //= len(corpora)
       self.corpora = [
-        corpus_lib.Corpus([settings], **order, matched=True)
+        corpus_lib.Corpus(
+          [settings],
+          config.seed,
+          rows=rows // len(corpora),
+          multiple=multiple,
+          matched=True,
+        )
         for settings in corpora
       ]
-    elif config.method == "text_to_gloss":
-      self.corpora = [pairs.Corpus(corpora, **order)]
-    else:
-      joined = config.method == "text2langgloss"
-      self.corpora = [corpus_lib.Corpus(corpora, **order, joined=joined)]
-    if self.stacked:  # all groups take batches of one size
+      # All groups take batches of one size.
       rows = max(corpus.plan.batch_size for corpus in self.corpora)
       for corpus in self.corpora:
         corpus.plan = dataclasses.replace(corpus.plan, batch_size=rows)
+    elif config.method == "text_to_gloss":
+      self.corpora = [
+        pairs.Corpus(corpora, config.seed, rows=rows, multiple=multiple)
+      ]
+    else:
+      self.corpora = [
+        corpus_lib.Corpus(
+          corpora,
+          config.seed,
+          rows=rows,
+          multiple=multiple,
+          joined=config.method == "text2langgloss",
+        )
+      ]
     self.codes = [c.code for c in self.corpora] if self.stacked else []
     self.vocabulary, self.glosses = trained.sizes(self.facts)
     self.abstract = state_lib.abstract_state(
@@ -219,7 +229,7 @@ class Run:
     if isinstance(corpus, pairs.Corpus):
       if not pairs.has_split(part, name):
         return None
-      return glossing.Evaluation(settings, part, corpus.train)
+      return glossing.Evaluation(settings, corpus.train)
     split = sources.open_clips(part, name)
     if settings.method == "pose_to_text":
       return reading.Evaluation(split, settings)

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -13,15 +13,19 @@ from signllm_jax import clips, config, errors, records
 from signllm_jax import gloss as gloss_lib
 from signllm_jax.formats import splits, tfrecord
 
+Example = TypeVar("Example", covariant=True)
 SPLITS = ("train", "dev", "test")
 
 
-class Clips(Protocol):
-  """Random access to the clips of a split."""
+class Examples(Protocol[Example]):
+  """Random access to the examples of a split."""
 
   def __len__(self) -> int: ...
 
-  def __getitem__(self, index: int, /) -> clips.Clip: ...
+  def __getitem__(self, index: int, /) -> Example: ...
+
+
+Clips = Examples[clips.Clip]
 
 
 class _Built:
@@ -90,7 +94,7 @@ def open_clips(settings: config.Data, split: str) -> Clips:
   )
 
 
-class _Joined:
+class Joined:
   """Clips of several languages, one after another, marked with theirs.
 
   Texts are as `gloss.ask` makes them, glosses as `gloss.mark` does.
@@ -98,7 +102,8 @@ class _Joined:
 
   def __init__(self, parts: Sequence[tuple[str, Clips]]):
     self._parts = parts
-    self._ends = np.cumsum([len(clips) for _, clips in parts])
+    self.sizes = [len(clips) for _, clips in parts]  # of each language
+    self._ends = np.cumsum(self.sizes)
 
   def __len__(self) -> int:
     return int(self._ends[-1])
@@ -114,13 +119,13 @@ class _Joined:
     )
 
 
-def open_joined(parts: Sequence[config.Data], split: str) -> Clips:
+def open_joined(parts: Sequence[config.Data], split: str) -> Joined:
   """Opens a split of several languages as one, each clip marked with its own.
 
   Raises:
     DataError: as `open_clips`; reading a clip without a gloss raises it too.
   """
-  return _Joined([(part.language, open_clips(part, split)) for part in parts])
+  return Joined([(part.language, open_clips(part, split)) for part in parts])
 
 
 def source_text(clip: clips.Clip, settings: config.Data) -> str:

@@ -1,5 +1,6 @@
 """A contact sheet as SVG: lines that stay sharp at any size, and no script."""
 
+import functools
 import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,6 +79,7 @@ def sheet(rows: Sequence[Row], size: int) -> str:
   )
 
 
+@functools.cache
 def _limbs() -> Mapping[tuple[str, int], list[tuple[int, int]]]:
   """Joints to join, by colour and width, in the order of drawing."""
   found: dict[tuple[str, int], list[tuple[int, int]]] = {}

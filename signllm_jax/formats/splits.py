@@ -55,13 +55,7 @@ def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
     names = list(read_texts(paths["files"]))
     found["files"] = len(names)
   for kind, count in found.items():
-    if count != len(texts):
-      raise errors.DataError(
-        f"{count} lines",
-        path=paths[kind],
-        expected=f"{len(texts)} as in {paths['text'].name}",
-        hint="The files of a split belong together line by line",
-      )
+    check_lines(paths[kind], count, paths["text"], len(texts))
   names = names or [f"{split}/{i:06d}" for i in range(1, len(texts) + 1)]
   first = {}  # line of each name
   for number, name in enumerate(names, 1):
@@ -115,6 +109,23 @@ def _offsets(path: pathlib.Path) -> Iterator[int]:
   for _, line in skels.lines(path):
     yield offset
     offset += len(line)
+
+
+def check_lines(
+  path: pathlib.Path, count: int, texts: pathlib.Path, expected: int
+) -> None:
+  """Refuses a file that has not a line for every line of the texts.
+
+  Raises:
+    DataError: `count` is not `expected`.
+  """
+  if count != expected:
+    raise errors.DataError(
+      f"{count} lines",
+      path=path,
+      expected=f"{expected} as in {texts.name}",
+      hint="The files of a split belong together line by line",
+    )
 
 
 def read_texts(path: pathlib.Path, empty: bool = False) -> Iterator[str]:

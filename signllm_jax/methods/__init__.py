@@ -1,8 +1,8 @@
 """What differs by `Experiment.method`: the model and the loss of a batch.
 
 Loop, step, guard, checkpoints and data are the same for all methods. A further
-one is a module here with the four functions of `method.Method`, its name in
-`of` and in `config.Experiment.method`, and in `run.Run` what scores it.
+one is a module here with all that `method.Method` lists, its name in `of` and
+in `config.Experiment.method`, and in `run.Run` what scores it.
 """
 
 from signllm_jax.methods import (

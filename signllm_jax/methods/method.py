@@ -75,6 +75,13 @@ class Method(Protocol):
     ...
 
 
+def track_nothing(
+  residuals: Residuals, errors: tuple[jax.Array, ...], epoch_ends: jax.Array
+) -> Residuals:
+  """`Method.track` of a method without noise from residuals."""
+  return residuals
+
+
 class Evaluation(Protocol):
   """A split that is scored while a model trains; `run.Run` opens it."""
 

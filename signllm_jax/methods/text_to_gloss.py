@@ -7,10 +7,10 @@ from flax import nnx
 from signllm_jax import augment, text
 from signllm_jax.config import Experiment, Gloss
 from signllm_jax.losses.cross_entropy import cross_entropy
-from signllm_jax.methods.method import Batch, Known, Outcome
+from signllm_jax.methods.method import Batch, Known, Outcome, track_nothing
 from signllm_jax.models.text_to_gloss import TextToGloss, started
-from signllm_jax.statistics import Residuals
 
+track = track_nothing
 UNIT: str = "tokens"
 
 
@@ -75,10 +75,3 @@ def loss(
   )
   cost = sum_of(model.decoder.out(states), batch["gloss"], config.gloss)
   return cost / total, Outcome({}, ())
-
-
-def track(
-  residuals: Residuals, errors: tuple[jax.Array, ...], epoch_ends: jax.Array
-) -> Residuals:
-  """Nothing is tracked."""
-  return residuals

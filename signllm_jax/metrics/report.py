@@ -50,6 +50,22 @@ def table(rows: Rows, title: str) -> str:
   return f"{title}\n\n{markdown(cells)}"
 
 
+def scores(
+  rows: Rows,
+  metrics: Sequence[Metric],
+  names: Mapping[str, str],
+  title: str,
+) -> str:
+  """The table of other metrics in training; a row may lack some."""
+  cells = [["", *(m.head for m in metrics)]]
+  for name, row in rows.items():
+    found = [
+      m.style.format(row[m.key]) if m.key in row else "–" for m in metrics
+    ]
+    cells.append([names[name], *found])
+  return f"{title}\n\n{markdown(cells)}"
+
+
 def markdown(cells: Sequence[Sequence[str]]) -> str:
   """A table for the terminal, which is Markdown as well; a head comes first."""
   widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]

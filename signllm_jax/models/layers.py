@@ -9,7 +9,7 @@ Every parameter carries the logical names of its axes as metadata `axes`, which
 `partition.RULES` maps to the mesh.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -122,7 +122,7 @@ class Attention(nnx.Module):
     # Keys and values in one product, head by head so that heads can be sharded.
     self.memory = linear(2 * width, ("embed", "heads"))
     self.out = linear(width, ("heads", "embed"))
-    self.heads = heads
+    self.width, self.heads = width, heads
     self.dropout_rate = dropout_rate
     self.dtype = dtype
 
@@ -291,3 +291,77 @@ class DecoderLayer(nnx.Module):
     x = x + dropout(h, self.dropout_rate, keys[3])
     h = self.feed_forward(self.feed_forward_norm(x), keys[4])
     return x + dropout(h, self.dropout_rate, keys[5]), own
+
+
+def decode(
+  stack: Sequence[DecoderLayer],
+  x: jax.Array,
+  memories: Sequence[Cache],
+  memory_mask: jax.Array,
+  keys: Sequence[jax.Array | None],
+  rematerialise: bool,
+) -> jax.Array:
+  """A stack of decoder layers over a whole sequence, causal.
+
+  Args:
+    stack: the layers.
+    x: [B, T, D].
+    memories: cross-attention's keys and values, of each layer.
+    memory_mask: [B, 1, 1, S].
+    keys: dropout key of each layer.
+    rematerialise: as of `remat`.
+
+  Returns:
+    [B, T, D].
+  """
+  t = x.shape[1]
+  causal = jnp.tril(jnp.ones((t, t), bool))[None, None]
+  for layer, memory, key in zip(stack, memories, keys, strict=True):
+
+    def call(x, memory, key, layer=layer):
+      return layer(x, causal, memory, memory_mask, key=key)[0]
+
+    x = remat(call, rematerialise)(x, memory, key)
+  return x
+
+
+def decode_one(
+  stack: Sequence[DecoderLayer],
+  x: jax.Array,
+  at: jax.Array,
+  caches: Sequence[Cache],
+  memories: Sequence[Cache],
+  memory_mask: jax.Array,
+) -> tuple[jax.Array, tuple[Cache, ...]]:
+  """One position further, equal to `decode` there.
+
+  Args:
+    stack: the layers.
+    x: [B, 1, D].
+    at: [] its index.
+    caches: of `empty_caches` or the position before.
+    memories: as of `decode`.
+    memory_mask: [B, 1, 1, S].
+
+  Returns:
+    [B, 1, D] and the caches with this position in them.
+  """
+  mask = (jnp.arange(caches[0].keys.shape[2]) <= at)[None, None, None]
+  kept = []
+  for layer, past, memory in zip(stack, caches, memories, strict=True):
+    x, cache = layer(x, mask, memory, memory_mask, past=past, at=at)
+    kept.append(cache)
+  return x, tuple(kept)
+
+
+def empty_caches(
+  stack: Sequence[DecoderLayer], rows: int, limit: int
+) -> tuple[Cache, ...]:
+  """One empty cache [rows, N, limit, H] a layer."""
+  made = []
+  for layer in stack:
+    own = layer.self_attention
+    shape = (rows, own.heads, limit, own.width // own.heads)
+    empty = jnp.zeros(shape, own.dtype)
+    made.append(Cache(empty, empty))
+  return tuple(made)

@@ -5,7 +5,6 @@ p_{t+1} = Dec(p_{1:t}, f_{1:S}) (section 5). The model works on normalised
 poses; `statistics.Statistics` holds the normalisation.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -25,13 +24,6 @@ class Source(NamedTuple):
   memories: tuple[layers.Cache, ...]
   mask: jax.Array  # [B, 1, 1, S]
   timeline: alignment.Timeline | None  # with `alignment` in the configuration
-
-
-def _without_cache(layer: layers.DecoderLayer) -> Callable[..., jax.Array]:
-  def call(x, mask, memory, memory_mask, key):
-    return layer(x, mask, memory, memory_mask, key=key)[0]
-
-  return call
 
 
 class PoseDecoder(nnx.Module):
@@ -66,7 +58,7 @@ class PoseDecoder(nnx.Module):
     self.alignment = alignment.Alignment(d, rngs) if config.alignment else None
     self.dropout_rate = config.dropout
     self.just_counter, self.remat = config.just_counter, config.remat
-    self.heads, self.width, self.dtype = config.heads, d, dtype
+    self.width = d
 
   def start_frames(self, batch: int) -> jax.Array:
     """The frame before the first: [B, 151]; its counter is 0."""
@@ -139,19 +131,14 @@ class PoseDecoder(nnx.Module):
     keys = layers.split(key, len(self.decoder) + 1)
     x = self._enter(frames, layers.sinusoids(t, self.width), source)
     x = layers.dropout(x, self.dropout_rate, keys[0])
-    causal = jnp.tril(jnp.ones((t, t), bool))[None, None]
-    for layer, memory, layer_key in zip(
-      self.decoder, source.memories, keys[1:], strict=True
-    ):
-      call = layers.remat(_without_cache(layer), self.remat)
-      x = call(x, causal, memory, source.mask, layer_key)
+    x = layers.decode(
+      self.decoder, x, source.memories, source.mask, keys[1:], self.remat
+    )
     return self._leave(x, frames, source)
 
   def empty_cache(self, batch: int, limit: int) -> tuple[layers.Cache, ...]:
     """One empty cache [B, N, limit, H] a decoder layer."""
-    shape = (batch, self.heads, limit, self.width // self.heads)
-    empty = jnp.zeros(shape, self.dtype)
-    return tuple(layers.Cache(empty, empty) for _ in self.decoder)
+    return layers.empty_caches(self.decoder, batch, limit)
 
   def step(
     self,
@@ -174,11 +161,7 @@ class PoseDecoder(nnx.Module):
     limit = caches[0].keys.shape[2]
     position = layers.sinusoids(limit, self.width)[at]
     x = self._enter(frame[:, None], position, source)
-    mask = (jnp.arange(limit) <= at)[None, None, None]
-    kept = []
-    for layer, past, memory in zip(
-      self.decoder, caches, source.memories, strict=True
-    ):
-      x, cache = layer(x, mask, memory, source.mask, past=past, at=at)
-      kept.append(cache)
-    return self._leave(x, frame[:, None], source)[:, 0, :FRAME], tuple(kept)
+    x, caches = layers.decode_one(
+      self.decoder, x, at, caches, source.memories, source.mask
+    )
+    return self._leave(x, frame[:, None], source)[:, 0, :FRAME], caches

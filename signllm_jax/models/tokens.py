@@ -79,7 +79,7 @@ class TokenDecoder(nnx.Module):
     self.out = layers.Linear(d, vocabulary, ("embed", "vocab"), rngs=rngs)
     self.dropout_rate = config.dropout
     self.scale = d**0.5 if config.scale_embeddings else 1.0
-    self.heads, self.width, self.dtype = config.heads, d, dtype
+    self.width, self.remat = d, config.remat
 
   def attendable(self, states: jax.Array, mask: jax.Array) -> Memory:
     """Projects states [B, S, D] once for all tokens; mask [B, 1, 1, S]."""
@@ -99,11 +99,9 @@ class TokenDecoder(nnx.Module):
     keys = layers.split(key, len(self.layers) + 1)
     x = self._enter(tokens, layers.sinusoids(u, self.width))
     x = layers.dropout(x, self.dropout_rate, keys[0])
-    causal = jnp.tril(jnp.ones((u, u), bool))[None, None]
-    for layer, past, layer_key in zip(
-      self.layers, memory.memories, keys[1:], strict=True
-    ):
-      x, _ = layer(x, causal, past, memory.mask, key=layer_key)
+    x = layers.decode(
+      self.layers, x, memory.memories, memory.mask, keys[1:], self.remat
+    )
     return self.norm(x)
 
   def __call__(
@@ -123,9 +121,7 @@ class TokenDecoder(nnx.Module):
 
   def empty_cache(self, rows: int, limit: int) -> tuple[layers.Cache, ...]:
     """One empty cache [rows, N, limit, H] a layer."""
-    shape = (rows, self.heads, limit, self.width // self.heads)
-    empty = jnp.zeros(shape, self.dtype)
-    return tuple(layers.Cache(empty, empty) for _ in self.layers)
+    return layers.empty_caches(self.layers, rows, limit)
 
   def step(
     self,
@@ -148,14 +144,10 @@ class TokenDecoder(nnx.Module):
     limit = caches[0].keys.shape[2]
     position = layers.sinusoids(limit, self.width)[at]
     x = self._enter(tokens[:, None], position)
-    mask = (jnp.arange(limit) <= at)[None, None, None]
-    kept = []
-    for layer, past, own in zip(
-      self.layers, memory.memories, caches, strict=True
-    ):
-      x, cache = layer(x, mask, past, memory.mask, past=own, at=at)
-      kept.append(cache)
-    return self.out(self.norm(x))[:, 0], tuple(kept)
+    x, caches = layers.decode_one(
+      self.layers, x, at, caches, memory.memories, memory.mask
+    )
+    return self.out(self.norm(x))[:, 0], caches
 
 
 def shifted(tokens: jax.Array) -> jax.Array:
