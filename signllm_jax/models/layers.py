@@ -16,6 +16,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from signllm_jax import fast_random
+from signllm_jax.models.product import product
+
 MASKED = -1e9  # finite: a row without keys gives a mean, not NaN
 
 _xavier = nnx.initializers.xavier_uniform()
@@ -52,16 +55,8 @@ class Linear(nnx.Module):
 
   def __call__(self, x: jax.Array) -> jax.Array:
     """[..., d_in] -> [..., d_out] float32."""
-    kernel = self.kernel[...]
-    flat = x.reshape(-1, x.shape[-1])
-    y = jnp.dot(
-      flat.astype(self.dtype),
-      kernel.astype(self.dtype),
-      preferred_element_type=jnp.float32,
-    )
-    if self.bias is not None:
-      y = y + self.bias[...]
-    return y.reshape(*x.shape[:-1], kernel.shape[1])
+    y = product(x, self.kernel[...], self.dtype)
+    return y if self.bias is None else y + self.bias[...]
 
 
 class LayerNorm(nnx.Module):
@@ -84,10 +79,8 @@ def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
   """Zeroes a share of x and scales the rest; nothing without a key."""
   if key is None or rate == 0.0:
     return x
-  # 16 random bits a number are enough, and half the work of 32.
-  bits = jax.random.bits(key, x.shape, jnp.uint16)
-  keep = bits >= jnp.uint16(round(rate * 65536))
-  return jnp.where(keep, x / (1 - rate), 0)
+  keep = fast_random.bits(key, x.shape) >= jnp.uint32(round(rate * 2**32))
+  return jnp.where(keep, x * (1 / (1 - rate)), 0)
 
 
 def split(key: jax.Array | None, count: int) -> list[jax.Array | None]:
