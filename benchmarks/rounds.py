@@ -28,6 +28,12 @@ class Ratio(NamedTuple):
   goal: float | None = None
 
 
+def cell(text: str) -> tuple[int, int]:
+  """Rows and frames of "8x100"."""
+  rows, _, frames = text.partition("x")
+  return int(rows), int(frames)
+
+
 def seconds(run: Callable[[], object]) -> float:
   """How long one call takes."""
   began = time.perf_counter()

@@ -32,11 +32,6 @@ GOALS = {"float32": 1.7, "bfloat16": 1.0}
 MEDIAN_GOAL = 1.2  # of bfloat16 over all cells
 
 
-def _cell(text: str) -> tuple[int, int]:
-  rows, _, frames = text.partition("x")
-  return int(rows), int(frames)
-
-
 def measure(
   model: str, cell: tuple[int, int], ways: Sequence[str], count: int
 ) -> dict[str, float]:
@@ -78,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   )
   parser.add_argument(
     "--cells",
-    type=_cell,
+    type=rounds.cell,
     nargs="+",
     metavar="BxT",
     default=[(8, 100), (8, 200), (32, 100), (32, 200)],

@@ -12,13 +12,15 @@ takes what PyTorch has besides: its fused attention and its fused Adam.
 import contextlib
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
 from signllm_jax import config as config_lib
+from signllm_jax.models import text_to_pose
 
 FRAME = 151  # numbers of a frame with its counter
 
@@ -40,8 +42,9 @@ class Attention(nn.Module):
 
   def project(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Keys and values [B, N, S, H] of [B, S, D]."""
-    keys, values = self.memory(x).chunk(2, -1)
-    return self.split(keys), self.split(values)
+    pairs = self.memory(x).unflatten(-1, (self.heads, 2, -1))  # [B, S, N, 2, H]
+    keys, values = pairs.transpose(1, 2).unbind(3)
+    return keys, values
 
   def forward(
     self,
@@ -203,6 +206,50 @@ class Transformer(nn.Module):
       frame = self.frame_out(self.decoder_norm(x))
       made.append(frame)
     return torch.cat(made, 1)
+
+
+@torch.no_grad()
+def load(model: Transformer, ours: text_to_pose.TextToPose) -> None:
+  """Copies our parameters, so that both compute the same."""
+
+  def copy(theirs: Any, values: Any) -> None:
+    theirs.copy_(torch.from_numpy(np.array(values[...])))
+
+  def linear(theirs: nn.Linear, layer: Any) -> None:
+    copy(theirs.weight, layer.kernel[...].T)
+    if layer.bias is not None:
+      copy(theirs.bias, layer.bias)
+
+  def norm(theirs: nn.LayerNorm, layer: Any) -> None:
+    copy(theirs.weight, layer.scale)
+    copy(theirs.bias, layer.bias)
+
+  def attention(theirs: Attention, layer: Any) -> None:
+    linear(theirs.query, layer.query)
+    linear(theirs.memory, layer.memory)
+    linear(theirs.out, layer.out)
+
+  def feed_forward(theirs: Any, layer: Any) -> None:
+    linear(theirs[0], layer.up)
+    linear(theirs[3], layer.down)
+
+  copy(model.embedding.weight, ours.encoder.embedding)
+  norm(model.encoder_norm, ours.encoder.norm)
+  for theirs, layer in zip(model.encoder, ours.encoder.layers, strict=True):
+    norm(theirs.norms[0], layer.attention_norm)
+    norm(theirs.norms[1], layer.feed_forward_norm)
+    attention(theirs.attention, layer.attention)
+    feed_forward(theirs.feed_forward, layer.feed_forward)
+  for theirs, layer in zip(model.decoder, ours.decoder, strict=True):
+    norm(theirs.norms[0], layer.self_norm)
+    norm(theirs.norms[1], layer.cross_norm)
+    norm(theirs.norms[2], layer.feed_forward_norm)
+    attention(theirs.self_attention, layer.self_attention)
+    attention(theirs.cross_attention, layer.cross_attention)
+    feed_forward(theirs.feed_forward, layer.feed_forward)
+  linear(model.frame_in, ours.frame_in)
+  norm(model.decoder_norm, ours.decoder_norm)
+  linear(model.frame_out, ours.frame_out)
 
 
 class Way(NamedTuple):
