@@ -5,7 +5,7 @@ What is timed is what trains: the step of `steps.make_train_step` on a state of
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -51,18 +51,27 @@ def batch(rows: int, frames: int) -> dict[str, np.ndarray]:
   }
 
 
+def abstract(
+  config: config_lib.Experiment,
+  mesh: jax.sharding.Mesh,
+  codes: Sequence[str] = (),
+) -> state_lib.TrainState:
+  """Shapes and places of a state; `codes` as of `state.abstract_state`."""
+  return state_lib.abstract_state(config, VOCABULARY, mesh, codes)
+
+
 def state(
   config: config_lib.Experiment, mesh: jax.sharding.Mesh
 ) -> tuple[state_lib.TrainState, state_lib.TrainState]:
   """A fresh state and its abstract form."""
-  abstract = state_lib.abstract_state(config, VOCABULARY, mesh)
+  shapes = abstract(config, mesh)
   statistics = Statistics(
     np.zeros(skeleton.C, np.float32),
     np.ones((), np.float32),
     np.ones(skeleton.J, bool),
   )
-  made = state_lib.create_state(config, statistics, abstract, VOCABULARY)
-  return made, abstract
+  made = state_lib.create_state(config, statistics, shapes, VOCABULARY)
+  return made, shapes
 
 
 def train_step(
@@ -71,9 +80,9 @@ def train_step(
   """What trains one step on one batch, again and again; returns the loss."""
   mesh = partition.make_mesh(config_lib.Mesh(), jax.devices()[:1])
   with jax.set_mesh(mesh):
-    current, abstract = state(config, mesh)
+    current, shapes = state(config, mesh)
   step = steps.make_train_step(
-    config, VOCABULARY, 1000, state_lib.shardings_of(abstract)
+    config, VOCABULARY, 1000, state_lib.shardings_of(shapes)
   )
   placed = partition.put_batch(batch(rows, frames), mesh)
   kept: list[Any] = [current]  # the step takes the state's memory over
