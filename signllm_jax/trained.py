@@ -24,11 +24,14 @@ from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
 
 
-def sizes(facts: dict[str, data.Facts]) -> tuple[int, int]:
-  """Number of source and of gloss tokens, of the language with most."""
+def sizes(facts: dict[str, data.Facts]) -> state_lib.Sizes:
+  """Of the language with most."""
   each = facts.values()
-  glosses = max(len(one.glosses) if one.glosses else 0 for one in each)
-  return max(len(one.vocabulary) for one in each), glosses
+  return state_lib.Sizes(
+    max(len(one.vocabulary) for one in each),
+    max(len(one.glosses) if one.glosses else 0 for one in each),
+    max(one.examples for one in each),
+  )
 
 
 Model = generate.Producer | reader.Reader | glosser.Glosser
@@ -53,7 +56,7 @@ def generator(
   group = state.group
   if config.method == "mlsf":
     group = state_lib.take_group(state, list(facts).index(code))
-  graph = state_lib.graph(config, *sizes(facts))
+  graph = state_lib.graph(config, sizes(facts))
   model = graph, group.params, group.statistics, facts[code]
   if config.method == "pose_to_text":
     return reader.Reader(*model, config, mesh)
@@ -82,7 +85,7 @@ def _glosser(
   if config.method == "text2langgloss":
     params = params["text"]
   alone = dataclasses.replace(config, method="text_to_gloss")
-  graph = state_lib.graph(alone, *sizes(facts))
+  graph = state_lib.graph(alone, sizes(facts))
   return glosser.Glosser(graph, params, facts[code], code, config, mesh)
 
 
@@ -147,8 +150,7 @@ def restore(path: str | os.PathLike) -> Restored:
   config.mesh = config_lib.Mesh()
   codes = list(facts) if config.method == "mlsf" else []
   mesh = partition.make_mesh(config.mesh, jax.devices()[:1])
-  vocabulary, glosses = sizes(facts)
-  abstract = state_lib.abstract_state(config, vocabulary, mesh, codes, glosses)
+  abstract = state_lib.abstract_state(config, sizes(facts), mesh, codes)
   with checkpoint.Checkpoints(_checkpoints(path), keep=None) as saved:
     restored = saved.restore(abstract, best=True)
   if restored is None:
