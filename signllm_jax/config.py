@@ -20,7 +20,8 @@ class Data:
   folder: str = ""  # built data set (dataset_info.json) or folder of .skels;
   # several, one a language, separated by commas
   language: str = ""  # code of the sign language; checked against the records
-  source: str = "text"  # what the model reads: "text" or "gloss"
+  source: str = "text"  # what the model reads: "text", "prompt" (the text as a
+  # question) or "gloss"
   tokens: str = "words"  # split the source into "words" or "characters", or
   # "words+characters": words rarer than min_count are spelt
   glosses: bool = False  # batches hold the glosses beside the source, as words

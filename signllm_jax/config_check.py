@@ -11,7 +11,7 @@ _CHOICES = {
     "text_to_gloss",
     "text2langgloss",
   ),
-  "data.source": ("text", "gloss"),
+  "data.source": ("text", "prompt", "gloss"),
   "data.tokens": text.KINDS,
   "model.activation": ("relu", "gelu"),
   "model.compute_dtype": ("float32", "bfloat16"),
@@ -113,6 +113,11 @@ def check(config: config_lib.Experiment) -> None:
     raise errors.UsageError(
       f"--config.data.temperature={config.data.temperature}",
       expected="at least 1",
+    )
+  if config.method == "text_to_gloss" and config.data.source == "gloss":
+    raise errors.UsageError(
+      "--config.data.source='gloss' with method text_to_gloss",
+      expected="text or prompt",
     )
   groups = len(config_lib.corpora(config))
   if config.method == "mlsf" and config.data.batch_size % groups:

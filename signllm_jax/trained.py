@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -97,13 +98,17 @@ class Chosen(NamedTuple):
   facts: data.Facts
 
 
-def choose(path: str | os.PathLike, language: str = "") -> Chosen:
+def choose(
+  path: str | os.PathLike, language: str = "", texts: Iterable[str] = ()
+) -> Chosen:
   """A language of the model in a work directory.
 
   Args:
     path: the work directory.
     language: code of the sign language, in any case; may be empty where there
-      is only one.
+      is only one, or where the texts name one.
+    texts: what is asked for, such as "How do you sign 'sea' in German Sign
+      Language?".
 
   Raises:
     UsageError: not a work directory, or the model does not know the language.
@@ -113,6 +118,11 @@ def choose(path: str | os.PathLike, language: str = "") -> Chosen:
   settings = {each.language: each for each in config_lib.corpora(config)}
   if not asked and len(facts) == 1:
     (asked,) = facts
+  if not asked:
+    named = {code for text in texts for code in languages.named_in(text)}
+    if len(named) == 1:
+      (asked,) = named
+      language = asked
   if asked not in facts:
     names = {code: languages.LANGUAGES.get(code) for code in facts}
     known = " or ".join(
