@@ -125,7 +125,7 @@ def compiled(
   }
   step = steps.make_train_step(
     config,
-    workload.VOCABULARY,
+    workload.SIZES,
     np.full(len(codes), 1000) if stacked else 1000,
     state_lib.shardings_of(abstract),
     np.ones(len(codes), bool) if stacked else None,

@@ -1,6 +1,7 @@
 """Frames generated a second beside PyTorch modules of the same shape.
 
   GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python -m benchmarks.generation
+  python -m benchmarks.generation --one-core
   python -m benchmarks.generation --cells 1x100 --rounds 3            # quick
 
 All sign so many texts (B) for so many frames (T) in PT's shape, from the same
@@ -15,6 +16,7 @@ many rows; above 1 it grows more slowly.
 """
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 import jax
@@ -75,12 +77,15 @@ def _ways(
   }
 
 
-def measure(cell: tuple[int, int], count: int) -> dict[str, float]:
+def measure(
+  cell: tuple[int, int], count: int, clock: rounds.Clock
+) -> dict[str, float]:
   """Seconds a batch of every way.
 
   Args:
     cell: rows and frames.
     count: rounds.
+    clock: what is measured.
   """
   rows, frames = cell
   config = workload.experiment("pt", "float32")
@@ -93,10 +98,10 @@ def measure(cell: tuple[int, int], count: int) -> dict[str, float]:
       raise SystemExit(f"{name} differs from ours by {gap:g}")
   slow = {}
   if rows * frames >= ONCE:
-    slow = {"recompute": rounds.seconds(ways.pop("recompute"))}
+    slow = {"recompute": rounds.seconds(ways.pop("recompute"), clock)}
   for run in ways.values():
     run()
-  return rounds.medians(ways, count) | slow
+  return rounds.medians(ways, count, clock) | slow
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -110,13 +115,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     default=[(1, 100), (1, 300), (8, 200), (32, 200)],
   )
   parser.add_argument("--rounds", type=int, default=5)
+  parser.add_argument(
+    "--one-core", action="store_true", help="processor time, for busy machines"
+  )
   options = parser.parse_args(arguments)
+  clock, kind = time.perf_counter, "generation"
+  if options.one_core:
+    clock, kind = rounds.one_core(), "generation on one core,"
+    torch.set_num_threads(1)
   print(rounds.machine(), flush=True)
   records, ratios = [], []
   a_frame: dict[int, dict[int, float]] = {}
   print(f"{'':10}{'ours':>12}{'cached':>12}{'recompute':>14}  torch")
   for cell in options.cells:
-    took = measure(cell, options.rounds)
+    took = measure(cell, options.rounds, clock)
     where = f"{cell[0]}x{cell[1]}"
     ms = {name: 1e3 * seconds for name, seconds in took.items()}
     print(
@@ -129,14 +141,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
       ("cached", CACHED_GOAL),
     ):
       value = took[other] / took["ours"]
-      name = f"generation {where} / torch {other}"
+      name = f"{kind} {where} / torch {other}"
       ratios.append(rounds.Ratio(name, value, goal))
     a_frame.setdefault(cell[0], {})[cell[1]] = took["ours"] / cell[1]
     records.append({"cell": cell, "seconds": took})
   for rows, costs in a_frame.items():
     if len(costs) > 1:
       few, most = min(costs), max(costs)
-      name = f"generation growth, {rows}x{few} to {rows}x{most}"
+      name = f"{kind} growth, {rows}x{few} to {rows}x{most}"
       value = costs[few] * most / few / costs[most]
       ratios.append(rounds.Ratio(name, value, 1.0))
   rounds.print_ratios(ratios)

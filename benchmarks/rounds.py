@@ -34,21 +34,38 @@ def cell(text: str) -> tuple[int, int]:
   return int(rows), int(frames)
 
 
-def seconds(run: Callable[[], object]) -> float:
+Clock = Callable[[], float]
+
+
+def one_core() -> Clock:
+  """Keeps this process on one core; returns the clock of processor time.
+
+  For machines that others use too: a core's time is ours alone, and no thread
+  waits for another that is not running. Before JAX or PyTorch starts threads.
+  """
+  os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+  return time.process_time
+
+
+def seconds(
+  run: Callable[[], object], clock: Clock = time.perf_counter
+) -> float:
   """How long one call takes."""
-  began = time.perf_counter()
+  began = clock()
   run()
-  return time.perf_counter() - began
+  return clock() - began
 
 
 def medians(
-  ways: Mapping[str, Callable[[], object]], rounds: int
+  ways: Mapping[str, Callable[[], object]],
+  rounds: int,
+  clock: Clock = time.perf_counter,
 ) -> dict[str, float]:
   """Seconds of each way, measured in turn, so that a slow minute meets all."""
   taken: dict[str, list[float]] = {name: [] for name in ways}
   for _ in range(rounds):
     for name, way in ways.items():
-      taken[name].append(seconds(way))
+      taken[name].append(seconds(way, clock))
   return {name: statistics.median(each) for name, each in taken.items()}
 
 

@@ -1,6 +1,6 @@
 """Training steps a second beside PyTorch modules of the same shape.
 
-  GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python -m benchmarks.step
+  GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python -m benchmarks.step [--one-core]
   python -m benchmarks.step --cells 8x100 --rounds 3 --ways eager    # quick
   python -m benchmarks.step --models pt 40m --cells 8x100 8x300
 
@@ -16,6 +16,7 @@ them here too, for both sides.
 
 import statistics
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 import torch
@@ -33,7 +34,11 @@ MEDIAN_GOAL = 1.2  # of bfloat16 over all cells
 
 
 def measure(
-  model: str, cell: tuple[int, int], ways: Sequence[str], count: int
+  model: str,
+  cell: tuple[int, int],
+  ways: Sequence[str],
+  count: int,
+  clock: rounds.Clock,
 ) -> dict[str, float]:
   """Seconds a step of every way.
 
@@ -42,6 +47,7 @@ def measure(
     cell: rows and frames of the batch.
     ways: of PyTorch, of WAYS.
     count: rounds.
+    clock: what is measured.
 
   Returns:
     "ours float32", "eager float32", ... -> seconds.
@@ -62,7 +68,7 @@ def measure(
   for run in runs.values():
     run()
     run()
-  return rounds.medians(runs, count)
+  return rounds.medians(runs, count, clock)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -80,7 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
   )
   parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
   parser.add_argument("--rounds", type=int, default=7)
+  parser.add_argument(
+    "--one-core", action="store_true", help="processor time, for busy machines"
+  )
   options = parser.parse_args(arguments)
+  clock, kind = time.perf_counter, "step"
+  if options.one_core:
+    clock, kind = rounds.one_core(), "step on one core,"
+    torch.set_num_threads(1)
   print(rounds.machine(), flush=True)
   print(
     f"{'':16}{'':10}" + "".join(f"{w:>12}" for w in ["ours", *options.ways])
@@ -88,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   records, ratios = [], []
   for model in options.models:
     for cell in options.cells:
-      took = measure(model, cell, options.ways, options.rounds)
+      took = measure(model, cell, options.ways, options.rounds, clock)
       where = f"{model} {cell[0]}x{cell[1]}"
       for dtype, goal in GOALS.items():
         ours = took[f"ours {dtype}"]
@@ -96,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cells = "".join(f"{1e3 * x:9.1f} ms" for x in [ours, *times])
         print(f"{where:16}{dtype:10}{cells}", flush=True)
         for way, other in zip(options.ways, times, strict=True):
-          name = f"step {where} {dtype} / {way}"
+          name = f"{kind} {where} {dtype} / {way}"
           watched = way != "eager" or model != "pt"
           ratios.append(
             rounds.Ratio(name, other / ours, None if watched else goal)
@@ -108,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   if halves:
     ratios.append(
       rounds.Ratio(
-        "step pt, median, bfloat16 / eager",
+        f"{kind} pt, median, bfloat16 / eager",
         statistics.median(halves),
         MEDIAN_GOAL,
       )

@@ -18,6 +18,7 @@ from signllm_jax import state as state_lib
 from signllm_jax.statistics import Statistics
 
 VOCABULARY = 1089  # glosses of PHOENIX14T
+SIZES = state_lib.Sizes(VOCABULARY)
 SOURCE = 16  # tokens of each source
 MODELS = ("pt", "40m", "120m")
 
@@ -57,7 +58,7 @@ def abstract(
   codes: Sequence[str] = (),
 ) -> state_lib.TrainState:
   """Shapes and places of a state; `codes` as of `state.abstract_state`."""
-  return state_lib.abstract_state(config, VOCABULARY, mesh, codes)
+  return state_lib.abstract_state(config, SIZES, mesh, codes)
 
 
 def state(
@@ -70,7 +71,7 @@ def state(
     np.ones((), np.float32),
     np.ones(skeleton.J, bool),
   )
-  made = state_lib.create_state(config, statistics, shapes, VOCABULARY)
+  made = state_lib.create_state(config, statistics, shapes, SIZES)
   return made, shapes
 
 
@@ -82,7 +83,7 @@ def train_step(
   with jax.set_mesh(mesh):
     current, shapes = state(config, mesh)
   step = steps.make_train_step(
-    config, VOCABULARY, 1000, state_lib.shardings_of(shapes)
+    config, SIZES, 1000, state_lib.shardings_of(shapes)
   )
   placed = partition.put_batch(batch(rows, frames), mesh)
   kept: list[Any] = [current]  # the step takes the state's memory over

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from signllm_jax import fast_random
@@ -89,11 +90,14 @@ def split(key: jax.Array | None, count: int) -> list[jax.Array | None]:
 
 
 def sinusoids(length: int, width: int) -> jax.Array:
-  """Positions [length, D]: sines on even numbers, cosines on odd ones."""
-  position = jnp.arange(length, dtype=jnp.float32)[:, None]
-  step = jnp.arange(0, width, 2, dtype=jnp.float32)
-  angle = position * jnp.exp(step * (-jnp.log(10000.0) / width))
-  return jnp.stack([jnp.sin(angle), jnp.cos(angle)], -1).reshape(length, width)
+  """Positions [length, D]: sines on even numbers, cosines on odd ones.
+
+  A constant: XLA would compute them for every row of a batch.
+  """
+  position = np.arange(length)[:, None]
+  angle = position * np.exp(np.arange(0, width, 2) * (-np.log(10000) / width))
+  waves = np.stack([np.sin(angle), np.cos(angle)], -1).reshape(length, width)
+  return jnp.asarray(waves, jnp.float32)
 
 
 class Attention(nnx.Module):
