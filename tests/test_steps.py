@@ -9,8 +9,8 @@ from signllm_jax import (
   clips,
   config,
   data,
+  decoding,
   errors,
-  generate,
   partition,
   state,
   steps,
@@ -261,5 +261,6 @@ def test_future_prediction_learns_and_signs_one_frame_at_a_time():
   assert kernel.shape == (32, 151 + 3 * 150)
   graph = state.graph(experiment, 10)
   source = jnp.array([[4, 5, 3]])
-  out = generate.generate(graph, fresh.params, fresh.statistics, (source,), 9)
-  assert out.frames.shape == (1, 9, 50, 3)
+  model = decoding.Model(graph, fresh.params, fresh.statistics)
+  (part,) = decoding.decode(model, (source,), 9)
+  assert part.frames.shape == (1, 9, 50, 3)
