@@ -1,11 +1,42 @@
-"""What `produce` says of what it signed."""
+"""What `produce` says while it signs, and of what it signed."""
 
 import itertools
+import time
 from collections.abc import Sequence
 
-from signllm_jax import intake, passages
+import tqdm
+
+from signllm_jax import generate, intake, passages, polish
 
 _SHOWN = 20  # joints of a text
+
+
+def sign(
+  producer: generate.Producer,
+  texts: Sequence[Sequence[str]],
+  manner: polish.Manner,
+) -> list[passages.Passage]:
+  """Signs as `passages.sign` does, with a bar of progress on stderr."""
+  made, frames = [], 0
+  began = time.perf_counter()
+  with tqdm.tqdm(
+    total=len(texts),
+    desc="signing",
+    unit="text",
+    dynamic_ncols=True,
+    disable=sum(map(len, texts)) == 1,
+  ) as bar:
+
+    def tick(more: int) -> None:
+      nonlocal frames
+      frames += more
+      rate = frames / (time.perf_counter() - began)
+      bar.set_postfix_str(f"{rate:.0f} frames/s", refresh=False)
+
+    for passage in passages.sign(producer, texts, manner, tick):
+      made.append(passage)
+      bar.update()
+  return made
 
 
 def table(signed: Sequence[passages.Passage], seconds: float) -> str:

@@ -20,6 +20,7 @@ class Clip:
     name: name of its source file or video.
     text: what is signed, in the spoken language.
     gloss: its gloss, empty if there is none.
+    prompt: its text as a question, empty if there is none.
   """
 
   frames: np.ndarray
@@ -28,6 +29,7 @@ class Clip:
   name: str = ""
   text: str = ""
   gloss: str = ""
+  prompt: str = ""
 
   def __post_init__(self):
     t = len(self.frames)

@@ -20,7 +20,8 @@ class Data:
   folder: str = ""  # built data set (dataset_info.json) or folder of .skels;
   # several, one a language, separated by commas
   language: str = ""  # code of the sign language; checked against the records
-  source: str = "text"  # what the model reads: "text" or "gloss"
+  source: str = "text"  # what the model reads: "text", "prompt" (the text as a
+  # question) or "gloss"
   tokens: str = "words"  # split the source into "words" or "characters", or
   # "words+characters": words rarer than min_count are spelt
   glosses: bool = False  # batches hold the glosses beside the source, as words
@@ -107,6 +108,42 @@ class Gloss:
 
 
 @dataclasses.dataclass
+class Reinforce:
+  """The RL loss (section 6): a reward a frame, a policy that is sampled."""
+
+  loss: str = ""  # "": that of `loss` alone. "reward_mse": minus the rewards,
+  # which is the mean squared error of every frame. "policy_gradient": poses
+  # are also sampled free-running, and their reward teaches
+  reward: str = "mse"  # of what is sampled: minus the "mse" of each frame, or
+  # minus the "dtw" of the whole sequence
+  weight: float = 1.0  # of the policy gradient
+  anchor: float = 1.0  # of the regression of `loss` beside it
+  std: float = 0.1  # of the policy, in standard deviations of the poses
+  samples: int = 4  # of each example; a sample's baseline is the others' mean
+
+
+@dataclasses.dataclass
+class Priority:
+  """Priority Learning Channel (section 6): which examples a step learns from.
+
+  An example's reward is minus its mean squared error when it was last drawn,
+  or what its samples earned.
+  """
+
+  pool: int = 0  # candidates for each row of a batch; 0: no channel, every
+  # example once an epoch
+  eta: float = 1.0  # power of the priorities; 0: all alike
+  tau: float = 1.0  # priority exp(reward / tau), in mean errors
+  floor: float = 0.5  # share of the candidates, those of low priority, that are
+  # skipped; 0: none
+  hard: bool = False  # priority to large errors instead of small ones
+  importance: float = 0.0  # power of the weights that undo the choice in the
+  # loss (prioritised replay, Schaul et al. 2016); 0: none, 1: in full
+  parts: int = 1  # of the pool, each drawing its share; a multiple of the
+  # devices along data and fsdp keeps frames where they are
+
+
+@dataclasses.dataclass
 class Optim:
   """Adam with a schedule."""
 
@@ -176,6 +213,8 @@ class Experiment:
   model: Model = dataclasses.field(default_factory=Model)
   loss: Loss = dataclasses.field(default_factory=Loss)
   augment: Augment = dataclasses.field(default_factory=Augment)
+  rl: Reinforce = dataclasses.field(default_factory=Reinforce)
+  plc: Priority = dataclasses.field(default_factory=Priority)
   read: Read = dataclasses.field(default_factory=Read)
   gloss: Gloss = dataclasses.field(default_factory=Gloss)
   optim: Optim = dataclasses.field(default_factory=Optim)

@@ -11,11 +11,13 @@ _CHOICES = {
     "text_to_gloss",
     "text2langgloss",
   ),
-  "data.source": ("text", "gloss"),
+  "data.source": ("text", "prompt", "gloss"),
   "data.tokens": text.KINDS,
   "model.activation": ("relu", "gelu"),
   "model.compute_dtype": ("float32", "bfloat16"),
   "loss.kind": ("mse", "l1"),
+  "rl.loss": ("", "reward_mse", "policy_gradient"),
+  "rl.reward": ("mse", "dtw"),
   "loss.counter_unit": ("share", "frames"),
   "optim.schedule": ("cosine", "constant", "plateau"),
   "non_finite": ("stop", "skip"),
@@ -33,6 +35,7 @@ _POSITIVE = (
   "model.future",
   "model.heads",
   "optim.accumulate",
+  "plc.parts",
   "evaluate.batch_size",
   "checkpoint.every",
   "checkpoint.keep",
@@ -44,6 +47,7 @@ _SHARES = (
   "gloss.label_smoothing",
   "gloss.source_dropout",
   "gloss.token_dropout",
+  "plc.floor",
 )
 _NOT_NEGATIVE = (
   "read.ctc_weight",
@@ -53,7 +57,13 @@ _NOT_NEGATIVE = (
   "read.length_penalty",
   "gloss.length_penalty",
   "gloss.weight",
+  "rl.weight",
+  "rl.anchor",
+  "plc.pool",
+  "plc.eta",
+  "plc.importance",
 )
+_SIGNS = ("text_to_pose", "mlsf", "text2langgloss")  # methods with poses out
 
 
 def check(config: config_lib.Experiment) -> None:
@@ -98,10 +108,16 @@ def check(config: config_lib.Experiment) -> None:
       f"--config.data.batch_size={config.data.batch_size}",
       expected=f"a multiple of optim.accumulate={config.optim.accumulate}",
     )
+  _check_reinforcement(config)
   if config.data.temperature < 1:
     raise errors.UsageError(
       f"--config.data.temperature={config.data.temperature}",
       expected="at least 1",
+    )
+  if config.method == "text_to_gloss" and config.data.source == "gloss":
+    raise errors.UsageError(
+      "--config.data.source='gloss' with method text_to_gloss",
+      expected="text or prompt",
     )
   groups = len(config_lib.corpora(config))
   if config.method == "mlsf" and config.data.batch_size % groups:
@@ -122,4 +138,35 @@ def check(config: config_lib.Experiment) -> None:
       "no data: --config.data.folder is empty",
       expected="a folder built by `python -m data_pipeline build`, or one "
       "with train.skels and train.text",
+    )
+
+
+def _check_reinforcement(config: config_lib.Experiment) -> None:
+  """Refuses what `rl` and `plc` cannot do."""
+  asked = {"rl.loss": config.rl.loss, "plc.pool": config.plc.pool}
+  for name, value in asked.items():
+    if value and config.method not in _SIGNS:
+      raise errors.UsageError(
+        f"--config.{name}={value!r} with method {config.method}",
+        expected="one of " + repr(_SIGNS),
+        hint="A reward is of poses",
+      )
+  for name in ("rl.std", "plc.tau"):
+    value = config_lib.flatten(config)[name]
+    if not value > 0:
+      raise errors.UsageError(
+        f"--config.{name}={value}", expected="more than 0"
+      )
+  if config.rl.samples < 2:
+    raise errors.UsageError(
+      f"--config.rl.samples={config.rl.samples}",
+      expected="at least 2: each one's baseline is the others",
+    )
+  groups = len(config_lib.corpora(config)) if config.method == "mlsf" else 1
+  shares = config.plc.parts * groups
+  if config.plc.pool and config.data.batch_size % shares:
+    raise errors.UsageError(
+      f"--config.data.batch_size={config.data.batch_size}",
+      expected=f"a multiple of {shares}: plc.parts={config.plc.parts} in each "
+      f"of {groups} languages",
     )

@@ -26,6 +26,7 @@ class Facts:
     fps: frames a second of the clips.
     glosses: their vocabulary, with `data.glosses`.
     longest_gloss: tokens of the longest gloss.
+    examples: number of clips; 0 in runs that are older than this field.
   """
 
   vocabulary: text.Vocabulary
@@ -34,6 +35,7 @@ class Facts:
   fps: float
   glosses: text.Vocabulary | None = None
   longest_gloss: int = 0
+  examples: int = 0
 
 
 def facts_to_json(facts: dict[str, Facts]) -> str:
@@ -47,6 +49,8 @@ def facts_to_json(facts: dict[str, Facts]) -> str:
       "tokens": each.vocabulary.tokens,
       "vocabulary": each.vocabulary.listed,
     }
+    if each.examples:
+      languages[code]["examples"] = each.examples
     if each.glosses is not None:
       languages[code] |= {
         "glosses": each.glosses.listed,
@@ -72,6 +76,7 @@ def facts_from_json(value: str) -> dict[str, Facts]:
         if "glosses" in facts
         else None,
         int(facts.get("longest_gloss", 0)),
+        int(facts.get("examples", 0)),
       )
       for code, facts in json.loads(value)["languages"].items()
     }
@@ -146,6 +151,7 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
       fps=rates.pop(),
       glosses=text.build_vocabulary(glosses, "words") if glosses else None,
       longest_gloss=max((len(g.split()) for g in glosses), default=0),
+      examples=len(lengths),
     ),
     lengths=np.array(lengths, np.int32),
     mean=mean.reshape(-1).astype(np.float32),
@@ -165,8 +171,9 @@ class Source(Protocol):
 class Batches:
   """Random access to the batches of a run, for grain.
 
-  A batch is what `pad_batch` returns, with `data.glosses` also `gloss` [B, G]
-  int32: ids of the gloss without </s>, PAD at the end.
+  A batch is what `pad_batch` returns and `example` [B] int32, the numbers of
+  the clips, 0 in empty rows; with `data.glosses` also `gloss` [B, G] int32: ids
+  of the gloss without </s>, PAD at the end.
   """
 
   def __init__(
@@ -193,6 +200,8 @@ class Batches:
     s = round_up(self._facts.longest_source, SOURCE_MULTIPLE)
     rows, known = self._plan.batch_size, self._facts.glosses
     batch = pad_batch(listed, encoded, rows, t, s)
+    batch["example"] = np.zeros(rows, np.int32)
+    batch["example"][: len(ids)] = ids
     if known is not None:
       g = round_up(self._facts.longest_gloss, SOURCE_MULTIPLE)
       # Without </s>: it is no sign, and CTC knows where its labels end.

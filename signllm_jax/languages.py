@@ -5,6 +5,8 @@ Source: SignLLM (arXiv 2405.10718), Prompt2Sign's languages and corpora.
 """
 
 import dataclasses
+import re
+import unicodedata
 
 from signllm_jax import errors
 
@@ -18,6 +20,7 @@ class Language:
   iso639_3: str  # code of the sign language
   spoken: str  # ISO 639-1 code of the spoken language around it
   corpus: str  # corpus behind Prompt2Sign's part in this language
+  others: tuple[str, ...] = ()  # what people call it besides code and name
 
   @property
   def config_name(self) -> str:
@@ -30,11 +33,37 @@ LANGUAGES: dict[str, Language] = {
   for language in (
     Language("ASL", "American Sign Language", "ase", "en", "How2Sign"),
     Language(
-      "GSL", "German Sign Language", "gsg", "de", "RWTH-PHOENIX-Weather-2014T"
+      "GSL",
+      "German Sign Language",
+      "gsg",
+      "de",
+      "RWTH-PHOENIX-Weather-2014T",
+      ("DGS", "Deutsche Gebärdensprache", "Deutscher Gebärdensprache"),
     ),
-    Language("DSGS", "Swiss German Sign Language", "sgg", "de", "SignSuisse"),
     Language(
-      "LSF-CH", "French Sign Language of Switzerland", "ssr", "fr", "SignSuisse"
+      "DSGS",
+      "Swiss German Sign Language",
+      "sgg",
+      "de",
+      "SignSuisse",
+      (
+        "Deutschschweizer Gebärdensprache",
+        "Deutschschweizerische Gebärdensprache",
+        "Deutschschweizerischer Gebärdensprache",
+      ),
+    ),
+    Language(
+      "LSF-CH",
+      "French Sign Language of Switzerland",
+      "ssr",
+      "fr",
+      "SignSuisse",
+      (
+        "LSF",
+        "Swiss French Sign Language",
+        "langue des signes française",
+        "langue des signes de Suisse romande",
+      ),
     ),
     Language(
       "LIS-CH",
@@ -42,10 +71,32 @@ LANGUAGES: dict[str, Language] = {
       "slf",
       "it",
       "SignSuisse",
+      ("LIS", "Swiss Italian Sign Language", "lingua dei segni italiana"),
     ),
-    Language("LSA", "Argentine Sign Language", "aed", "es", "LSA64"),
-    Language("KSL", "Korean Sign Language", "kvk", "ko", "KSL"),
-    Language("TSL", "Turkish Sign Language", "tsm", "tr", "AUTSL"),
+    Language(
+      "LSA",
+      "Argentine Sign Language",
+      "aed",
+      "es",
+      "LSA64",
+      ("Argentinian Sign Language", "lengua de señas argentina"),
+    ),
+    Language(
+      "KSL",
+      "Korean Sign Language",
+      "kvk",
+      "ko",
+      "KSL",
+      ("한국 수어", "한국수어", "한국 수화"),
+    ),
+    Language(
+      "TSL",
+      "Turkish Sign Language",
+      "tsm",
+      "tr",
+      "AUTSL",
+      ("TİD", "Türk İşaret Dili", "Türk işaret dilinde", "Türk işaret diliyle"),
+    ),
   )
 }
 
@@ -63,3 +114,26 @@ def get(code: str) -> Language:
       expected="one of " + ", ".join(LANGUAGES),
     )
   return language
+
+
+def named_in(text: str) -> list[str]:
+  """Codes of the sign languages that a text names, in the order it does.
+
+  "How do you sign 'sea' in Swiss German Sign Language?" names DSGS, and not the
+  language whose name is within that one's.
+  """
+  names = {
+    name: language.code
+    for language in LANGUAGES.values()
+    for name in (language.code, language.name, *language.others)
+  }
+  text, found = unicodedata.normalize("NFC", text), []
+  for name in sorted(names, key=len, reverse=True):
+    # LIS is a language, "lis" is French for "read".
+    case = re.NOFLAG if name.isupper() else re.IGNORECASE
+    # Korean words end in particles: a name may go on.
+    end = "" if "가" <= name[-1] <= "힣" else r"(?!\w)"
+    pattern = re.compile(rf"(?<!\w){re.escape(name)}{end}", case)
+    found += [(each.start(), names[name]) for each in pattern.finditer(text)]
+    text = pattern.sub(lambda each: " " * len(each[0]), text)
+  return list(dict.fromkeys(code for _, code in sorted(found)))

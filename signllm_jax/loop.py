@@ -10,12 +10,14 @@ import tqdm
 
 from signllm_jax import (
   checkpoint,
+  config_check,
   data,
   distributed,
   errors,
   partition,
   signals,
   steps,
+  stopping,
   workdir,
 )
 from signllm_jax import config as config_lib
@@ -25,40 +27,33 @@ from signllm_jax import writer as writer_lib
 from signllm_jax.methods.method import Rows
 
 
-def judge(
-  config: config_lib.Experiment,
-  progress: state_lib.Progress,
-  step: int,
-  score: float,
-) -> state_lib.Progress:
-  """What an evaluation means for early stopping and the plateau schedule."""
-  progress = jax.device_get(progress)
-  better = score < progress.best
-  stale = 0 if better else progress.stale + 1
-  plateau, waited = progress.plateau, progress.plateau_stale
-  waited = 0 if better else waited + 1
-  if waited > config.optim.plateau_patience:
-    plateau, waited = plateau * config.optim.plateau_factor, 0
-  return progress._replace(
-    evaluated=np.int32(step),
-    score=np.float32(score),
-    best=np.float32(min(score, progress.best)),
-    stale=np.int32(stale),
-    plateau=np.float32(plateau),
-    plateau_stale=np.int32(waited),
-  )
+def train(config: config_lib.Experiment, path: str) -> int:
+  """Trains a run, or goes on with it; returns the exit code.
 
+  Args:
+    config: the run.
+    path: its work directory.
 
-def _is_over(
-  config: config_lib.Experiment, progress: state_lib.Progress
-) -> str:
-  """Why training ends before its last step; empty if it does not."""
-  if config.patience and int(progress.stale) >= config.patience:
-    return f"no better score in {config.patience} evaluations"
-  lowest = config.optim.plateau_min
-  if config.optim.schedule == "plateau" and float(progress.plateau) < lowest:
-    return f"the learning rate fell below {lowest:g} of its peak"
-  return ""
+  Raises:
+    SignLLMError: as the class says.
+  """
+  config_check.check(config)
+  if config.compilation_cache:
+    run_lib.use_compilation_cache()
+  with (
+    signals.StopRequest() as stop,
+    workdir.open_workdir(path, config) as work,
+  ):
+    run = run_lib.Run(config)
+    print(run.describe(), flush=True)
+    work.check_facts(run.facts)
+    with (
+      jax.set_mesh(run.mesh),
+      checkpoint.Checkpoints(
+        work.checkpoints, keep=config.checkpoint.keep
+      ) as saved,
+    ):
+      return Loop(run, work, stop).train(saved)
 
 
 class Loop:
@@ -72,7 +67,8 @@ class Loop:
     self.evaluations = run.open_evaluations()
     self.vote = distributed.Vote()
     self.stopping = False  # in all processes at the same step
-    self.train_seconds = 0.0
+    self.train_seconds = self.compile_seconds = 0.0
+    self.history: list[dict[str, float]] = []  # of the evaluations
 
   def train(self, saved: checkpoint.Checkpoints) -> int:
     """Runs to the end or to a stop; returns the exit code."""
@@ -81,11 +77,15 @@ class Loop:
     if restored:
       start, state = restored
       print(f"resuming at step {start}", flush=True)
+      self.history = self.work.read_history(int(state.progress.evaluated))
+      if self.history:
+        self.train_seconds = self.history[-1]["train_seconds"]
     else:
       start, state = 0, run.create_state()
     step_function = run.make_step()
     stream = data.stream(run.batches(), start, config.data)
-    window = _Window()
+    pool = config.plc.pool or 1  # candidates of each row that is trained
+    window = _Window(pool)
     compiled: set[int] = set()
     rate = f"{run.unit}_per_second"
     with (
@@ -106,10 +106,11 @@ class Loop:
       while True:
         self.stopping |= self.vote.ask(self.stop.requested is not None)
         # ---- evaluate
-        if self._evaluation_due(step, state):
+        if evaluates := self._evaluation_due(step, state):
           self._check_finite(metrics)
+          self.train_seconds += window.seconds()
           state = self._evaluate(step, state, writer, bar)
-        over = _is_over(config, jax.device_get(state.progress))
+        over = stopping.is_over(config, jax.device_get(state.progress))
         # ---- save
         scored = not self._evaluation_due(step, state)
         finished = (step >= config.steps and scored) or bool(over)
@@ -124,21 +125,29 @@ class Loop:
         if finished:
           bar.write(over or "all steps done")
           return 0
+        if evaluates:  # its time is not the training's
+          window = _Window(pool)
         # ---- read
         began = time.perf_counter()
         batch = next(stream)
         window.waited += time.perf_counter() - began
         t = data.padded_length(batch)
-        if t not in compiled:
+        new_shape = t not in compiled
+        if new_shape:
           compiled.add(t)
           bar.write(
             f"compiling for {t} {run.unit} ({len(compiled)} of "
             f"{len(run.lengths)} shapes)"
           )
         # ---- step
+        began = time.perf_counter()
         state, metrics = step_function(
           state, partition.put_batch(batch, run.mesh, run.stacked)
         )
+        if new_shape:
+          seconds = time.perf_counter() - began
+          self.compile_seconds += seconds
+          window.leave_out(seconds)
         step += 1
         window.count(batch)
         bar.update()
@@ -148,7 +157,7 @@ class Loop:
           values = {k: float(v) for k, v in jax.device_get(metrics).items()}
           values |= window.rates(run.unit)
           self.train_seconds += window.seconds()
-          window = _Window()
+          window = _Window(pool)
           writer.scalars(step, {f"train/{k}": v for k, v in values.items()})
           bar.set_postfix_str(
             f"loss {values['loss']:.4f} {values[rate]:.0f} {run.unit}/s "
@@ -193,6 +202,13 @@ class Loop:
     score = scorer.score(rows)
     if not np.isfinite(score):
       raise errors.NonFiniteError(f"the evaluation at step {step} is NaN")
+    self.history.append(
+      {
+        "step": step,
+        "train_seconds": round(self.train_seconds, 3),
+        "score": score,
+      }
+    )
     summary = {
       "split": self.config.evaluate.split,
       "sequences": count,
@@ -200,15 +216,20 @@ class Loop:
       "rows": scorer.complete(rows),
       "seconds": {
         "data": round(self.run.data_seconds, 3),
+        "compile": round(self.compile_seconds, 3),
         "train": round(self.train_seconds, 3),
         "evaluate": round(time.perf_counter() - began, 3),
       },
     }
+    if drawn := self.run.describe_draws(state):
+      summary["drawn"] = drawn
+      writer.text("drawn", json.dumps(drawn, indent=2), step)
     several = len(results) > 1
     if several:
       summary["languages"] = {
         code: scorer.complete(each) for code, each in languages.items()
       }
+    summary["history"] = self.history
     self.work.write_text(self.work.report, json.dumps(summary, indent=2))
     title = (
       f"step {step}, {count} sequences of {self.config.evaluate.split}, "
@@ -227,7 +248,7 @@ class Loop:
     if several:
       title = f"mean of {len(results)} languages, {title}"
     bar.write("\n" + scorer.table(rows, title) + "\n")
-    progress = judge(self.config, state.progress, step, score)
+    progress = stopping.judge(self.config, state.progress, step, score)
     return state._replace(
       progress=jax.device_put(
         progress, state_lib.shardings_of(self.run.abstract).progress
@@ -261,14 +282,17 @@ def _mean(languages: list[Rows]) -> Rows:
 class _Window:
   """Rates since the last log line."""
 
-  def __init__(self):
+  def __init__(self, pool: int):
     self._began = time.perf_counter()
     self.waited = 0.0
-    self._length = self._sequences = 0
+    self._pool, self._length, self._sequences = pool, 0, 0
 
   def count(self, batch: dict[str, np.ndarray]) -> None:
     self._length += int(batch["length"].sum())
     self._sequences += int((batch["length"] > 0).sum())
+
+  def leave_out(self, seconds: float) -> None:
+    self._began += seconds
 
   def seconds(self) -> float:
     return time.perf_counter() - self._began
@@ -276,7 +300,7 @@ class _Window:
   def rates(self, unit: str) -> dict[str, float]:
     seconds = self.seconds()
     return {
-      f"{unit}_per_second": self._length / seconds,
-      "sequences_per_second": self._sequences / seconds,
+      f"{unit}_per_second": self._length / seconds / self._pool,
+      "sequences_per_second": self._sequences / seconds / self._pool,
       "wait_share": self.waited / seconds,
     }

@@ -45,15 +45,16 @@ def open_pairs(settings: config.Data, split: str) -> list[Pair]:
   """The pairs of a split of one language.
 
   Args:
-    settings: of that language; its folder holds <split>.text and <split>.gloss,
-      or is a data set as `sources.open_clips` opens it, with glosses.
+    settings: of that language; its folder holds <split>.text (or .prompt, as
+      `source` says) and <split>.gloss, or is a data set as `sources.open_clips`
+      opens it, with glosses.
     split: e.g. `train`.
 
   Raises:
     DataError: there is neither, or a text has no gloss.
   """
   code, folder = settings.language, pathlib.Path(settings.folder)
-  paths = [folder / f"{split}.{kind}" for kind in ("text", "gloss")]
+  paths = [folder / f"{split}.{kind}" for kind in (settings.source, "gloss")]
   if all(path.exists() for path in paths):
     texts, glosses = (list(splits.read_texts(path)) for path in paths)
     splits.check_lines(paths[1], len(glosses), paths[0], len(texts))
@@ -62,7 +63,7 @@ def open_pairs(settings: config.Data, split: str) -> list[Pair]:
     opened = sources.open_clips(settings, split)
     listed = [opened[i] for i in range(len(opened))]
     names = [clip.name for clip in listed]
-    texts = [clip.text for clip in listed]
+    texts = [sources.source_text(clip, settings) for clip in listed]
     glosses = [sources.gloss(clip) for clip in listed]
   if code in config.listed(settings.clean):
     glosses = [gloss.clean_phoenix(line) for line in glosses]

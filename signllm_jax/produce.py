@@ -12,15 +12,12 @@ import sys
 import time
 from collections.abc import Sequence
 
-import tqdm
-
 from signllm_jax import (
   account,
   clips,
   errors,
   evaluation,
   export_clips,
-  generate,
   gloss,
   glosser,
   intake,
@@ -132,7 +129,7 @@ def produce(
     return []
   producer = trained.load_producer(path, chosen.code, dtype)
   began = time.perf_counter()
-  signed = _sign(producer, task.parts, manner)
+  signed = account.sign(producer, task.parts, manner)
   seconds = time.perf_counter() - began
   signed = _name(signed, task.true, target.stem)
   made = [one.clip for one in signed]
@@ -188,33 +185,6 @@ def _check_target(target: pathlib.Path, config, file) -> None:
     raise errors.UsageError(
       "--out is in the folder of the model's training data", path=target
     )
-
-
-def _sign(
-  producer: generate.Producer,
-  texts: Sequence[Sequence[str]],
-  manner: polish.Manner,
-) -> list[passages.Passage]:
-  made, frames = [], 0
-  began = time.perf_counter()
-  with tqdm.tqdm(
-    total=len(texts),
-    desc="signing",
-    unit="text",
-    dynamic_ncols=True,
-    disable=sum(map(len, texts)) == 1,
-  ) as bar:
-
-    def tick(more: int) -> None:
-      nonlocal frames
-      frames += more
-      rate = frames / (time.perf_counter() - began)
-      bar.set_postfix_str(f"{rate:.0f} frames/s", refresh=False)
-
-    for passage in passages.sign(producer, texts, manner, tick):
-      made.append(passage)
-      bar.update()
-  return made
 
 
 def _name(

@@ -49,7 +49,6 @@ def from_clip(
   clip: clips.Clip,
   *,
   language: str,
-  prompt: str = "",
   gloss_made: bool = False,
   signer: str = "",
 ) -> dict:
@@ -57,7 +56,7 @@ def from_clip(
   return {
     "name": clip.name,
     "text": clip.text,
-    "prompt": prompt,
+    "prompt": clip.prompt,
     "gloss": clip.gloss,
     "gloss_made": gloss_made,
     "language": language,
@@ -81,4 +80,5 @@ def to_clip(record: dict) -> clips.Clip:
     name=text(record["name"]),
     text=text(record["text"]),
     gloss=text(record["gloss"]),
+    prompt=text(record["prompt"]),
   )

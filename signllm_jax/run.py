@@ -1,6 +1,7 @@
 """A run before its first step: data, mesh, shapes."""
 
 import dataclasses
+import math
 import os
 import pathlib
 import time
@@ -27,6 +28,8 @@ from signllm_jax import (
 from signllm_jax import state as state_lib
 from signllm_jax.methods.method import Evaluation
 
+_MOST_DRAWN = 5  # examples named in a report
+
 
 class Run:
   """A training run: its data, its compiled step and where its state goes."""
@@ -51,8 +54,10 @@ class Run:
     self.stacked = config.method == "mlsf"
     corpora = config_lib.corpora(config)
     parts = self.mesh.shape["data"] * self.mesh.shape["fsdp"]
-    multiple = parts * config.optim.accumulate
-    rows = config.data.batch_size
+    pool = config.plc.pool or 1  # candidates of each row
+    parts = math.lcm(parts, config.plc.parts)
+    multiple = parts * config.optim.accumulate * pool
+    rows = config.data.batch_size * pool
     self.corpora: list[corpus_lib.Corpus | pairs.Corpus]
     if self.stacked:
       self.corpora = [
@@ -84,9 +89,9 @@ class Run:
         )
       ]
     self.codes = [c.code for c in self.corpora] if self.stacked else []
-    self.vocabulary, self.glosses = trained.sizes(self.facts)
+    self.sizes = trained.sizes(self.facts)
     self.abstract = state_lib.abstract_state(
-      config, self.vocabulary, self.mesh, self.codes, self.glosses
+      config, self.sizes, self.mesh, self.codes
     )
     self.data_seconds = time.monotonic() - started
 
@@ -173,12 +178,7 @@ class Run:
     else:
       (statistics,) = measured
     return state_lib.create_state(
-      self.config,
-      statistics,
-      self.abstract,
-      self.vocabulary,
-      self.codes,
-      self.glosses,
+      self.config, statistics, self.abstract, self.sizes, self.codes
     )
 
   def make_step(self) -> Callable[..., tuple[Any, steps.Metrics]]:
@@ -190,11 +190,10 @@ class Run:
       trained = np.array([code not in frozen for code in self.codes])
     return steps.make_train_step(
       self.config,
-      self.vocabulary,
+      self.sizes,
       np.array(epochs) if self.stacked else epochs[0],
       state_lib.shardings_of(self.abstract),
       trained,
-      self.glosses,
     )
 
   def batches(self) -> data.Source:
@@ -209,6 +208,28 @@ class Run:
       for corpus in self.corpora
       for i in corpus.plan[step][1]
     ]
+
+  def describe_draws(
+    self, state: state_lib.TrainState
+  ) -> dict[str, dict[str, Any]]:
+    """Which training examples were drawn most, by language; {} without `plc`.
+
+    All processes must call.
+    """
+    if state.table is None:
+      return {}
+    drawn = np.atleast_2d(partition.to_host(state.table.drawn))
+    told = {}
+    for corpus, counts in zip(self.corpora, drawn, strict=True):
+      counts = counts[: len(corpus.train)]
+      most = np.argsort(-counts, kind="stable")[:_MOST_DRAWN]
+      told[corpus.code] = {
+        "examples": len(counts),
+        "never": int((counts == 0).sum()),
+        "median": float(np.median(counts)),
+        "most": {corpus.train[int(i)].name: int(counts[i]) for i in most},
+      }
+    return told
 
   def open_evaluations(self) -> dict[str, Evaluation]:
     """The split of `config.evaluate` of each corpus, with its floors."""

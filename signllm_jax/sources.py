@@ -97,7 +97,7 @@ def open_clips(settings: config.Data, split: str) -> Clips:
 class Joined:
   """Clips of several languages, one after another, marked with theirs.
 
-  Texts are as `gloss.ask` makes them, glosses as `gloss.mark` does.
+  Texts and prompts are as `gloss.ask` makes them, glosses as `gloss.mark` does.
   """
 
   def __init__(self, parts: Sequence[tuple[str, Clips]]):
@@ -116,6 +116,7 @@ class Joined:
       clip,
       text=gloss_lib.ask(clip.text, code),
       gloss=gloss_lib.mark(gloss(clip), code),
+      prompt=gloss_lib.ask(clip.prompt, code) if clip.prompt else "",
     )
 
 
@@ -129,14 +130,21 @@ def open_joined(parts: Sequence[config.Data], split: str) -> Joined:
 
 
 def source_text(clip: clips.Clip, settings: config.Data) -> str:
-  """What the model reads of a clip: its text or its gloss.
+  """What the model reads of a clip: its text, its prompt or its gloss.
 
   Raises:
-    DataError: the gloss is asked for and there is none.
+    DataError: the prompt or the gloss is asked for and there is none.
   """
   if settings.source == "text":
     return clip.text
-  return gloss(clip)
+  if settings.source == "gloss":
+    return gloss(clip)
+  if not clip.prompt:
+    raise errors.DataError(
+      f"clip {clip.name!r} has no prompt",
+      hint="Build the records anew, or write <split>.prompt beside the .skels",
+    )
+  return clip.prompt
 
 
 def gloss(clip: clips.Clip) -> str:

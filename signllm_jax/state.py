@@ -15,7 +15,16 @@ from jax.sharding import Mesh
 from signllm_jax import config as config_lib
 from signllm_jax import data, methods, optim, partition, skeleton
 from signllm_jax.models.pose_decoder import FRAME
+from signllm_jax.rl import priority
 from signllm_jax.statistics import Residuals, Statistics
+
+
+class Sizes(NamedTuple):
+  """What the data say about the shapes of a state."""
+
+  vocabulary: int  # source tokens, of the language with most
+  glosses: int = 0  # gloss tokens, with `data.glosses`
+  examples: int = 0  # of training, of the language with most; with `plc`
 
 
 class Progress(NamedTuple):
@@ -40,6 +49,7 @@ class Group(NamedTuple):
   key: jax.Array
   statistics: Statistics
   residuals: Residuals
+  table: priority.Table | None  # with `plc`
 
 
 class TrainState(NamedTuple):
@@ -55,6 +65,7 @@ class TrainState(NamedTuple):
   key: jax.Array  # PRNG key of the run; a step folds its number in
   statistics: Statistics
   residuals: Residuals
+  table: priority.Table | None  # rewards of the examples, with `plc`
   progress: Progress
 
   @property
@@ -63,27 +74,25 @@ class TrainState(NamedTuple):
     return Group(*(getattr(self, name) for name in Group._fields))
 
 
-def graph(
-  config: config_lib.Experiment, vocabulary: int, glosses: int = 0
-) -> nnx.GraphDef:
+def graph(config: config_lib.Experiment, sizes: Sizes) -> nnx.GraphDef:
   """The model without its parameters, for `nnx.merge`."""
   build = methods.of(config.method).build_model
   model = nnx.eval_shape(
-    lambda: build(config, vocabulary, glosses, nnx.Rngs(0))
+    lambda: build(config, sizes.vocabulary, sizes.glosses, nnx.Rngs(0))
   )
   return nnx.split(model)[0]
 
 
 def _new_group(
   config: config_lib.Experiment,
-  vocabulary: int,
-  glosses: int,
+  sizes: Sizes,
   statistics: Statistics,
   key: jax.Array,
 ) -> Group:
   init_key, run_key = jax.random.split(key)
   build = methods.of(config.method).build_model
-  model = build(config, vocabulary, glosses, nnx.Rngs(init_key))
+  rngs = nnx.Rngs(init_key)
+  model = build(config, sizes.vocabulary, sizes.glosses, rngs)
   params = nnx.state(model, nnx.Param)
   zero = jnp.zeros(FRAME)
   return Group(
@@ -92,6 +101,7 @@ def _new_group(
     key=run_key,
     statistics=statistics,
     residuals=Residuals(zero, zero, zero, zero),
+    table=priority.empty(sizes.examples) if config.plc.pool else None,
   )
 
 
@@ -108,10 +118,7 @@ def _stacked_axes(leaf: Any) -> Any:
 
 
 def _init(
-  config: config_lib.Experiment,
-  vocabulary: int,
-  codes: Sequence[str],
-  glosses: int,
+  config: config_lib.Experiment, sizes: Sizes, codes: Sequence[str]
 ) -> Callable[[Statistics], TrainState]:
   """The function that makes the state; groups are stacked if `codes` are given.
 
@@ -121,7 +128,7 @@ def _init(
   """
 
   def init(statistics: Statistics) -> TrainState:
-    make = functools.partial(_new_group, config, vocabulary, glosses)
+    make = functools.partial(_new_group, config, sizes)
     key = jax.random.key(config.seed)
     if codes:
       marks = jnp.array([zlib.crc32(c.encode()) for c in codes], jnp.uint32)
@@ -151,19 +158,17 @@ def _init(
 
 def abstract_state(
   config: config_lib.Experiment,
-  vocabulary: int,
+  sizes: Sizes,
   mesh: Mesh,
   codes: Sequence[str] = (),
-  glosses: int = 0,
 ) -> TrainState:
   """Shapes, dtypes and shardings of the state; nothing is allocated.
 
   Args:
     config: the run.
-    vocabulary: number of source tokens, of the language with most.
+    sizes: of the data.
     mesh: where it will be.
     codes: languages of MLSF, which has a group each.
-    glosses: number of gloss tokens, with `data.glosses`.
   """
   stack = (len(codes),) if codes else ()
 
@@ -173,7 +178,7 @@ def abstract_state(
       jnp.ones(stack),
       jnp.zeros((*stack, skeleton.J), bool),
     )
-    return _init(config, vocabulary, codes, glosses)(statistics)
+    return _init(config, sizes, codes)(statistics)
 
   abstract = jax.eval_shape(build)
   return jax.tree.map(
@@ -199,9 +204,8 @@ def create_state(
   config: config_lib.Experiment,
   statistics: Statistics,
   abstract: TrainState,
-  vocabulary: int,
+  sizes: Sizes,
   codes: Sequence[str] = (),
-  glosses: int = 0,
 ) -> TrainState:
   """A fresh state, initialised in place on the mesh.
 
@@ -209,12 +213,11 @@ def create_state(
     config: the run.
     statistics: of the training poses, with a leading axis if there are codes.
     abstract: of `abstract_state`.
-    vocabulary: as there.
+    sizes: as there.
     codes: as there.
-    glosses: as there.
   """
   init = jax.jit(
-    _init(config, vocabulary, codes, glosses),
+    _init(config, sizes, codes),
     out_shardings=shardings_of(abstract),
   )
   return init(jax.tree.map(jnp.asarray, statistics))

@@ -14,36 +14,38 @@ from signllm_jax import config as config_lib
 from signllm_jax import methods, optim
 from signllm_jax import state as state_lib
 from signllm_jax.methods.method import Batch, Known, Outcome
+from signllm_jax.rl import priority, reward
 
 Metrics = dict[str, jax.Array]
+
+_DRAW = 1  # folded into a step's key for the choice of examples
 
 
 def make_train_step(
   config: config_lib.Experiment,
-  vocabulary: int,
+  sizes: state_lib.Sizes,
   batches_per_epoch: int | np.ndarray,
   placed: Any,
   trained: np.ndarray | None = None,
-  glosses: int = 0,
 ) -> Callable[[state_lib.TrainState, Batch], tuple[Any, Metrics]]:
   """Builds `step(state, batch) -> (state, metrics)`; the state is donated.
 
   Args:
     config: the run.
-    vocabulary: number of source tokens.
+    sizes: of the data.
     batches_per_epoch: after as many steps the noise takes its new std; of each
       language, [L], in MLSF.
     placed: the state's shardings; without them XLA may replicate moments.
     trained: [L] bool, MLSF's groups that learn; all others stay bit-equal.
       None without stacked groups.
-    glosses: number of gloss tokens, with `data.glosses`.
 
   A step whose loss or gradient is not finite changes no parameter. With
   `non_finite="stop"` nothing after it does either, and `progress.failed` holds
-  its number; with "skip" it is counted, up to the limit in a row.
+  its number; with "skip" it is counted, up to the limit in a row. With `plc` a
+  batch is a pool of candidates: the step chooses those it learns from.
   """
   method = methods.of(config.method)
-  graphdef = state_lib.graph(config, vocabulary, glosses)
+  graphdef = state_lib.graph(config, sizes)
   optimizer = optim.make_optimizer(config.optim)
 
   def loss_of(params, part: Batch, group: state_lib.Group, key, total):
@@ -77,22 +79,37 @@ def make_train_step(
       add, (jnp.float32(0), zeros), (split, keys)
     )
     sums = jax.tree.map(functools.partial(jnp.sum, axis=0), outcome.parts)
-    flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), outcome.errors)
-    return loss, grads, Outcome(sums, flat)
+    in_turn = jax.tree.map(
+      lambda x: x.swapaxes(0, 1).reshape(-1, *x.shape[2:]),
+      (outcome.errors, outcome.reward),
+    )
+    return loss, grads, Outcome(sums, *in_turn)
 
   def advance(group: state_lib.Group, batch: Batch, epoch, step, rate):
     """A group one step further, as if nothing could go wrong."""
     key = jax.random.fold_in(group.key, step)
+    told, table = {}, group.table
+    if table is not None:
+      drawn = priority.draw(
+        table, batch, config.plc, jax.random.fold_in(key, _DRAW)
+      )
+      batch, told = drawn
     loss, grads, outcome = whole_batch(group, batch, key)
     updates, opt_state = optimizer.update(grads, group.opt_state, group.params)
     params = jax.tree.map(lambda p, u: p - rate * u, group.params, updates)
     residuals = method.track(
       group.residuals, outcome.errors, (step + 1) % epoch == 0
     )
+    told |= {f"loss_{name}": part for name, part in outcome.parts.items()}
+    if outcome.reward is not None and (config.rl.loss or config.plc.pool):
+      real = batch["length"] > 0
+      told |= reward.spread(outcome.reward, real)
+      if table is not None:
+        table = priority.learn(table, batch["example"], real, outcome.reward)
     changed = group._replace(
-      params=params, opt_state=opt_state, residuals=residuals
+      params=params, opt_state=opt_state, residuals=residuals, table=table
     )
-    return changed, loss, optax.tree.norm(grads), outcome.parts
+    return changed, loss, optax.tree.norm(grads), told
 
   epochs = jnp.asarray(batches_per_epoch)
   if trained is not None:  # one group a language, side by side
@@ -111,7 +128,7 @@ def make_train_step(
       config.optim, config.steps, state.step, state.progress.plateau
     )
     old = state.group
-    new, loss, gradient_norm, parts = advance(
+    new, loss, gradient_norm, told = advance(
       old, batch, epochs, state.step, rate
     )
 
@@ -123,7 +140,7 @@ def make_train_step(
       name: jax.tree.map(
         functools.partial(keep, applied), getattr(new, name), getattr(old, name)
       )
-      for name in ("params", "opt_state", "residuals")
+      for name in ("params", "opt_state", "residuals", "table")
     }
     new_state = state._replace(
       step=state.step + (progress.failed < 0), progress=progress, **kept
@@ -135,7 +152,7 @@ def make_train_step(
       "parameter_norm": optax.tree.norm(new_state.params),
       "skipped": progress.skipped,
       "failed": progress.failed,
-      **{f"loss_{name}": jnp.mean(part) for name, part in parts.items()},
+      **{name: jnp.mean(value) for name, value in told.items()},
     }
     return new_state, metrics
 

@@ -21,17 +21,15 @@ import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from signllm_jax import config as config_lib
 from signllm_jax import (
-  checkpoint,
   config_check,
   distributed,
   errors,
   loop,
   run,
-  signals,
   workdir,
 )
-from signllm_jax import config as config_lib
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Experiment: a file of configs/, fields can be set."
@@ -64,27 +62,16 @@ _HEARTBEAT = flags.DEFINE_integer(
 
 def train(config: config_lib.Experiment, path: str, dry_run: bool) -> int:
   """Trains, or describes what would be trained; returns the exit code."""
+  if not dry_run:
+    return loop.train(config, path)
   config_check.check(config)
   if config.compilation_cache:
     run.use_compilation_cache()
-  with signals.StopRequest() as stop:
-    if dry_run:
-      planned = run.Run(config)
-      print(config_lib.to_json(config), planned.describe(), sep="\n")
-      print(planned.describe_parameters())
-      print(planned.describe_memory())
-      return 0
-    with workdir.open_workdir(path, config) as work:
-      planned = run.Run(config)
-      print(planned.describe(), flush=True)
-      work.check_facts(planned.facts)
-      with (
-        jax.set_mesh(planned.mesh),
-        checkpoint.Checkpoints(
-          work.checkpoints, keep=config.checkpoint.keep
-        ) as saved,
-      ):
-        return loop.Loop(planned, work, stop).train(saved)
+  planned = run.Run(config)
+  print(config_lib.to_json(config), planned.describe(), sep="\n")
+  print(planned.describe_parameters())
+  print(planned.describe_memory())
+  return 0
 
 
 def main(argv: list[str]) -> None:

@@ -7,6 +7,7 @@ file that `export_model` made of one: every door takes either.
 import dataclasses
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -29,11 +30,14 @@ from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
 
 
-def sizes(facts: dict[str, data.Facts]) -> tuple[int, int]:
-  """Number of source and of gloss tokens, of the language with most."""
+def sizes(facts: dict[str, data.Facts]) -> state_lib.Sizes:
+  """Of the language with most."""
   each = facts.values()
-  glosses = max(len(one.glosses) if one.glosses else 0 for one in each)
-  return max(len(one.vocabulary) for one in each), glosses
+  return state_lib.Sizes(
+    max(len(one.vocabulary) for one in each),
+    max(len(one.glosses) if one.glosses else 0 for one in each),
+    max(one.examples for one in each),
+  )
 
 
 Model = generate.Producer | reader.Reader | glosser.Glosser
@@ -58,7 +62,7 @@ def generator(
   group = state.group
   if config.method == "mlsf":
     group = state_lib.take_group(state, list(facts).index(code))
-  graph = state_lib.graph(config, *sizes(facts))
+  graph = state_lib.graph(config, sizes(facts))
   model = graph, group.params, group.statistics, facts[code]
   if config.method == "pose_to_text":
     return reader.Reader(*model, config, mesh)
@@ -87,7 +91,7 @@ def _glosser(
   if config.method == "text2langgloss":
     params = params["text"]
   alone = dataclasses.replace(config, method="text_to_gloss")
-  graph = state_lib.graph(alone, *sizes(facts))
+  graph = state_lib.graph(alone, sizes(facts))
   return glosser.Glosser(graph, params, facts[code], code, config, mesh)
 
 
@@ -113,13 +117,17 @@ def describe(path: str | os.PathLike) -> model_file.Described:
   )
 
 
-def choose(path: str | os.PathLike, language: str = "") -> Chosen:
+def choose(
+  path: str | os.PathLike, language: str = "", texts: Iterable[str] = ()
+) -> Chosen:
   """A language of a model.
 
   Args:
     path: work directory or model file.
     language: code of the sign language, in any case; may be empty where there
-      is only one.
+      is only one, or where the texts name one.
+    texts: what is asked for, such as "How do you sign 'sea' in German Sign
+      Language?".
 
   Raises:
     UsageError: neither, or the model does not know the language.
@@ -130,6 +138,11 @@ def choose(path: str | os.PathLike, language: str = "") -> Chosen:
   settings = {each.language: each for each in config_lib.corpora(config)}
   if not asked and len(facts) == 1:
     (asked,) = facts
+  if not asked:
+    named = {code for text in texts for code in languages.named_in(text)}
+    if len(named) == 1:
+      (asked,) = named
+      language = asked
   if asked not in facts:
     names = {code: languages.LANGUAGES.get(code) for code in facts}
     known = " or ".join(
@@ -168,8 +181,7 @@ def restore(path: str | os.PathLike) -> Restored:
   config.mesh = config_lib.Mesh()
   codes = list(facts) if config.method == "mlsf" else []
   mesh = partition.make_mesh(config.mesh, jax.devices()[:1])
-  vocabulary, glosses = sizes(facts)
-  abstract = state_lib.abstract_state(config, vocabulary, mesh, codes, glosses)
+  abstract = state_lib.abstract_state(config, sizes(facts), mesh, codes)
   if model_file.is_one(path):
     state = model_file.read(path, abstract)
     return Restored(config, facts, mesh, state)

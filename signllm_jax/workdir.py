@@ -73,6 +73,23 @@ class WorkDir:
     """JSON of `data.facts_to_json`."""
     return self.path / "vocabulary.json"
 
+  def read_history(self, step: int) -> list[dict[str, float]]:
+    """Step, seconds of training and score of the evaluations until a step.
+
+    Empty where the report is of an older version, or is not there.
+    """
+    try:
+      history = json.loads(self.report.read_text())["history"]
+      return [each for each in history if each["step"] <= step]
+    except (FileNotFoundError, KeyError):
+      return []
+    except (OSError, ValueError, TypeError) as error:
+      raise errors.DataError(
+        f"not the report of a run: {error!r}",
+        path=self.report,
+        hint="Remove it; training writes a new one",
+      ) from error
+
   def write_text(self, path: pathlib.Path, text: str) -> None:
     """Writes a file whole, on process 0."""
     if self.first:

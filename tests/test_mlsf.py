@@ -219,8 +219,8 @@ def test_added_language_leaves_others_bit_equal(
 def _restored(path, best=False) -> state.TrainState:
   settings, facts = workdir.read_config(path), workdir.read_facts(path)
   mesh = partition.make_mesh(config.Mesh(), jax.devices()[:1])
-  size = max(len(each.vocabulary) for each in facts.values())
-  abstract = state.abstract_state(settings, size, mesh, list(facts))
+  sizes = run.trained.sizes(facts)
+  abstract = state.abstract_state(settings, sizes, mesh, list(facts))
   with checkpoint.Checkpoints(path / "checkpoints", keep=None) as saved:
     return saved.restore(abstract, best=best)[1]
 

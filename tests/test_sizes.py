@@ -23,7 +23,7 @@ WORDS = 3000  # about the vocabulary of PHOENIX14T
 def test_sizes_have_the_parameters_in_their_name(size, named):
   experiment = signllm.get_config(f"gsl-{size}")
   mesh = partition.make_mesh(config.Mesh(fsdp=8, data=1))
-  abstract = state.abstract_state(experiment, WORDS, mesh)
+  abstract = state.abstract_state(experiment, state.Sizes(WORDS), mesh)
   assert abs(state.count_parameters(abstract) / named - 1) < 0.05
 
 

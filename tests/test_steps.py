@@ -4,87 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import small_steps
 
 from signllm_jax import (
-  clips,
   config,
-  data,
   decoding,
   errors,
   partition,
   state,
-  steps,
 )
 from signllm_jax.losses import pose
 from signllm_jax.methods import text_to_pose
-
-
-class _Clips(list):
-  pass
-
-
-def _clip(number: int, length: int) -> clips.Clip:
-  t = np.arange(length)[:, None, None] / 10
-  joint = np.arange(50)[None, :, None]
-  axis = np.arange(3)[None, None]
-  frames = np.sin(t * (1 + number % 3) + joint + axis).astype(np.float32)
-  valid = np.ones((length, 50), bool)
-  valid[::5, 8:29] = False
-  frames[~valid] = 0
-  words = " ".join("abcdef"[(number * k) % 6] for k in range(1, 4))
-  return clips.Clip(frames, valid, 25.0, str(number), words)
-
-
-SPLIT = _Clips(_clip(i, 9 + i % 7) for i in range(24))
-
-
-def _experiment() -> config.Experiment:
-  experiment = config.Experiment(steps=100)
-  experiment.data = config.Data(folder="-", batch_size=8, bucket=16)
-  experiment.model = config.Model(
-    width=32, heads=4, feed_forward=64, dropout=0.1, alignment=True
-  )
-  experiment.optim = config.Optim(warmup_steps=5)
-  experiment.augment = config.Augment(noise=1.0)
-  return experiment
-
-
-def _start(experiment, devices):
-  mesh = partition.make_mesh(experiment.mesh, devices)
-  summary = data.summarise(SPLIT, experiment.data)
-  plan = data.Plan(
-    summary.lengths, experiment.data.batch_size, experiment.data.bucket, 0
-  )
-  vocabulary = len(summary.facts.vocabulary)
-  abstract = state.abstract_state(experiment, vocabulary, mesh)
-  step = steps.make_train_step(
-    experiment,
-    vocabulary,
-    plan.batches_per_epoch,
-    state.shardings_of(abstract),
-  )
-  batches = data.Batches(SPLIT, plan, summary.facts, experiment.data, 1000)
-  with jax.set_mesh(mesh):
-    fresh = state.create_state(
-      experiment,
-      state.measured(summary, normalize=True),
-      abstract,
-      vocabulary,
-    )
-  return mesh, fresh, step, batches
-
-
-def _run(experiment, devices, count, spoil=None):
-  mesh, current, step, batches = _start(experiment, devices)
-  losses = []
-  with jax.set_mesh(mesh):
-    for i in range(count):
-      batch = batches[i]
-      if spoil is not None:
-        batch = spoil(i, batch)
-      current, metrics = step(current, partition.put_batch(batch, mesh))
-      losses.append(float(metrics["loss"]))
-  return np.array(losses), current, metrics
 
 
 def _leaves(tree):
@@ -93,7 +23,7 @@ def _leaves(tree):
 
 @pytest.fixture(scope="module")
 def one_device():
-  return _run(_experiment(), jax.devices()[:1], 20)
+  return small_steps.run(small_steps.new_experiment(), jax.devices()[:1], 20)
 
 
 @pytest.mark.parametrize(
@@ -106,17 +36,17 @@ def one_device():
   ids=str,
 )
 def test_eight_devices_equal_one(mesh, one_device):
-  experiment = _experiment()
+  experiment = small_steps.new_experiment()
   experiment.mesh = mesh
-  losses, _, _ = _run(experiment, jax.devices(), 20)
+  losses, _, _ = small_steps.run(experiment, jax.devices(), 20)
   np.testing.assert_allclose(losses, one_device[0], atol=1e-5)
   assert losses[-1] < losses[0]
 
 
 def test_moments_are_sharded_as_parameters():
-  experiment = _experiment()
+  experiment = small_steps.new_experiment()
   experiment.mesh = config.Mesh(data=2, fsdp=4)
-  mesh, current, step, batches = _start(experiment, jax.devices())
+  mesh, current, step, batches = small_steps.start(experiment, jax.devices())
   with jax.set_mesh(mesh):
     current, _ = step(current, partition.put_batch(batches[0], mesh))
   adam = next(s for s in current.opt_state if hasattr(s, "mu"))
@@ -131,13 +61,13 @@ def test_moments_are_sharded_as_parameters():
 
 
 def test_parts_of_a_batch_add_up():
-  whole, split = _experiment(), _experiment()
+  whole, split = small_steps.new_experiment(), small_steps.new_experiment()
   for experiment in (whole, split):
     experiment.model.dropout = 0.0
     experiment.augment.noise = 0.0
   split.optim.accumulate = 4
-  a, state_a, _ = _run(whole, jax.devices()[:1], 5)
-  b, state_b, _ = _run(split, jax.devices()[:1], 5)
+  a, state_a, _ = small_steps.run(whole, jax.devices()[:1], 5)
+  b, state_b, _ = small_steps.run(split, jax.devices()[:1], 5)
   np.testing.assert_allclose(a, b, rtol=1e-5)
   for x, y in zip(
     _leaves(state_a.residuals), _leaves(state_b.residuals), strict=True
@@ -146,7 +76,9 @@ def test_parts_of_a_batch_add_up():
 
 
 def test_repeated_run_is_bitwise_equal(one_device):
-  losses, again, _ = _run(_experiment(), jax.devices()[:1], 20)
+  losses, again, _ = small_steps.run(
+    small_steps.new_experiment(), jax.devices()[:1], 20
+  )
   np.testing.assert_array_equal(losses, one_device[0])
   for x, y in zip(
     _leaves(again.params), _leaves(one_device[1].params), strict=True
@@ -155,9 +87,9 @@ def test_repeated_run_is_bitwise_equal(one_device):
 
 
 def test_bfloat16_computes_and_keeps_float32_parameters(one_device):
-  experiment = _experiment()
+  experiment = small_steps.new_experiment()
   experiment.model.compute_dtype = "bfloat16"
-  losses, current, _ = _run(experiment, jax.devices()[:1], 20)
+  losses, current, _ = small_steps.run(experiment, jax.devices()[:1], 20)
   assert {x.dtype for x in jax.tree.leaves(current.params)} == {
     np.dtype("float32")
   }
@@ -166,11 +98,11 @@ def test_bfloat16_computes_and_keeps_float32_parameters(one_device):
 
 
 def test_noise_takes_the_last_epochs_spread():
-  experiment = _experiment()
-  _, current, _ = _run(experiment, jax.devices()[:1], 2)
+  experiment = small_steps.new_experiment()
+  _, current, _ = small_steps.run(experiment, jax.devices()[:1], 2)
   assert not np.asarray(current.residuals.std).any()
   assert np.asarray(current.residuals.count).any()
-  _, current, _ = _run(experiment, jax.devices()[:1], 3)  # one epoch
+  _, current, _ = small_steps.run(experiment, jax.devices()[:1], 3)  # one epoch
   assert (np.asarray(current.residuals.std) > 0).all()
   assert not np.asarray(current.residuals.count).any()
 
@@ -186,8 +118,12 @@ def _nan_at(*spoilt):
 
 
 def test_nan_stops_and_changes_nothing():
-  _, before, _ = _run(_experiment(), jax.devices()[:1], 4)
-  _, after, metrics = _run(_experiment(), jax.devices()[:1], 7, _nan_at(4))
+  _, before, _ = small_steps.run(
+    small_steps.new_experiment(), jax.devices()[:1], 4
+  )
+  _, after, metrics = small_steps.run(
+    small_steps.new_experiment(), jax.devices()[:1], 7, _nan_at(4)
+  )
   assert int(metrics["failed"]) == 4
   assert int(after.step) == 4
   for x, y in zip(
@@ -199,14 +135,18 @@ def test_nan_stops_and_changes_nothing():
 
 
 def test_nan_is_skipped_and_counted_up_to_the_limit():
-  experiment = _experiment()
+  experiment = small_steps.new_experiment()
   experiment.non_finite, experiment.non_finite_limit = "skip", 2
-  _, current, metrics = _run(experiment, jax.devices()[:1], 8, _nan_at(2, 4, 5))
+  _, current, metrics = small_steps.run(
+    experiment, jax.devices()[:1], 8, _nan_at(2, 4, 5)
+  )
   assert int(metrics["skipped"]) == 3
   assert int(metrics["failed"]) == -1
   assert int(current.step) == 8
   assert all(np.isfinite(x).all() for x in _leaves(current.params))
-  _, _, metrics = _run(experiment, jax.devices()[:1], 8, _nan_at(3, 4, 5))
+  _, _, metrics = small_steps.run(
+    experiment, jax.devices()[:1], 8, _nan_at(3, 4, 5)
+  )
   assert int(metrics["failed"]) == 5
 
 
@@ -217,8 +157,12 @@ def test_missing_cells_teach_nothing():
     ).astype(np.float32)
     return batch
 
-  clean, _, _ = _run(_experiment(), jax.devices()[:1], 3)
-  dirty, _, _ = _run(_experiment(), jax.devices()[:1], 3, garbage)
+  clean, _, _ = small_steps.run(
+    small_steps.new_experiment(), jax.devices()[:1], 3
+  )
+  dirty, _, _ = small_steps.run(
+    small_steps.new_experiment(), jax.devices()[:1], 3, garbage
+  )
   np.testing.assert_array_equal(clean, dirty)
 
 
@@ -245,21 +189,21 @@ def test_future_prediction_is_taught_the_frames_after():
     part = after[:, :, 151 + 150 * (j - 1) : 151 + 150 * j]
     np.testing.assert_array_equal(part[:, :-j], target[:, j:, :-1])
     assert not part[:, -j:].any()
-  experiment = _experiment()
+  experiment = small_steps.new_experiment()
   experiment.model.future, experiment.loss = 3, settings
   total = text_to_pose.total(experiment, {"valid": valid, "length": lengths})
   np.testing.assert_allclose(total, pose.with_future(weights, 3).sum())
 
 
 def test_future_prediction_learns_and_signs_one_frame_at_a_time():
-  experiment = _experiment()
+  experiment = small_steps.new_experiment()
   experiment.model.future = 4
   experiment.augment.noise = 0.0
-  losses, fresh, _ = _run(experiment, jax.devices()[:1], 12)
+  losses, fresh, _ = small_steps.run(experiment, jax.devices()[:1], 12)
   assert np.mean(losses[-3:]) < np.mean(losses[:3])
   kernel = fresh.params["frame_out"]["kernel"][...]
   assert kernel.shape == (32, 151 + 3 * 150)
-  graph = state.graph(experiment, 10)
+  graph = state.graph(experiment, state.Sizes(10))
   source = jnp.array([[4, 5, 3]])
   model = decoding.Model(graph, fresh.params, fresh.statistics)
   (part,) = decoding.decode(model, (source,), 9)

@@ -63,6 +63,8 @@ def _experiment(folder, steps=12) -> config.Experiment:
     log_every=5,
     data=config.Data(folder=str(folder), batch_size=8, bucket=16),
     model=config.Model(width=32, heads=2, feed_forward=32, dropout=0.1),
+    # The table of rewards is part of what must resume (R6).
+    plc=config.Priority(pool=2),
     optim=config.Optim(warmup_steps=5),
     evaluate=config.Evaluate(every=5, batch_size=8, clips=1),
     checkpoint=config.Checkpoint(every=4),
@@ -114,7 +116,7 @@ def test_stopped_and_resumed_equals_straight(
   folder, straight, tmp_path, stop_after
 ):
   """Mid-epoch, at an evaluation, and at a save (R6)."""
-  # 20 clips in batches of 8 make an epoch of 3 or 4 steps.
+  # 20 clips in pools of 16 make an epoch of 2 to 4 steps.
   first = _experiment(folder, stop_after)
   # A cosine schedule ends with the run, so the interrupted one keeps its end.
   first.steps = 12

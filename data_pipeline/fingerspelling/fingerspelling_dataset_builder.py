@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 import tqdm
 from etils import epath
 
-from data_pipeline import lift, writer
+from data_pipeline import lift, prompts, writer
 from data_pipeline.fingerspelling import alphabets, spell
 from signllm_jax import clips, errors, records, skeleton
 
@@ -171,11 +171,14 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     # needs Python's lock only between batches.
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
       for chunk in thread.map(lifted, spelt()):
-        for clip in chunk:
+        for clip in map(clips.canonical, chunk):
+          prompt = prompts.make_prompt(clip.text, language.spoken, clip.name)
           yield (
             clip.name,
             records.from_clip(
-              clips.canonical(clip), language=language.code, gloss_made=True
+              dataclasses.replace(clip, prompt=prompt),
+              language=language.code,
+              gloss_made=True,
             ),
           )
     if progress.n == progress.total:  # the last split is done

@@ -200,8 +200,11 @@ def _record(
   spoken = languages.get(code).spoken
   gloss, made = gloss_lib.complete(clip.gloss, clip.text, spoken)
   return clip.name, records.from_clip(
-    dataclasses.replace(clip, gloss=gloss),
+    dataclasses.replace(
+      clip,
+      gloss=gloss,
+      prompt=prompts.make_prompt(clip.text, spoken, clip.name),
+    ),
     language=code,
-    prompt=prompts.make_prompt(clip.text, spoken, clip.name),
     gloss_made=made,
   )

@@ -1,7 +1,8 @@
 """A split in Prompt2Sign's form: `.skels` and, line by line, what is beside it.
 
-<split>.text holds the sentences, <split>.gloss the glosses and <split>.files
-the names; the last two may be absent.
+<split>.text holds the sentences, <split>.gloss the glosses, <split>.prompt the
+sentences as questions and <split>.files the names; the last three may be
+absent.
 """
 
 import dataclasses
@@ -23,17 +24,20 @@ class Entry(NamedTuple):
   name: str
   text: str
   gloss: str
+  prompt: str
 
 
 def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
   """Finds the clips of a split and what lies beside them, line by line.
 
   Args:
-    folder: holds <split>.skels, .text and, where they exist, .gloss and .files.
+    folder: holds <split>.skels, .text and, where they exist, .gloss, .prompt
+      and .files.
     split: e.g. `train`.
 
   Returns:
-    Entries with text and gloss in NFC, named by .files or `split/000001`.
+    Entries with text, gloss and prompt in NFC, named by .files or
+    `split/000001`.
 
   Raises:
     DataError: a file is missing or has another number of lines than the text; a
@@ -42,15 +46,17 @@ def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
   base = pathlib.Path(folder) / split
   paths = {
     kind: base.with_name(f"{base.name}.{kind}")
-    for kind in ("text", "skels", "gloss", "files")
+    for kind in ("text", "skels", "gloss", "prompt", "files")
   }
   texts = list(read_texts(paths["text"]))
   offsets = list(_offsets(paths["skels"]))
   found = {"skels": len(offsets)}
-  glosses, names = [""] * len(texts), []
-  if paths["gloss"].exists():
-    glosses = list(read_texts(paths["gloss"], empty=True))
-    found["gloss"] = len(glosses)
+  beside = {kind: [""] * len(texts) for kind in ("gloss", "prompt")}
+  for kind in beside:
+    if paths[kind].exists():
+      beside[kind] = list(read_texts(paths[kind], empty=True))
+      found[kind] = len(beside[kind])
+  names = []
   if paths["files"].exists():
     names = list(read_texts(paths["files"]))
     found["files"] = len(names)
@@ -67,7 +73,7 @@ def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
         expected="each name once",
       )
   numbers = range(1, len(texts) + 1)
-  rows = zip(offsets, numbers, names, texts, glosses, strict=True)
+  rows = zip(offsets, numbers, names, texts, *beside.values(), strict=True)
   return [Entry(*row) for row in rows]
 
 
@@ -88,6 +94,7 @@ def read_entry(
     name=entry.name,
     text=entry.text,
     gloss=entry.gloss,
+    prompt=entry.prompt,
   )
 
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from signllm_jax import skeleton
 from signllm_jax.config import Loss
 
 
@@ -28,6 +29,18 @@ def cell_weights(
   weight = config.counter_weight * unit.astype(jnp.float32) ** power
   counter = jnp.where(real, weight[:, None], 0)
   return jnp.concatenate([cells, counter[..., None]], -1)
+
+
+def even_frames(weights: jax.Array) -> jax.Array:
+  """Weights [B, T, 151] with which every frame counts alike.
+
+  The joint numbers that a frame shows share the weight of all 150, so that the
+  weighted squared error is 150 times minus the frame's reward (section 6).
+  """
+  cells = weights[..., :-1]
+  shown = jnp.sum(cells, -1, keepdims=True)
+  share = skeleton.C / jnp.maximum(shown, 1)
+  return jnp.concatenate([cells * share, weights[..., -1:]], -1)
 
 
 def regression(

@@ -24,14 +24,16 @@ class Outcome(NamedTuple):
   """What a loss tells besides itself."""
 
   parts: dict[str, jax.Array]  # name -> []; those of a batch's parts add up
-  errors: tuple[jax.Array, ...]  # [B, ...] each, for `track`
+  errors: tuple[jax.Array, ...] = ()  # [B, ...] each, for `track`
+  reward: jax.Array | None = None  # [B] of each example, for `rl.priority`
 
 
 class Method(Protocol):
   """A module of this package. All but `build_model` run inside the step.
 
   A batch may come in parts, one after another (`optim.accumulate`): a loss is
-  a sum over its part, divided by `total` of the whole batch.
+  a sum over its part, divided by `total` of the whole batch. One that was drawn
+  by `rl.priority` has `weight` [B].
   """
 
   UNIT: str  # of the lengths that batches are padded to

@@ -98,7 +98,7 @@ def loss(
   cost = settings.translation_weight * parts["translation"]
   if "ctc" in parts:
     cost += settings.ctc_weight * parts["ctc"]
-  return cost, Outcome(parts, ())
+  return cost, Outcome(parts)
 
 
 def ctc_fits(labels: jax.Array, steps: jax.Array) -> jax.Array:

@@ -58,9 +58,9 @@ def loss(
     model.text.decoder.out(states), gloss, config.gloss
   )
   attendable = model.attendable(*model.signed(states, gloss))
-  regression, errors = text_to_pose.regress(
-    config, model, attendable, batch, known, pose_key
+  pose, outcome = text_to_pose.pose_loss(
+    config, model, attendable, batch, known, pose_key, total.pose
   )
-  parts = {"gloss": cost / total.gloss, "pose": regression / total.pose}
-  whole = config.gloss.weight * parts["gloss"] + parts["pose"]
-  return whole, Outcome(parts, errors)
+  parts = {"gloss": cost / total.gloss, "pose": pose, **outcome.parts}
+  whole = config.gloss.weight * parts["gloss"] + pose
+  return whole, outcome._replace(parts=parts)

@@ -74,4 +74,4 @@ def loss(
     source, inputs, dropout_key if config.model.dropout else None
   )
   cost = sum_of(model.decoder.out(states), batch["gloss"], config.gloss)
-  return cost / total, Outcome({}, ())
+  return cost / total, Outcome({})

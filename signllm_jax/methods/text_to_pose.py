@@ -1,15 +1,19 @@
 """Text or gloss in, frames out, taught by the frames before (section 5)."""
 
+import dataclasses
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from signllm_jax import augment
+from signllm_jax import augment, skeleton
 from signllm_jax.config import Experiment
-from signllm_jax.losses import pose as pose_loss
+from signllm_jax.losses import pose as losses
 from signllm_jax.methods.method import Batch, Known, Outcome
 from signllm_jax.models.pose_decoder import FRAME, PoseDecoder, Source
 from signllm_jax.models.text_to_pose import TextToPose
+from signllm_jax.rl import policy, reward
 from signllm_jax.statistics import Residuals, Statistics
 
 UNIT: str = "frames"
@@ -31,7 +35,12 @@ def _targets(batch: Batch, statistics: Statistics) -> jax.Array:
   """Normalised frames with counter; missing and padded cells are 0."""
   poses = statistics.normalize(batch["frames"])
   seen = jnp.repeat(batch["valid"], 3, axis=-1)
-  return pose_loss.with_counter(jnp.where(seen, poses, 0), batch["length"])
+  return losses.with_counter(jnp.where(seen, poses, 0), batch["length"])
+
+
+def _as_reward(config: Experiment) -> bool:
+  """Whether the loss is minus the frames' rewards."""
+  return config.rl.loss == "reward_mse"
 
 
 def total(config: Experiment, batch: Batch) -> jax.Array:
@@ -40,7 +49,10 @@ def total(config: Experiment, batch: Batch) -> jax.Array:
   # A frame is predicted by each of the `future` steps before it that exist.
   steps = jnp.arange(1, batch["valid"].shape[1] + 1)
   times = jnp.minimum(steps, config.model.future)[:, None]
-  return jnp.maximum(3.0 * jnp.sum(batch["valid"] * times) + counter, 1)
+  seen = batch["valid"]
+  if _as_reward(config):  # every frame that shows something weighs the same
+    seen = jnp.any(seen, -1, keepdims=True) * skeleton.J
+  return jnp.maximum(3.0 * jnp.sum(seen * times) + counter, 1)
 
 
 def loss(
@@ -51,25 +63,24 @@ def loss(
   key: jax.Array,
   total: jax.Array,
 ) -> tuple[jax.Array, Outcome]:
-  """Regression of every frame after the true ones before it."""
+  """Regression of every frame after the true ones before it, and the policy."""
   encoder_key, decoder_key = jax.random.split(key)
   drops = config.model.dropout > 0
   encoded = model.encode(batch["source"], encoder_key if drops else None)
-  cost, errors = regress(
-    config, model, model.attendable(*encoded), batch, known, decoder_key
-  )
-  return cost / total, Outcome({}, errors)
+  source = model.attendable(*encoded)
+  return pose_loss(config, model, source, batch, known, decoder_key, total)
 
 
-def regress(
+def pose_loss(
   config: Experiment,
   model: PoseDecoder,
   source: Source,
   batch: Batch,
   known: Known,
   key: jax.Array,
-) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-  """The summed loss [] of frames taught by those before; errors for `track`.
+  total: jax.Array,
+) -> tuple[jax.Array, Outcome]:
+  """The loss [] of frames, by `config.loss` and `config.rl`.
 
   Args:
     config: the run.
@@ -77,10 +88,47 @@ def regress(
     source: what it attends to.
     batch: with frames.
     known: statistics and residuals.
-    key: of noise and dropout.
+    key: of noise, dropout and policy.
+    total: of the whole batch.
   """
-  noise_key, dropout_key = jax.random.split(key)
   target = _targets(batch, known.statistics)
+  weights = losses.cell_weights(batch["valid"], batch["length"], config.loss)
+  taught = _regress(config, model, source, target, weights, batch, known, key)
+  regression = taught.cost / total
+  errors = (taught.error, weights)
+  seen = weights[..., :-1]
+  if config.rl.loss != "policy_gradient":
+    rewards = reward.of_frames(taught.error[..., :-1], seen)
+    return regression, Outcome({}, errors, reward.of_clips(rewards, seen))
+  act_key = jax.random.fold_in(key, 1)
+  earned, cost = _act(
+    config, model, source, target, seen, batch, known, act_key
+  )
+  acted = cost * skeleton.C / total  # of the scale of a squared error
+  parts = {"regression": regression, "policy": acted}
+  whole = config.rl.anchor * regression + config.rl.weight * acted
+  return whole, Outcome(parts, errors, earned)
+
+
+class _Taught(NamedTuple):
+  """Frames after the true ones before them."""
+
+  cost: jax.Array  # [] summed
+  error: jax.Array  # [B, T, 151] of the frame after each
+
+
+def _regress(
+  config: Experiment,
+  model: PoseDecoder,
+  source: Source,
+  target: jax.Array,
+  weights: jax.Array,
+  batch: Batch,
+  known: Known,
+  key: jax.Array,
+) -> _Taught:
+  """The regression, summed over the cells of target [B, T, 151]."""
+  noise_key, dropout_key = jax.random.split(key)
   inputs = teacher_inputs(model.start_frames(len(target)), target)
   if config.augment.noise:
     inputs = augment.gaussian_noise(
@@ -93,14 +141,66 @@ def regress(
   produced = model.decode(
     inputs, source, dropout_key if config.model.dropout else None
   )
-  weights = pose_loss.cell_weights(batch["valid"], batch["length"], config.loss)
-  cost = pose_loss.regression(
+  settings = config.loss
+  if _as_reward(config):
+    settings = dataclasses.replace(settings, kind="mse")
+    weights = losses.cell_weights(batch["valid"], batch["length"], settings)
+    weights = losses.even_frames(weights)
+  if "weight" in batch:
+    weights = weights * batch["weight"][:, None, None]
+  cost = losses.regression(
     produced,
-    pose_loss.with_future(target, config.model.future),
-    pose_loss.with_future(weights, config.model.future),
-    config.loss,
+    losses.with_future(target, config.model.future),
+    losses.with_future(weights, config.model.future),
+    settings,
   )
-  return cost, (produced[..., :FRAME] - target, weights)
+  return _Taught(cost, produced[..., :FRAME] - target)
+
+
+def _act(
+  config: Experiment,
+  model: PoseDecoder,
+  source: Source,
+  target: jax.Array,
+  seen: jax.Array,
+  batch: Batch,
+  known: Known,
+  key: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+  """Samples sequences: their mean reward [B], and the policy's loss, summed."""
+  settings, count = config.rl, config.rl.samples
+
+  def repeated(x: jax.Array) -> jax.Array:  # [B, ...] -> [samples * B, ...]
+    return jnp.tile(x, (count, *[1] * (x.ndim - 1)))
+
+  sources = jax.tree.map(repeated, source)
+  counters = repeated(target[..., -1])
+  true, shown = repeated(target[..., :-1]), repeated(seen)
+  actions = policy.sample(
+    model, sources, counters, known.statistics, settings.std, key
+  )
+  if settings.reward == "dtw":
+    length = repeated(batch["length"])
+    valid = repeated(batch["valid"])
+    earned = reward.of_sequences(actions, true, valid, length)
+    # The whole sequence's, so often as its frames: a frame's share of it is
+    # what the loss is divided by.
+    returns = jnp.broadcast_to((earned * length)[:, None], shown.shape[:2])
+  else:
+    rewards = reward.of_frames(actions - true, shown)
+    earned = reward.of_clips(rewards, shown)
+    returns = reward.to_go(rewards)
+  log_probability = policy.log_probabilities(
+    model, sources, actions, counters, known.statistics, settings.std
+  )
+  split = (count, len(target))
+  advantage = policy.advantages(returns.reshape(*split, -1))
+  real = jnp.any(seen > 0, -1)
+  if "weight" in batch:
+    real = real * batch["weight"][:, None]
+  likely = log_probability.reshape(*split, -1)
+  cost = -jnp.sum(jax.lax.stop_gradient(advantage) * likely * real) / count
+  return jnp.mean(earned.reshape(split), 0), cost
 
 
 def track(

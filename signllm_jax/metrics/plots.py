@@ -4,6 +4,7 @@ The same report gives the same bytes.
 """
 
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -100,6 +101,33 @@ def lengths(made: report.Report) -> str:
     axes.set_xlabel("true frames")
     axes.set_ylabel(_leaky(made, "produced frames"))
     return _svg(figure, "Produced frames of each sequence over its true frames")
+
+
+def curves(
+  runs: Mapping[str, Sequence[Sequence[tuple[float, float, float]]]],
+) -> str:
+  """Scores against steps and against minutes, each run a line.
+
+  Args:
+    runs: row -> its runs -> step, seconds and score of each evaluation.
+  """
+  with matplotlib.rc_context(_STYLE):
+    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
+    by_step, by_time = figure.subplots(1, 2, sharey=True)
+    for number, (row, each) in enumerate(runs.items()):
+      colour = list(_COLOURS.values())[number % len(_COLOURS)]
+      for i, run in enumerate(each):
+        steps, seconds, scores = zip(*run, strict=True)
+        label = None if i else row
+        by_step.plot(steps, scores, color=colour, linewidth=1, label=label)
+        minutes = [s / 60 for s in seconds]
+        by_time.plot(minutes, scores, color=colour, linewidth=1)
+    by_step.set_yscale("log")
+    by_step.set_ylabel("DTW-MJE of dev, free running")
+    by_step.set_xlabel("steps")
+    by_time.set_xlabel("minutes of training, compiling left out")
+    by_step.legend(frameon=False, fontsize=8)
+    return _svg(figure, "DTW-MJE of every run against steps and minutes")
 
 
 def _leaky(made: report.Report, label: str) -> str:

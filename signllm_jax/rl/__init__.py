@@ -1,0 +1,1 @@
+"""Reinforcement learning: reward, policy, and which examples are drawn."""

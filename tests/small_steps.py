@@ -1,0 +1,76 @@
+"""A small training step on clips in memory, for tests."""
+
+import jax
+import numpy as np
+
+from signllm_jax import clips, config, data, partition, state, steps
+
+
+class _Clips(list):
+  """A split in memory."""
+
+
+def _clip(number: int, length: int) -> clips.Clip:
+  t = np.arange(length)[:, None, None] / 10
+  joint = np.arange(50)[None, :, None]
+  axis = np.arange(3)[None, None]
+  frames = np.sin(t * (1 + number % 3) + joint + axis).astype(np.float32)
+  valid = np.ones((length, 50), bool)
+  valid[::5, 8:29] = False
+  frames[~valid] = 0
+  words = " ".join("abcdef"[(number * k) % 6] for k in range(1, 4))
+  return clips.Clip(frames, valid, 25.0, str(number), words)
+
+
+SPLIT = _Clips(_clip(i, 9 + i % 7) for i in range(24))
+
+
+def new_experiment() -> config.Experiment:
+  """The base model, small, with dropout and noise."""
+  experiment = config.Experiment(steps=100)
+  experiment.data = config.Data(folder="-", batch_size=8, bucket=16)
+  experiment.model = config.Model(
+    width=32, heads=4, feed_forward=64, dropout=0.1, alignment=True
+  )
+  experiment.optim = config.Optim(warmup_steps=5)
+  experiment.augment = config.Augment(noise=1.0)
+  return experiment
+
+
+def start(experiment, devices):
+  """Mesh, fresh state, step and batches."""
+  mesh = partition.make_mesh(experiment.mesh, devices)
+  summary = data.summarise(SPLIT, experiment.data)
+  rows = experiment.data.batch_size * (experiment.plc.pool or 1)
+  plan = data.Plan(summary.lengths, rows, experiment.data.bucket, 0)
+  sizes = state.Sizes(len(summary.facts.vocabulary), examples=len(SPLIT))
+  abstract = state.abstract_state(experiment, sizes, mesh)
+  step = steps.make_train_step(
+    experiment,
+    sizes,
+    plan.batches_per_epoch,
+    state.shardings_of(abstract),
+  )
+  batches = data.Batches(SPLIT, plan, summary.facts, experiment.data, 1000)
+  with jax.set_mesh(mesh):
+    fresh = state.create_state(
+      experiment,
+      state.measured(summary, normalize=True),
+      abstract,
+      sizes,
+    )
+  return mesh, fresh, step, batches
+
+
+def run(experiment, devices, count, spoil=None):
+  """Losses, the state and the last metrics of so many steps."""
+  mesh, current, step, batches = start(experiment, devices)
+  losses = []
+  with jax.set_mesh(mesh):
+    for i in range(count):
+      batch = batches[i]
+      if spoil is not None:
+        batch = spoil(i, batch)
+      current, metrics = step(current, partition.put_batch(batch, mesh))
+      losses.append(float(metrics["loss"]))
+  return np.array(losses), current, metrics

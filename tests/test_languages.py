@@ -1,0 +1,33 @@
+"""The table of languages, and their names in what people ask."""
+
+import unicodedata
+
+import pytest
+
+from signllm_jax import languages
+
+
+@pytest.mark.parametrize("code", languages.LANGUAGES)
+def test_a_language_is_found_by_each_of_its_names(code):
+  language = languages.LANGUAGES[code]
+  for name in (language.code, language.name, *language.others):
+    asked = f"How do I sign 'sea' in {name}?"
+    assert languages.named_in(asked) == [code], name
+    decomposed = unicodedata.normalize("NFD", asked)
+    assert languages.named_in(decomposed) == [code], name
+
+
+@pytest.mark.parametrize(
+  ("asked", "codes"),
+  [
+    ("How do you sign 'sea' in swiss german sign language?", ["DSGS"]),
+    ("Is it the same in DGS and in ASL?", ["GSL", "ASL"]),
+    ("Comment signe-t-on « je lis » en LSF ?", ["LSF-CH"]),
+    ("'안녕'을 한국수어로 어떻게 해요?", ["KSL"]),
+    ("“deniz” Türk İşaret Dili'nde nasıl?", ["TSL"]),
+    ("How do I sign 'basl' and 'tsl'?", []),
+    ("", []),
+  ],
+)
+def test_names_within_names_and_words_are_told_apart(asked, codes):
+  assert languages.named_in(asked) == codes
