@@ -76,7 +76,7 @@ def _joints(sections: Sequence[passages.Section]) -> list[str]:
   if len(sections) == 1:
     return []
   shown = ", ".join(
-    f"{before.end:.0f}-{after.start:.0f}"
+    f"{before.end:.0f}-{max(after.start - 1, before.end):.0f}"
     for before, after in itertools.pairwise(sections[: _SHOWN + 1])
   )
   more = ", ..." if len(sections) > _SHOWN + 1 else ""

@@ -39,9 +39,9 @@ class Leak(NamedTuple):
 class Part(NamedTuple):
   """The next frames of a batch, on the host, in canonical units."""
 
-  frames: np.ndarray  # [B, n, J, 3]; later ends of sequences included
-  length: np.ndarray  # [B] frames of each sequence; 0 while it goes on
-  ends: np.ndarray | None  # [B, S] frame after each token's last, if known
+  frames: Any  # [B, n, J, 3]; what follows the end of a sequence is nothing
+  length: Any  # [B] frames of each sequence; 0 while it goes on
+  ends: Any  # [B, S] frame after each token's last, if known
 
 
 class State(NamedTuple):
@@ -280,13 +280,12 @@ def decode(
     Parts until every sequence has ended or the limit is there.
   """
   source, state, ends = begin(model.structure, model.leaves, inputs)
-  ends = partition.to_host(ends)
   done, room, length = 0, ROOM, np.zeros(1)
   while done < limit and not length.all():
     if done == room:
       room *= 2
       state = state._replace(caches=_grow(state.caches, room))
     state, frames = _advance(model, source, state, limit, leak)
-    frames, length = partition.to_host((frames, state.length))
-    yield Part(frames[:, : limit - done], length, ends)
-    done += frames.shape[1]
+    made = partition.to_host(Part(frames, state.length, ends))
+    yield made._replace(frames=made.frames[:, : limit - done])
+    done, length = done + frames.shape[1], made.length

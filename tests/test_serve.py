@@ -16,11 +16,11 @@ import psutil
 import pytest
 from PIL import Image
 from prometheus_client import parser
-from serving import TEXTS, Server, make_home, serving
+from serving import TEXTS, Server, corpus, make_home, serving
 
-from signllm_jax import passages, polish, serve, trained, workdir
+from signllm_jax import errors, passages, polish, serve, trained, workdir
 from signllm_jax.formats import forms, npz, splits
-from signllm_jax.web import app, engine, limits, metrics
+from signllm_jax.web import answers, app, engine, limits, metrics
 
 STATIC = pathlib.Path(app.__file__).parent / "static"
 SPEC = json.loads((STATIC / "openapi.json").read_text())
@@ -106,6 +106,25 @@ def test_sentence_is_signed_word_by_word(home, server):
   )
   frames = np.array(made["frames"], float).reshape(-1, 50, 3)
   np.testing.assert_allclose(frames, expected.clip.frames, atol=2e-5)
+
+
+def test_stream_that_breaks_says_so():
+  """Too late for another status: the first frames are on their way."""
+  clip = corpus()[0]
+
+  async def parts():
+    yield engine.Part(clip, None)
+    raise errors.NonFiniteError("produced frames of 'wind'")
+
+  async def read() -> list[str]:
+    rest = parts()
+    made = answers.lines({"type": "start"}, await anext(rest), rest)
+    return [line async for line in made]
+
+  _, frames, last = map(json.loads, asyncio.run(read()))
+  check(frames, "Line")
+  check(last, "Line")
+  assert (last["type"], last["code"]) == ("error", "non_finite")
 
 
 @pytest.mark.parametrize(
