@@ -158,19 +158,22 @@ def understand(typed: Typed, facts: data.Facts) -> Reading:
     notes.append(
       f"{quoted}: {name} the model has never seen: {_listing(unknown)}"
     )
-  if len(parts) > 1:
-    notes.append(f"{quoted} is signed in {len(parts)} parts, which are joined")
+  read_parts = tuple(map(form, parts))
+  known = tuple(
+    part
+    for part in read_parts
+    if len(vocabulary.unknown(part)) < len(vocabulary.tokenize(part))
+  )
+  if left := sorted(set(read_parts) - set(known)):
+    notes.append(f"{quoted}: left out, as nothing is known: {_listing(left)}")
+  if len(known) > 1:
+    notes.append(f"{quoted} is signed in {len(known)} parts, which are joined")
   if size(longest) > facts.longest_source:
     notes.append(
       f"{show(longest)}: {size(longest)} {name} with the end; the longest text "
       f"in training had {facts.longest_source}"
     )
-  known = [
-    part
-    for part in map(form, parts)
-    if len(vocabulary.unknown(part)) < len(vocabulary.tokenize(part))
-  ]
-  return Reading(read, tuple(known), tuple(notes))
+  return Reading(read, known, tuple(notes))
 
 
 def _spellable(line: str, vocabulary: text.Vocabulary) -> str:

@@ -402,6 +402,11 @@ def test_understand():
     match=r"some of its 3 words \(Latin\), such as MORGEN REGEN Schnee",
   ):
     intake.understand(intake.Typed("wind 😀"), words)
+  spelt = facts(["morgen"], "characters")  # no space, and no punctuation
+  read = intake.understand(intake.Typed("Rogen, ✂ genom!"), spelt)
+  assert read.parts == ("rogen", "genom")
+  assert "left out, as nothing is known: ✂" in read.notes[-2]
+  assert "signed in 2 parts" in read.notes[-1]
   letters = facts(["가 나", "é"], "characters")
   composed = intake.Typed(unicodedata.normalize("NFD", "가é"))
   assert intake.understand(composed, letters).text == "가é"
