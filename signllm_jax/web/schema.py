@@ -18,6 +18,16 @@ _QUOTED = re.compile(
 )
 
 
+MAX_PARTS = 20  # of a text that is signed in several
+SPEEDS = (0.5, 2.0)  # slower ones make long clips
+_TEXT = (str,), "a string"
+_KINDS = {
+  "speed": ((int, float), "a number"),
+  "smooth": ((bool,), "true or false"),
+  "constant_bones": ((bool,), "true or false"),
+}
+
+
 class Wanted(NamedTuple):
   """A request's body."""
 
@@ -26,10 +36,13 @@ class Wanted(NamedTuple):
   mode: str = "text"
   model: str | None = None
   format: str = ""  # of a download
+  speed: float = 1.0  # of signing; 2 is twice as fast
+  smooth: bool = False
+  constant_bones: bool = False
 
 
 def read(body: bytes) -> Wanted:
-  """The JSON object of a body: fields of `Wanted`, all of them strings.
+  """The JSON object of a body: fields of `Wanted`.
 
   Raises:
     Problem: not such an object; names the field.
@@ -48,8 +61,9 @@ def read(body: bytes) -> Wanted:
       422, "fields", f"Unknown: {names}. Known: {', '.join(Wanted._fields)}."
     )
   for name, value in found.items():
-    if not isinstance(value, str):
-      raise limits.Problem(422, "fields", f"{name} must be a string.")
+    kinds, called = _KINDS.get(name, _TEXT)
+    if type(value) not in kinds:
+      raise limits.Problem(422, "fields", f"{name} must be {called}.")
   if "text" not in found:
     raise limits.Problem(422, "fields", "text is missing.")
   return Wanted(**found)
@@ -90,6 +104,11 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
   Raises:
     Problem: it cannot be signed; says why, and names unknown characters.
   """
+  slowest, fastest = SPEEDS
+  if not slowest <= wanted.speed <= fastest:
+    raise limits.Problem(
+      422, "speed", f"speed must be from {slowest:g} to {fastest:g}."
+    )
   if wanted.mode not in MODES:
     raise limits.Problem(
       422, "mode", f"mode must be one of {', '.join(MODES)}."
@@ -105,15 +124,6 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
   if not line.strip():
     raise limits.Problem(422, "empty", "The text is empty: type what to sign.")
   vocabulary = engine.facts.vocabulary
-  count = len(vocabulary.encode(line))
-  if count > engine.max_tokens:
-    raise limits.Problem(
-      422,
-      "too_long",
-      f"The text has {count - 1:,} {vocabulary.tokens}; this model takes at "
-      f"most {engine.max_tokens - 1:,}, half more than it ever learnt from. "
-      "Sign it in parts.",
-    )
   try:
     reading = intake.understand(intake.Typed(line), engine.facts)
   except errors.UsageError as error:
@@ -123,6 +133,22 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
       _sentence(str(error)),
       unknown=_unknown(vocabulary, line),
     ) from None
+  count = max(len(vocabulary.encode(part)) for part in reading.parts)
+  if count > engine.max_tokens:
+    raise limits.Problem(
+      422,
+      "too_long",
+      f"A part of the text has {count - 1:,} {vocabulary.tokens}; this model "
+      f"takes at most {engine.max_tokens - 1:,}, half more than it ever learnt "
+      "from.",
+    )
+  if len(reading.parts) > MAX_PARTS:
+    raise limits.Problem(
+      422,
+      "too_long",
+      f"The text would be signed in {len(reading.parts):,} parts; at most "
+      f"{MAX_PARTS} are signed at a time. Cut it into several texts.",
+    )
   spelt = vocabulary.tokens == "characters"
   if spelt and (unknown := _unknown(vocabulary, reading.text)):
     raise limits.Problem(
@@ -147,20 +173,21 @@ def _quoted(question: str) -> str:
 
 
 def _unknown(vocabulary: text.Vocabulary, line: str) -> list[str]:
-  """Each once; in the case that knows most, spaces spelt out."""
+  """Each once, in the case that knows most; nobody has to know the space."""
   line = unicodedata.normalize("NFC", line)
   forms = (line, line.lower(), line.upper())
   found = min((vocabulary.unknown(form) for form in forms), key=len)
-  return [_plain(token) for token in dict.fromkeys(found)][:50]
+  meant = dict.fromkeys(token for token in found if token != text.SPACE)
+  return [_plain(token) for token in meant][:50]
 
 
 def _plain(token: str) -> str:
   # json and UTF-8 both fail on lone surrogates.
-  return " " if token == "▁" else token.encode(errors="replace").decode()
+  return token.encode(errors="replace").decode()
 
 
 def _listed(tokens: list[str]) -> str:
-  shown = ["the space" if t == " " else intake.show(t) for t in tokens[:10]]
+  shown = [intake.show(token) for token in tokens[:10]]
   return ", ".join(shown) + (" and more" if len(tokens) > 10 else "")
 
 
