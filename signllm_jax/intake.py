@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -12,6 +13,11 @@ from signllm_jax import clips, config, data, errors, sentences, sources, text
 MAX_FILE = 16 << 20  # bytes of a file of texts
 MAX_TOKENS = 1024  # of one text; memory grows with their square
 _SHOWN = 60  # characters of a text in a message
+
+# What a question puts in quotation marks; an apostrophe within it stays.
+_QUOTED = re.compile(
+  r"""["“”„«»]([^"“”„«»]+)["“”„«»]|(?<!\w)['‘‚](.+)['’‘](?!\w)"""
+)
 
 
 class Typed(NamedTuple):
@@ -189,6 +195,25 @@ def _spellable(line: str, vocabulary: text.Vocabulary) -> str:
     if unicodedata.category(c)[0] != "P" or c in vocabulary.listed
   )
   return " ".join(kept.split()) or line
+
+
+def of_question(question: str, settings: config.Data) -> str:
+  """What a model reads of a question such as "How do I sign 'hello'?".
+
+  All of it, if the model learnt from prompts; else what is in quotation marks.
+
+  Raises:
+    UsageError: nothing is.
+  """
+  if settings.source == "prompt":
+    return question
+  found = _QUOTED.search(question)
+  if found is None:
+    raise errors.UsageError(
+      f"{show(question)} quotes nothing",
+      expected="what to sign in quotation marks: How do I sign 'hello'?",
+    )
+  return found[1] or found[2]
 
 
 def of_texts(typed: Sequence[Typed], facts: data.Facts) -> Task:

@@ -65,6 +65,7 @@ def produce(
   out: str | os.PathLike,
   *,
   texts: Sequence[str] = (),
+  prompts: Sequence[str] = (),
   file: str | os.PathLike | None = None,
   split: str | None = None,
   count: int = 0,
@@ -77,18 +78,20 @@ def produce(
 ) -> list[passages.Passage]:
   """Signs texts with the model of a work directory and writes the clips.
 
-  One of `texts`, `file` and `split` says what. Notes and progress go to stderr,
-  the result to stdout.
+  One of `texts`, `prompts`, `file` and `split` says what. Notes and progress go
+  to stderr, the result to stdout.
 
   Args:
     path: work directory of a run.
     out: what to write; `export_clips.save` says what the suffixes mean.
     texts: what to sign.
+    prompts: questions that quote it, and may name the language.
     file: UTF-8 file with one text a line.
     split: sign the texts of this split of the run's data, drawn beside their
       truth.
     count: so many of the split; 0: all.
-    language: code of the sign language, where the model knows several.
+    language: code of the sign language, where the model knows several and no
+      text names one.
     convention: of .skels.
     size: width in pixels of a clip in pictures.
     form: openpose or dwpose, where `out` is a folder of JSON.
@@ -104,10 +107,13 @@ def produce(
     NonFiniteError: the model gives NaN or infinity.
     StorageError: a file cannot be written, or no checkpoint read.
   """
-  _check_request(texts, file, split, count, size)
+  _check_request(texts, prompts, file, split, count, size)
   polish.check(manner)
   config = trained.describe(path).config
-  chosen = trained.choose(path, language)
+  lines = [intake.Typed(line) for line in (*texts, *prompts)]
+  if file:
+    lines = intake.read_file(file)
+  chosen = trained.choose(path, language, [line.text for line in lines])
   glosses = pathlib.Path(out).suffix.lower() == ".gloss"
   if glosses and split:
     raise errors.UsageError("--split with a file of glosses")
@@ -118,8 +124,11 @@ def produce(
   if split:
     task = intake.of_split(chosen.settings, chosen.facts, split, count)
   else:
-    typed = [intake.Typed(line) for line in texts]
-    lines = intake.read_file(file) if file else typed
+    if prompts:
+      lines = [
+        intake.Typed(intake.of_question(line, chosen.settings))
+        for line in prompts
+      ]
     task = intake.of_texts(lines, chosen.facts)
   for note in task.notes:
     print(f"note: {note}", file=sys.stderr)
@@ -157,13 +166,18 @@ def _write_glosses(
   print(f"wrote {target}")
 
 
-def _check_request(texts, file, split, count: int, size: int) -> None:
-  given = {"--text": texts, "--file": file, "--split": split}
+def _check_request(texts, prompts, file, split, count: int, size: int) -> None:
+  given = {
+    "--text": texts,
+    "--prompt": prompts,
+    "--file": file,
+    "--split": split,
+  }
   chosen = [name for name, value in given.items() if value]
   if len(chosen) != 1:
     raise errors.UsageError(
       " and ".join(chosen) + " given" if chosen else "nothing to sign",
-      expected="exactly one of --text, --file and --split",
+      expected="exactly one of --text, --prompt, --file and --split",
     )
   if count and not split:
     raise errors.UsageError("--count without --split")
@@ -214,6 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       args.workdir,
       args.out,
       texts=args.text,
+      prompts=args.prompt,
       file=args.file,
       split=args.split,
       count=args.count,
@@ -246,6 +261,13 @@ def _parser() -> argparse.ArgumentParser:
   add(
     "--text", action="append", default=[], help="what to sign; may be repeated"
   )
+  add(
+    "--prompt",
+    action="append",
+    default=[],
+    help="a question, e.g. \"How do I sign 'sea' in German Sign Language?\"; "
+    "may be repeated",
+  )
   add("--file", help="UTF-8 file with one text a line")
   add(
     "--split",
@@ -258,7 +280,7 @@ def _parser() -> argparse.ArgumentParser:
   add(
     "--language",
     default="",
-    help="e.g. ASL, where the model signs several; refused if it does not",
+    help="e.g. ASL, where the model signs several and the text names none",
   )
   add(
     "--convention",

@@ -325,7 +325,7 @@ def test_bad_files(home, tmp_path, capsys, content, message):
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [
-    ([], "nothing to sign; expected exactly one of --text, --file"),
+    ([], "nothing to sign; expected exactly one of --text, --prompt"),
     (["--text=wind", "--split=dev"], "--text and --split given"),
     (["--text="], "the text is empty"),
     (["--text= \t\n"], "the text is empty"),
@@ -334,6 +334,7 @@ def test_bad_files(home, tmp_path, capsys, content, message):
     (["--text=\udcff"], "not Unicode"),
     (["--text=" + "wind" * 400], "at most 1,024"),
     (["--text=wind", "--speed=0"], "a speed of 0; expected 0.25 to 4"),
+    (["--prompt=How do I sign wind?"], "quotes nothing; expected what to"),
     (["--text=wind", "--count=2"], "--count without --split"),
     (["--split=dev", "--count=-1"], "--count=-1"),
     (["--text=wind", "--size=1"], "--size=1"),

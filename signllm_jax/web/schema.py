@@ -1,7 +1,6 @@
 """What the API takes; `static/openapi.json` describes the same."""
 
 import json
-import re
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,12 +11,6 @@ from signllm_jax.web import limits
 
 MAX_TEXT = 5000  # characters
 MODES = ("text", "prompt")
-# What a question puts in quotation marks; an apostrophe within it stays.
-_QUOTED = re.compile(
-  r"""["“”„«»]([^"“”„«»]+)["“”„«»]|(?<!\w)['‘‚](.+)['’‘](?!\w)"""
-)
-
-
 MAX_PARTS = 20  # of a text that is signed in several
 SPEEDS = (0.5, 2.0)  # slower ones make long clips
 _TEXT = (str,), "a string"
@@ -74,6 +67,8 @@ def choose(
 ) -> engine_lib.Engine:
   """The engine of a model and a language; without them the first.
 
+  A question may name the language: "How do I sign 'sea' in DGS?".
+
   Raises:
     Problem: there is none; says which there are.
   """
@@ -83,10 +78,14 @@ def choose(
     known = ", ".join(names)
     raise limits.Problem(422, "model", f"model must be one of {known}.")
   found = {e.settings.language: e for e in engines if e.name == name}
-  if wanted.language is None:
+  language = wanted.language
+  if language is None and wanted.mode == "prompt":
+    named = languages.named_in(wanted.text)
+    language = named[0] if len(named) == 1 else None
+  if language is None:
     return next(iter(found.values()))
   try:
-    code = languages.get(wanted.language).code
+    code = languages.get(language).code
   except errors.UsageError as error:
     raise limits.Problem(422, "language", _sentence(str(error))) from None
   engine = found.get(code) or found.get("")  # of a run that names none
@@ -120,7 +119,16 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
       f"The text has {len(wanted.text):,} characters; at most {MAX_TEXT:,} "
       "are taken.",
     )
-  line = _quoted(wanted.text) if wanted.mode == "prompt" else wanted.text
+  line = wanted.text
+  if wanted.mode == "prompt":
+    try:
+      line = intake.of_question(line, engine.settings)
+    except errors.UsageError:
+      raise limits.Problem(
+        422,
+        "no_quotation",
+        "Put what to sign in quotation marks: How do I sign “hello”?",
+      ) from None
   if not line.strip():
     raise limits.Problem(422, "empty", "The text is empty: type what to sign.")
   vocabulary = engine.facts.vocabulary
@@ -159,17 +167,6 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
       unknown=unknown,
     )
   return reading
-
-
-def _quoted(question: str) -> str:
-  found = _QUOTED.search(question)
-  if found is None:
-    raise limits.Problem(
-      422,
-      "no_quotation",
-      "Put what to sign in quotation marks: How do I sign “hello”?",
-    )
-  return found[1] or found[2]
 
 
 def _unknown(vocabulary: text.Vocabulary, line: str) -> list[str]:
