@@ -19,6 +19,8 @@ def get_config() -> config.Experiment:
   experiment.name = "ablation"
   experiment.steps = 2000
   experiment.model.just_counter = False
-  experiment.loss = config.Loss(kind="mse", counter_unit="frames")
+  experiment.loss = config.Loss(
+    kind="mse", counter_weight=10.0, counter_unit="frames"
+  )
   experiment.evaluate.every = experiment.checkpoint.every = 100
   return experiment

@@ -41,6 +41,7 @@ def get_config(which: str = "asl-40m") -> config.Experiment:
     feed_forward=4 * shape["width"],
     compute_dtype="bfloat16",
     remat=size == "1b",
+    scan=size != "40m",
   )
   experiment.optim.learning_rate = 3e-4 if size != "1b" else 1e-4
   return experiment

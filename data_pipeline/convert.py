@@ -1,9 +1,7 @@
 """One file of clips into another form: .h5 .npz .skels .pose .bvh or JSON.
 
-Some forms hold keypoints, x, y and confidence in the picture (.h5, OpenPose and
-DWPose JSON), some poses in 3-D (.npz, .skels, .bvh). A .pose is read as either
-and written of poses. Poses become keypoints by leaving out the depth; keypoints
-become poses by lifting, which is a stage of its own.
+`signllm_jax.formats.forms` says which forms hold what. A .pose is read as
+keypoints or as poses, and written of poses.
 """
 
 import collections
@@ -13,39 +11,18 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from data_pipeline import intake, lifted
 from signllm_jax import clips, errors
 from signllm_jax.formats import (
   atomic,
   bvh,
-  dwpose,
+  forms,
   h5,
   npz,
-  openpose,
   pose,
   skels,
   splits,
 )
-
-_EACH = {".pose": pose, ".bvh": bvh}  # forms of one clip a file
-POSES = (".npz", ".skels", *_EACH)
-KEYPOINTS = (".h5", "openpose", "dwpose")
-
-
-def to_keypoints(clip: clips.Clip) -> clips.Keypoints:
-  """A canonical clip as it looks from the front, in the pixels of .pose."""
-  frames = pose.to_pixels(clip.frames)
-  frames[..., 2] = 1
-  return clips.Keypoints(
-    frames=np.where(clip.valid[..., None], frames, 0).astype(np.float32),
-    fps=clip.fps,
-    size=(pose.SIZE, pose.SIZE),
-    name=clip.name,
-    text=clip.text,
-    gloss=clip.gloss,
-  )
 
 
 def convert(
@@ -76,21 +53,23 @@ def convert(
     StorageError: the target cannot be written.
   """
   source, target = pathlib.Path(source), pathlib.Path(target)
-  kind = target.suffix.lower() or (f".{form}" if f".{form}" in _EACH else form)
-  if kind not in (*POSES, *KEYPOINTS):
+  kind = target.suffix.lower() or (
+    f".{form}" if f".{form}" in forms.EACH else form
+  )
+  if kind not in (*forms.POSES, *forms.KEYPOINTS):
     raise errors.UsageError(
       f"cannot write the form {kind or 'of a folder'!r}",
       path=target,
-      expected=f"a suffix of {' '.join((*POSES, '.h5'))}, or --form=pose, "
-      "bvh, openpose or dwpose for a folder",
+      expected=f"a suffix of {' '.join((*forms.POSES, '.h5'))}, or for a "
+      "folder --form=pose, bvh, openpose or dwpose",
     )
   refuse_existing(target)
   found = _read(source, fps, size)
   if not found:
     raise errors.DataError("no clips", path=source)
-  if kind in KEYPOINTS:
+  if kind in forms.KEYPOINTS:
     seen = [
-      to_keypoints(clips.canonical(each))
+      forms.to_keypoints(clips.canonical(each))
       if isinstance(each, clips.Clip)
       else each
       for each in found
@@ -205,7 +184,7 @@ def _write_poses(
     write_split(target, poses, convention)
   else:
     canonical = [clips.canonical(each) for each in poses]
-    _write_each(target, kind, _EACH[kind].write, canonical)
+    _write_each(target, kind, forms.EACH[kind].write, canonical)
 
 
 def _write_keypoints(
@@ -215,8 +194,7 @@ def _write_keypoints(
   if kind == ".h5":
     h5.write(target, named)
   else:
-    form = openpose if kind == "openpose" else dwpose
-    _write_each(target, "", form.write, named)
+    _write_each(target, "", forms.FRAMES[kind].write, named)
 
 
 def _write_each(

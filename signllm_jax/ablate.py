@@ -75,9 +75,9 @@ ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
   "efficiency": {
     "base": {},
     "RL + PLC": _RL | _PLC,
-    "RL + PLC, no floor": _RL | _PLC | {"plc.floor": 0.0},
-    "RL + PLC, hard": _RL | _PLC | {"plc.hard": True},
-    "RL + PLC, hard, mild": _RL
+    "RL + PLC without floor": _RL | _PLC | {"plc.floor": 0.0},
+    "RL + PLC hard": _RL | _PLC | {"plc.hard": True},
+    "RL + PLC hard and mild": _RL
     | _PLC
     | {"plc.hard": True, "plc.floor": 0.0, "plc.eta": 0.5},
   },

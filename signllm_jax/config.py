@@ -61,6 +61,8 @@ class Model:
   compute_dtype: str = "float32"  # or "bfloat16"; parameters stay float32
   remat: bool = False  # keep a layer's input alone for the backward pass and
   # compute the rest again: less memory, a third more work
+  scan: bool = False  # layers of one form are one loop: a program as large as
+  # that of a single layer, for deep models; a fifth slower on CPU
 
 
 @dataclasses.dataclass

@@ -76,7 +76,7 @@ def evaluate(
     NonFiniteError: the model gives NaN or infinity.
     StorageError: the best checkpoint is damaged or cannot be read.
   """
-  settings = workdir.read_config(path)
+  settings = trained.describe(path).config
   saved = trained.identify(path)
   chosen = trained.choose(path, language)
   producer = trained.load_producer(path, chosen.code)
@@ -88,7 +88,7 @@ def evaluate(
     made = producer.produce_leaky(held.sources, held.true)
   else:
     made = [
-      one.clip for batch in producer.stream(held.sources) for one in batch
+      one.clip for batch in producer.batches(held.sources) for one in batch
     ]
   seconds = time.perf_counter() - began
   made = evaluation.named(made, held.true)

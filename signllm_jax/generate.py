@@ -1,32 +1,32 @@
-"""Free-running generation: cached, compiled, from the model's own start frame.
+"""Signing texts with a trained model: the one door to generation.
 
-Nothing of the truth is used: the counter is the model's own, and a sequence
-ends where that counter says it does (section 7). `Producer.produce_leaky` is
-the exception, for comparisons alone: the published inference of PT.
+Nothing of the truth is used: the model starts from its own frame, the counter
+is its own, and a sequence ends where that counter says it does (section 7).
+`Producer.produce_leaky` is the exception, for comparisons alone: the published
+inference of PT.
 """
 
-import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import clips, data, errors, partition, skeleton, text
+from signllm_jax import clips, data, decoding, errors, partition, text
 from signllm_jax.statistics import Statistics
 
 _LEAKY_MULTIPLE = 32  # frames; the limit of leaky batches is one of few
 
 
-class Produced(NamedTuple):
-  """A batch of generated sequences, in canonical units."""
+class Span(NamedTuple):
+  """A token and its place in the produced clip."""
 
-  frames: jax.Array  # [B, limit, J, 3]
-  length: jax.Array  # [B]
-  finished: jax.Array  # [B] bool, False where the limit ended it
+  token: str  # of the gloss, where the model writes one; "" for the end
+  start: float  # first frame
+  end: float  # frame after the last
 
 
 class Signed(NamedTuple):
@@ -34,90 +34,27 @@ class Signed(NamedTuple):
 
   clip: clips.Clip
   finished: bool  # False where the limit ended it
+  spans: tuple[Span, ...] | None  # None: the model has learnt no durations
 
 
-class Leak(NamedTuple):
-  """What PT's published inference takes from the truth of a batch."""
+class Part(NamedTuple):
+  """Some frames of a sequence, as they come."""
 
-  first: jax.Array  # [B, 150] the true first frame, in canonical units
-  valid: jax.Array  # [B, 150] bool, False where it is missing
-  length: jax.Array  # [B] true frames
+  frames: np.ndarray  # [n, J, 3], in canonical units; n is 0 after the end
+  signed: Signed | None  # all of it, with the last of its frames
 
 
-@functools.partial(jax.jit, static_argnames=("graphdef", "limit"))
-def generate(
-  graphdef: nnx.GraphDef,
-  params: nnx.State,
-  statistics: Statistics,
-  inputs: tuple[jax.Array, ...],
-  limit: int,
-  leak: Leak | None = None,
-) -> Produced:
-  """Signs a batch of encoded texts.
+class Read(NamedTuple):
+  """A batch of texts as a model takes it."""
 
-  Frame t with counter c says that the sequence has t / c frames. It ends with
-  the frame nearest to that: when t + 1/2 >= t / c.
-
-  Args:
-    graphdef: of the model.
-    params: its parameters.
-    statistics: of the training poses.
-    inputs: of the model's `encode`: ids [B, S] of the source and, for
-      Text2LangGloss, ids [B, G] of its gloss.
-    limit: frames after which every sequence ends.
-    leak: None, or everything is driven by the truth as PT published it: the
-      frame after the first follows the true first one, every counter that
-      comes in is the true one, and a sequence is as long as the truth. All
-      poses that come out are the model's own.
-  """
-  model = nnx.merge(graphdef, params)
-  batch = len(inputs[0])
-  attendable = model.attendable(*model.encode(*inputs), whole=True)
-  cells = jnp.repeat(statistics.seen, 3)
-  out = jnp.zeros((limit, batch, skeleton.C))
-
-  def running(carry):
-    t, _, _, _, length = carry
-    return (t < limit) & jnp.any(length == 0)
-
-  def forward(carry):
-    t, frame, caches, out, length = carry
-    frame, caches = model.step(frame, t, caches, attendable)
-    # A joint no clip shows was an unseen 0 in training and stays one.
-    pose = jnp.where(cells, frame[:, :-1], 0)
-    counter = jnp.clip(frame[:, -1], 0, 1)
-    out = out.at[t].set(pose)
-    n = t + 1
-    if leak is None:
-      ended = (n + 0.5) * counter >= n
-    else:
-      ended = n >= leak.length
-      counter = jnp.minimum(n / leak.length, 1)
-      true = jnp.where(leak.valid, statistics.normalize(leak.first), 0)
-      pose = jnp.where(t == 0, true, pose)
-    length = jnp.where((length == 0) & ended, n, length)
-    frame = jnp.concatenate([pose, counter[:, None]], -1)
-    return n, frame, caches, out, length
-
-  start = (
-    jnp.int32(0),
-    model.start_frames(batch),
-    model.empty_cache(batch, limit),
-    out,
-    jnp.zeros(batch, jnp.int32),
-  )
-  _, _, _, out, length = jax.lax.while_loop(running, forward, start)
-  poses = statistics.restore(out.swapaxes(0, 1))
-  length_or_limit = jnp.where(length == 0, limit, length)
-  real = jnp.arange(limit) < length_or_limit[:, None]
-  poses = jnp.where(real[..., None] & cells, poses, 0)
-  return Produced(
-    poses.reshape(batch, limit, skeleton.J, 3), length_or_limit, length > 0
-  )
+  inputs: dict[str, np.ndarray]  # of the model's `encode`, in order
+  tokens: list[list[str]]  # of each text, what `Span` tells the times of; ""
+  # for </s>
+  glosses: list[str]  # of each text; "" where the model writes none
 
 
 class Producer:
-  """Signs texts with a trained model; the one door to generation.
+  """Signs texts with a trained model.
 
   Batches are padded to one of few shapes, each compiled once.
   """
@@ -145,8 +82,9 @@ class Producer:
       mesh: where to compute.
     """
     self.facts = facts
-    self.model = (graphdef, params, statistics)
-    self._limit, self._batch_size, self._mesh = limit, batch_size, mesh
+    self.batch_size = batch_size
+    self.model = decoding.Model(graphdef, params, statistics)
+    self.limit, self._mesh = limit, mesh
 
   def produce(
     self,
@@ -167,7 +105,7 @@ class Producer:
       NonFiniteError: the model gives NaN or infinity.
     """
     produced = []
-    batches = self.stream(texts)
+    batches = self.batches(texts)
     while not should_stop():
       batch = next(batches, None)
       if batch is None:
@@ -175,9 +113,29 @@ class Producer:
       produced += [signed.clip for signed in batch]
     return None
 
-  def stream(self, texts: Sequence[str]) -> Iterator[list[Signed]]:
+  def batches(self, texts: Sequence[str]) -> Iterator[list[Signed]]:
     """Signs texts as `produce` does, yielding each batch when it is done."""
+    for start in range(0, len(texts), self.batch_size):
+      group = texts[start : start + self.batch_size]
+      yield _whole(self.stream(group), len(group))
+
+  def stream(self, texts: Sequence[str]) -> Iterator[list[Part]]:
+    """Signs texts as `produce` does, yielding frames as they come.
+
+    The frames of a text are those of `produce`, bit for bit, if the batch is
+    the same; another number of texts may change their last digits.
+
+    Args:
+      texts: at most `batch_size`.
+
+    Yields:
+      A part a text, in order, until all have ended.
+    """
     yield from self._stream(texts, None)
+
+  def warm_up(self, texts: Sequence[str]) -> None:
+    """Compiles all that `stream` needs for so many texts of such lengths."""
+    decoding.warm_up(self.model, self._enter(texts)[1], self.limit)
 
   def produce_leaky(
     self, texts: Sequence[str], true: Sequence[clips.Clip]
@@ -190,57 +148,120 @@ class Producer:
       texts: what to sign.
       true: the true clip of each.
     """
-    batches = self._stream(texts, true)
-    return [signed.clip for batch in batches for signed in batch]
+    made = []
+    for start in range(0, len(texts), self.batch_size):
+      group = slice(start, start + self.batch_size)
+      parts = self._stream(texts[group], true[group])
+      made += [one.clip for one in _whole(parts, len(texts[group]))]
+    return made
 
   def _stream(
     self, texts: Sequence[str], true: Sequence[clips.Clip] | None
-  ) -> Iterator[list[Signed]]:
-    for number, line in enumerate(texts, 1):
-      if not line.strip():
-        raise errors.UsageError(f"text {number} is empty")
-    for start in range(0, len(texts), self._batch_size):
-      group = slice(start, start + self._batch_size)
-      yield self._batch(texts[group], true and true[group])
-
-  def _batch(
-    self,
-    texts: Sequence[str],
-    true: Sequence[clips.Clip] | None,
-  ) -> list[Signed]:
-    rows = partition.batch_rows(self._mesh, len(texts), self._batch_size)
-    inputs, glosses = self._read(texts, rows)
-    limit, leak = self._limit, None
+  ) -> Iterator[list[Part]]:
+    if not all(line.strip() for line in texts):
+      raise errors.UsageError("an empty text", expected="words to sign")
+    read, placed = self._enter(texts)
+    limit, leak = self.limit, None
     if true is not None:
+      rows = len(placed[0])
       leaked = _leak(true, rows)
       limit = data.round_up(int(leaked["length"].max()), _LEAKY_MULTIPLE)
-      leak = Leak(**partition.put_batch(leaked, self._mesh))
-    # In this order: `put_batch` keeps it.
-    placed = tuple(partition.put_batch(inputs, self._mesh).values())
-    out = partition.to_host(generate(*self.model, placed, limit, leak))
-    statistics = self.model[2]
-    made = []
-    for row, (line, gloss) in enumerate(zip(texts, glosses, strict=True)):
-      frames = out.frames[row, : out.length[row]]
-      if not np.isfinite(frames).all():
-        raise errors.NonFiniteError(f"produced frames of {line!r}")
-      valid = np.broadcast_to(np.asarray(statistics.seen), frames.shape[:2])
-      clip = clips.Clip(frames, valid.copy(), self.facts.fps, line, line, gloss)
-      made.append(Signed(clip, bool(out.finished[row])))
-    return made
+      leak = decoding.Leak(**partition.put_batch(leaked, self._mesh))
+    made = [_Sequence() for _ in texts]
+    for part in decoding.decode(self.model, placed, limit, leak):
+      yield [
+        self._take(one, row, part, limit, texts[row], read)
+        for row, one in enumerate(made)
+      ]
 
-  def _read(
-    self, texts: Sequence[str], rows: int
-  ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Inputs of the model's `encode`, in order, and the gloss of each text.
+  def _enter(self, texts: Sequence[str]) -> tuple[Read, tuple[jax.Array, ...]]:
+    """Texts, and what the model takes of them on its devices."""
+    rows = partition.batch_rows(self._mesh, len(texts), self.batch_size)
+    read = self._read(texts, rows)
+    # In this order: `put_batch` keeps it.
+    return read, tuple(partition.put_batch(read.inputs, self._mesh).values())
+
+  def _take(
+    self,
+    one: "_Sequence",
+    row: int,
+    part: decoding.Part,
+    limit: int,
+    line: str,
+    read: Read,
+  ) -> Part:
+    """The row of a part, and the whole sequence with its last frames."""
+    if one.ended:
+      return Part(part.frames[row, :0], None)
+    length = int(part.length[row])
+    one.ended = length > 0 or one.count + part.frames.shape[1] >= limit
+    stop = length - one.count if length else None
+    frames = part.frames[row, :stop]
+    if not np.isfinite(frames).all():
+      raise errors.NonFiniteError(f"produced frames of {line!r}")
+    one.add(frames)
+    if not one.ended:
+      return Part(frames, None)
+    spans = None
+    if part.ends is not None:
+      spans = _spans(read.tokens[row], part.ends[row], one.count)
+    whole = np.concatenate(one.parts)
+    seen = np.asarray(self.model.statistics.seen)
+    valid = np.broadcast_to(seen, whole.shape[:2]).copy()
+    clip = clips.Clip(
+      whole, valid, self.facts.fps, line, line, read.glosses[row]
+    )
+    return Part(frames, Signed(clip, length > 0, spans))
+
+  def _read(self, texts: Sequence[str], rows: int) -> Read:
+    """What the model takes of texts.
 
     Empty rows repeat the first text: they end when it does.
     """
-    sources = [self.facts.vocabulary.encode(line) for line in texts]
+    vocabulary = self.facts.vocabulary
+    sources = [vocabulary.encode(line) for line in texts]
     longest = max(self.facts.longest_source, *map(len, sources))
     sources += sources[:1] * (rows - len(sources))
     ids = text.pad(sources, data.round_up(longest, data.SOURCE_MULTIPLE))
-    return {"source": ids}, [""] * len(texts)
+    tokens = [[*vocabulary.tokenize(line), ""] for line in texts]
+    return Read({"source": ids}, tokens, [""] * len(texts))
+
+
+class _Sequence:
+  """What is there of a sequence while it is signed."""
+
+  def __init__(self):
+    self.parts: list[np.ndarray] = []
+    self.count = 0  # frames
+    self.ended = False
+
+  def add(self, frames: np.ndarray) -> None:
+    self.parts.append(frames)
+    self.count += len(frames)
+
+
+def _whole(parts: Iterator[list[Part]], count: int) -> list[Signed]:
+  """The sequences of `count` streams, each when it has ended."""
+  found: list[Signed | None] = [None] * count
+  for row in parts:
+    for i, part in enumerate(row):
+      found[i] = part.signed or found[i]
+  return [one for one in found if one is not None]
+
+
+def _spans(
+  tokens: Sequence[str], ends: np.ndarray, frames: int
+) -> tuple[Span, ...]:
+  """Tokens in time; those after the last frame are left out."""
+  borders = np.concatenate([[0], ends[: len(tokens)]])
+  borders = np.minimum(borders, frames).round(3).tolist()
+  return tuple(
+    Span(" " if token == text.SPACE else token, start, end)
+    for token, (start, end) in zip(
+      tokens, itertools.pairwise(borders), strict=True
+    )
+    if start < frames
+  )
 
 
 def _leak(true: Sequence[clips.Clip], rows: int) -> dict[str, np.ndarray]:

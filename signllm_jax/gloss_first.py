@@ -6,8 +6,6 @@ beside the poses.
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from signllm_jax import data, generate, gloss, glosser, text
 
 
@@ -25,17 +23,16 @@ class Producer(generate.Producer):
     super().__init__(*model, **shape)
     self._glosser = glosser
 
-  def _read(
-    self, texts: Sequence[str], rows: int
-  ) -> tuple[dict[str, np.ndarray], list[str]]:
+  def _read(self, texts: Sequence[str], rows: int) -> generate.Read:
     lines = self._glosser.write(texts)
     assert lines is not None and self.facts.glosses is not None
     ids = [self.facts.glosses.encode(line)[:-1] for line in lines]
     asked = [gloss.ask(line, self._glosser.code) for line in texts]
-    inputs, _ = super()._read(asked, rows)
+    inputs = super()._read(asked, rows).inputs
     longest = max(self.facts.longest_gloss, *map(len, ids))
     ids += ids[:1] * (rows - len(ids))
     inputs["gloss"] = text.pad(
       ids, data.round_up(longest, data.SOURCE_MULTIPLE)
     )
-    return inputs, [gloss.plain(line) for line in lines]
+    plain = [gloss.plain(line) for line in lines]
+    return generate.Read(inputs, [line.split() for line in plain], plain)

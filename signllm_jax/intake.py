@@ -3,15 +3,21 @@
 import dataclasses
 import os
 import pathlib
+import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from signllm_jax import clips, config, data, errors, sources, text
+from signllm_jax import clips, config, data, errors, sentences, sources, text
 
 MAX_FILE = 16 << 20  # bytes of a file of texts
 MAX_TOKENS = 1024  # of one text; memory grows with their square
 _SHOWN = 60  # characters of a text in a message
+
+# What a question puts in quotation marks; an apostrophe within it stays.
+_QUOTED = re.compile(
+  r"""["“”„«»]([^"“”„«»]+)["“”„«»]|(?<!\w)['‘‚](.+)['’‘](?!\w)"""
+)
 
 
 class Typed(NamedTuple):
@@ -26,6 +32,7 @@ class Reading(NamedTuple):
   """A text as the model reads it: NFC, single spaces."""
 
   text: str
+  parts: tuple[str, ...]  # what is signed in one go; `sentences.split`
   notes: tuple[str, ...]  # what the user should know of it
 
 
@@ -35,11 +42,13 @@ class Task:
 
   Attributes:
     sources: what the model reads.
+    parts: of each, what is signed in one go.
     true: the clip that is the truth of each; None where there is none.
     notes: what the user should know.
   """
 
   sources: list[str]
+  parts: list[tuple[str, ...]]
   true: list[clips.Clip] | None
   notes: list[str]
 
@@ -86,11 +95,13 @@ def understand(typed: Typed, facts: data.Facts) -> Reading:
   """The text for a model that was trained with these facts.
 
   Where another case has fewer unknown tokens, it is taken: a model of
-  lower-case words reads `Hello` as `hello`.
+  lower-case words reads `Hello` as `hello`. A text longer than any in training
+  is signed in parts, and so is every word where the model knows no space.
 
   Raises:
-    UsageError: the text is empty, not Unicode, longer than MAX_TOKENS, or the
-      model knows none of it; in a file, a DataError says the same.
+    UsageError: the text is empty, not Unicode, has a word longer than
+      MAX_TOKENS, or the model knows none of it; in a file, a DataError says
+      the same.
   """
 
   def refuse(
@@ -109,19 +120,34 @@ def understand(typed: Typed, facts: data.Facts) -> Reading:
   asked = " ".join(unicodedata.normalize("NFC", typed.text).split())
   if not asked:
     raise refuse("the text is empty", "words to sign")
+  typed_line, asked = asked, _spellable(asked, vocabulary)
   name = "words" if vocabulary.tokens == "words" else "characters"
-  count = len(vocabulary.encode(asked))
-  if count > MAX_TOKENS:
+  forms: tuple[Callable[[str], str], ...] = (str, str.lower, str.upper)
+  form = min(forms, key=lambda form: len(vocabulary.unknown(form(asked))))
+
+  def size(part: str) -> int:
+    return len(vocabulary.encode(form(part)))
+
+  parts = sentences.split(
+    asked,
+    size,
+    facts.longest_source,
+    words=vocabulary.tokens == "characters"
+    and text.SPACE not in vocabulary.listed,
+  )
+  longest = max(parts, key=size)
+  if size(longest) > MAX_TOKENS:
     raise refuse(
-      f"the text {show(asked)} has {count:,} {name}",
+      f"{show(longest)} has {size(longest):,} {name}",
       f"at most {MAX_TOKENS:,}; the longest in training had "
       f"{facts.longest_source:,}",
-      "Cut it into sentences",
+      "Cut it into words",
     )
-  forms = (asked, asked.lower(), asked.upper())
-  read = min(forms, key=lambda form: len(vocabulary.unknown(form)))
-  unknown = vocabulary.unknown(read)
-  quoted = show(asked)
+  read = form(asked)
+  unknown = [
+    token for part in parts for token in vocabulary.unknown(form(part))
+  ]
+  quoted = show(typed_line)
   # Spaces are nothing to sign, even where the model knows them.
   meant = [t for t in vocabulary.tokenize(read) if t != text.SPACE]
   if len([t for t in unknown if t != text.SPACE]) == len(meant):
@@ -132,23 +158,70 @@ def understand(typed: Typed, facts: data.Facts) -> Reading:
   notes = []
   if read != asked:
     notes.append(f"{quoted} is read as {show(read)}, the case the model knows")
+  elif asked != typed_line:
+    notes.append(f"{quoted} is read as {show(read)}, without its punctuation")
   if unknown:
     notes.append(
       f"{quoted}: {name} the model has never seen: {_listing(unknown)}"
     )
-  if count > facts.longest_source:
+  read_parts = tuple(map(form, parts))
+  known = tuple(
+    part
+    for part in read_parts
+    if len(vocabulary.unknown(part)) < len(vocabulary.tokenize(part))
+  )
+  if left := sorted(set(read_parts) - set(known)):
+    notes.append(f"{quoted}: left out, as nothing is known: {_listing(left)}")
+  if len(known) > 1:
+    notes.append(f"{quoted} is signed in {len(known)} parts, which are joined")
+  if size(longest) > facts.longest_source:
     notes.append(
-      f"{quoted}: {count} {name} with the end; the longest text in training "
-      f"had {facts.longest_source}"
+      f"{show(longest)}: {size(longest)} {name} with the end; the longest text "
+      f"in training had {facts.longest_source}"
     )
-  return Reading(read, tuple(notes))
+  return Reading(read, known, tuple(notes))
+
+
+def _spellable(line: str, vocabulary: text.Vocabulary) -> str:
+  """The text without punctuation, where a model that spells knows none of it.
+
+  Left as it is where nothing else is in it.
+  """
+  if vocabulary.tokens != "characters":
+    return line
+  kept = "".join(
+    c
+    for c in line
+    if unicodedata.category(c)[0] != "P" or c in vocabulary.listed
+  )
+  return " ".join(kept.split()) or line
+
+
+def of_question(question: str, settings: config.Data) -> str:
+  """What a model reads of a question such as "How do I sign 'hello'?".
+
+  All of it, if the model learnt from prompts; else what is in quotation marks.
+
+  Raises:
+    UsageError: nothing is.
+  """
+  if settings.source == "prompt":
+    return question
+  found = _QUOTED.search(question)
+  if found is None:
+    raise errors.UsageError(
+      f"{show(question)} quotes nothing",
+      expected="what to sign in quotation marks: How do I sign 'hello'?",
+    )
+  return found[1] or found[2]
 
 
 def of_texts(typed: Sequence[Typed], facts: data.Facts) -> Task:
   """The task of signing these texts; raises what `understand` raises."""
   readings = [understand(line, facts) for line in typed]
   notes = [note for reading in readings for note in reading.notes]
-  return Task([reading.text for reading in readings], None, notes)
+  sources = [reading.text for reading in readings]
+  return Task(sources, [reading.parts for reading in readings], None, notes)
 
 
 def of_split(
@@ -182,7 +255,7 @@ def of_split(
       f"{strange} of {len(lines)} texts have {facts.vocabulary.tokens} that "
       "the model has never seen"
     )
-  return Task(lines, true, notes)
+  return Task(lines, [(line,) for line in lines], true, notes)
 
 
 def describe(vocabulary: text.Vocabulary) -> str:

@@ -29,6 +29,7 @@ RULES: dict[str, str | None] = {
   "heads": "tensor",
   "frame": None,
   "language": "language",
+  "layers": None,
 }
 
 

@@ -12,24 +12,23 @@ import sys
 import time
 from collections.abc import Sequence
 
-import tqdm
-
 from signllm_jax import (
+  account,
   clips,
   errors,
   evaluation,
-  export,
-  generate,
+  export_clips,
   gloss,
   glosser,
   intake,
+  passages,
+  polish,
   render,
   run,
   sources,
   trained,
-  workdir,
 )
-from signllm_jax.formats import atomic
+from signllm_jax.formats import atomic, forms
 
 SIZES = (64, 1024)  # pixels, of a clip in a picture
 _SHOWN = 20  # glosses on the terminal
@@ -42,6 +41,9 @@ the suffix of --out decides:
   .skels      one clip a line, with NAME.text and NAME.files beside it: a folder
               that `python -m data_pipeline build` reads
   .pose .bvh  for pose viewers, for Blender; a file a text (NAME-001.bvh ...)
+  .h5         keypoints of all clips: x, y as seen from the front, confidence
+  --form=openpose, --form=dwpose: --out is a folder of JSON, a file a frame,
+              with a folder a text (NAME/NAME-001 ...) if there are several
   .gloss      no poses: the gloss of each text, one a line, by a model that
               writes glosses (configs/text_to_gloss.py, text2langgloss.py)
 
@@ -63,32 +65,41 @@ def produce(
   out: str | os.PathLike,
   *,
   texts: Sequence[str] = (),
+  prompts: Sequence[str] = (),
   file: str | os.PathLike | None = None,
   split: str | None = None,
   count: int = 0,
   language: str = "",
   convention: str = "prompt2sign",
   size: int = 320,
-) -> list[generate.Signed]:
+  form: str = "",
+  manner: polish.Manner = polish.PLAIN,
+  dtype: str = "",
+) -> list[passages.Passage]:
   """Signs texts with the model of a work directory and writes the clips.
 
-  One of `texts`, `file` and `split` says what. Notes and progress go to stderr,
-  the result to stdout.
+  One of `texts`, `prompts`, `file` and `split` says what. Notes and progress go
+  to stderr, the result to stdout.
 
   Args:
     path: work directory of a run.
-    out: file to write; `export.save` says what the suffixes mean.
+    out: what to write; `export_clips.save` says what the suffixes mean.
     texts: what to sign.
+    prompts: questions that quote it, and may name the language.
     file: UTF-8 file with one text a line.
     split: sign the texts of this split of the run's data, drawn beside their
       truth.
     count: so many of the split; 0: all.
-    language: code of the sign language, where the model knows several.
+    language: code of the sign language, where the model knows several and no
+      text names one.
     convention: of .skels.
     size: width in pixels of a clip in pictures.
+    form: openpose or dwpose, where `out` is a folder of JSON.
+    manner: how the clips are finished.
+    dtype: of the model's products, as of `trained.load_producer`.
 
   Returns:
-    The clips, in order; none where glosses alone were asked for.
+    The passages, in order; none where glosses alone were asked for.
 
   Raises:
     UsageError: the request cannot be met.
@@ -96,19 +107,28 @@ def produce(
     NonFiniteError: the model gives NaN or infinity.
     StorageError: a file cannot be written, or no checkpoint read.
   """
-  _check_request(texts, file, split, count, size)
-  config = workdir.read_config(path)
-  chosen = trained.choose(path, language)
+  _check_request(texts, prompts, file, split, count, size)
+  polish.check(manner)
+  config = trained.describe(path).config
+  lines = [intake.Typed(line) for line in (*texts, *prompts)]
+  if file:
+    lines = intake.read_file(file)
+  chosen = trained.choose(path, language, [line.text for line in lines])
   glosses = pathlib.Path(out).suffix.lower() == ".gloss"
   if glosses and split:
     raise errors.UsageError("--split with a file of glosses")
-  target = export.prepare(out, [".gloss"] if glosses else export.SUFFIXES)
+  target = export_clips.prepare(
+    out, [".gloss"] if glosses else export_clips.SUFFIXES, form
+  )
   _check_target(target, config, file)
   if split:
     task = intake.of_split(chosen.settings, chosen.facts, split, count)
   else:
-    typed = [intake.Typed(line) for line in texts]
-    lines = intake.read_file(file) if file else typed
+    if prompts:
+      lines = [
+        intake.Typed(intake.of_question(line, chosen.settings))
+        for line in prompts
+      ]
     task = intake.of_texts(lines, chosen.facts)
   for note in task.notes:
     print(f"note: {note}", file=sys.stderr)
@@ -116,16 +136,18 @@ def produce(
   if glosses:
     _write_glosses(trained.load_glosser(path, chosen.code), task, target)
     return []
-  producer = trained.load_producer(path, chosen.code)
+  producer = trained.load_producer(path, chosen.code, dtype)
   began = time.perf_counter()
-  signed = _sign(producer, task.sources)
+  signed = account.sign(producer, task.parts, manner)
   seconds = time.perf_counter() - began
   signed = _name(signed, task.true, target.stem)
   made = [one.clip for one in signed]
   if len(made) > 1 and target.suffix.lower() in render.SUFFIXES:
     print(f"drawing {len(made)} clips", file=sys.stderr)
-  files = export.save(target, made, task.true, convention=convention, size=size)
-  print(_report(signed, seconds))
+  files = export_clips.save(
+    target, made, task.true, convention=convention, size=size, form=form
+  )
+  print(account.table(signed, seconds))
   last = f" to {files[-1]}" if len(files) > 3 else ""
   print("wrote", *files[: 1 if last else 3], end=f"{last}\n")
   return signed
@@ -144,13 +166,18 @@ def _write_glosses(
   print(f"wrote {target}")
 
 
-def _check_request(texts, file, split, count: int, size: int) -> None:
-  given = {"--text": texts, "--file": file, "--split": split}
+def _check_request(texts, prompts, file, split, count: int, size: int) -> None:
+  given = {
+    "--text": texts,
+    "--prompt": prompts,
+    "--file": file,
+    "--split": split,
+  }
   chosen = [name for name, value in given.items() if value]
   if len(chosen) != 1:
     raise errors.UsageError(
       " and ".join(chosen) + " given" if chosen else "nothing to sign",
-      expected="exactly one of --text, --file and --split",
+      expected="exactly one of --text, --prompt, --file and --split",
     )
   if count and not split:
     raise errors.UsageError("--count without --split")
@@ -164,7 +191,7 @@ def _check_request(texts, file, split, count: int, size: int) -> None:
 
 def _check_target(target: pathlib.Path, config, file) -> None:
   """Refuses to write over what is read."""
-  for written in export.targets(target, 1):
+  for written in export_clips.targets(target, 1):
     if file and written.resolve() == pathlib.Path(file).resolve():
       raise errors.UsageError("--out would overwrite --file", path=written)
   folder = pathlib.Path(config.data.folder).resolve()
@@ -174,32 +201,11 @@ def _check_target(target: pathlib.Path, config, file) -> None:
     )
 
 
-def _sign(
-  producer: generate.Producer, texts: Sequence[str]
-) -> list[generate.Signed]:
-  signed, frames = [], 0
-  began = time.perf_counter()
-  with tqdm.tqdm(
-    total=len(texts),
-    desc="signing",
-    unit="text",
-    dynamic_ncols=True,
-    disable=len(texts) == 1,
-  ) as bar:
-    for batch in producer.stream(texts):
-      signed += batch
-      frames += sum(len(one.clip) for one in batch)
-      rate = frames / (time.perf_counter() - began)
-      bar.set_postfix_str(f"{rate:.0f} frames/s", refresh=False)
-      bar.update(len(batch))
-  return signed
-
-
 def _name(
-  signed: Sequence[generate.Signed],
+  signed: Sequence[passages.Passage],
   true: Sequence[clips.Clip] | None,
   stem: str,
-) -> list[generate.Signed]:
+) -> list[passages.Passage]:
   """Gives each clip the truth's name and texts, or a name of its own."""
   made = [one.clip for one in signed]
   if true is not None:
@@ -214,32 +220,6 @@ def _name(
   ]
 
 
-def _report(signed: Sequence[generate.Signed], seconds: float) -> str:
-  """A line a text, and the speed."""
-  lines = ["frames  seconds  ended by     text"]
-  frames, signing = 0, 0.0
-  for clip, finished in signed:
-    frames += len(clip)
-    signing += len(clip) / clip.fps
-    end = "its counter" if finished else "the limit  "
-    lines.append(
-      f"{len(clip):6}  {len(clip) / clip.fps:7.2f}  {end}  "
-      + intake.show(clip.text)
-      + (f": {clip.gloss}" if clip.gloss else "")
-    )
-  if cut := sum(not one.finished for one in signed):
-    lines.append(
-      f"{cut} of {len(signed)} were cut off at the limit of frames: the model "
-      "did not come to an end; train it longer, or shorten the text"
-    )
-  lines.append(
-    f"{frames} frames in {seconds:.2f} s, compilation included: "
-    f"{frames / seconds:.0f} frames a second, {signing / seconds:.1f} times "
-    "real time"
-  )
-  return "\n".join(lines)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command; returns the exit code."""
   args = _parser().parse_args(arguments)
@@ -248,12 +228,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
       args.workdir,
       args.out,
       texts=args.text,
+      prompts=args.prompt,
       file=args.file,
       split=args.split,
       count=args.count,
       language=args.language,
       convention=args.convention,
       size=args.size,
+      form=args.form,
+      manner=polish.Manner(args.speed, args.smooth, args.constant_bones),
+      dtype=args.dtype,
     )
   )
 
@@ -267,10 +251,22 @@ def _parser() -> argparse.ArgumentParser:
     allow_abbrev=False,
   )
   add = parser.add_argument
-  add("--workdir", required=True, help="work directory of a training run")
-  add("--out", required=True, help="file to write; its folder is made")
+  add(
+    "--workdir",
+    "--model",
+    required=True,
+    help="work directory of a training run, or a model file",
+  )
+  add("--out", required=True, help="what to write; its folder is made")
   add(
     "--text", action="append", default=[], help="what to sign; may be repeated"
+  )
+  add(
+    "--prompt",
+    action="append",
+    default=[],
+    help="a question, e.g. \"How do I sign 'sea' in German Sign Language?\"; "
+    "may be repeated",
   )
   add("--file", help="UTF-8 file with one text a line")
   add(
@@ -284,7 +280,7 @@ def _parser() -> argparse.ArgumentParser:
   add(
     "--language",
     default="",
-    help="e.g. ASL, where the model signs several; refused if it does not",
+    help="e.g. ASL, where the model signs several and the text names none",
   )
   add(
     "--convention",
@@ -292,7 +288,33 @@ def _parser() -> argparse.ArgumentParser:
     default="prompt2sign",
     help="of .skels: Prompt2Sign's (default) or Progressive Transformers'",
   )
+  add(
+    "--form",
+    choices=tuple(forms.FRAMES),
+    default="",
+    help="--out is a folder of JSON, a file a frame, of this form",
+  )
   add("--size", type=int, default=320, help="width of a clip in pixels (320)")
+  add(
+    "--speed",
+    type=float,
+    default=1.0,
+    help="of signing, 0.25 to 4 times the model's own (1)",
+  )
+  add(
+    "--smooth", action="store_true", help="take jitter away (one-euro filter)"
+  )
+  add(
+    "--constant-bones",
+    action="store_true",
+    help="give each bone one length, its median over the clip",
+  )
+  add(
+    "--dtype",
+    choices=("float32", "bfloat16"),
+    default="",
+    help="of the model's products; as it was trained by default",
+  )
   return parser
 
 

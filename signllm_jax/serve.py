@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from signllm_jax import config as config_lib
-from signllm_jax import errors, run, workdir
+from signllm_jax import errors, run, trained
 
 try:
   import uvicorn
@@ -56,23 +56,23 @@ def serve(
   """Serves until SIGTERM or SIGINT.
 
   Args:
-    path: work directory of a run.
-    compare: work directory of another one, shown beside it.
+    path: work directory of a run, or a model file.
+    compare: another one, shown beside it.
     host: address to listen on.
     port: 0 takes a free one; it is printed.
     allow_hosts: further names the server may be asked by.
     waiting: requests that are answered at a time; more get 503.
 
   Raises:
-    UsageError: no such work directory, or the address cannot be had.
-    DataError: the work directory is damaged.
+    UsageError: no such model, or the address cannot be had.
+    DataError: it is damaged.
     StorageError: every checkpoint is damaged.
   """
   if waiting < 1:
     raise errors.UsageError(f"--queue={waiting}", expected="at least 1")
   paths = [path] if compare is None else [path, compare]
   # Before the seconds that loading takes.
-  configs = [workdir.read_config(each) for each in paths]
+  configs = [trained.describe(each).config for each in paths]
   with _bind(host, port) as listening:
     run.use_compilation_cache()
     counters = metrics.Metrics()
@@ -181,8 +181,13 @@ def _parser() -> argparse.ArgumentParser:
     allow_abbrev=False,
   )
   add = parser.add_argument
-  add("--workdir", required=True, help="work directory of a training run")
-  add("--compare", help="work directory of another run, shown beside it")
+  add(
+    "--workdir",
+    "--model",
+    required=True,
+    help="work directory of a training run, or a model file",
+  )
+  add("--compare", help="another one, shown beside it")
   add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
   add("--port", type=int, default=8000, help="0 takes a free one (8000)")
   add(

@@ -1,4 +1,8 @@
-"""A run that is done: its best checkpoint, ready to sign or to read."""
+"""A trained model, ready to sign or to read.
+
+It lies in the work directory of a run, as its best checkpoint, or in a model
+file that `export_model` made of one: every door takes either.
+"""
 
 import dataclasses
 import os
@@ -17,6 +21,7 @@ from signllm_jax import (
   glosser,
   languages,
   manifest,
+  model_file,
   partition,
   reader,
   workdir,
@@ -98,22 +103,37 @@ class Chosen(NamedTuple):
   facts: data.Facts
 
 
+def describe(path: str | os.PathLike) -> model_file.Described:
+  """Configuration and facts of a work directory or a model file.
+
+  Raises:
+    UsageError: neither.
+    DataError: it is damaged.
+  """
+  if model_file.is_one(path):
+    return model_file.read_description(path)
+  return model_file.Described(
+    workdir.read_config(path), workdir.read_facts(path)
+  )
+
+
 def choose(
   path: str | os.PathLike, language: str = "", texts: Iterable[str] = ()
 ) -> Chosen:
-  """A language of the model in a work directory.
+  """A language of a model.
 
   Args:
-    path: the work directory.
+    path: work directory or model file.
     language: code of the sign language, in any case; may be empty where there
       is only one, or where the texts name one.
     texts: what is asked for, such as "How do you sign 'sea' in German Sign
       Language?".
 
   Raises:
-    UsageError: not a work directory, or the model does not know the language.
+    UsageError: neither, or the model does not know the language.
+    DataError: it is damaged.
   """
-  config, facts = workdir.read_config(path), workdir.read_facts(path)
+  config, facts = describe(path)
   asked = language.upper().replace("_", "-")
   settings = {each.language: each for each in config_lib.corpora(config)}
   if not asked and len(facts) == 1:
@@ -141,7 +161,7 @@ def choose(
 
 
 class Restored(NamedTuple):
-  """A run as its best checkpoint holds it, on one device."""
+  """A run as its best checkpoint or a model file holds it, on one device."""
 
   config: config_lib.Experiment
   facts: dict[str, data.Facts]
@@ -150,17 +170,21 @@ class Restored(NamedTuple):
 
 
 def restore(path: str | os.PathLike) -> Restored:
-  """The best checkpoint of a work directory, with what it was trained from.
+  """The best checkpoint of a work directory, or a model file.
 
   Raises:
-    UsageError: not a work directory, or nothing was saved yet.
+    UsageError: neither, or nothing was saved yet.
+    DataError: the file is damaged.
     StorageError: every checkpoint is damaged.
   """
-  config, facts = workdir.read_config(path), workdir.read_facts(path)
+  config, facts = describe(path)
   config.mesh = config_lib.Mesh()
   codes = list(facts) if config.method == "mlsf" else []
   mesh = partition.make_mesh(config.mesh, jax.devices()[:1])
   abstract = state_lib.abstract_state(config, sizes(facts), mesh, codes)
+  if model_file.is_one(path):
+    state = model_file.read(path, abstract)
+    return Restored(config, facts, mesh, state)
   with checkpoint.Checkpoints(_checkpoints(path), keep=None) as saved:
     restored = saved.restore(abstract, best=True)
   if restored is None:
@@ -169,7 +193,7 @@ def restore(path: str | os.PathLike) -> Restored:
 
 
 def identify(path: str | os.PathLike) -> dict[str, Any]:
-  """Step and digest of the checkpoint that `restore` takes.
+  """Step and digest of what `restore` takes.
 
   Where the best one is damaged it would take another; a report of that must
   not be mistaken for one of the best.
@@ -178,6 +202,8 @@ def identify(path: str | os.PathLike) -> dict[str, Any]:
     UsageError: nothing was saved yet.
     StorageError: the best checkpoint is damaged.
   """
+  if model_file.is_one(path):
+    return model_file.identify(path)
   folder = _checkpoints(path)
   with checkpoint.Checkpoints(folder, keep=None) as saved:
     step = saved.best()
@@ -208,19 +234,20 @@ def _nothing_saved(path: str | os.PathLike) -> errors.UsageError:
 
 
 def load_producer(
-  path: str | os.PathLike, language: str = ""
+  path: str | os.PathLike, language: str = "", dtype: str = ""
 ) -> generate.Producer:
-  """The model of a work directory: its best checkpoint, ready to sign.
+  """A model, ready to sign.
 
   Args:
-    path: the work directory.
+    path: work directory or model file.
     language: as of `choose`.
+    dtype: of matrix products, float32 or bfloat16; as it was trained if empty.
 
   Raises:
     UsageError: as `choose`, or the model reads, or nothing was saved yet.
     StorageError: every checkpoint is damaged.
   """
-  loaded = _load(path, language)
+  loaded = _load(path, language, dtype)
   if isinstance(loaded, reader.Reader):
     raise errors.UsageError(
       "a model that reads poses (method pose_to_text)",
@@ -244,7 +271,7 @@ def load_glosser(
   """What writes the glosses of a work directory's model.
 
   Args:
-    path: the work directory.
+    path: work directory or model file.
     language: as of `choose`.
 
   Raises:
@@ -280,7 +307,10 @@ def load_reader(path: str | os.PathLike) -> reader.Reader:
   return loaded
 
 
-def _load(path: str | os.PathLike, language: str = "") -> Model:
+def _load(
+  path: str | os.PathLike, language: str = "", dtype: str = ""
+) -> Model:
   code = choose(path, language).code
   config, facts, mesh, state = restore(path)
+  config.model.compute_dtype = dtype or config.model.compute_dtype
   return generator(config, facts, state, code, mesh)

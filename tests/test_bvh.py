@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data_pipeline import convert
-from signllm_jax import clips, errors, export, rig, skeleton
+from signllm_jax import clips, errors, export_clips, rig, skeleton
 from signllm_jax.formats import bvh, npz, splits
 
 with warnings.catch_warnings():
@@ -312,8 +312,8 @@ def test_clips_that_cannot_be_written(tmp_path):
 
 def test_produced_clips_get_a_file_each(tmp_path):
   made = [random_clip(3, seed) for seed in range(2)]
-  one = export.save(export.prepare(tmp_path / "one.bvh"), made[:1])
-  two = export.save(export.prepare(tmp_path / "Two.BVH"), made)
+  one = export_clips.save(export_clips.prepare(tmp_path / "one.bvh"), made[:1])
+  two = export_clips.save(export_clips.prepare(tmp_path / "Two.BVH"), made)
   names = [path.name for path in (*one, *two)]
   assert names == ["one.bvh", "Two-001.BVH", "Two-002.BVH"]
   for path, clip in zip((*one, *two), (made[0], *made), strict=True):

@@ -8,7 +8,7 @@ import pytest
 
 from data_pipeline import cli, convert, intake
 from signllm_jax import clips, errors, skeleton
-from signllm_jax.formats import dwpose, npz, openpose, pose, splits
+from signllm_jax.formats import dwpose, forms, npz, openpose, pose, splits
 
 DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 # Of canonical values: five decimals; 384 pixels a unit in float32.
@@ -69,7 +69,7 @@ def read_keypoints(path: pathlib.Path) -> dict[str, clips.Keypoints]:
 
 
 def from_the_front(clip: clips.Clip) -> np.ndarray:
-  return convert.to_keypoints(clip).frames
+  return forms.to_keypoints(clip).frames
 
 
 def test_npz_to_skels(made, true):

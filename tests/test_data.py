@@ -1,9 +1,12 @@
 """The order of examples, and what is read from where."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from signllm_jax import clips, config, data, errors, sources, text
+from signllm_jax import clips, config, data, errors, records, sources, text
+from signllm_jax.formats import skels, splits
 
 
 class _Clips(list):
@@ -129,3 +132,22 @@ def test_facts_survive_json():
   assert (again.longest_source, again.longest, again.fps) == (3, 9, 12.5)
   with pytest.raises(errors.DataError):
     data.facts_from_json('{"fps": 3}')
+
+
+def test_prompts_are_a_source(tmp_path):
+  clip = dataclasses.replace(_clip("x", 3), prompt="How do I sign 'x'?")
+  settings = config.Data(source="prompt")
+  assert sources.source_text(clip, settings) == "How do I sign 'x'?"
+  with pytest.raises(errors.DataError, match="'y' has no prompt"):
+    sources.source_text(_clip("y", 3), settings)
+  asked = sources.Joined([("GSL", [dataclasses.replace(clip, gloss="X")])])[0]
+  assert asked.prompt == "<GSL> How do I sign 'x'?"
+  assert asked.text == f"<GSL> {clip.text}"
+  record = records.from_clip(clip, language="GSL")
+  assert records.to_clip(record).prompt == clip.prompt
+
+  skels.write(tmp_path / "dev.skels", [clip])
+  (tmp_path / "dev.text").write_text("x\n")
+  (tmp_path / "dev.prompt").write_text("Wie gebärdet man „x“?\n")
+  (read,) = splits.read_split(tmp_path, "dev")
+  assert read.prompt == "Wie gebärdet man „x“?"

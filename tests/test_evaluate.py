@@ -11,11 +11,11 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from flax import nnx
 
 from signllm_jax import (
   clips,
   config,
+  decoding,
   errors,
   evaluate,
   evaluation,
@@ -189,23 +189,28 @@ def test_floors_rank_at_the_floors_and_truth_at_the_ceiling(made):
 
 
 def test_the_model_gets_texts_and_nothing_else(home, monkeypatch):
-  for door in (generate.Producer.produce, generate.Producer.stream):
-    assert list(inspect.signature(door).parameters)[:2] == ["self", "texts"]
-  for door, more in (("stream", set()), ("produce", {"should_stop"})):
+  for door in ("produce", "batches", "stream"):
+    signature = inspect.signature(getattr(generate.Producer, door))
+    assert list(signature.parameters)[:2] == ["self", "texts"]
+  for door, more in (
+    ("stream", set()),
+    ("batches", set()),
+    ("produce", {"should_stop"}),
+  ):
     parameters = inspect.signature(getattr(generate.Producer, door)).parameters
     assert set(parameters) == {"self", "texts"} | more
   seen = []
-  real = generate.generate
+  real = decoding.decode
 
-  def watched(graphdef, params, statistics, source, limit, leak):
+  def watched(model, inputs, limit, leak):
     seen.append(leak)
-    return real(graphdef, params, statistics, source, limit, leak)
+    return real(model, inputs, limit, leak)
 
-  monkeypatch.setattr(generate, "generate", watched)
+  monkeypatch.setattr(decoding, "decode", watched)
   evaluate.evaluate(home / "a", split="dev", resamples=1)
   assert seen == [None]
   evaluate.evaluate(home / "a", split="dev", resamples=1, protocol="pt")
-  assert len(seen) == 2 and isinstance(seen[1], generate.Leak)
+  assert len(seen) == 2 and isinstance(seen[1], decoding.Leak)
 
 
 def test_another_truth_changes_nothing_produced(home, made, tmp_path):
@@ -238,7 +243,11 @@ def test_leaky_protocol_is_pts(home):
   held = evaluation.hold(
     config.Data(folder=str(home / "data")), producer.facts, "dev"
   )
-  graphdef, params, statistics = producer.model
+  statistics = producer.model.statistics
+
+  def model():
+    return producer.model.structure.merge(producer.model.leaves)
+
   made = producer.produce_leaky(held.sources, held.true)
   assert [len(clip) for clip in made] == [len(clip) for clip in held.true]
   clip, true, n = made[-1], held.true[-1], len(held.true[-1])
@@ -248,13 +257,13 @@ def test_leaky_protocol_is_pts(home):
     return np.where(np.repeat(valid, 3), scaled, 0)
 
   inputs = np.zeros((1, n, skeleton.C + 1), np.float32)
-  inputs[0, 0] = nnx.merge(graphdef, params).start_frames(1)[0]
+  inputs[0, 0] = model().start_frames(1)[0]
   inputs[0, 1, :-1] = numbers(true.frames[0], true.valid[0])
   for t in range(2, n):
     inputs[0, t, :-1] = numbers(clip.frames[t - 1], statistics.seen)
   inputs[0, :, -1] = np.arange(n) / n
   source = producer.facts.vocabulary.encode(held.sources[-1])[None]
-  once = jax.jit(lambda *given: nnx.merge(graphdef, params)(*given))
+  once = jax.jit(lambda *given: model()(*given))
   out = statistics.restore(once(source, inputs)[0, :, :-1])
   expected = np.where(np.repeat(statistics.seen, 3), out, 0)
   np.testing.assert_allclose(

@@ -2,6 +2,7 @@ import dataclasses
 import itertools
 import json
 import pathlib
+import re
 import shutil
 import unicodedata
 
@@ -14,7 +15,7 @@ from signllm_jax import (
   config,
   data,
   errors,
-  export,
+  export_clips,
   intake,
   produce,
   render,
@@ -24,7 +25,7 @@ from signllm_jax import (
   train,
   trained,
 )
-from signllm_jax.formats import npz, pose, skels, splits
+from signllm_jax.formats import forms, h5, npz, pose, skels, splits
 
 REAL = pathlib.Path(__file__).parents[2] / "shared" / "data" / "phoenix14t_mini"
 FRAMES = 10
@@ -141,9 +142,9 @@ def test_texts_together_equal_one_at_a_time(producer):
   words = sorted({word for line in TEXTS for word in line.split()})
   many = [*TEXTS, *words]
   assert len(many) > 8  # more than a batch
-  together = [one for batch in producer.stream(many) for one in batch]
+  together = [one for batch in producer.batches(many) for one in batch]
   for line, one in zip(many, together, strict=True):
-    ((alone,),) = producer.stream([line])
+    ((alone,),) = producer.batches([line])
     assert alone.finished == one.finished
     assert len(alone.clip) == len(one.clip)
     np.testing.assert_allclose(alone.clip.frames, one.clip.frames, atol=1e-5)
@@ -188,6 +189,48 @@ def test_pose(home, producer, tmp_path, capsys):
     read = pose.read(tmp_path / name)
     assert read.fps == 25
     np.testing.assert_allclose(read.frames, clip.frames, atol=1e-5)
+
+
+def test_keypoint_forms(home, producer, tmp_path, capsys):
+  expected = [forms.to_keypoints(clip) for clip in producer.produce(TEXTS)]
+  assert sign(home, tmp_path / "a.h5", *options()) == 0
+  for found, true in zip(h5.read(tmp_path / "a.h5"), expected, strict=True):
+    assert found.frames.tobytes() == true.frames.tobytes()
+  for form, module in forms.FRAMES.items():
+    one, many = tmp_path / f"{form}_one", tmp_path / form
+    arguments = [f"--form={form}", *options()]
+    assert sign(home, one, *arguments[:2]) == 0
+    assert sign(home, many, *arguments) == 0
+    names = [f"{form}-00{n}" for n in (1, 2, 3)]
+    assert sorted(path.name for path in many.iterdir()) == names
+    for folder in (one, *many.iterdir()):
+      (found,) = module.find(folder)
+      assert len(found.rows()[0]) == len(list(folder.iterdir()))
+    (found,) = module.find(one)
+    seen = module.read(found, size=expected[0].size)
+    error = np.abs(seen.frames - expected[0].frames)[..., :2]
+    assert error.max() < 1e-3
+  capsys.readouterr()
+  assert sign(home, tmp_path / "a.json", "--form=openpose", *options()) == 1
+  assert "a name without a suffix" in capsys.readouterr().err
+  assert sign(home, tmp_path / "a", *options()) == 1
+  assert "name its --form" in capsys.readouterr().err
+
+
+def test_long_text_is_joined_and_the_joints_are_told(home, tmp_path, capsys):
+  line = "Am Tag kommt Regen im Norden. " * 8 + "In der Nacht Wind!"
+  out = tmp_path / "a.npz"
+  finish = ("--speed=2", "--smooth", "--constant-bones", "--dtype=bfloat16")
+  assert sign(home, out, f"--text={line}", *finish) == 0
+  said = capsys.readouterr()
+  assert "is signed in" in said.err
+  parts = int(re.search(r"(\d+) parts, joined in frames", said.out)[1])
+  assert parts >= 9
+  (clip,) = npz.read(out)
+  assert clip.text.count("regen") == 8
+  ends = clip.frames[:, skeleton.CHILDREN] - clip.frames[:, skeleton.PARENTS]
+  lengths = np.linalg.norm(ends, axis=-1)
+  assert lengths.std(0).max() < 1e-5
 
 
 def test_films_and_sheet_play_texts_one_after_another(home, producer, tmp_path):
@@ -243,9 +286,7 @@ def test_limit_is_told(home, tmp_path, capsys):
   settings["evaluate"]["length_limit"] = 0.1
   (copy / "config.json").write_text(json.dumps(settings))
   signed = produce.produce(copy, tmp_path / "a.npz", texts=TEXTS)
-  assert [(len(clip), finished) for clip, finished in signed] == [
-    (1, False)
-  ] * 3
+  assert [(len(one.clip), one.finished) for one in signed] == [(1, False)] * 3
   printed = capsys.readouterr().out
   assert "3 of 3 were cut off at the limit" in printed
   assert printed.count("the limit  ") == 3
@@ -284,14 +325,16 @@ def test_bad_files(home, tmp_path, capsys, content, message):
 @pytest.mark.parametrize(
   ("arguments", "message"),
   [
-    ([], "nothing to sign; expected exactly one of --text, --file"),
+    ([], "nothing to sign; expected exactly one of --text, --prompt"),
     (["--text=wind", "--split=dev"], "--text and --split given"),
     (["--text="], "the text is empty"),
     (["--text= \t\n"], "the text is empty"),
     (["--text=wind", "--text=😀"], "none of the characters of '😀'"),
     (["--text=\u200b"], r"none of the characters of '\u200b'"),
     (["--text=\udcff"], "not Unicode"),
-    (["--text=" + "wind " * 400], "at most 1,024"),
+    (["--text=" + "wind" * 400], "at most 1,024"),
+    (["--text=wind", "--speed=0"], "a speed of 0; expected 0.25 to 4"),
+    (["--prompt=How do I sign wind?"], "quotes nothing; expected what to"),
     (["--text=wind", "--count=2"], "--count without --split"),
     (["--split=dev", "--count=-1"], "--count=-1"),
     (["--text=wind", "--size=1"], "--size=1"),
@@ -315,7 +358,7 @@ def test_wrong_places(home, tmp_path, capsys):
   (tmp_path / "a.gif").mkdir()
   refuses(1, tmp_path / "a.gif", "a folder; expected a file")
   (tmp_path / "file").write_text("wind\n")
-  refuses(74, tmp_path / "file" / "a.gif", "cannot make the folder")
+  refuses(74, tmp_path / "file" / "a.gif", "cannot be made")
   refuses(1, home / "data" / "new.skels", "the model's training data")
   lines = tmp_path / "b.text"
   lines.write_text("wind\n")
@@ -333,14 +376,14 @@ def test_language_of_the_model(home, tmp_path):
 
 def test_notes(home, tmp_path, capsys):
   out = tmp_path / "a.npz"
-  long = " ".join(["regen"] * 40)
+  long = "regen" * 40
   assert (
     sign(home, out, "--text=Regen", "--text=wind 😀", f"--text={long}") == 0
   )
   message = capsys.readouterr().err
   assert "note: 'Regen' is read as 'regen'" in message
   assert "the model has never seen: 😀" in message
-  assert "240 characters with the end; the longest text in" in message
+  assert "201 characters with the end; the longest text in" in message
   assert [clip.text for clip in npz.read(out)] == ["regen", "wind 😀", long]
 
 
@@ -354,12 +397,17 @@ def test_understand():
   assert read.text == "MORGEN"
   # Where no case helps, it stays as it is.
   read = intake.understand(intake.Typed("Schnee REGEN"), words)
-  assert read == ("Schnee REGEN", ())
+  assert read == ("Schnee REGEN", ("Schnee REGEN",), ())
   with pytest.raises(
     errors.UsageError,
     match=r"some of its 3 words \(Latin\), such as MORGEN REGEN Schnee",
   ):
     intake.understand(intake.Typed("wind 😀"), words)
+  spelt = facts(["morgen"], "characters")  # no space, and no punctuation
+  read = intake.understand(intake.Typed("Rogen, ✂ genom!"), spelt)
+  assert read.parts == ("rogen", "genom")
+  assert "left out, as nothing is known: ✂" in read.notes[-2]
+  assert "signed in 2 parts" in read.notes[-1]
   letters = facts(["가 나", "é"], "characters")
   composed = intake.Typed(unicodedata.normalize("NFD", "가é"))
   assert intake.understand(composed, letters).text == "가é"
@@ -371,5 +419,5 @@ def test_understand():
 
 
 def test_more_poses_than_three_digits():
-  names = export.targets(pathlib.Path("a.pose"), 1000)
+  names = export_clips.targets(pathlib.Path("a.pose"), 1000)
   assert (names[0].name, names[-1].name) == ("a-0001.pose", "a-1000.pose")

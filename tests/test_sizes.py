@@ -58,6 +58,41 @@ def test_rematerialising_changes_no_gradient():
   )
 
 
+def test_layers_in_a_loop_are_the_same_model():
+  shape = config.Model(
+    encoder_layers=2,
+    decoder_layers=3,
+    width=16,
+    heads=2,
+    feed_forward=16,
+    dropout=0.1,
+  )
+  source = jnp.array([[5, 6, 3], [7, 3, 0]])
+  frames = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 151)))
+  found = []
+  for scan in (False, True):
+    model = TextToPose(dataclasses.replace(shape, scan=scan), 9, nnx.Rngs(0))
+    graph, params = nnx.split(model)
+
+    def loss(params, graph=graph):
+      out = nnx.merge(graph, params)(source, frames, jax.random.key(1))
+      return jnp.sum(out**2), out
+
+    (_, out), grads = jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+    attended = model.attendable(*model.encode(source))
+    first, _ = model.step(
+      frames[:, 0], jnp.int32(0), model.empty_cache(2, 5), attended
+    )
+    norm = jnp.sqrt(sum(jnp.sum(x**2) for x in jax.tree.leaves(grads)))
+    found.append((out, first, norm))
+    if scan:
+      kernel = params["decoder"]["layer"]["feed_forward"]["up"]["kernel"]
+      assert kernel[...].shape == (3, 16, 16)
+      assert kernel.get_metadata()["axes"] == ("layers", "embed", "mlp")
+  for a, b in zip(*found, strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
 @pytest.fixture
 def folder(tmp_path):
   """Eight clips of noise; only their shapes matter."""

@@ -8,8 +8,8 @@ import small_steps
 
 from signllm_jax import (
   config,
+  decoding,
   errors,
-  generate,
   partition,
   state,
 )
@@ -205,5 +205,6 @@ def test_future_prediction_learns_and_signs_one_frame_at_a_time():
   assert kernel.shape == (32, 151 + 3 * 150)
   graph = state.graph(experiment, state.Sizes(10))
   source = jnp.array([[4, 5, 3]])
-  out = generate.generate(graph, fresh.params, fresh.statistics, (source,), 9)
-  assert out.frames.shape == (1, 9, 50, 3)
+  model = decoding.Model(graph, fresh.params, fresh.statistics)
+  (part,) = decoding.decode(model, (source,), 9)
+  assert part.frames.shape == (1, 9, 50, 3)

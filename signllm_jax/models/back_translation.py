@@ -73,9 +73,12 @@ class PoseToText(nnx.Module):
     self.convolutions = nnx.List(
       Convolution(d, dtype, rngs) for _ in range(halvings)
     )
-    self.encoder = nnx.List(
-      layers.EncoderLayer(shape, dtype, rngs)
-      for _ in range(shape.encoder_layers)
+    self.encoder = layers.stack(
+      [
+        layers.EncoderLayer(shape, dtype, rngs)
+        for _ in range(shape.encoder_layers)
+      ],
+      shape.scan,
     )
     self.encoder_norm = layers.LayerNorm(d)
     self.gloss_out = (
@@ -85,7 +88,7 @@ class PoseToText(nnx.Module):
     )
     self.decoder = tokens.TokenDecoder(shape, vocabulary, rngs)
     self.dropout_rate = shape.dropout
-    self.width = d
+    self.width, self.remat = d, shape.remat
 
   def encode(
     self,
@@ -115,8 +118,7 @@ class PoseToText(nnx.Module):
     x = x + layers.sinusoids(x.shape[1], self.width)
     x = layers.dropout(x, self.dropout_rate, keys[0])
     mask = (jnp.arange(x.shape[1]) < length[:, None])[:, None, None]
-    for layer, layer_key in zip(self.encoder, keys[1:], strict=True):
-      x = layer(x, mask, layer_key)
+    x = layers.encode(self.encoder, x, mask, keys[1:], self.remat)
     return Encoded(self.encoder_norm(x), length)
 
   def gloss_logits(self, encoded: Encoded) -> jax.Array:

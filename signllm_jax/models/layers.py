@@ -9,8 +9,8 @@ Every parameter carries the logical names of its axes as metadata `axes`, which
 `partition.RULES` maps to the mesh.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -290,8 +290,99 @@ class DecoderLayer(nnx.Module):
     return x + dropout(h, self.dropout_rate, keys[5]), own
 
 
+class Stacked(nnx.Module):
+  """Layers of one form, each of their parameters one array [layers, ...]."""
+
+  def __init__(self, each: Sequence[nnx.Module]):
+    graph = nnx.split(each[0])[0]
+
+    def join(*leaves: nnx.Variable) -> nnx.Variable:
+      axes = ("layers", *leaves[0].get_metadata().get("axes", ()))
+      return leaves[0].replace(jnp.stack([x[...] for x in leaves]), axes=axes)
+
+    params = jax.tree.map(
+      join,
+      *(nnx.state(layer) for layer in each),
+      is_leaf=lambda x: isinstance(x, nnx.Variable),
+    )
+    self.layer = nnx.merge(graph, params)
+    self.count = len(each)
+
+  def __len__(self) -> int:
+    return self.count
+
+  def __iter__(self) -> Iterator[Any]:
+    graph, params = nnx.split(self.layer)
+    for i in range(self.count):
+      yield nnx.merge(graph, jax.tree.map(lambda x, i=i: x[i], params))
+
+  def run(
+    self, call: Callable[..., jax.Array], x: jax.Array, *along: Any
+  ) -> jax.Array:
+    """One layer after another: x = call(layer, x, what it has of `along`).
+
+    Args:
+      call: applies a layer.
+      x: what goes through all of them.
+      along: for each argument of `call` a list of every layer's.
+    """
+    graph, params = nnx.split(self.layer)
+    inputs = [jax.tree.map(lambda *each: jnp.stack(each), *xs) for xs in along]
+
+    def one(x, layer):
+      params, *rest = layer
+      return call(nnx.merge(graph, params), x, *rest), None
+
+    return jax.lax.scan(one, x, (params, *inputs))[0]
+
+
+def stack(each: Iterable[nnx.Module], scan: bool) -> nnx.List | Stacked:
+  """The layers of a model, in one loop if asked."""
+  return Stacked(list(each)) if scan else nnx.List(each)
+
+
+def apply(
+  stack: nnx.List | Stacked,
+  call: Callable[..., jax.Array],
+  x: jax.Array,
+  *along: Sequence[Any],
+) -> jax.Array:
+  """A stack of layers, one after another; arguments as of `Stacked.run`."""
+  if isinstance(stack, Stacked):
+    return stack.run(call, x, *along)
+  for layer, *rest in zip(stack, *along, strict=True):
+    x = call(layer, x, *rest)
+  return x
+
+
+def encode(
+  stack: nnx.List | Stacked,
+  x: jax.Array,
+  mask: jax.Array,
+  keys: Sequence[jax.Array | None],
+  rematerialise: bool,
+) -> jax.Array:
+  """A stack of encoder layers.
+
+  Args:
+    stack: the layers.
+    x: [B, S, D].
+    mask: [B, 1, 1, S] bool, False on padding.
+    keys: dropout key of each layer.
+    rematerialise: as of `remat`.
+
+  Returns:
+    [B, S, D].
+  """
+
+  def call(layer, x, key):
+    return remat(layer, rematerialise)(x, mask, key)
+
+  return apply(stack, call, x, keys)
+
+
 def decode(
-  stack: Sequence[DecoderLayer],
+  stack: nnx.List | Stacked,
   x: jax.Array,
   memories: Sequence[Cache],
   memory_mask: jax.Array,
@@ -313,17 +404,18 @@ def decode(
   """
   t = x.shape[1]
   causal = jnp.tril(jnp.ones((t, t), bool))[None, None]
-  for layer, memory, key in zip(stack, memories, keys, strict=True):
 
-    def call(x, memory, key, layer=layer):
+  def call(layer, x, memory, key):
+    def inside(x, memory, key):
       return layer(x, causal, memory, memory_mask, key=key)[0]
 
-    x = remat(call, rematerialise)(x, memory, key)
-  return x
+    return remat(inside, rematerialise)(x, memory, key)
+
+  return apply(stack, call, x, memories, keys)
 
 
 def decode_one(
-  stack: Sequence[DecoderLayer],
+  stack: nnx.List | Stacked,
   x: jax.Array,
   at: jax.Array,
   caches: Sequence[Cache],
@@ -352,7 +444,7 @@ def decode_one(
 
 
 def empty_caches(
-  stack: Sequence[DecoderLayer], rows: int, limit: int
+  stack: nnx.List | Stacked, rows: int, limit: int
 ) -> tuple[Cache, ...]:
   """One empty cache [rows, N, limit, H] a layer."""
   made = []

@@ -39,9 +39,12 @@ class PoseDecoder(nnx.Module):
     d = config.width
     dtype = jnp.dtype(config.compute_dtype)
     self.frame_in = layers.Linear(FRAME, d, ("frame", "embed"), rngs=rngs)
-    self.decoder = nnx.List(
-      layers.DecoderLayer(config, dtype, rngs)
-      for _ in range(config.decoder_layers)
+    self.decoder = layers.stack(
+      [
+        layers.DecoderLayer(config, dtype, rngs)
+        for _ in range(config.decoder_layers)
+      ],
+      config.scan,
     )
     self.decoder_norm = layers.LayerNorm(d)
     # The next frame with its counter, then the poses of those after it.

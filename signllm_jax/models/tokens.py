@@ -41,9 +41,12 @@ class TokenEncoder(nnx.Module):
     """
     dtype = jnp.dtype(config.compute_dtype)
     self.embedding = _table(vocabulary, config.width, rngs)
-    self.layers = nnx.List(
-      layers.EncoderLayer(config, dtype, rngs)
-      for _ in range(config.encoder_layers)
+    self.layers = layers.stack(
+      [
+        layers.EncoderLayer(config, dtype, rngs)
+        for _ in range(config.encoder_layers)
+      ],
+      config.scan,
     )
     self.norm = layers.LayerNorm(config.width)
     self.dropout_rate = config.dropout
@@ -59,8 +62,7 @@ class TokenEncoder(nnx.Module):
     x = self.scale * self.embedding[...][ids] + positions
     x = layers.dropout(x, self.dropout_rate, keys[0])
     mask = (ids != text.PAD)[:, None, None]
-    for layer, layer_key in zip(self.layers, keys[1:], strict=True):
-      x = layers.remat(layer, self.remat)(x, mask, layer_key)
+    x = layers.encode(self.layers, x, mask, keys[1:], self.remat)
     return self.norm(x), mask
 
 
@@ -71,9 +73,12 @@ class TokenDecoder(nnx.Module):
     """Builds the decoder; arguments as of `TokenEncoder`."""
     d, dtype = config.width, jnp.dtype(config.compute_dtype)
     self.embedding = _table(vocabulary, d, rngs)
-    self.layers = nnx.List(
-      layers.DecoderLayer(config, dtype, rngs)
-      for _ in range(config.decoder_layers)
+    self.layers = layers.stack(
+      [
+        layers.DecoderLayer(config, dtype, rngs)
+        for _ in range(config.decoder_layers)
+      ],
+      config.scan,
     )
     self.norm = layers.LayerNorm(d)
     self.out = layers.Linear(d, vocabulary, ("embed", "vocab"), rngs=rngs)

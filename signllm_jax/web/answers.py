@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from signllm_jax import clips, intake, languages
+from signllm_jax import clips, errors, generate, intake, languages, passages
 from signllm_jax.web import engine as engine_lib
-from signllm_jax.web import timing
 
 DIGITS = 5  # after the point, of a coordinate; shoulders are 1/3 apart
 
@@ -48,24 +47,32 @@ async def lines(
   yield _line(head)
   part, at = first, 0
   while part is not None:
-    numbers = frames(part.clip)
-    yield _line({"type": "frames", "first": at, "frames": numbers})
-    at += len(part.clip)
+    if len(part.clip):
+      numbers = frames(part.clip)
+      yield _line({"type": "frames", "first": at, "frames": numbers})
+      at += len(part.clip)
     if part.whole:
       yield _line({"type": "end", **tail(part.whole)})
-    part = await anext(rest, None)
+    try:
+      part = await anext(rest, None)
+    except errors.NonFiniteError as error:  # too late for another status
+      problem = {"code": "non_finite", "detail": str(error)}
+      yield _line({"type": "error", **problem})
+      return
 
 
 def _line(value: dict[str, Any]) -> str:
   return json.dumps(value, separators=(",", ":")) + "\n"
 
 
-def tail(whole: engine_lib.Signing) -> dict[str, Any]:
+def tail(whole: passages.Passage) -> dict[str, Any]:
   """What an answer says when all frames are there."""
   return {
     "length": len(whole.clip),
     "finished": whole.finished,
+    "gloss": whole.clip.gloss,
     "tokens": _tokens(whole.spans),
+    "parts": [section._asdict() for section in whole.sections],
   }
 
 
@@ -98,12 +105,9 @@ def frames(clip: clips.Clip) -> list[list[float | None]]:
 
 
 def _tokens(
-  spans: tuple[timing.Span, ...] | None,
+  spans: tuple[generate.Span, ...] | None,
 ) -> list[dict[str, object]] | None:
   """When each token is signed, in frames; null if the model does not know."""
   if spans is None:
     return None
-  return [
-    {"token": span.token, "start": span.start, "end": span.end}
-    for span in spans
-  ]
+  return [span._asdict() for span in spans]

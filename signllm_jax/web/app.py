@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from signllm_jax import drawing, errors, intake, skeleton
+from signllm_jax import drawing, errors, intake, polish, skeleton
 from signllm_jax.web import answers, assets, download, limits, schema
 from signllm_jax.web import engine as engine_lib
 from signllm_jax.web import metrics as metrics_lib
@@ -27,6 +27,7 @@ DRAWINGS = 4  # downloads that may wait for the one thread that draws
 class _Asked(NamedTuple):
   engine: engine_lib.Engine
   reading: intake.Reading
+  how: engine_lib.Asked
   suffix: str
 
 
@@ -169,8 +170,8 @@ class Site:
     )
 
   async def _sign(self, request: Request, asked: "_Asked") -> Response:
-    engine, reading, _ = asked
-    whole = await _await(request, engine.sign(reading.text))
+    engine, reading, how, _ = asked
+    whole = await _await(request, engine.sign(how))
     return _json(
       {
         **await answers.head(engine, reading),
@@ -180,8 +181,8 @@ class Site:
     )
 
   async def _stream(self, request: Request, asked: "_Asked") -> Response:
-    engine, reading, _ = asked
-    parts = engine.stream(reading.text)
+    engine, reading, how, _ = asked
+    parts = engine.stream(how)
     # The first part before the status: until then it may still be an error.
     first = await _await(request, anext(parts))
     head = {"type": "start", **await answers.head(engine, reading)}
@@ -190,12 +191,12 @@ class Site:
     )
 
   async def _download(self, request: Request, asked: "_Asked") -> Response:
-    engine, reading, suffix = asked
+    engine, _, how, suffix = asked
     if suffix not in download.FORMATS:
       raise limits.Problem(
         422, "format", f"format must be one of {', '.join(download.FORMATS)}."
       )
-    whole = await _await(request, engine.sign(reading.text))
+    whole = await _await(request, engine.sign(how))
     if self._drawing >= DRAWINGS:
       raise limits.Problem(
         503, "busy", "Too many files are being drawn.", retry=RETRY
@@ -218,7 +219,10 @@ class Site:
       raise limits.Problem(
         503, "not_ready", "The model is not ready yet.", retry=RETRY
       )
-    return _Asked(engine, schema.understand(wanted, engine), wanted.format)
+    reading = schema.understand(wanted, engine)
+    manner = polish.Manner(wanted.speed, wanted.smooth, wanted.constant_bones)
+    how = engine_lib.Asked(reading.parts, manner)
+    return _Asked(engine, reading, how, wanted.format)
 
 
 class _Signs:

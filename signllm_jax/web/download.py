@@ -1,4 +1,4 @@
-"""A clip as a file to keep, in every form that `export` writes."""
+"""A clip as a file to keep, in every form that `export_clips` writes."""
 
 import dataclasses
 import io
@@ -8,10 +8,11 @@ import tempfile
 import zipfile
 from typing import NamedTuple
 
-from signllm_jax import clips, export
+from signllm_jax import clips, export_clips
+from signllm_jax.formats import forms
 
-# Suffix of `export` -> what it is called, and its media type. A .skels comes
-# with its texts: a ZIP of three files.
+# Suffix or form of `export_clips` -> what it is called, and its media type.
+# What is several files comes as a ZIP.
 FORMATS = {
   ".gif": ("GIF", "image/gif"),
   ".mp4": ("MP4", "video/mp4"),
@@ -20,7 +21,10 @@ FORMATS = {
   ".bvh": ("BVH", "text/plain"),
   ".pose": ("pose", "application/octet-stream"),
   ".npz": ("NumPy", "application/octet-stream"),
+  ".h5": ("HDF5", "application/x-hdf5"),
   ".skels": ("skels", "application/zip"),
+  "openpose": ("OpenPose JSON", "application/zip"),
+  "dwpose": ("DWPose JSON", "application/zip"),
 }
 
 
@@ -42,13 +46,17 @@ def make(clip: clips.Clip, suffix: str) -> File:
   stem = stem or "signing"
   clip = dataclasses.replace(clip, name=stem)
   with tempfile.TemporaryDirectory(prefix="signllm_jax_") as folder:
-    path = export.prepare(pathlib.Path(folder, stem + suffix))
-    files = export.save(path, [clip])
+    form = suffix if suffix in forms.FRAMES else ""
+    path = pathlib.Path(folder, stem if form else stem + suffix)
+    path = export_clips.prepare(path, form=form)
+    files = export_clips.save(path, [clip], form=form)
     media_type = FORMATS[suffix][1]
-    if len(files) == 1:
+    if form:
+      files = sorted(path.iterdir())
+    elif len(files) == 1:
       return File(path.name, media_type, path.read_bytes())
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
       for file in files:
-        archive.write(file, file.name)
+        archive.write(file, file.relative_to(folder))
     return File(f"{path.name}.zip", media_type, packed.getvalue())

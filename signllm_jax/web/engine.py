@@ -1,8 +1,8 @@
 """The model's side: one thread signs, in batches, what waits together.
 
-The web's side sees `Engine.stream`: parts of a clip in order. Today a part is a
-slice of a finished clip; an engine that hands frames out as they come only has
-to yield them there.
+The web's side sees `Engine.stream`: parts of a clip in order. A text that is
+signed in one go and left as the model made it is handed out as its frames come;
+what is joined or finished otherwise has to be there as a whole first.
 """
 
 import asyncio
@@ -14,44 +14,70 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import NamedTuple
 
-from signllm_jax import clips, data, errors, intake, trained, workdir
+import numpy as np
+
+from signllm_jax import (
+  clips,
+  data,
+  errors,
+  generate,
+  intake,
+  passages,
+  polish,
+  trained,
+)
 from signllm_jax import config as config_lib
 from signllm_jax.plan import round_up
 from signllm_jax.web import metrics as metrics_lib
-from signllm_jax.web import timing
 from signllm_jax.web import truth as truth_lib
 
 BATCH = 8  # texts signed together at most
 PART = 25  # frames of a part
-KEPT = 64  # clips remembered, so that a download need not sign again
-STRETCH = 1.5  # the longest text, times the longest in training
+KEPT = 20_000  # frames remembered, so that a download need not sign again
+STRETCH = 1.5  # the longest part of a text, times the longest in training
 
 
-class Signing(NamedTuple):
-  """A signed text."""
+class Asked(NamedTuple):
+  """What to sign and how."""
 
-  clip: clips.Clip
-  finished: bool  # False where the limit of frames ended it
-  spans: tuple[timing.Span, ...] | None  # None: the model knows no times
+  parts: tuple[str, ...]  # `intake.Reading.parts`
+  manner: polish.Manner = polish.PLAIN
 
 
 class Part(NamedTuple):
-  """Some frames of a signing, and what is known with the first of them."""
+  """Some frames of a signing, and what is known with the last of them."""
 
   clip: clips.Clip  # its next frames
-  whole: Signing | None  # with the last part
+  whole: passages.Passage | None  # with the last part
 
 
-class _Job(NamedTuple):
-  text: str
-  future: concurrent.futures.Future[Signing]
+class _Job:
+  """A text that waits or is being signed."""
+
+  def __init__(
+    self, asked: Asked, hand_out: Callable[[np.ndarray], object] | None
+  ):
+    self.asked = asked
+    self.future: concurrent.futures.Future[passages.Passage] = (
+      concurrent.futures.Future()
+    )
+    self.sent = 0  # frames
+    at_once = len(asked.parts) == 1 and asked.manner == polish.PLAIN
+    self._hand_out = hand_out if at_once else None
+
+  def take(self, frames: np.ndarray, first: int) -> None:
+    """Hands out frames [n, J, 3] as they come, those it has not had before."""
+    new = frames[max(self.sent - first, 0) :]
+    if self._hand_out and len(new):
+      self.sent += len(new)
+      self._hand_out(new)
 
 
 class Engine:
-  """A model of a work directory in one language, its thread and its queue."""
+  """A model in one language, its thread and its queue."""
 
   def __init__(
     self,
@@ -61,10 +87,10 @@ class Engine:
     metrics: metrics_lib.Metrics,
     turn: threading.Lock,
   ):
-    """Loads the best checkpoint.
+    """Loads the model.
 
     Args:
-      path: work directory of a run.
+      path: work directory of a run, or a model file.
       name: to tell models apart.
       settings: of the language's data, one of `config.corpora`.
       metrics: to report to.
@@ -75,7 +101,7 @@ class Engine:
       DataError: it is damaged.
       StorageError: every checkpoint is damaged.
     """
-    config = workdir.read_config(path)
+    config = trained.describe(path).config
     self.name, self.settings = name, settings
     self.timed = config.model.alignment
     self.producer = trained.load_producer(path, settings.language)
@@ -91,7 +117,7 @@ class Engine:
     self._metrics, self._turn = metrics, turn
     self._rows = min(BATCH, config.evaluate.batch_size)
     self._jobs: queue.Queue[_Job | None] = queue.Queue()
-    self._kept: collections.OrderedDict[str, Signing] = (
+    self._kept: collections.OrderedDict[Asked, passages.Passage] = (
       collections.OrderedDict()
     )
     self._lock = threading.Lock()
@@ -111,7 +137,7 @@ class Engine:
     self._thread.join(seconds)
     return not self._thread.is_alive()
 
-  async def sign(self, line: str) -> Signing:
+  async def sign(self, asked: Asked) -> passages.Passage:
     """Signs a text of `schema.understand`.
 
     The queue is as long as `app.Site` lets requests in.
@@ -119,28 +145,53 @@ class Engine:
     Raises:
       NonFiniteError: the model gives NaN or infinity.
     """
+    # Cancelled with the request, and then not signed.
+    return await asyncio.wrap_future(self._submit(asked, None).future)
+
+  async def stream(self, asked: Asked) -> AsyncIterator[Part]:
+    """Signs a text as `sign` does and hands the frames out as they come."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[np.ndarray | None] = asyncio.Queue()
+
+    def hand_out(frames: np.ndarray) -> None:
+      if not loop.is_closed():
+        loop.call_soon_threadsafe(queue.put_nowait, frames)
+
+    job = self._submit(asked, hand_out)
+    signing = asyncio.wrap_future(job.future)
+    signing.add_done_callback(lambda _: queue.put_nowait(None))
+    seen = np.asarray(self.producer.model.statistics.seen)
+    try:
+      while (frames := await queue.get()) is not None:
+        valid = np.broadcast_to(seen, frames.shape[:2])
+        yield Part(clips.Clip(frames, valid, self.facts.fps), None)
+      whole = await signing
+    finally:
+      signing.cancel()
+    rest = list(_pieces(whole.clip, job.sent))
+    for number, piece in enumerate(rest, 1):
+      yield Part(piece, whole if number == len(rest) else None)
+
+  def _submit(
+    self, asked: Asked, hand_out: Callable[[np.ndarray], object] | None
+  ) -> _Job:
+    job = _Job(asked, hand_out)
     with self._lock:
-      if line in self._kept:
-        self._kept.move_to_end(line)
-        return self._kept[line]
-    job = _Job(line, concurrent.futures.Future())
+      if asked in self._kept:
+        self._kept.move_to_end(asked)
+        job.future.set_result(self._kept[asked])
+        return job
     self._jobs.put(job)
     self._metrics.waiting.labels(self.name).set(self._jobs.qsize())
-    # Cancelled with the request, and then not signed.
-    return await asyncio.wrap_future(job.future)
-
-  async def stream(self, line: str) -> AsyncIterator[Part]:
-    """Signs a text as `sign` does and hands the frames out in order."""
-    whole = await self.sign(line)
-    pieces = list(_pieces(whole.clip))
-    for number, piece in enumerate(pieces, 1):
-      yield Part(piece, whole if number == len(pieces) else None)
+    return job
 
   def _work(self) -> None:
     try:
       with self._turn:
         for rows in sorted({1, self._rows}):
-          self._sign([_warm_up_text(self.facts)] * rows)
+          texts = [_warm_up_text(self.facts)] * rows
+          self.producer.warm_up(texts)
+          collections.deque(self.producer.stream(texts), maxlen=0)
     except Exception as error:
       self.failure = f"the model cannot be run: {error}"
       raise
@@ -167,45 +218,64 @@ class Engine:
 
   def _answer(self, jobs: list[_Job]) -> None:
     try:
-      signed = self._sign([job.text for job in jobs])
+      self._sign(jobs)
     except errors.NonFiniteError as error:
       if len(jobs) > 1:  # one bad text must not spoil the others
         for job in jobs:
-          self._answer([job])
+          if not job.future.done():
+            self._answer([job])
       else:
         jobs[0].future.set_exception(error)
     except Exception as error:  # whoever waits must hear of it
       for job in jobs:
-        job.future.set_exception(error)
-    else:
-      for job, one in zip(jobs, signed, strict=True):
-        job.future.set_result(one)
+        if not job.future.done():
+          job.future.set_exception(error)
 
-  def _sign(self, texts: list[str]) -> list[Signing]:
+  def _sign(self, jobs: list[_Job]) -> None:
+    """Signs all parts of all jobs; each job is answered when its own are."""
     began = time.perf_counter()
-    # One text or a full batch: two programs a length, and both are warm.
-    rows = 1 if len(texts) == 1 else self._rows
-    padded = texts + [texts[0]] * (rows - len(texts))
-    made = [one for batch in self.producer.stream(padded) for one in batch]
-    signed = [
-      Signing(clip, done, timing.spans(self.producer, line, len(clip)))
-      for line, (clip, done) in zip(texts, made, strict=False)
-    ]
-    with self._lock:
-      self._kept.update(zip(texts, signed, strict=True))
-      while len(self._kept) > KEPT:
-        self._kept.popitem(last=False)
-    self._metrics.batch.labels(self.name).observe(len(texts))
+    waiting = [(job, part) for job in jobs for part in job.asked.parts]
+    made: dict[_Job, list[generate.Signed]] = {job: [] for job in jobs}
+    for start in range(0, len(waiting), self._rows):
+      group = waiting[start : start + self._rows]
+      for (job, _), signed in zip(group, self._batch(group), strict=True):
+        made[job].append(signed)
+        if len(made[job]) == len(job.asked.parts):
+          whole = passages.join(made[job], job.asked.manner)
+          self._keep(job.asked, whole)
+          job.future.set_result(whole)
+      self._metrics.batch.labels(self.name).observe(len(group))
     seconds = time.perf_counter() - began
     self._metrics.sign_seconds.labels(self.name).observe(seconds)
     self._metrics.frames.labels(self.name).inc(
-      sum(len(one.clip) for one in signed)
+      sum(len(one.clip) for parts in made.values() for one in parts)
     )
-    return signed
+
+  def _batch(self, group: list[tuple[_Job, str]]) -> list[generate.Signed]:
+    """Signs one part each of some jobs, handing frames out as they come."""
+    texts = [part for _, part in group]
+    # One text or a full batch: two programs a length, and both are warm.
+    rows = 1 if len(texts) == 1 else self._rows
+    padded = texts + texts[:1] * (rows - len(texts))
+    found: list[generate.Signed | None] = [None] * len(group)
+    done = 0
+    for parts in self.producer.stream(padded):
+      for i, ((job, _), part) in enumerate(zip(group, parts, strict=False)):
+        job.take(part.frames, done)
+        found[i] = part.signed or found[i]
+      done += max(len(part.frames) for part in parts)
+    return [one for one in found if one is not None]
+
+  def _keep(self, asked: Asked, whole: passages.Passage) -> None:
+    with self._lock:
+      self._kept[asked] = whole
+      while sum(len(each.clip) for each in self._kept.values()) > KEPT:
+        self._kept.popitem(last=False)
 
 
-def _pieces(clip: clips.Clip) -> Iterator[clips.Clip]:
-  for start in range(0, len(clip), PART):
+def _pieces(clip: clips.Clip, first: int) -> Iterator[clips.Clip]:
+  """The frames from `first` on; one empty piece where none are left."""
+  for start in range(first, max(len(clip), first + 1), PART):
     piece = slice(start, start + PART)
     yield clips.Clip(clip.frames[piece], clip.valid[piece], clip.fps)
 

@@ -1,7 +1,6 @@
 """What the API takes; `static/openapi.json` describes the same."""
 
 import json
-import re
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,10 +11,14 @@ from signllm_jax.web import limits
 
 MAX_TEXT = 5000  # characters
 MODES = ("text", "prompt")
-# What a question puts in quotation marks; an apostrophe within it stays.
-_QUOTED = re.compile(
-  r"""["“”„«»]([^"“”„«»]+)["“”„«»]|(?<!\w)['‘‚](.+)['’‘](?!\w)"""
-)
+MAX_PARTS = 20  # of a text that is signed in several
+SPEEDS = (0.5, 2.0)  # slower ones make long clips
+_TEXT = (str,), "a string"
+_KINDS = {
+  "speed": ((int, float), "a number"),
+  "smooth": ((bool,), "true or false"),
+  "constant_bones": ((bool,), "true or false"),
+}
 
 
 class Wanted(NamedTuple):
@@ -26,10 +29,13 @@ class Wanted(NamedTuple):
   mode: str = "text"
   model: str | None = None
   format: str = ""  # of a download
+  speed: float = 1.0  # of signing; 2 is twice as fast
+  smooth: bool = False
+  constant_bones: bool = False
 
 
 def read(body: bytes) -> Wanted:
-  """The JSON object of a body: fields of `Wanted`, all of them strings.
+  """The JSON object of a body: fields of `Wanted`.
 
   Raises:
     Problem: not such an object; names the field.
@@ -48,8 +54,9 @@ def read(body: bytes) -> Wanted:
       422, "fields", f"Unknown: {names}. Known: {', '.join(Wanted._fields)}."
     )
   for name, value in found.items():
-    if not isinstance(value, str):
-      raise limits.Problem(422, "fields", f"{name} must be a string.")
+    kinds, called = _KINDS.get(name, _TEXT)
+    if type(value) not in kinds:
+      raise limits.Problem(422, "fields", f"{name} must be {called}.")
   if "text" not in found:
     raise limits.Problem(422, "fields", "text is missing.")
   return Wanted(**found)
@@ -60,6 +67,8 @@ def choose(
 ) -> engine_lib.Engine:
   """The engine of a model and a language; without them the first.
 
+  A question may name the language: "How do I sign 'sea' in DGS?".
+
   Raises:
     Problem: there is none; says which there are.
   """
@@ -69,10 +78,14 @@ def choose(
     known = ", ".join(names)
     raise limits.Problem(422, "model", f"model must be one of {known}.")
   found = {e.settings.language: e for e in engines if e.name == name}
-  if wanted.language is None:
+  language = wanted.language
+  if language is None and wanted.mode == "prompt":
+    named = languages.named_in(wanted.text)
+    language = named[0] if len(named) == 1 else None
+  if language is None:
     return next(iter(found.values()))
   try:
-    code = languages.get(wanted.language).code
+    code = languages.get(language).code
   except errors.UsageError as error:
     raise limits.Problem(422, "language", _sentence(str(error))) from None
   engine = found.get(code) or found.get("")  # of a run that names none
@@ -90,6 +103,11 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
   Raises:
     Problem: it cannot be signed; says why, and names unknown characters.
   """
+  slowest, fastest = SPEEDS
+  if not slowest <= wanted.speed <= fastest:
+    raise limits.Problem(
+      422, "speed", f"speed must be from {slowest:g} to {fastest:g}."
+    )
   if wanted.mode not in MODES:
     raise limits.Problem(
       422, "mode", f"mode must be one of {', '.join(MODES)}."
@@ -101,19 +119,19 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
       f"The text has {len(wanted.text):,} characters; at most {MAX_TEXT:,} "
       "are taken.",
     )
-  line = _quoted(wanted.text) if wanted.mode == "prompt" else wanted.text
+  line = wanted.text
+  if wanted.mode == "prompt":
+    try:
+      line = intake.of_question(line, engine.settings)
+    except errors.UsageError:
+      raise limits.Problem(
+        422,
+        "no_quotation",
+        "Put what to sign in quotation marks: How do I sign “hello”?",
+      ) from None
   if not line.strip():
     raise limits.Problem(422, "empty", "The text is empty: type what to sign.")
   vocabulary = engine.facts.vocabulary
-  count = len(vocabulary.encode(line))
-  if count > engine.max_tokens:
-    raise limits.Problem(
-      422,
-      "too_long",
-      f"The text has {count - 1:,} {vocabulary.tokens}; this model takes at "
-      f"most {engine.max_tokens - 1:,}, half more than it ever learnt from. "
-      "Sign it in parts.",
-    )
   try:
     reading = intake.understand(intake.Typed(line), engine.facts)
   except errors.UsageError as error:
@@ -123,6 +141,22 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
       _sentence(str(error)),
       unknown=_unknown(vocabulary, line),
     ) from None
+  count = max(len(vocabulary.encode(part)) for part in reading.parts)
+  if count > engine.max_tokens:
+    raise limits.Problem(
+      422,
+      "too_long",
+      f"A part of the text has {count - 1:,} {vocabulary.tokens}; this model "
+      f"takes at most {engine.max_tokens - 1:,}, half more than it ever learnt "
+      "from.",
+    )
+  if len(reading.parts) > MAX_PARTS:
+    raise limits.Problem(
+      422,
+      "too_long",
+      f"The text would be signed in {len(reading.parts):,} parts; at most "
+      f"{MAX_PARTS} are signed at a time. Cut it into several texts.",
+    )
   spelt = vocabulary.tokens == "characters"
   if spelt and (unknown := _unknown(vocabulary, reading.text)):
     raise limits.Problem(
@@ -135,32 +169,22 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
   return reading
 
 
-def _quoted(question: str) -> str:
-  found = _QUOTED.search(question)
-  if found is None:
-    raise limits.Problem(
-      422,
-      "no_quotation",
-      "Put what to sign in quotation marks: How do I sign “hello”?",
-    )
-  return found[1] or found[2]
-
-
 def _unknown(vocabulary: text.Vocabulary, line: str) -> list[str]:
-  """Each once; in the case that knows most, spaces spelt out."""
+  """Each once, in the case that knows most; nobody has to know the space."""
   line = unicodedata.normalize("NFC", line)
   forms = (line, line.lower(), line.upper())
   found = min((vocabulary.unknown(form) for form in forms), key=len)
-  return [_plain(token) for token in dict.fromkeys(found)][:50]
+  meant = dict.fromkeys(token for token in found if token != text.SPACE)
+  return [_plain(token) for token in meant][:50]
 
 
 def _plain(token: str) -> str:
   # json and UTF-8 both fail on lone surrogates.
-  return " " if token == "▁" else token.encode(errors="replace").decode()
+  return token.encode(errors="replace").decode()
 
 
 def _listed(tokens: list[str]) -> str:
-  shown = ["the space" if t == " " else intake.show(t) for t in tokens[:10]]
+  shown = [intake.show(token) for token in tokens[:10]]
   return ", ".join(shown) + (" and more" if len(tokens) > 10 else "")
 
 

@@ -27,6 +27,8 @@ function language() {
   return known.find(({ code }) => code === at("language").value) ?? known[0];
 }
 
+function pressed(id) { return at(id).getAttribute("aria-pressed") === "true"; }
+
 function say(message) { at("status").textContent = message; }
 
 function complain(message) {
@@ -44,7 +46,7 @@ async function sign({ quiet = false } = {}) {
   asking?.abort();
   asking = new AbortController();
   const { signal } = asking;
-  const body = { text: at("text").value, mode: mode() };
+  const body = { text: at("text").value, mode: mode(), smooth: pressed("smooth"), constant_bones: pressed("bones") };
   const { code } = language();
   if (code) body.language = code;
   const able = facts.models.filter((model) => model.languages.some((l) => l.code === code));
@@ -72,6 +74,7 @@ async function receive(body, signal) {
       got.head = line;
       got.clip = new Clip(line.fps, facts.skeleton.hands);
     } else if (line.type === "frames") got.clip.add(line.frames);
+    else if (line.type === "error") throw new Error(line.detail);
     else if (line.type === "end") got.end = line;
   }
   if (!got.end) throw new Error("The answer broke off. Try again.");
@@ -89,7 +92,7 @@ function present(first, others) {
     shown.push({ name: `True (${head.true.split})`, clip: truth });
   }
   stage.show(shown, head.text);
-  tokens.show(end.tokens, head.text);
+  tokens.show(end.tokens, head.text, end.gloss, end.parts);
   hint(head.notes);
   player.extend(clip.fps, Math.max(...shown.map((s) => s.clip.length)));
   player.restart();
@@ -99,7 +102,8 @@ function present(first, others) {
   const cut = end.finished ? "" : " It was cut off: the model did not come to an end.";
   const beside = head.true ? ` The true signing of the ${head.true.split} split is beside it.` : "";
   if (cut) at("hint").textContent = cut.trim();
-  say(`Signed “${head.text}” in ${clip.seconds.toFixed(1)} seconds, ${end.length} frames.${beside}${cut}`);
+  const gloss = end.gloss ? ` as ${end.gloss}` : "";
+  say(`Signed “${head.text}”${gloss} in ${clip.seconds.toFixed(1)} seconds, ${end.length} frames.${beside}${cut}`);
 }
 
 function showTime() {
@@ -156,6 +160,12 @@ function wire() {
   at("loop").addEventListener("click", toggleLoop);
   at("front").addEventListener("click", () => stage.look("front"));
   at("signer").addEventListener("click", () => stage.look("signer"));
+  for (const id of ["smooth", "bones"]) {
+    at(id).addEventListener("click", () => {
+      at(id).setAttribute("aria-pressed", String(!pressed(id)));
+      if (signed) sign({ quiet: true });
+    });
+  }
   at("closer").addEventListener("click", () => stage.look("closer", 1.25));
   at("farther").addEventListener("click", () => stage.look("closer", 0.8));
   player.addEventListener("change", showTime);

@@ -1,4 +1,4 @@
-// Letters or words in step with the motion, as far as the model knows when.
+// Letters, words or glosses in step with the motion, as far as the model knows when.
 
 import { element } from "./stage.js";
 
@@ -10,17 +10,18 @@ export class Tokens {
   }
 
   /** @param {{token: string, start: number, end: number}[]|null} spans */
-  show(spans, text) {
+  show(spans, text, gloss, parts) {
     this.spans = spans ?? [];
     this.buttons = this.spans.map((span) => this.#button(span));
-    this.list.replaceChildren(...this.buttons.map((button) => {
-      const item = element("li", "");
+    const borders = new Set(parts.slice(1).map(({ start }) => start));
+    this.list.replaceChildren(...this.buttons.map((button, i) => {
+      const item = element("li", borders.has(this.spans[i].start) ? "apart" : "");
       item.append(button);
       return item;
     }));
     this.untimed.hidden = spans !== null;
     const note = element("small", "", "This model does not say when it signs which part.");
-    this.untimed.replaceChildren(text, note);
+    this.untimed.replaceChildren(gloss || text, note);
     this.marked = -1;
   }
 

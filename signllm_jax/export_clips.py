@@ -1,25 +1,27 @@
-"""Produced clips -> files, in the form that the suffix says."""
+"""Produced clips -> files, in the form that the suffix or a name says."""
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
 
 from signllm_jax import clips, errors, render
-from signllm_jax.formats import atomic, bvh, npz, pose, skels
+from signllm_jax.formats import atomic, forms, h5, npz, skels
 
-# Forms of one clip a file.
-_EACH = {".pose": pose, ".bvh": bvh}
-SUFFIXES = (*render.SUFFIXES, ".skels", ".npz", *_EACH)
+SUFFIXES = (*render.SUFFIXES, *forms.POSES, ".h5")
 
 
 def prepare(
-  path: str | os.PathLike, suffixes: Sequence[str] = SUFFIXES
+  path: str | os.PathLike,
+  suffixes: Sequence[str] = SUFFIXES,
+  form: str = "",
 ) -> pathlib.Path:
-  """Checks a name to write to, and makes its folder.
+  """Checks a name to write to, and makes the folder it lies in.
 
   Args:
-    path: the file.
-    suffixes: those it may have.
+    path: the file, or the folder of a form that is one.
+    suffixes: those a file may have.
+    form: one of `forms.FRAMES`, or empty.
 
   Raises:
     UsageError: unknown suffix, the name of a folder, or .skels beside an old
@@ -27,11 +29,21 @@ def prepare(
     StorageError: the folder cannot be made.
   """
   path = pathlib.Path(path)
+  if form:
+    if path.suffix or path.is_file():
+      raise errors.UsageError(
+        f"a file, and --form={form} makes a folder",
+        path=path,
+        expected="a name without a suffix",
+      )
+    atomic.make_folder(path.parent)
+    return path
   if path.suffix.lower() not in suffixes:
     raise errors.UsageError(
       f"unknown suffix {path.suffix!r}",
       path=path,
       expected="one of " + ", ".join(suffixes),
+      hint="For a folder of JSON name its --form" if not path.suffix else None,
     )
   if path.is_dir():
     raise errors.UsageError("a folder", path=path, expected="a file to write")
@@ -42,26 +54,24 @@ def prepare(
       path=gloss,
       hint="Remove it, or choose another name",
     )
-  try:
-    path.parent.mkdir(parents=True, exist_ok=True)
-  except OSError as error:
-    raise errors.StorageError(
-      f"cannot make the folder: {error}", path=path.parent
-    ) from error
+  atomic.make_folder(path.parent)
   return path
 
 
-def targets(path: pathlib.Path, count: int) -> list[pathlib.Path]:
-  """The files that `save` writes for so many clips."""
+def targets(
+  path: pathlib.Path, count: int, form: str = ""
+) -> list[pathlib.Path]:
+  """The files or folders that `save` writes for so many clips."""
   suffix = path.suffix.lower()
   if suffix == ".skels":
     return [path, path.with_suffix(".text"), path.with_suffix(".files")]
-  if suffix in _EACH and count > 1:
+  if (form or suffix in forms.EACH) and count > 1:
     digits = max(3, len(str(count)))
-    return [
-      path.with_name(f"{path.stem}-{number:0{digits}}{path.suffix}")
+    names = [
+      f"{path.stem}-{number:0{digits}}{path.suffix}"
       for number in range(1, count + 1)
     ]
+    return [path / name if form else path.with_name(name) for name in names]
   return [path]
 
 
@@ -72,13 +82,16 @@ def save(
   *,
   convention: str = "prompt2sign",
   size: int = 320,
+  form: str = "",
 ) -> list[pathlib.Path]:
   """Writes clips.
 
   Pictures (.gif, .mp4, .png, .svg) show one text after another. .skels has one
   clip a line, with .text and .files beside it as `splits.read_split` and the
-  builder of prompt2sign want them. .npz holds all clips. .pose and .bvh have
-  place for one: several become NAME-001.pose, NAME-002.pose, ...
+  builder of prompt2sign want them. .npz and .h5 hold all clips. .pose and .bvh
+  have place for one: several become NAME-001.pose, NAME-002.pose, ... A clip as
+  JSON is a folder with a file a frame, several are folders NAME/NAME-001, ...
+  .h5 and JSON hold keypoints: x and y as seen from the front, and no depth.
 
   Args:
     path: of `prepare`.
@@ -86,23 +99,31 @@ def save(
     true: the truth of each, drawn beside it; files of poses leave it out.
     convention: of .skels.
     size: width in pixels of each clip in a picture.
+    form: as of `prepare`.
 
   Returns:
-    The files written.
+    The files or folders written.
 
   Raises:
     DataError: a clip is too long for a line of .skels.
     StorageError: a file cannot be written.
   """
-  files = targets(path, len(made))
+  files = targets(path, len(made), form)
   suffix = path.suffix.lower()
   if suffix in render.SUFFIXES:
     render.save_scenes(path, _scenes(made, true), size)
   elif suffix == ".npz":
     npz.write(path, made)
-  elif suffix in _EACH:
+  elif suffix in forms.EACH:
     for file, clip in zip(files, made, strict=True):
-      _EACH[suffix].write(file, clip)
+      forms.EACH[suffix].write(file, clip)
+  elif form:
+    atomic.make_folder(files[0].parent)
+    for folder, clip in zip(files, made, strict=True):
+      named = dataclasses.replace(clip, name=folder.name)
+      forms.FRAMES[form].write(folder, forms.to_keypoints(named))
+  elif suffix == ".h5":
+    h5.write(path, [forms.to_keypoints(_slashless(clip)) for clip in made])
   else:
     skels.write(path, made, convention)
     _write_lines(files[1], [" ".join(clip.text.split()) for clip in made])
@@ -120,6 +141,11 @@ def _scenes(
       shown["true"] = true[number]
     scenes.append(render.Scene(shown, clip.text))
   return scenes
+
+
+def _slashless(clip: clips.Clip) -> clips.Clip:
+  """With a name that .h5 can hold: train-000001 for train/000001."""
+  return dataclasses.replace(clip, name=clip.name.replace("/", "-"))
 
 
 def _write_lines(path: pathlib.Path, lines: Sequence[str]) -> None:

@@ -1,0 +1,291 @@
+"""Free-running decoding: compiled parts of a sequence, with cached attention.
+
+Between parts the state stays on the device, and what it was is donated. The
+cache starts with room for few frames and doubles when it is full: early frames
+do not attend over the room for late ones, and few programs are compiled. A part
+fills half of the room, so the first comes soon and later ones cost few calls.
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from signllm_jax import partition, skeleton
+from signllm_jax.models import layers
+from signllm_jax.models.pose_decoder import PoseDecoder, Source
+from signllm_jax.statistics import Statistics
+
+ROOM = 64  # frames of the first cache; the first part has half as many
+
+
+class Leak(NamedTuple):
+  """What PT's published inference takes from the truth of a batch.
+
+  The frame after the first follows the true first one, every counter that
+  comes in is the true one, and a sequence is as long as the truth. All poses
+  that come out are the model's own.
+  """
+
+  first: jax.Array  # [B, 150] the true first frame, in canonical units
+  valid: jax.Array  # [B, 150] bool, False where it is missing
+  length: jax.Array  # [B] true frames
+
+
+class Part(NamedTuple):
+  """The next frames of a batch, on the host, in canonical units."""
+
+  frames: Any  # [B, n, J, 3]; what follows the end of a sequence is nothing
+  length: Any  # [B] frames of each sequence; 0 while it goes on
+  ends: Any  # [B, S] frame after each token's last, if known
+
+
+class State(NamedTuple):
+  """A batch between two frames."""
+
+  at: jax.Array  # [] frames done
+  frame: jax.Array  # [B, 151] that comes in next
+  caches: tuple[layers.Cache, ...]
+  length: jax.Array  # [B] 0 while a sequence goes on
+
+
+class Begun(NamedTuple):
+  """An encoded batch, before its first frame."""
+
+  source: Source
+  state: State
+  ends: jax.Array | None  # of `Part`
+
+
+class _Structure:
+  """A model but for its parameters, with a hash that costs nothing."""
+
+  def __init__(self, graphdef: nnx.GraphDef, tree: Any):
+    self._parts = graphdef, tree
+    self._hash = hash(self._parts)
+
+  def __hash__(self) -> int:
+    return self._hash
+
+  def __eq__(self, other: object) -> bool:
+    return isinstance(other, _Structure) and self._parts == other._parts
+
+  def merge(self, leaves: list[jax.Array]) -> Any:
+    """The model with its parameters."""
+    graphdef, tree = self._parts
+    return nnx.merge(graphdef, jax.tree.unflatten(tree, leaves))
+
+
+class Model:
+  """A model that signs, in the form that compiled calls take."""
+
+  def __init__(
+    self, graphdef: nnx.GraphDef, params: nnx.State, statistics: Statistics
+  ):
+    """Wraps a model.
+
+    Args:
+      graphdef: of the model.
+      params: its parameters.
+      statistics: of the training poses.
+    """
+    # Flat: to take an `nnx.State` apart costs milliseconds a call.
+    self.leaves, tree = jax.tree.flatten(params)
+    self.structure = _Structure(graphdef, tree)
+    self.statistics = statistics
+
+
+@functools.partial(jax.jit, static_argnames="structure")
+def begin(
+  structure: _Structure,
+  leaves: list[jax.Array],
+  inputs: tuple[jax.Array, ...],
+) -> Begun:
+  """Encodes a batch.
+
+  Args:
+    structure: of a `Model`.
+    leaves: its parameters.
+    inputs: of the model's `encode`: ids [B, S] of the source and, for
+      Text2LangGloss, ids [B, G] of its gloss.
+  """
+  model = structure.merge(leaves)
+  batch = len(inputs[0])
+  source = model.attendable(*model.encode(*inputs), whole=True)
+  ends = None
+  if source.timeline is not None:
+    line = source.timeline
+    # Frame t starts from the counter t * pace, which is this place in time.
+    step = (line.pace * line.total)[:, None]
+    ends = (line.centres + line.durations / 2) / step
+  state = State(
+    jnp.int32(0),
+    model.start_frames(batch),
+    model.empty_cache(batch, ROOM),
+    jnp.zeros(batch, jnp.int32),
+  )
+  return Begun(source, state, ends)
+
+
+@functools.partial(
+  jax.jit, static_argnames="structure", donate_argnames="state"
+)
+def advance(
+  structure: _Structure,
+  leaves: list[jax.Array],
+  statistics: Statistics,
+  source: Source,
+  state: State,
+  limit: jax.Array,
+  leak: Leak | None,
+) -> tuple[State, jax.Array]:
+  """The next frames, half as many as the cache has room for.
+
+  Args:
+    structure: of a `Model`.
+    leaves: its parameters.
+    statistics: of the training poses.
+    source: of `begin`.
+    state: of `begin` or the part before; its cache has room for the part.
+    limit: [] frames after which every sequence ends.
+    leak: None, or everything is driven by the truth as PT published it.
+
+  Returns:
+    The state after them and their poses [B, n, J, 3]; what follows the end of
+    a sequence means nothing.
+  """
+  model = structure.merge(leaves)
+  count = state.caches[0].keys.shape[2] // 2
+  began = state.at
+  until = jnp.minimum(limit, began + count)
+  out = jnp.zeros((count, len(state.length), skeleton.C))
+
+  def running(carry):
+    state, _ = carry
+    return (state.at < until) & jnp.any(state.length == 0)
+
+  def forward(carry):
+    state, out = carry
+    at = state.at - began
+    state, pose = step(model, statistics, source, state, leak)
+    return state, out.at[at].set(pose)
+
+  state, out = jax.lax.while_loop(running, forward, (state, out))
+  return state, restore(out.swapaxes(0, 1), statistics)
+
+
+def step(
+  model: PoseDecoder,
+  statistics: Statistics,
+  source: Source,
+  state: State,
+  leak: Leak | None = None,
+) -> tuple[State, jax.Array]:
+  """One frame further.
+
+  Frame t with counter c says that the sequence has t / c frames. It ends with
+  the frame nearest to that: when t + 1/2 >= t / c.
+
+  Args:
+    model: what signs.
+    statistics: of the training poses.
+    source: of `begin`.
+    state: of `begin` or the frame before.
+    leak: as of `advance`.
+
+  Returns:
+    The state after it and its normalised pose [B, 150].
+  """
+  at, frame, caches, length = state
+  frame, caches = model.step(frame, at, caches, source)
+  # A joint no clip shows was an unseen 0 in training and stays one.
+  pose = jnp.where(jnp.repeat(statistics.seen, 3), frame[:, :-1], 0)
+  made, counter, n = pose, jnp.clip(frame[:, -1], 0, 1), at + 1
+  if leak is None:
+    ended = (n + 0.5) * counter >= n
+  else:
+    ended = n >= leak.length
+    counter = jnp.minimum(n / leak.length, 1)
+    true = jnp.where(leak.valid, statistics.normalize(leak.first), 0)
+    pose = jnp.where(at == 0, true, pose)
+  length = jnp.where((length == 0) & ended, n, length)
+  frame = jnp.concatenate([pose, counter[:, None]], -1)
+  return State(n, frame, caches, length), made
+
+
+def restore(poses: jax.Array, statistics: Statistics) -> jax.Array:
+  """Normalised poses [..., 150] in canonical units, [..., J, 3]."""
+  restored = statistics.restore(poses)
+  restored = jnp.where(jnp.repeat(statistics.seen, 3), restored, 0)
+  return restored.reshape(*poses.shape[:-1], skeleton.J, 3)
+
+
+@functools.partial(jax.jit, static_argnames="room")
+def _grow(
+  caches: tuple[layers.Cache, ...], room: int
+) -> tuple[layers.Cache, ...]:
+  """Caches with room for more frames."""
+
+  def grown(x: jax.Array) -> jax.Array:
+    return jnp.pad(x, ((0, 0), (0, 0), (0, room - x.shape[2]), (0, 0)))
+
+  return jax.tree.map(grown, caches)
+
+
+def warm_up(model: Model, inputs: tuple[jax.Array, ...], limit: int) -> None:
+  """Compiles all that `decode` may need for such inputs and this limit."""
+  source, state, _ = begin(model.structure, model.leaves, inputs)
+  room = ROOM
+  while True:
+    state, _ = _advance(model, source, state, limit, None)
+    if room >= limit:
+      return
+    room *= 2
+    state = state._replace(caches=_grow(state.caches, room))
+
+
+def _advance(
+  model: Model, source: Source, state: State, limit: int, leak: Leak | None
+) -> tuple[State, jax.Array]:
+  return advance(
+    model.structure,
+    model.leaves,
+    model.statistics,
+    source,
+    state,
+    np.int32(limit),
+    leak,
+  )
+
+
+def decode(
+  model: Model,
+  inputs: tuple[jax.Array, ...],
+  limit: int,
+  leak: Leak | None = None,
+) -> Iterator[Part]:
+  """Signs a batch of encoded texts, part by part.
+
+  Args:
+    model: what signs.
+    inputs: as of `begin`.
+    limit: frames after which every sequence ends.
+    leak: as of `advance`.
+
+  Yields:
+    Parts until every sequence has ended or the limit is there.
+  """
+  source, state, ends = begin(model.structure, model.leaves, inputs)
+  done, room, length = 0, ROOM, np.zeros(1)
+  while done < limit and not length.all():
+    if done == room:
+      room *= 2
+      state = state._replace(caches=_grow(state.caches, room))
+    state, frames = _advance(model, source, state, limit, leak)
+    made = partition.to_host(Part(frames, state.length, ends))
+    yield made._replace(frames=made.frames[:, : limit - done])
+    done, length = done + frames.shape[1], made.length

@@ -1,0 +1,103 @@
+"""A trained model to hand on: `python -m signllm_jax.export_model`.
+
+Either one file that every door of this package loads (`model_file`), or a
+folder of compiled programs that run without this package (`stablehlo`).
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from signllm_jax import errors, model_file, stablehlo, trained
+
+EXAMPLES = """\
+the name of --out decides:
+  NAME.safetensors  one file; `produce`, `serve` and `evaluate` take it as
+                    --model. float32 signs the same bits as the checkpoint,
+                    float16 needs half the room
+  NAME (a folder)   StableHLO of encoder and decoding step, and model.json:
+                    JAX alone runs them, on CPU, GPU and TPU
+
+examples:
+  python -m signllm_jax.export_model --workdir=runs/quickstart \\
+      --out=quickstart.safetensors --dtype=float16
+  python -m signllm_jax.produce --model=quickstart.safetensors --text=hello \\
+      --out=hello.gif
+  python -m signllm_jax.export_model --workdir=runs/quickstart --out=deployed
+
+exit codes: 0 done; 1 wrong request; 2 wrong option; 65 fault in the data;
+74 fault in storage
+"""
+
+
+def export_model(
+  path: str | os.PathLike,
+  out: str | os.PathLike,
+  *,
+  dtype: str = "float32",
+  language: str = "",
+) -> None:
+  """Writes a trained model for others.
+
+  Args:
+    path: work directory of a run, or a model file.
+    out: file with the suffix .safetensors, or a folder that does not exist.
+    dtype: of the file's parameters.
+    language: of the programs, where the model knows several.
+
+  Raises:
+    UsageError: the request cannot be met.
+    DataError: a parameter does not fit the dtype.
+    StorageError: nothing can be read or written.
+  """
+  out = pathlib.Path(out)
+  if out.suffix == model_file.SUFFIX:
+    if language:
+      raise errors.UsageError("--language: a model file holds all languages")
+    config, facts, _, state = trained.restore(path)
+    described = model_file.Described(config, facts)
+    model_file.write(out, described, state, dtype)
+    print(f"wrote {out}: {out.stat().st_size / 1e6:.1f} MB")
+    return
+  if out.suffix or dtype != "float32":
+    raise errors.UsageError(
+      f"--dtype={dtype} of programs" if not out.suffix else "unknown suffix",
+      path=out,
+      expected=f"{model_file.SUFFIX}, or a folder's name without --dtype",
+    )
+  producer = trained.load_producer(path, language)
+  stablehlo.write(out, producer)
+  print(f"wrote {out}: " + ", ".join(sorted(os.listdir(out))))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+  """The command; returns the exit code."""
+  parser = argparse.ArgumentParser(
+    prog="python -m signllm_jax.export_model",
+    description="Writes a trained model as a file, or as compiled programs.",
+    epilog=EXAMPLES,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
+  )
+  add = parser.add_argument
+  add("--workdir", required=True, help="work directory of a training run")
+  add("--out", required=True, help="what to write")
+  add(
+    "--dtype",
+    choices=model_file.DTYPES,
+    default="float32",
+    help="of the parameters in the file (float32)",
+  )
+  add("--language", default="", help="of the programs, e.g. ASL")
+  args = parser.parse_args(arguments)
+  return errors.exit_code_of(
+    lambda: export_model(
+      args.workdir, args.out, dtype=args.dtype, language=args.language
+    )
+  )
+
+
+if __name__ == "__main__":
+  sys.exit(main())

@@ -1,0 +1,139 @@
+"""Texts of any length: their parts are signed, joined and finished.
+
+Between two parts stand frames that no model made: a cubic from the last frame
+of the one to the first of the next, with the velocities that both have there.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from signllm_jax import clips, generate, polish
+
+JOINT_SECONDS = 0.24  # between two parts
+
+
+class Section(NamedTuple):
+  """A part of a text and its place in the clip; between sections are joints."""
+
+  text: str
+  start: float  # first frame
+  end: float  # frame after the last
+
+
+class Passage(NamedTuple):
+  """A signed text."""
+
+  clip: clips.Clip
+  finished: bool  # False where the limit of frames ended some part of it
+  spans: tuple[generate.Span, ...] | None  # of its tokens, if known
+  sections: tuple[Section, ...]  # one for a text that was signed in one go
+
+
+def sign(
+  producer: generate.Producer,
+  texts: Sequence[Sequence[str]],
+  manner: polish.Manner,
+  tick: Callable[[int], object] = lambda frames: None,
+) -> Iterator[Passage]:
+  """Signs texts, batches of parts at a time.
+
+  Args:
+    producer: what signs.
+    texts: the parts of each text (`sentences.split`).
+    manner: how to finish the clips.
+    tick: told after each batch how many frames it has.
+
+  Yields:
+    A passage a text, in order.
+
+  Raises:
+    NonFiniteError: the model gives NaN or infinity.
+  """
+  flat = [part for parts in texts for part in parts]
+
+  def each() -> Iterator[generate.Signed]:
+    for batch in producer.batches(flat):
+      tick(sum(len(one.clip) for one in batch))
+      yield from batch
+
+  signed = each()
+  for parts in texts:
+    yield join(list(itertools.islice(signed, len(parts))), manner)
+
+
+def join(
+  parts: Sequence[generate.Signed], manner: polish.Manner = polish.PLAIN
+) -> Passage:
+  """The parts of a text as one clip, in the manner asked for.
+
+  Args:
+    parts: of one model, at least one.
+    manner: how to finish the clip.
+  """
+  made = [part.clip for part in parts]
+  pieces, sections = [made[0]], [Section(made[0].text, 0, len(made[0]))]
+  for before, after in itertools.pairwise(made):
+    joint = _joint(before, after)
+    start = sections[-1].end + len(joint)
+    sections.append(Section(after.text, start, start + len(after)))
+    pieces += [joint, after]
+  clip = dataclasses.replace(
+    made[0],
+    frames=np.concatenate([piece.frames for piece in pieces]),
+    valid=np.concatenate([piece.valid for piece in pieces]),
+    name=" ".join(each.name for each in made),
+    text=" ".join(each.text for each in made),
+    gloss=" ".join(each.gloss for each in made if each.gloss),
+  )
+  done = polish.apply(clip, manner)
+  # Speed moves frame t to t * share: the first stays, and so does the last.
+  share = (len(done) - 1) / max(len(clip) - 1, 1)
+
+  def placed(frame: float) -> float:
+    return round(min(frame * share, len(done)), 3)
+
+  spans: list[generate.Span] | None = []
+  for part, section in zip(parts, sections, strict=True):
+    if spans is not None and part.spans is not None:
+      spans += [
+        span._replace(
+          start=placed(section.start + span.start),
+          end=placed(section.start + span.end),
+        )
+        for span in part.spans
+      ]
+    else:
+      spans = None
+  return Passage(
+    done,
+    all(part.finished for part in parts),
+    None if spans is None else tuple(spans),
+    tuple(
+      section._replace(start=placed(section.start), end=placed(section.end))
+      for section in sections
+    ),
+  )
+
+
+def _joint(before: clips.Clip, after: clips.Clip) -> clips.Clip:
+  """The frames between two clips: a cubic Hermite curve a joint."""
+  count = max(round(JOINT_SECONDS * before.fps), 1)
+  first, last = before.frames[-1], after.frames[0]
+  leaving = first - before.frames[-2] if len(before) > 1 else 0 * first
+  arriving = after.frames[1] - last if len(after) > 1 else 0 * last
+  steps = count + 1  # from the last frame to the first
+  u = (np.arange(1, steps) / steps)[:, None, None]
+  frames = (
+    (2 * u**3 - 3 * u**2 + 1) * first
+    + (3 * u**2 - 2 * u**3) * last
+    + steps * (u**3 - 2 * u**2 + u) * leaving
+    + steps * (u**3 - u**2) * arriving
+  )
+  ends = (before.valid[-2:].all(0), after.valid[:2].all(0))
+  valid = np.broadcast_to(ends[0] & ends[1], frames.shape[:2]).copy()
+  frames[~valid] = 0
+  return clips.Clip(frames.astype(np.float32), valid, before.fps)

@@ -1,0 +1,126 @@
+"""What may be done to a clip after it was generated, each on request.
+
+The model's own frames stay the default: what is measured is what it made.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from signllm_jax import clips, errors, skeleton
+
+SPEEDS = (0.25, 4.0)  # slowest and fastest signing, times the model's own
+
+# Of the one-euro filter. On ten real clips it takes away a quarter of the third
+# differences and moves joints by 0.007 (2 % of the shoulders).
+_CUTOFF = 1.5  # Hz, for a joint that rests
+_BETA = 30.0  # Hz more for a speed of one unit a second
+_SPEED_CUTOFF = 1.0  # Hz, of the speed itself; Casiez et al.'s value
+
+
+class Manner(NamedTuple):
+  """How clips are finished; the default changes nothing."""
+
+  speed: float = 1.0  # of signing; 2 is twice as fast
+  smooth: bool = False  # `smoothed`
+  constant_bones: bool = False  # `with_constant_bones`
+
+
+PLAIN = Manner()
+
+
+def check(manner: Manner) -> None:
+  """Refuses a speed that nobody can follow.
+
+  Raises:
+    UsageError: names it.
+  """
+  slowest, fastest = SPEEDS
+  if not slowest <= manner.speed <= fastest:
+    raise errors.UsageError(
+      f"a speed of {manner.speed:g}",
+      expected=f"{slowest:g} to {fastest:g} times the model's own",
+    )
+
+
+def apply(clip: clips.Clip, manner: Manner) -> clips.Clip:
+  """The clip in the manner asked for; itself in the default one."""
+  if manner.speed != 1:
+    clip = at_speed(clip, manner.speed)
+  if manner.smooth:
+    clip = smoothed(clip)
+  # Last: the others shorten bones a little.
+  return with_constant_bones(clip) if manner.constant_bones else clip
+
+
+def at_speed(clip: clips.Clip, speed: float) -> clips.Clip:
+  """The clip signed faster or slower, at its own frame rate.
+
+  Poses are interpolated in time (`clips.resample`); first and last stay.
+  """
+  slower = clips.resample(clip, clip.fps / speed)
+  return dataclasses.replace(slower, fps=clip.fps)
+
+
+def with_constant_bones(clip: clips.Clip) -> clips.Clip:
+  """The clip with every bone as long as its median over the clip.
+
+  Left and right share a length, as they do in `skeleton.LIMBS`. Each limb keeps
+  its direction and is set on its parent, from the nose outwards; then the frame
+  is moved so that its neck stays where it was. A limb without direction or with
+  a missing end is left as it is.
+  """
+  frames = clip.frames.astype(np.float64)
+  ends = frames[:, skeleton.CHILDREN] - frames[:, skeleton.PARENTS]
+  lengths = np.linalg.norm(ends, axis=-1)  # [T, 49]
+  known = (
+    clip.valid[:, skeleton.CHILDREN]
+    & clip.valid[:, skeleton.PARENTS]
+    & (lengths > 0)
+  )
+  out = frames.copy()
+  for limb, (parent, child, bone) in enumerate(skeleton.LIMBS):
+    own = bone == skeleton.LIMB_BONES
+    if not known[:, own].any():
+      continue
+    median = np.median(lengths[:, own][known[:, own]])
+    share = median / np.where(known[:, limb], lengths[:, limb], 1)
+    vector = np.where(known[:, limb], share, 1)[:, None] * ends[:, limb]
+    out[:, child] = out[:, parent] + vector
+  moved = frames[:, skeleton.NECK] - out[:, skeleton.NECK]
+  out += moved[:, None]
+  out[~clip.valid] = 0
+  return dataclasses.replace(clip, frames=out.astype(np.float32))
+
+
+def smoothed(clip: clips.Clip) -> clips.Clip:
+  """The clip through a one-euro filter, joint by joint.
+
+  A low-pass filter whose cut-off rises with the joint's speed: what rests
+  comes to rest, what moves fast is not held back (Casiez, Roussel and Vogel,
+  CHI 2012). It looks at earlier frames alone. A joint that was missing starts
+  anew.
+  """
+  out = clip.frames.astype(np.float64)
+  place = np.zeros((skeleton.J, 3))
+  velocity = np.zeros((skeleton.J, 3))
+  seen = np.zeros(skeleton.J, bool)
+  for t, valid in enumerate(clip.valid):
+    now = out[t]
+    change = np.where(seen[:, None], now - place, 0) * clip.fps
+    velocity += _weight(_SPEED_CUTOFF, clip.fps) * (change - velocity)
+    velocity[~seen] = 0
+    speed = np.linalg.norm(velocity, axis=-1, keepdims=True)
+    weight = _weight(_CUTOFF + _BETA * speed, clip.fps)
+    place = np.where(seen[:, None], place + weight * (now - place), now)
+    out[t] = place
+    seen = valid
+  out[~clip.valid] = 0
+  return dataclasses.replace(clip, frames=out.astype(np.float32))
+
+
+def _weight(cutoff, fps: float):
+  """Of a new value in exponential smoothing with this cut-off in Hz."""
+  step = 2 * np.pi * cutoff / fps
+  return step / (step + 1)

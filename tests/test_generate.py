@@ -1,0 +1,342 @@
+"""Streams, passages and finishes, with a small model."""
+
+import dataclasses
+import time
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+
+from signllm_jax import (
+  clips,
+  config,
+  data,
+  decoding,
+  errors,
+  generate,
+  methods,
+  partition,
+  passages,
+  polish,
+  sentences,
+  skeleton,
+  text,
+)
+from signllm_jax.statistics import Statistics
+
+LIMIT = 100  # frames; two sizes of the cache
+
+
+def build(dtype: str = "float32", patience: float = 0.0) -> generate.Producer:
+  """A model that was never trained; its tokens last 8 softplus(patience)."""
+  experiment = config.Experiment()
+  experiment.model = config.Model(
+    encoder_layers=1,
+    decoder_layers=1,
+    width=32,
+    heads=2,
+    feed_forward=32,
+    alignment=True,
+    compute_dtype=dtype,
+  )
+  vocabulary = text.build_vocabulary(["regen sonne wind norden"], "characters")
+  method = methods.of(experiment.method)
+  model = method.build_model(experiment, len(vocabulary), 0, nnx.Rngs(0))
+  model.alignment.duration.kernel[...] *= 0
+  model.alignment.duration.bias[...] += patience
+  statistics = Statistics(
+    np.zeros(skeleton.C, np.float32), np.float32(1), np.ones(skeleton.J, bool)
+  )
+  return generate.Producer(
+    *nnx.split(model),
+    statistics,
+    data.Facts(vocabulary, 7, 20, 25.0),
+    limit=LIMIT,
+    batch_size=8,
+    mesh=partition.make_mesh(config.Mesh(), jax.devices()[:1]),
+  )
+
+
+@pytest.fixture(scope="module")
+def producer() -> generate.Producer:
+  return build()
+
+
+@pytest.fixture(scope="module")
+def endless() -> generate.Producer:
+  return build(patience=50.0)
+
+
+def wave(t: int, fps: float = 25) -> clips.Clip:
+  """A figure whose joints turn at half a turn a second."""
+  still = np.random.default_rng(0).normal(0, 0.2, (skeleton.J, 3))
+  angle = np.arange(t)[:, None, None] / fps * np.pi
+  frames = still * (1 + 0.1 * np.sin(angle + np.arange(50)[:, None]))
+  valid = np.ones((t, skeleton.J), bool)
+  return clips.Clip(frames.astype(np.float32), valid, fps)
+
+
+def test_streamed_frames_are_those_of_a_whole_pass_bit_for_bit(endless):
+  texts = ["wind", "norden", "regen"]
+  whole = [one for batch in endless.batches(texts) for one in batch]
+  assert [len(one.clip) for one in whole] == [LIMIT] * 3
+  parts = list(endless.stream(texts))
+  assert [len(row[0].frames) for row in parts] == [32, 32, 36]
+  for i, one in enumerate(whole):
+    joined = np.concatenate([row[i].frames for row in parts])
+    assert joined.tobytes() == one.clip.frames.tobytes()
+    (last,) = [row[i].signed for row in parts if row[i].signed]
+    assert last.clip.frames.tobytes() == joined.tobytes()
+    assert not last.finished
+
+
+def test_sequences_of_a_batch_end_each_by_its_own_counter(producer):
+  texts = ["w", "norden", "regen sonne"]
+  streamed = list(producer.stream(texts))
+  for i, line in enumerate(texts):
+    (signed,) = [row[i].signed for row in streamed if row[i].signed]
+    assert signed.finished and len(signed.clip) < LIMIT
+    (alone,) = producer.produce([line])
+    assert len(alone) == len(signed.clip)
+    assert sum(len(row[i].frames) for row in streamed) == len(alone)
+
+
+def test_growing_the_cache_changes_nothing(endless, monkeypatch):
+  (grown,) = endless.produce(["wind"])
+  monkeypatch.setattr(decoding, "ROOM", 512)
+  decoding.begin.clear_cache()
+  (fixed,) = endless.produce(["wind"])
+  decoding.begin.clear_cache()
+  np.testing.assert_allclose(grown.frames, fixed.frames, atol=1e-5)
+
+
+def test_first_frames_come_within_50_ms_after_warm_up(producer):
+  producer.warm_up(["norden"])
+  times = []
+  for _ in range(5):
+    began = time.perf_counter()
+    next(producer.stream(["norden"]))
+    times.append(time.perf_counter() - began)
+  assert min(times) < 0.05
+
+
+def test_an_empty_text_is_refused(producer):
+  with pytest.raises(errors.UsageError, match="an empty text"):
+    producer.produce(["wind", " "])
+
+
+def test_bfloat16_is_near_and_not_the_same(producer):
+  (exact,) = producer.produce(["norden"])
+  (near,) = build("bfloat16").produce(["norden"])
+  assert len(near) == len(exact)
+  # Of a model without training, which strays: its first frame.
+  difference = np.abs(near.frames[0] - exact.frames[0]).max()
+  assert 0 < difference < 0.05
+
+
+# Passages
+
+
+def test_passage_of_one_part_is_the_model_s_own(producer):
+  (clip,) = producer.produce(["wind"])
+  (one,) = passages.sign(producer, [["wind"]], polish.PLAIN)
+  assert one.clip.frames.tobytes() == clip.frames.tobytes()
+  assert one.sections == (("wind", 0, len(clip)),)
+  assert one.spans[-1].end <= len(clip)
+
+
+def test_passage_joins_its_parts_and_says_where(producer):
+  ticks = []
+  first, second = passages.sign(
+    producer, [["wind", "regen"], ["sonne"]], polish.PLAIN, ticks.append
+  )
+  alone = producer.produce(["wind", "regen", "sonne"])
+  for section, clip in zip(first.sections, alone, strict=False):
+    part = first.clip.frames[int(section.start) : int(section.end)]
+    np.testing.assert_array_equal(part, clip.frames)
+  assert [section.text for section in first.sections] == ["wind", "regen"]
+  joint = first.sections[1].start - first.sections[0].end
+  assert joint == 6  # 0.24 s
+  assert len(first.clip) == len(alone[0]) + joint + len(alone[1])
+  assert first.clip.text == "wind regen"
+  assert [span.token for span in first.spans if span.token.strip()] == list(
+    "windregen"
+  )
+  assert len(second.clip) == len(alone[2])
+  assert ticks == [sum(map(len, alone))]
+
+
+def test_joint_goes_on_with_the_velocities_of_both_sides():
+  before, after = wave(20), wave(30)
+  after = dataclasses.replace(after, frames=after.frames + 0.1)
+  made = passages.join(
+    [generate.Signed(clip, True, None) for clip in (before, after)]
+  )
+  # Second differences: no kick where a clip meets the joint.
+  bends = np.abs(np.diff(made.clip.frames, 2, axis=0)).max((1, 2))
+  hard = np.abs(np.diff(np.concatenate([before.frames, after.frames]), 2, 0))
+  assert bends.max() < 0.35 * hard.max()
+  assert made.spans is None
+  missing = dataclasses.replace(after, valid=after.valid.copy())
+  missing.valid[0, 8] = False
+  made = passages.join(
+    [generate.Signed(clip, True, None) for clip in (before, missing)]
+  )
+  assert made.clip.valid[20:26, 8].sum() == 0
+  assert (made.clip.frames[20:26, 8] == 0).all()
+
+
+def test_spans_and_sections_follow_the_speed():
+  clip = wave(41)
+  spans = (generate.Span("a", 0.0, 20.0), generate.Span("", 20.0, 41.0))
+  made = passages.join([generate.Signed(clip, True, spans)], polish.Manner(2.0))
+  assert len(made.clip) == 21
+  assert [span.start for span in made.spans] == [0, 10]
+  assert made.spans[-1].end == 20.5
+  assert made.sections[0].end == 20.5
+
+
+# Finishes
+
+
+def test_speed_changes_time_and_nothing_else():
+  clip = wave(41)
+  slow, fast = polish.at_speed(clip, 0.5), polish.at_speed(clip, 2)
+  assert (len(slow), len(fast), slow.fps) == (81, 21, clip.fps)
+  np.testing.assert_allclose(slow.frames[::2], clip.frames, atol=1e-6)
+  np.testing.assert_allclose(fast.frames, clip.frames[::2], atol=1e-6)
+
+
+def lengths(clip: clips.Clip) -> np.ndarray:
+  ends = clip.frames[:, skeleton.CHILDREN] - clip.frames[:, skeleton.PARENTS]
+  return np.linalg.norm(ends, axis=-1)
+
+
+def test_constant_bones_have_the_median_length_and_keep_directions():
+  clip = clips.canonical(wave(30))
+  clip.valid[3, 20] = False
+  clip.frames[3, 20] = 0
+  made = polish.with_constant_bones(clip)
+  found, before = lengths(made), lengths(clip)
+  touched = np.ones(found.shape, bool)
+  for limb, (parent, child, _) in enumerate(skeleton.LIMBS):
+    touched[3, limb] = 20 not in (parent, child)
+  for bone in range(skeleton.BONES):
+    own = bone == skeleton.LIMB_BONES
+    median = np.median(before[:, own][touched[:, own]])
+    np.testing.assert_allclose(
+      found[:, own][touched[:, own]], median, rtol=1e-4
+    )
+  assert (made.frames[3, 20] == 0).all()
+  np.testing.assert_allclose(made.frames[:, skeleton.NECK], 0, atol=1e-7)
+
+  def directions(clip):
+    ends = clip.frames[:, skeleton.CHILDREN] - clip.frames[:, skeleton.PARENTS]
+    return ends / lengths(clip)[..., None]
+
+  np.testing.assert_allclose(
+    directions(made)[touched], directions(clip)[touched], atol=1e-3
+  )
+
+
+def test_one_euro_takes_noise_of_what_rests_and_follows_what_moves():
+  t = 200
+  rest = np.zeros((t, skeleton.J, 3), np.float32)
+  noise = np.random.default_rng(0).normal(0, 0.003, rest.shape)
+  valid = np.ones(rest.shape[:2], bool)
+  noisy = clips.Clip((rest + noise).astype(np.float32), valid)
+  assert polish.smoothed(noisy).frames[50:].std() < 0.7 * noise.std()
+  moved = rest.copy()
+  moved[100:] = 1.0  # a jump: followed within a tenth of a second
+  made = polish.smoothed(clips.Clip(moved, valid))
+  assert (made.frames[103] > 0.9).all()
+
+
+def test_one_euro_equals_the_published_recurrence():
+  """Casiez et al. 2012, algorithm 1, one number at a time."""
+  clip = wave(40)
+  place = float(clip.frames[0, 9, 0])
+  x, v = clip.frames[0, 9].astype(float), np.zeros(3)
+  for raw in clip.frames[1:, 9].astype(float):
+
+    def alpha(cutoff):
+      tau = 1 / (2 * np.pi * cutoff)
+      return 1 / (1 + tau * clip.fps)
+
+    a = alpha(1.0)
+    v = a * (raw - x) * clip.fps + (1 - a) * v
+    a = alpha(polish._CUTOFF + polish._BETA * np.linalg.norm(v))
+    x = a * raw + (1 - a) * x
+  made = polish.smoothed(clip)
+  np.testing.assert_allclose(made.frames[-1, 9], x, atol=1e-6)
+  assert made.frames[0, 9, 0] == np.float32(place)
+
+
+def test_one_euro_starts_anew_where_a_joint_was_missing():
+  clip = wave(20)
+  clip.valid[5:8, 3] = False
+  clip.frames[5:8, 3] = 0
+  made = polish.smoothed(clip)
+  assert (made.frames[5:8, 3] == 0).all()
+  np.testing.assert_array_equal(made.frames[8, 3], clip.frames[8, 3])
+
+
+# Sentences
+
+
+def words(line: str) -> int:
+  return len(line.split())
+
+
+@pytest.mark.parametrize(
+  ("line", "parts"),
+  [
+    ("It rains. Will it stop? No!", ["It rains.", "Will it stop?", "No!"]),
+    ("Dr. Smith has 3.5 kg. He left.", ["Dr. Smith has 3.5 kg.", "He left."]),
+    (
+      "Am 3. März kommt z. B. Regen. Gut.",
+      ["Am 3. März kommt z. B. Regen.", "Gut."],
+    ),
+    ("„Wirklich?“ fragte sie. Ja.", ["„Wirklich?“ fragte sie.", "Ja."]),
+    (
+      "am tag regen . in der nacht schnee .",
+      ["am tag regen .", "in der nacht schnee ."],
+    ),
+    ("Il pleut ! Tu viens ? Oui…", ["Il pleut !", "Tu viens ?", "Oui…"]),
+    ("Il sig. Rossi parla. Ascolta!", ["Il sig. Rossi parla.", "Ascolta!"]),
+    ("¿Llueve? ¡No! Bien.", ["¿Llueve?", "¡No!", "Bien."]),
+    ("3. sınıf güzel. Gel!", ["3. sınıf güzel.", "Gel!"]),
+    (
+      "비가 온다. 눈이 오나요?아니요.",
+      ["비가 온다.", "눈이 오나요?", "아니요."],
+    ),
+    ("下雨了。停了吗？", ["下雨了。", "停了吗？"]),
+    ("It was 1990. Then it rained", ["It was 1990.", "Then it rained"]),
+  ],
+)
+def test_sentences(line, parts):
+  limit = max(map(words, parts)) if " " in line else 0
+  if words(line) > limit:
+    assert sentences.split(line, words, limit) == parts
+  assert sentences.split(line, words, 99) == [line]
+
+
+def test_long_sentences_are_cut_at_clauses_and_then_between_words():
+  line = "when it rains, we stay, and read all day long; the end"
+  assert sentences.split(line, words, 5) == [
+    "when it rains, we stay,",
+    "and read all day long;",
+    "the end",
+  ]
+  assert sentences.split("a b c d e", words, 2) == ["a b", "c d", "e"]
+  assert sentences.split("abc defgh", len, 4) == ["abc", "defgh"]
+  assert sentences.split("a b", words, 9, words=True) == ["a", "b"]
+
+
+def test_splitting_leaves_nothing_out_and_takes_no_time():
+  line = "a. b! " * 20_000
+  began = time.perf_counter()
+  parts = sentences.split(line.strip(), len, 20)
+  assert "".join(parts).replace(" ", "") == line.replace(" ", "")
+  assert time.perf_counter() - began < 5
