@@ -16,8 +16,6 @@ sums; for L1 also 150 absolute differences). "of limit" is that time divided by
 the measured one. The goals are meant for the default sizes.
 """
 
-import argparse
-import json
 import os
 import statistics
 import sys
@@ -28,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import dtw_baselines
+from benchmarks import dtw_baselines, rounds
 from signllm_jax.losses import dtw, soft_dtw
 
 C = 150  # numbers a frame
@@ -137,7 +135,7 @@ def _rows(pairs: int, frames: int) -> list[Row | Missing]:
 
 def _best(run: Callable[[], Any], repeats: int = 5) -> float:
   run()
-  return min(dtw_baselines.seconds(run) for _ in range(repeats))
+  return min(rounds.seconds(run) for _ in range(repeats))
 
 
 def _rates() -> dict[str, float]:
@@ -215,7 +213,7 @@ def measure(pairs: int, frames: int, repeats: int, rates: dict) -> list[dict]:
   took: dict[tuple[str, str], list[float]] = {}
   for _ in range(repeats):
     for row in ready:
-      seconds = dtw_baselines.seconds(row.run) * row.scale
+      seconds = rounds.seconds(row.run) * row.scale
       took.setdefault((row.task, row.name), []).append(seconds)
   medians = {key: statistics.median(times) for key, times in took.items()}
   records = []
@@ -255,16 +253,10 @@ def _print(records: Sequence[dict]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
   """The command line."""
-  assert __doc__ is not None
-  parser = argparse.ArgumentParser(
-    prog="python -m benchmarks.dtw",
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = rounds.parser("dtw", __doc__)
   parser.add_argument("--frames", type=int, nargs="+", default=[150, 300])
   parser.add_argument("--pairs", type=int, default=32)
   parser.add_argument("--repeats", type=int, default=15)
-  parser.add_argument("--json", metavar="FILE", help="writes the records")
   options = parser.parse_args(arguments)
   rates = _rates()
   print(
@@ -276,9 +268,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
   for frames in options.frames:
     records += measure(options.pairs, frames, options.repeats, rates)
   _print(records)
-  if options.json:
-    with open(options.json, "w") as file:
-      json.dump({"rates": rates, "records": records}, file, indent=1)
+  ratios = [
+    rounds.Ratio(
+      f"dtw {record['task']} {record['pairs']}x{record['frames']} / "
+      f"{record['name']}",
+      record["ours_is_faster"],
+      record["goal"],
+    )
+    for record in records
+    if record.get("goal") is not None
+  ]
+  rounds.write(options.json, ratios, rates=rates, records=records)
 
 
 if __name__ == "__main__":

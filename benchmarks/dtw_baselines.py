@@ -8,19 +8,13 @@ their package is not installed.
 import concurrent.futures
 import importlib
 import os
-import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-
-def seconds(run: Callable[[], Any]) -> float:
-  """How long one call takes."""
-  start = time.perf_counter()
-  run()
-  return time.perf_counter() - start
+from benchmarks import rounds
 
 
 def python_l1(x: np.ndarray, y: np.ndarray) -> float:
@@ -87,7 +81,8 @@ def _each(
   }
   one(x[0], y[0])  # compiles
   took = {
-    name: min(seconds(way) for _ in range(2)) for name, way in ways.items()
+    name: min(rounds.seconds(way) for _ in range(2))
+    for name, way in ways.items()
   }
   return ways[min(took, key=lambda name: took[name])]
 

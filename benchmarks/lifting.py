@@ -11,18 +11,16 @@ apart.
 """
 
 import argparse
-import json
 import pathlib
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks import plain_lift, reading
+from benchmarks import plain_lift, reading, rounds
 from data_pipeline import lift
 from signllm_jax import clips
 
@@ -37,19 +35,6 @@ class Row(NamedTuple):
   clips_a_second: float
   ratio: float | None = None  # to the slow way of the same group
   goal: float | None = None
-
-
-def medians(
-  ways: dict[str, Callable[[], object]], rounds: int
-) -> dict[str, float]:
-  """Seconds of each way, measured in turn."""
-  taken: dict[str, list[float]] = {name: [] for name in ways}
-  for _ in range(rounds):
-    for name, way in ways.items():
-      began = time.perf_counter()
-      way()
-      taken[name].append(time.perf_counter() - began)
-  return {name: statistics.median(each) for name, each in taken.items()}
 
 
 def keypoints(data: pathlib.Path) -> list[np.ndarray]:
@@ -94,7 +79,7 @@ def lifting(
     again = time.perf_counter() - began
     print(f"{mode}: compiled in {first - again:.1f} s, not counted below")
   _check(few, results["reference"], results["fast"])
-  seconds = medians(
+  seconds = rounds.medians(
     {
       "numpy": lambda: [plain_lift.lift(clip) for clip in few],
       "reference": lambda: lift.lift(made, mode="reference"),
@@ -159,7 +144,7 @@ def inputs(
     for count, slow, ways, goals in groups:
       for way in ways.values():
         way()  # into the page cache
-      seconds = medians(
+      seconds = rounds.medians(
         ways, options.rounds if count > 1000 else 4 * options.rounds + 1
       )
       for name, taken in seconds.items():
@@ -170,11 +155,7 @@ def inputs(
 
 def main() -> None:
   """Prints the table."""
-  parser = argparse.ArgumentParser(
-    prog="python -m benchmarks.lift",
-    description=__doc__,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-  )
+  parser = rounds.parser("lift", __doc__)
   parser.add_argument("--clips", type=int, default=32, help="how many to lift")
   parser.add_argument(
     "--frames",
@@ -191,9 +172,6 @@ def main() -> None:
   parser.add_argument(
     "--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data"
   )
-  parser.add_argument(
-    "--json", type=pathlib.Path, help="write the figures here"
-  )
   options = parser.parse_args()
   rows, lifted = lifting(keypoints(options.data), options)
   rows += inputs(lifted, options)
@@ -202,6 +180,10 @@ def main() -> None:
     ratio = "" if row.ratio is None else f"{row.ratio:.1f}"
     goal = "" if row.goal is None else f"{row.goal:g}"
     print(f"{row.what:34}{row.clips_a_second:10.2f}{ratio:>9}{goal:>7}")
-  if options.json:
-    figures = {row.what: row._asdict() for row in rows}
-    options.json.write_text(json.dumps(figures, indent=2) + "\n")
+  ratios = [
+    rounds.Ratio(row.what, row.ratio, row.goal)
+    for row in rows
+    if row.ratio is not None
+  ]
+  figures = {row.what: row._asdict() for row in rows}
+  rounds.write(options.json, ratios, figures=figures)

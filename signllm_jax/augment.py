@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from signllm_jax import text
+from signllm_jax import fast_random, text
 from signllm_jax.config import Read
 from signllm_jax.statistics import Residuals
 
@@ -27,7 +27,7 @@ def gaussian_noise(
       counter is the last one and a step: noise would come back as residual
       and grow by `strength` every epoch.
   """
-  noise = jax.random.normal(key, frames.shape) * (strength * residuals.std)
+  noise = fast_random.normal(key, frames.shape) * (strength * residuals.std)
   noise = noise.at[:, 0].set(0)
   if not counter:
     noise = noise.at[..., -1].set(0)

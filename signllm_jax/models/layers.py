@@ -14,7 +14,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
+
+from signllm_jax import fast_random
+from signllm_jax.models.product import product
 
 MASKED = -1e9  # finite: a row without keys gives a mean, not NaN
 
@@ -52,16 +56,8 @@ class Linear(nnx.Module):
 
   def __call__(self, x: jax.Array) -> jax.Array:
     """[..., d_in] -> [..., d_out] float32."""
-    kernel = self.kernel[...]
-    flat = x.reshape(-1, x.shape[-1])
-    y = jnp.dot(
-      flat.astype(self.dtype),
-      kernel.astype(self.dtype),
-      preferred_element_type=jnp.float32,
-    )
-    if self.bias is not None:
-      y = y + self.bias[...]
-    return y.reshape(*x.shape[:-1], kernel.shape[1])
+    y = product(x, self.kernel[...], self.dtype)
+    return y if self.bias is None else y + self.bias[...]
 
 
 class LayerNorm(nnx.Module):
@@ -84,10 +80,8 @@ def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
   """Zeroes a share of x and scales the rest; nothing without a key."""
   if key is None or rate == 0.0:
     return x
-  # 16 random bits a number are enough, and half the work of 32.
-  bits = jax.random.bits(key, x.shape, jnp.uint16)
-  keep = bits >= jnp.uint16(round(rate * 65536))
-  return jnp.where(keep, x / (1 - rate), 0)
+  keep = fast_random.bits(key, x.shape) >= jnp.uint32(round(rate * 2**32))
+  return jnp.where(keep, x * (1 / (1 - rate)), 0)
 
 
 def split(key: jax.Array | None, count: int) -> list[jax.Array | None]:
@@ -96,11 +90,14 @@ def split(key: jax.Array | None, count: int) -> list[jax.Array | None]:
 
 
 def sinusoids(length: int, width: int) -> jax.Array:
-  """Positions [length, D]: sines on even numbers, cosines on odd ones."""
-  position = jnp.arange(length, dtype=jnp.float32)[:, None]
-  step = jnp.arange(0, width, 2, dtype=jnp.float32)
-  angle = position * jnp.exp(step * (-jnp.log(10000.0) / width))
-  return jnp.stack([jnp.sin(angle), jnp.cos(angle)], -1).reshape(length, width)
+  """Positions [length, D]: sines on even numbers, cosines on odd ones.
+
+  A constant: XLA would compute them for every row of a batch.
+  """
+  position = np.arange(length)[:, None]
+  angle = position * np.exp(np.arange(0, width, 2) * (-np.log(10000) / width))
+  waves = np.stack([np.sin(angle), np.cos(angle)], -1).reshape(length, width)
+  return jnp.asarray(waves, jnp.float32)
 
 
 class Attention(nnx.Module):

@@ -1,0 +1,256 @@
+"""Bytes that the devices exchange a step, from the compiled program.
+
+  python -m benchmarks.communication                      # 8 devices, minutes
+  python -m benchmarks.communication --devices 64 --meshes data fsdp
+  python -m benchmarks.communication --tpu v5e:2x4        # by the TPU compiler
+
+The training step is compiled ahead of time, without allocating anything, once
+for each mesh: for simulated devices of the CPU, or for a TPU that is described
+and need not be there (the extra `tpu` brings its compiler). Every collective of
+the partitioned program is counted: the bytes of its result on one device, or of
+its operands where those are more. Beside them stands what the axis needs in
+theory:
+
+  data      the gradients, once: 4 bytes a parameter
+  fsdp      the parameters in the products' type for the way forward and again
+            for the way back, and their gradients
+  tensor    activations [B, T, D] after each pair of split matrices, and their
+            gradients before it; gradients of what is not split are whole
+  language  nothing: the groups share no number but the step's verdict
+
+A ratio is theory over measured: 1 is all that is needed and no more, and less
+means that the compiler sends more. `prediction.py` turns bytes into times.
+"""
+
+import math
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.experimental import topologies
+
+from benchmarks import prediction, rounds, workload
+from signllm_jax import config as config_lib
+from signllm_jax import partition, steps
+from signllm_jax import state as state_lib
+
+KINDS = (
+  "all-reduce",
+  "all-gather",
+  "reduce-scatter",
+  "all-to-all",
+  "collective-permute",
+)
+_BYTES = {"f32": 4, "bf16": 2, "s32": 4, "u32": 4, "pred": 1, "f16": 2, "s8": 1}
+_SHAPE = re.compile(r"(\w+)\[([\d,]*)\]")
+_COLLECTIVE = re.compile(
+  r"= (?P<result>\(.*?\)|\S+) "
+  rf"(?P<kind>{'|'.join(KINDS)})(-start)?\((?P<operands>.*?)\)"
+)
+FRAMES, ROWS = 96, 4  # of a batch, rows for each device that shares it
+LANGUAGES = ("ASL", "GSL", "DSGS", "KSL")
+
+
+class Case(NamedTuple):
+  """One mesh for one model."""
+
+  model: str
+  mesh: config_lib.Mesh
+
+  @property
+  def name(self) -> str:
+    """Such as "40m data 2 x tensor 4"."""
+    axes = [
+      f"{axis} {getattr(self.mesh, axis)}"
+      for axis in partition.AXES
+      if getattr(self.mesh, axis) > 1
+    ]
+    return f"{self.model} " + " x ".join(axes)
+
+
+def case(model: str, axis: str, devices: int) -> Case:
+  """The axis as long as it can be, the other devices along data."""
+  heads = workload.experiment(model, "float32").model.heads
+  longest = {"tensor": heads, "language": len(LANGUAGES)}
+  size = min(longest.get(axis, devices), devices)
+  sizes = {"data": devices // size} | {axis: size}
+  return Case(model, config_lib.Mesh(**sizes))
+
+
+def _size(shapes: str) -> int:
+  """Bytes of all shapes named in a piece of HLO."""
+  return sum(
+    _BYTES[kind] * math.prod(int(n) for n in axes.split(",") if n)
+    for kind, axes in _SHAPE.findall(shapes)
+    if kind in _BYTES
+  )
+
+
+def collectives(hlo: str) -> dict[str, int]:
+  """Bytes a device of every kind of collective in a compiled program."""
+  found: Counter[str] = Counter()
+  for line in hlo.splitlines():
+    match = _COLLECTIVE.search(line)
+    if match:
+      given = _size(match["operands"])
+      found[match["kind"]] += max(given, _size(match["result"]))
+  return dict(found)
+
+
+def compiled(
+  case: Case, dtype: str, devices: Sequence[Any]
+) -> tuple[Any, state_lib.TrainState]:
+  """The step of a case, and its abstract state; nothing is allocated."""
+  config = workload.experiment(case.model, dtype)
+  config.mesh = case.mesh
+  mesh = partition.make_mesh(case.mesh, devices)
+  stacked = case.mesh.language > 1
+  codes = LANGUAGES if stacked else ()
+  if stacked:
+    config.method = "mlsf"
+  abstract = workload.abstract(config, mesh, codes)
+  rows = ROWS * case.mesh.data * case.mesh.fsdp
+  sharding = partition.batch_sharding(mesh, stacked)
+  stack = (len(codes),) if stacked else ()
+  batch = {
+    name: jax.ShapeDtypeStruct(
+      (*stack, *value.shape), value.dtype, sharding=sharding
+    )
+    for name, value in workload.batch(rows, FRAMES).items()
+  }
+  step = steps.make_train_step(
+    config,
+    workload.SIZES,
+    np.full(len(codes), 1000) if stacked else 1000,
+    state_lib.shardings_of(abstract),
+    np.ones(len(codes), bool) if stacked else None,
+  )
+  with jax.set_mesh(mesh):
+    program = step.lower(abstract, batch).compile()
+  return program, abstract
+
+
+def theory(case: Case, abstract: state_lib.TrainState, dtype: str) -> float:
+  """Bytes a device that the mesh needs, see the text of this module."""
+  config, mesh = workload.experiment(case.model, dtype).model, case.mesh
+  total = 0.0
+  for leaf in jax.tree.leaves(abstract.params):
+    held = math.prod(leaf.sharding.shard_shape(leaf.shape))
+    if mesh.fsdp > 1 and "fsdp" in tuple(leaf.sharding.spec):
+      whole = held * mesh.fsdp
+      total += 2 * np.dtype(dtype).itemsize * whole + 4 * whole
+    elif mesh.data * mesh.fsdp > 1:
+      total += 4 * held
+  if mesh.tensor > 1:
+    cell = 4 * ROWS * config.width
+    frames, tokens = cell * FRAMES, cell * workload.SOURCE
+    total += config.encoder_layers * 4 * tokens
+    total += config.decoder_layers * (6 * frames + tokens)
+  return total
+
+
+def simulated(devices: int) -> Sequence[Any]:
+  """So many devices of the CPU; before anything else is computed."""
+  jax.config.update("jax_platforms", "cpu")
+  jax.config.update("jax_num_cpu_devices", devices)
+  return jax.devices()
+
+
+def described(topology: str) -> Sequence[Any]:
+  """The devices of a TPU such as "v5e:2x4", which need not be there."""
+  jax.config.update("jax_platforms", "cpu")
+  os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # no host to ask
+  os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+  os.environ.setdefault("TPU_WORKER_ID", "0")
+  return topologies.get_topology_desc(
+    platform="tpu", topology_name=topology
+  ).devices
+
+
+def _record(case: Case, dtype: str, devices: Sequence[Any]) -> dict[str, Any]:
+  """What a case sends, needs and would take."""
+  program, abstract = compiled(case, dtype, devices)
+  found, count = collectives(program.as_text()), len(devices)
+  config = workload.experiment(case.model, dtype).model
+  split = case.mesh.tensor
+  flops = prediction.step_flops(config, ROWS, FRAMES, workload.SOURCE) / split
+  held = sum(
+    math.prod(leaf.sharding.shard_shape(leaf.shape))
+    for leaf in jax.tree.leaves(abstract.params)
+  )
+  memory = program.memory_analysis()
+  return {
+    "case": case.name,
+    "devices": count,
+    "bytes": found,
+    "theory": theory(case, abstract, dtype),
+    "memory": memory.argument_size_in_bytes + memory.temp_size_in_bytes,
+    "predicted": {
+      name: prediction.seconds(chip, flops, held, found, count)
+      for name, chip in prediction.CHIPS.items()
+    },
+  }
+
+
+def _line(record: dict[str, Any]) -> str:
+  measured, expected = sum(record["bytes"].values()), record["theory"]
+  parts = ", ".join(f"{k} {v / 1e6:.1f}" for k, v in record["bytes"].items())
+  times = "".join(
+    f"{1e3 * sum(each.values()):9.2f} ms"
+    for each in record["predicted"].values()
+  )
+  return (
+    f"{record['case']:24}{record['devices']:4}{measured / 1e6:9.1f}"
+    f"{expected / 1e6:9.1f}{expected / measured:7.2f}"
+    f"{record['memory'] / 2**20:9.0f} MiB{times}  {parts}"
+  )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+  """The command line."""
+  parser = rounds.parser("communication", __doc__)
+  parser.add_argument("--devices", type=int, default=8, help="simulated")
+  parser.add_argument("--tpu", metavar="TOPOLOGY", help="instead: v5e:2x4")
+  parser.add_argument(
+    "--models", nargs="+", choices=workload.MODELS, default=["pt", "40m"]
+  )
+  parser.add_argument(
+    "--meshes", nargs="+", choices=partition.AXES, default=partition.AXES
+  )
+  parser.add_argument(
+    "--dtype", choices=("float32", "bfloat16"), default="bfloat16"
+  )
+  options = parser.parse_args(arguments)
+  devices = (
+    described(options.tpu) if options.tpu else simulated(options.devices)
+  )
+  print(
+    f"{ROWS} rows a device of {FRAMES} frames; MB a device, and predicted ms:\n"
+    f"{'':28}{'sent':>9}{'theory':>9}{'ratio':>7}{'memory':>13}"
+    + "".join(f"{name:>12}" for name in prediction.CHIPS),
+    flush=True,
+  )
+  records = []
+  for model in options.models:
+    for axis in options.meshes:
+      made = case(model, axis, len(devices))
+      records.append(_record(made, options.dtype, devices))
+      print(_line(records[-1]), flush=True)
+  where = options.tpu or f"{options.devices} simulated"
+  ratios = [
+    rounds.Ratio(
+      f"communication {record['case']}, {where}",
+      record["theory"] / sum(record["bytes"].values()),
+    )
+    for record in records
+  ]
+  rounds.write(options.json, ratios, records=records)
+
+
+if __name__ == "__main__":
+  main(sys.argv[1:])

@@ -1,0 +1,159 @@
+"""Frames generated a second beside PyTorch modules of the same shape.
+
+  GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python -m benchmarks.generation
+  python -m benchmarks.generation --one-core
+  python -m benchmarks.generation --cells 1x100 --rounds 3            # quick
+
+All sign so many texts (B) for so many frames (T) in PT's shape, from the same
+parameters: "recompute" runs the decoder over all earlier frames for each new
+one, as the Progressive Transformer does; "cached" keeps keys and values. What
+they make is compared before it is timed. Medians of interleaved rounds;
+recomputing a large batch takes a minute and is timed once.
+
+Cost a frame shall grow no faster than linearly with the frames: "growth" is the
+linear cost over the measured one, from the shortest to the longest cell of as
+many rows; above 1 it grows more slowly.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+import torch
+from flax import nnx
+
+from benchmarks import rounds, torch_transformer, workload
+from signllm_jax import generate, methods, skeleton
+from signllm_jax.statistics import Statistics
+
+# Rows, frames -> how much faster than recomputing.
+GOALS = {(1, 100): 10.0, (1, 300): 20.0, (32, 200): 80.0}
+CACHED_GOAL = 2.0
+ONCE = 3000  # rows x frames from which recomputing is timed once
+TOLERANCE = 1e-3  # of frames after all steps, in units of the poses
+
+
+def _model(config) -> tuple[nnx.GraphDef, nnx.State]:
+  """Parameters as a fresh run has them, with a counter that never ends."""
+  build = methods.of(config.method).build_model
+  model = nnx.jit(
+    lambda: build(config, workload.VOCABULARY, 0, nnx.Rngs(0)),
+  )()
+  kernel = model.frame_out.kernel
+  kernel[...] = kernel[...].at[:, skeleton.C].set(0)
+  return nnx.split(model)
+
+
+def _ways(
+  config, graphdef: nnx.GraphDef, params: nnx.State, rows: int, frames: int
+) -> dict[str, Callable[[], np.ndarray]]:
+  """What generates [B, T, 150], by name."""
+  source = workload.batch(rows, 1)["source"]
+  statistics = Statistics(
+    np.zeros(skeleton.C, np.float32),
+    np.ones((), np.float32),
+    np.ones(skeleton.J, bool),
+  )
+  theirs = torch_transformer.Transformer(
+    config.model, workload.VOCABULARY, tuned=False
+  ).eval()
+  torch_transformer.load(theirs, nnx.merge(graphdef, params))
+  tuned = torch_transformer.Transformer(
+    config.model, workload.VOCABULARY, tuned=True
+  ).eval()
+  tuned.load_state_dict(theirs.state_dict())
+  placed, ids = jax.device_put(source), torch.from_numpy(source).long()
+
+  def ours() -> np.ndarray:
+    made = generate.generate(graphdef, params, statistics, (placed,), frames)
+    return np.asarray(made.frames).reshape(rows, frames, skeleton.C)
+
+  return {
+    "ours": ours,
+    "recompute": lambda: theirs.recompute(ids, frames)[..., :-1].numpy(),
+    "cached": lambda: tuned.cached(ids, frames)[..., :-1].numpy(),
+  }
+
+
+def measure(
+  cell: tuple[int, int], count: int, clock: rounds.Clock
+) -> dict[str, float]:
+  """Seconds a batch of every way.
+
+  Args:
+    cell: rows and frames.
+    count: rounds.
+    clock: what is measured.
+  """
+  rows, frames = cell
+  config = workload.experiment("pt", "float32")
+  ways = _ways(config, *_model(config), rows, frames)
+  few = _ways(config, *_model(config), rows, 20)
+  first = {name: run() for name, run in few.items()}
+  for name, made in first.items():
+    gap = np.abs(made - first["ours"]).max()
+    if gap > TOLERANCE:
+      raise SystemExit(f"{name} differs from ours by {gap:g}")
+  slow = {}
+  if rows * frames >= ONCE:
+    slow = {"recompute": rounds.seconds(ways.pop("recompute"), clock)}
+  for run in ways.values():
+    run()
+  return rounds.medians(ways, count, clock) | slow
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+  """The command line."""
+  parser = rounds.parser("generation", __doc__)
+  parser.add_argument(
+    "--cells",
+    type=rounds.cell,
+    nargs="+",
+    metavar="BxT",
+    default=[(1, 100), (1, 300), (8, 200), (32, 200)],
+  )
+  parser.add_argument("--rounds", type=int, default=5)
+  parser.add_argument(
+    "--one-core", action="store_true", help="processor time, for busy machines"
+  )
+  options = parser.parse_args(arguments)
+  clock, kind = time.perf_counter, "generation"
+  if options.one_core:
+    clock, kind = rounds.one_core(), "generation on one core,"
+    torch.set_num_threads(1)
+  print(rounds.machine(), flush=True)
+  records, ratios = [], []
+  a_frame: dict[int, dict[int, float]] = {}
+  print(f"{'':10}{'ours':>12}{'cached':>12}{'recompute':>14}  torch")
+  for cell in options.cells:
+    took = measure(cell, options.rounds, clock)
+    where = f"{cell[0]}x{cell[1]}"
+    ms = {name: 1e3 * seconds for name, seconds in took.items()}
+    print(
+      f"{where:10}{ms['ours']:9.1f} ms{ms['cached']:9.1f} ms"
+      f"{ms['recompute']:11.1f} ms",
+      flush=True,
+    )
+    for other, goal in (
+      ("recompute", GOALS.get(cell)),
+      ("cached", CACHED_GOAL),
+    ):
+      value = took[other] / took["ours"]
+      name = f"{kind} {where} / torch {other}"
+      ratios.append(rounds.Ratio(name, value, goal))
+    a_frame.setdefault(cell[0], {})[cell[1]] = took["ours"] / cell[1]
+    records.append({"cell": cell, "seconds": took})
+  for rows, costs in a_frame.items():
+    if len(costs) > 1:
+      few, most = min(costs), max(costs)
+      name = f"{kind} growth, {rows}x{few} to {rows}x{most}"
+      value = costs[few] * most / few / costs[most]
+      ratios.append(rounds.Ratio(name, value, 1.0))
+  rounds.print_ratios(ratios)
+  rounds.write(options.json, ratios, records=records)
+
+
+if __name__ == "__main__":
+  main(sys.argv[1:])

@@ -1,0 +1,134 @@
+"""Training steps a second beside PyTorch modules of the same shape.
+
+  GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python -m benchmarks.step [--one-core]
+  python -m benchmarks.step --cells 8x100 --rounds 3 --ways eager    # quick
+  python -m benchmarks.step --models pt 40m --cells 8x100 8x300
+
+Everything is timed side by side in one run, round by round, and the median is
+kept: only the ratios mean something on another machine. Compiling and the first
+two steps are not timed. Both sides train on the same batch of full length, with
+dropout, noise, clipping and Adam; see `torch_transformer.py` for what "eager"
+and "tuned" are. Ours guards against NaN and sums five metrics besides.
+
+The launch scripts give the heap huge pages on Linux (GLIBC_TUNABLES above); set
+them here too, for both sides.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+
+from benchmarks import rounds, torch_transformer, workload
+
+WAYS = {
+  "eager": torch_transformer.Way(),
+  "tuned": torch_transformer.Way(tuned=True),
+  "compile": torch_transformer.Way(tuned=True, compiled=True),
+}
+# Against PyTorch as it is usually written; the other ways are watched.
+GOALS = {"float32": 1.7, "bfloat16": 1.0}
+MEDIAN_GOAL = 1.2  # of bfloat16 over all cells
+
+
+def measure(
+  model: str,
+  cell: tuple[int, int],
+  ways: Sequence[str],
+  count: int,
+  clock: rounds.Clock,
+) -> dict[str, float]:
+  """Seconds a step of every way.
+
+  Args:
+    model: of `workload.MODELS`.
+    cell: rows and frames of the batch.
+    ways: of PyTorch, of WAYS.
+    count: rounds.
+    clock: what is measured.
+
+  Returns:
+    "ours float32", "eager float32", ... -> seconds.
+  """
+  rows, frames = cell
+  batch = workload.batch(rows, frames)
+  ids = torch.from_numpy(batch["source"]).long()
+  poses = torch.from_numpy(batch["frames"])
+  runs: dict[str, Callable[[], float]] = {}
+  for dtype in GOALS:
+    config = workload.experiment(model, dtype)
+    runs[f"ours {dtype}"] = workload.train_step(config, rows, frames)
+    for name in ways:
+      way = WAYS[name]._replace(autocast=dtype == "bfloat16")
+      runs[f"{name} {dtype}"] = torch_transformer.train_step(
+        config, workload.VOCABULARY, ids, poses, way
+      )
+  for run in runs.values():
+    run()
+    run()
+  return rounds.medians(runs, count, clock)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+  """The command line."""
+  parser = rounds.parser("step", __doc__)
+  parser.add_argument(
+    "--models", nargs="+", choices=workload.MODELS, default=["pt"]
+  )
+  parser.add_argument(
+    "--cells",
+    type=rounds.cell,
+    nargs="+",
+    metavar="BxT",
+    default=[(8, 100), (8, 200), (32, 100), (32, 200)],
+  )
+  parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+  parser.add_argument("--rounds", type=int, default=7)
+  parser.add_argument(
+    "--one-core", action="store_true", help="processor time, for busy machines"
+  )
+  options = parser.parse_args(arguments)
+  clock, kind = time.perf_counter, "step"
+  if options.one_core:
+    clock, kind = rounds.one_core(), "step on one core,"
+    torch.set_num_threads(1)
+  print(rounds.machine(), flush=True)
+  print(
+    f"{'':16}{'':10}" + "".join(f"{w:>12}" for w in ["ours", *options.ways])
+  )
+  records, ratios = [], []
+  for model in options.models:
+    for cell in options.cells:
+      took = measure(model, cell, options.ways, options.rounds, clock)
+      where = f"{model} {cell[0]}x{cell[1]}"
+      for dtype, goal in GOALS.items():
+        ours = took[f"ours {dtype}"]
+        times = [took[f"{way} {dtype}"] for way in options.ways]
+        cells = "".join(f"{1e3 * x:9.1f} ms" for x in [ours, *times])
+        print(f"{where:16}{dtype:10}{cells}", flush=True)
+        for way, other in zip(options.ways, times, strict=True):
+          name = f"{kind} {where} {dtype} / {way}"
+          watched = way != "eager" or model != "pt"
+          ratios.append(
+            rounds.Ratio(name, other / ours, None if watched else goal)
+          )
+      records.append({"model": model, "cell": cell, "seconds": took})
+  halves = [
+    r.value for r in ratios if r.goal is not None and "bfloat16" in r.name
+  ]
+  if halves:
+    ratios.append(
+      rounds.Ratio(
+        f"{kind} pt, median, bfloat16 / eager",
+        statistics.median(halves),
+        MEDIAN_GOAL,
+      )
+    )
+  rounds.print_ratios(ratios)
+  rounds.write(options.json, ratios, records=records)
+
+
+if __name__ == "__main__":
+  main(sys.argv[1:])

@@ -1,0 +1,97 @@
+"""Models of the compared shapes, on batches of noise.
+
+What is timed is what trains: the step of `steps.make_train_step` on a state of
+`state.create_state`. Only the numbers in the batch are made up.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from configs import progressive_transformer, signllm
+from signllm_jax import config as config_lib
+from signllm_jax import partition, skeleton, steps
+from signllm_jax import state as state_lib
+from signllm_jax.statistics import Statistics
+
+VOCABULARY = 1089  # glosses of PHOENIX14T
+SIZES = state_lib.Sizes(VOCABULARY)
+SOURCE = 16  # tokens of each source
+MODELS = ("pt", "40m", "120m")
+
+
+def experiment(model: str, dtype: str) -> config_lib.Experiment:
+  """PT's training, in PT's shape or in one of SignLLM's.
+
+  Args:
+    model: of MODELS.
+    dtype: of the products, "float32" or "bfloat16".
+  """
+  made = progressive_transformer.get_config()
+  if model != "pt":
+    shape = signllm.SIZES[model]
+    made.model = dataclasses.replace(
+      made.model, **shape, feed_forward=4 * shape["width"]
+    )
+  made.model.compute_dtype = dtype
+  return made
+
+
+def batch(rows: int, frames: int) -> dict[str, np.ndarray]:
+  """Rows of full length; [B, S] sources and [B, T, 150] frames."""
+  random = np.random.default_rng(0)
+  shape = (rows, frames, skeleton.C)
+  return {
+    "source": random.integers(4, VOCABULARY, (rows, SOURCE), np.int32),
+    "frames": random.normal(0, 0.3, shape).astype(np.float32),
+    "valid": np.ones((rows, frames, skeleton.J), bool),
+    "length": np.full(rows, frames, np.int32),
+  }
+
+
+def abstract(
+  config: config_lib.Experiment,
+  mesh: jax.sharding.Mesh,
+  codes: Sequence[str] = (),
+) -> state_lib.TrainState:
+  """Shapes and places of a state; `codes` as of `state.abstract_state`."""
+  return state_lib.abstract_state(config, SIZES, mesh, codes)
+
+
+def state(
+  config: config_lib.Experiment, mesh: jax.sharding.Mesh
+) -> tuple[state_lib.TrainState, state_lib.TrainState]:
+  """A fresh state and its abstract form."""
+  shapes = abstract(config, mesh)
+  statistics = Statistics(
+    np.zeros(skeleton.C, np.float32),
+    np.ones((), np.float32),
+    np.ones(skeleton.J, bool),
+  )
+  made = state_lib.create_state(config, statistics, shapes, SIZES)
+  return made, shapes
+
+
+def train_step(
+  config: config_lib.Experiment, rows: int, frames: int
+) -> Callable[[], float]:
+  """What trains one step on one batch, again and again; returns the loss."""
+  mesh = partition.make_mesh(config_lib.Mesh(), jax.devices()[:1])
+  with jax.set_mesh(mesh):
+    current, shapes = state(config, mesh)
+  step = steps.make_train_step(
+    config, SIZES, 1000, state_lib.shardings_of(shapes)
+  )
+  placed = partition.put_batch(batch(rows, frames), mesh)
+  kept: list[Any] = [current]  # the step takes the state's memory over
+
+  def run() -> float:
+    with jax.set_mesh(mesh):
+      kept[0], metrics = step(kept[0], placed)
+    jax.block_until_ready(kept[0])
+    return float(metrics["loss"])
+
+  return run

@@ -1,0 +1,62 @@
+"""What the benchmarks make of their measurements."""
+
+import json
+
+import pytest
+
+from benchmarks import __main__ as all_of_them
+from benchmarks import communication, rounds
+
+HLO = """
+  %a = f32[512,1024]{1,0} all-reduce(f32[512,1024]{1,0} %x), to_apply=%add
+  %b = (f32[8]{0}, bf16[4,2]{1,0}) all-reduce(%y, %z), to_apply=%add
+  %c = bf16[64,16]{1,0} all-gather(bf16[8,16]{1,0} %w), dimensions={0}
+  ROOT %d = f32[8]{0} add(f32[8]{0} %all-reduce.1, f32[8]{0} %e)
+"""
+
+
+def test_collectives_are_counted_by_their_larger_side():
+  assert communication.collectives(HLO) == {
+    "all-reduce": 4 * 512 * 1024 + 4 * 8 + 2 * 8,
+    "all-gather": 2 * 64 * 16,
+  }
+
+
+def test_rounds_interleave():
+  order = []
+  took = rounds.medians(
+    {"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3
+  )
+  assert order == ["a", "b"] * 3
+  assert set(took) == {"a", "b"}
+
+
+@pytest.fixture
+def history(tmp_path):
+  path = tmp_path / "history.jsonl"
+  for value in (2.0, 1.0, 1.9):
+    all_of_them.record(path, [rounds.Ratio("step", value)])
+  return path
+
+
+def test_a_ratio_is_worse_15_percent_below_the_median(history):
+  processor = rounds.machine()["processor"]
+  runs = all_of_them.read_history(history, processor)
+  assert not all_of_them.worse([rounds.Ratio("step", 1.62)], runs)
+  (line,) = all_of_them.worse([rounds.Ratio("step", 1.61)], runs)
+  assert "was 1.90 in 3 runs" in line
+  assert not all_of_them.worse([rounds.Ratio("new", 0.1)], runs)
+
+
+def test_the_history_of_another_processor_does_not_count(history):
+  line = json.loads(history.read_text().splitlines()[0])
+  line["machine"]["processor"] = "another"
+  history.write_text(json.dumps(line) + "\n")
+  assert not all_of_them.read_history(history, rounds.machine()["processor"])
+
+
+def test_the_history_is_drawn(history, tmp_path):
+  processor = rounds.machine()["processor"]
+  runs = all_of_them.read_history(history, processor)
+  all_of_them.plot(tmp_path / "plot.png", runs)
+  assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
