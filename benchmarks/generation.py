@@ -25,7 +25,7 @@ import torch
 from flax import nnx
 
 from benchmarks import rounds, torch_transformer, workload
-from signllm_jax import generate, methods, skeleton
+from signllm_jax import decoding, methods, skeleton
 from signllm_jax.statistics import Statistics
 
 # Rows, frames -> how much faster than recomputing.
@@ -64,11 +64,13 @@ def _ways(
     config.model, workload.VOCABULARY, tuned=True
   ).eval()
   tuned.load_state_dict(theirs.state_dict())
+  ours_model = decoding.Model(graphdef, params, statistics)
   placed, ids = jax.device_put(source), torch.from_numpy(source).long()
 
   def ours() -> np.ndarray:
-    made = generate.generate(graphdef, params, statistics, (placed,), frames)
-    return np.asarray(made.frames).reshape(rows, frames, skeleton.C)
+    parts = decoding.decode(ours_model, (placed,), frames)
+    made = np.concatenate([part.frames for part in parts], 1)
+    return made.reshape(rows, frames, skeleton.C)
 
   return {
     "ours": ours,

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,16 @@ from signllm_jax.rl import priority, reward
 Metrics = dict[str, jax.Array]
 
 _DRAW = 1  # folded into a step's key for the choice of examples
+
+
+class _Look(NamedTuple):
+  """What a step sees before it moves."""
+
+  loss: jax.Array  # []
+  grads: Any  # as the parameters
+  errors: tuple[jax.Array, ...]  # of `Outcome`
+  drawn: Any  # ids, which are real, rewards: of `priority.learn`; or None
+  told: Metrics
 
 
 def make_train_step(
@@ -46,7 +56,6 @@ def make_train_step(
   """
   method = methods.of(config.method)
   graphdef = state_lib.graph(config, sizes)
-  optimizer = optim.make_optimizer(config.optim)
 
   def loss_of(params, part: Batch, group: state_lib.Group, key, total):
     model = nnx.merge(graphdef, params)
@@ -85,74 +94,73 @@ def make_train_step(
     )
     return loss, grads, Outcome(sums, *in_turn)
 
-  def advance(group: state_lib.Group, batch: Batch, epoch, step, rate):
-    """A group one step further, as if nothing could go wrong."""
+  def look(group: state_lib.Group, batch: Batch, step) -> _Look:
+    """What a group sees in a batch; changes nothing."""
     key = jax.random.fold_in(group.key, step)
-    told, table = {}, group.table
-    if table is not None:
-      drawn = priority.draw(
-        table, batch, config.plc, jax.random.fold_in(key, _DRAW)
+    told = {}
+    if group.table is not None:
+      batch, told = priority.draw(
+        group.table, batch, config.plc, jax.random.fold_in(key, _DRAW)
       )
-      batch, told = drawn
     loss, grads, outcome = whole_batch(group, batch, key)
-    updates, opt_state = optimizer.update(grads, group.opt_state, group.params)
-    params = jax.tree.map(lambda p, u: p - rate * u, group.params, updates)
-    residuals = method.track(
-      group.residuals, outcome.errors, (step + 1) % epoch == 0
-    )
     told |= {f"loss_{name}": part for name, part in outcome.parts.items()}
+    real = batch["length"] > 0
     if outcome.reward is not None and (config.rl.loss or config.plc.pool):
-      real = batch["length"] > 0
       told |= reward.spread(outcome.reward, real)
-      if table is not None:
-        table = priority.learn(table, batch["example"], real, outcome.reward)
-    changed = group._replace(
+    drawn = None
+    if group.table is not None:
+      drawn = (batch["example"], real, outcome.reward)
+    return _Look(loss, grads, outcome.errors, drawn, told)
+
+  def move(group: state_lib.Group, seen: _Look, epoch, step, rate, applied):
+    """The group one step further; bit-equal to itself if not `applied`."""
+    params, opt_state = optim.apply(
+      config.optim, group.params, group.opt_state, seen.grads, rate, applied
+    )
+    new = method.track(group.residuals, seen.errors, (step + 1) % epoch == 0)
+    table = group.table
+    if table is not None:
+      table = priority.learn(table, *seen.drawn)
+    residuals, table = jax.tree.map(
+      lambda new, old: jnp.where(applied, new, old),
+      (new, table),
+      (group.residuals, group.table),
+    )
+    return group._replace(
       params=params, opt_state=opt_state, residuals=residuals, table=table
     )
-    return changed, loss, optax.tree.norm(grads), told
 
   epochs = jnp.asarray(batches_per_epoch)
+  learns = jnp.asarray(True)
   if trained is not None:  # one group a language, side by side
-    advance = jax.vmap(
-      advance, (0, 0, 0, None, None), spmd_axis_name="language"
-    )
-
-  def keep(applied: jax.Array, new: jax.Array, old: jax.Array) -> jax.Array:
-    if trained is not None:
-      learns = jnp.asarray(trained).reshape(-1, *[1] * (new.ndim - 1))
-      applied = applied & learns
-    return jnp.where(applied, new, old)
+    learns = jnp.asarray(trained)
+    look = jax.vmap(look, (0, 0, None), spmd_axis_name="language")
+    move = jax.vmap(move, (0, 0, 0, None, None, 0), spmd_axis_name="language")
 
   def step(state: state_lib.TrainState, batch: Batch):
     rate = optim.learning_rate(
       config.optim, config.steps, state.step, state.progress.plateau
     )
-    old = state.group
-    new, loss, gradient_norm, told = advance(
-      old, batch, epochs, state.step, rate
-    )
-
+    seen = look(state.group, batch, state.step)
     # Guard before the update is kept, never after.
-    finite = jnp.all(jnp.isfinite(loss) & jnp.isfinite(gradient_norm))
+    gradient_norm = optax.tree.norm(seen.grads)
+    finite = jnp.all(jnp.isfinite(seen.loss)) & jnp.isfinite(gradient_norm)
     progress = _judge(config, state, finite)
-    applied = finite & (progress.failed < 0)
-    kept = {
-      name: jax.tree.map(
-        functools.partial(keep, applied), getattr(new, name), getattr(old, name)
-      )
-      for name in ("params", "opt_state", "residuals", "table")
-    }
+    applied = learns & finite & (progress.failed < 0)
+    group = move(state.group, seen, epochs, state.step, rate, applied)
     new_state = state._replace(
-      step=state.step + (progress.failed < 0), progress=progress, **kept
+      step=state.step + (progress.failed < 0),
+      progress=progress,
+      **group._asdict(),
     )
     metrics = {
-      "loss": jnp.mean(loss),
+      "loss": jnp.mean(seen.loss),
       "learning_rate": rate,
-      "gradient_norm": optax.tree.norm(gradient_norm),
+      "gradient_norm": gradient_norm,
       "parameter_norm": optax.tree.norm(new_state.params),
       "skipped": progress.skipped,
       "failed": progress.failed,
-      **{name: jnp.mean(value) for name, value in told.items()},
+      **{name: jnp.mean(value) for name, value in seen.told.items()},
     }
     return new_state, metrics
 
