@@ -64,13 +64,13 @@ def _ways(
     config.model, workload.VOCABULARY, tuned=True
   ).eval()
   tuned.load_state_dict(theirs.state_dict())
-  ours_model = decoding.Model(graphdef, params, statistics)
   placed, ids = jax.device_put(source), torch.from_numpy(source).long()
 
+  signer = decoding.Model(graphdef, params, statistics)
+
   def ours() -> np.ndarray:
-    parts = decoding.decode(ours_model, (placed,), frames)
-    made = np.concatenate([part.frames for part in parts], 1)
-    return made.reshape(rows, frames, skeleton.C)
+    parts = [part.frames for part in decoding.decode(signer, (placed,), frames)]
+    return np.concatenate(parts, 1).reshape(rows, frames, skeleton.C)
 
   return {
     "ours": ours,
