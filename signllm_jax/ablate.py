@@ -17,23 +17,13 @@ command goes on where it stopped.
 Exit codes as of `signllm_jax.train`.
 """
 
-import copy
-import json
 import pathlib
-import re
 import sys
-import time
-from collections.abc import Mapping
-from typing import Any
 
-import jax
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from signllm_jax import config as config_lib
-from signllm_jax import config_check, errors, evaluate, loop, sources, workdir
-from signllm_jax.formats import atomic
-from signllm_jax.metrics import study
+from signllm_jax import errors, sources, studies
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Experiment: the base of all rows."
@@ -51,157 +41,6 @@ _READER = flags.DEFINE_string(
   "back_translation", "", "Work directory of a model of pose to text."
 )
 
-# Every row starts from this, whatever the base's file says.
-_OFF: dict[str, Any] = {
-  "model.future": 1,
-  "augment.noise": 0.0,
-  "rl.loss": "",
-  "plc.pool": 0,
-}
-_FP, _GN = {"model.future": 10}, {"augment.noise": 5.0}
-_RL = {"rl.loss": "reward_mse"}
-_PLC = {"plc.pool": 2}
-ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-  "components": {
-    "base": {},
-    "FP": _FP,
-    "GN": _GN,
-    "FP + GN": _FP | _GN,
-    "gloss mode": {"method": "text2langgloss"},
-    "RL": _RL,
-    "RL + PLC": _RL | _PLC,
-    "policy gradient": {"rl.loss": "policy_gradient"},
-  },
-  "efficiency": {
-    "base": {},
-    "RL + PLC": _RL | _PLC,
-    "RL + PLC without floor": _RL | _PLC | {"plc.floor": 0.0},
-    "RL + PLC hard": _RL | _PLC | {"plc.hard": True},
-    "RL + PLC hard and mild": _RL
-    | _PLC
-    | {"plc.hard": True, "plc.floor": 0.0, "plc.eta": 0.5},
-  },
-}
-
-
-def vary(
-  base: config_lib.Experiment, changes: Mapping[str, Any], seed: int
-) -> config_lib.Experiment:
-  """The base with a row's changes.
-
-  Args:
-    base: of the study; not changed.
-    changes: names of fields with dots -> values.
-    seed: of the run.
-
-  Raises:
-    UsageError: the changes do not go with the base.
-  """
-  made = copy.deepcopy(base)
-  made.seed = seed
-  for name, value in {**_OFF, **changes}.items():
-    *path, field = name.split(".")
-    place: Any = made
-    for part in path:
-      place = getattr(place, part)
-    setattr(place, field, value)
-  if made.method == "text2langgloss" and made.data.tokens == "characters":
-    # The language's mark is a word; all else stays spelt.
-    made.data.tokens, made.data.min_count = "words+characters", 1000
-  config_check.check(made)
-  return made
-
-
-def folder_of(study_path: pathlib.Path, row: str, seed: int) -> pathlib.Path:
-  """Work directory of a run: `rl-plc/seed0`."""
-  return (
-    study_path / re.sub(r"\W+", "-", row.lower()).strip("-") / f"seed{seed}"
-  )
-
-
-def run_study(
-  name: str,
-  base: config_lib.Experiment,
-  path: pathlib.Path,
-  seeds: int,
-  rows: list[str],
-) -> int:
-  """Trains what is not trained yet; returns the exit code of `train`.
-
-  Args:
-    name: of the study.
-    base: configuration of all rows.
-    path: folder of the study.
-    seeds: runs of each row, with seeds from 0.
-    rows: names of them.
-  """
-  # Seed by seed, so that an interrupted study compares like with like.
-  runs = [(row, seed) for seed in range(seeds) for row in rows]
-  settings = {
-    run: vary(base, ROWS[name][run[0]], run[1]) for run in runs
-  }  # all are checked before the first is trained
-  began, trained = time.monotonic(), 0
-  for number, (row, seed) in enumerate(runs, 1):
-    folder = folder_of(path, row, seed)
-    if study.is_done(folder, settings[row, seed].steps):
-      continue
-    left = ""
-    if trained:
-      each = (time.monotonic() - began) / trained
-      left = f"; about {each * (len(runs) - number + 1) / 60:.0f} min left"
-    print(
-      f"== run {number} of {len(runs)}: {row}, seed {seed}{left}", flush=True
-    )
-    code = loop.train(settings[row, seed], str(folder))
-    if code:
-      return code
-    trained += 1
-    jax.clear_caches()  # of programs that no other row can use
-  return 0
-
-
-def score(path: pathlib.Path, split: str, reader: str) -> dict[str, float]:
-  """The metrics of a run's best checkpoint on a split, language means."""
-  _, facts = workdir.read_config(path), workdir.read_facts(path)
-  made: dict[str, list[float]] = {}
-  for code in facts:
-    report = evaluate.evaluate(
-      path, language=code, split=split, back_translation=reader
-    )
-    for key, interval in report.scores["produced"].items():
-      made.setdefault(key, []).append(interval.value)
-  return {key: sum(each) / len(each) for key, each in made.items()}
-
-
-def _write(
-  name: str,
-  base: config_lib.Experiment,
-  path: pathlib.Path,
-  seeds: int,
-  rows: list[str],
-) -> None:
-  runs = {
-    row: [study.read_run(folder_of(path, row, seed)) for seed in range(seeds)]
-    for row in rows
-  }
-  if name == "components":
-    for row, each in runs.items():
-      for seed, one in enumerate(each):
-        print(f"== scoring {row}, seed {seed}, on {_SPLIT.value}", flush=True)
-        folder = folder_of(path, row, seed)
-        one.scores.update(score(folder, _SPLIT.value, _READER.value))
-  made = study.Study(name, base.name, base.steps, _SPLIT.value, runs)
-  text = study.to_markdown(made)
-  print(text)
-  files = {
-    "study.json": json.dumps(study.to_json(made), indent=1) + "\n",
-    "study.md": text,
-    "study.svg": study.curves(made),
-  }
-  for file, content in files.items():
-    atomic.write_text(path / file, content)
-  print("wrote", *(str(path / file) for file in files))
-
 
 def main(argv: list[str]) -> None:
   """The command."""
@@ -215,16 +54,17 @@ def main(argv: list[str]) -> None:
       raise errors.UsageError(
         "--study, --config and --workdir are needed", hint="See --help"
       )
-    known = list(ROWS[name])
+    known = list(studies.ROWS[name])
     rows = [row.strip() for row in _ROWS.value] or known
     if unknown := [row for row in rows if row not in known]:
       raise errors.UsageError(
         f"--rows={','.join(unknown)}", expected="some of " + repr(known)
       )
     path, seeds = pathlib.Path(folder), _SEEDS.value
-    if code := run_study(name, base, path, seeds, rows):
+    if code := studies.run_study(name, base, path, seeds, rows):
       sys.exit(code)
-    _write(name, base, path, seeds, rows)
+    split, reader = _SPLIT.value, _READER.value
+    studies.write(name, base, path, seeds, rows, split, reader)
 
   sys.exit(errors.exit_code_of(work))
 

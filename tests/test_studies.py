@@ -9,7 +9,7 @@ import pytest
 import small_steps
 
 from configs import ablation
-from signllm_jax import ablate, config, errors
+from signllm_jax import config, errors, studies
 from signllm_jax.formats import skels
 from signllm_jax.metrics import study
 
@@ -36,7 +36,7 @@ ROWS = ["base", "RL + PLC"]
 
 
 def test_a_study_trains_its_rows_once_and_writes_a_table(base, tmp_path):
-  assert ablate.run_study("efficiency", base, tmp_path, 1, ROWS) == 0
+  assert studies.run_study("efficiency", base, tmp_path, 1, ROWS) == 0
   report = tmp_path / "rl-plc" / "seed0" / "report.json"
   told = json.loads(report.read_text())
   assert [each["step"] for each in told["history"]] == [3, 6]
@@ -45,11 +45,11 @@ def test_a_study_trains_its_rows_once_and_writes_a_table(base, tmp_path):
   drawn = told["drawn"][""]
   assert drawn["examples"] == 24 and len(drawn["most"]) == 5
   written = report.stat().st_mtime_ns
-  assert ablate.run_study("efficiency", base, tmp_path, 1, ROWS) == 0
+  assert studies.run_study("efficiency", base, tmp_path, 1, ROWS) == 0
   assert report.stat().st_mtime_ns == written
 
   runs = {
-    row: [study.read_run(ablate.folder_of(tmp_path, row, 0))] for row in ROWS
+    row: [study.read_run(studies.folder_of(tmp_path, row, 0))] for row in ROWS
   }
   made = study.Study("efficiency", "small", 6, "test", runs)
   text = study.to_markdown(made)
@@ -64,9 +64,9 @@ def test_a_study_trains_its_rows_once_and_writes_a_table(base, tmp_path):
 def test_rows_change_the_base_and_nothing_else():
   base = ablation.get_config()
   base.plc.pool = 5  # switched off in every row that does not ask for it
-  for rows in ablate.ROWS.values():
+  for rows in studies.ROWS.values():
     for row, changes in rows.items():
-      made = ablate.vary(base, changes, 7)
+      made = studies.vary(base, changes, 7)
       assert made.seed == 7
       changed = {line.split(":")[0] for line in config.differences(base, made)}
       allowed = {"seed", "plc.pool", "data.tokens", "data.min_count"}
@@ -79,7 +79,7 @@ def test_rows_that_do_not_go_with_the_base_are_refused():
   base = ablation.get_config()
   base.method = "pose_to_text"
   with pytest.raises(errors.UsageError, match=r"rl\.loss"):
-    ablate.vary(base, ablate.ROWS["components"]["RL"], 0)
+    studies.vary(base, studies.ROWS["components"]["RL"], 0)
 
 
 def _run(scores, seconds=1.0):
