@@ -421,3 +421,18 @@ def test_understand():
 def test_more_poses_than_three_digits():
   names = export_clips.targets(pathlib.Path("a.pose"), 1000)
   assert (names[0].name, names[-1].name) == ("a-0001.pose", "a-1000.pose")
+
+
+@pytest.mark.parametrize(
+  ("question", "quoted"),
+  [
+    ("How do I sign 'I don't know'?", "I don't know"),
+    ("How's “good morning” signed?", "good morning"),
+    ("'wind'", "wind"),
+    ("Comment signer « vent » ?", " vent "),
+  ],
+)
+def test_quotation_marks(question, quoted):
+  assert intake.of_question(question, config.Data()) == quoted
+  prompts = config.Data(source="prompt")
+  assert intake.of_question(question, prompts) == question

@@ -197,6 +197,7 @@ def test_downloads_of_poses_are_the_frames(server, tmp_path):
     ({"text": "wind", "language": "XX"}, 422, "nknown sign language 'XX'"),
     ({"text": "wind", "mode": "gloss"}, 422, "mode must be one of"),
     ({"text": "wind", "mode": "prompt"}, 422, "in quotation marks"),
+    ({"text": "'wind' in ASL?", "mode": "prompt"}, 422, "GSL, not ASL"),
     ({"text": "wind", "model": "x"}, 422, "model must be one of run"),
     ({"text": 7}, 422, "text must be a string"),
     ({"text": None}, 422, "text must be a string"),

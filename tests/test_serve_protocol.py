@@ -6,7 +6,7 @@ import pytest
 import uvicorn
 from starlette.requests import Request
 
-from signllm_jax.web import limits, protocol, schema
+from signllm_jax.web import limits, protocol
 
 HEAD = b"POST /v1/sign HTTP/1.1\r\nhost: localhost\r\n"
 JSON_HEAD = HEAD + b"content-type: application/json\r\n"
@@ -109,16 +109,3 @@ def test_connections_are_counted(quick):
   assert received(quick()).startswith(b"HTTP/1.1 503 ")
   for s in some:
     s.close()
-
-
-@pytest.mark.parametrize(
-  ("question", "quoted"),
-  [
-    ("How do I sign 'I don't know'?", "I don't know"),
-    ("How's “good morning” signed?", "good morning"),
-    ("'wind'", "wind"),
-    ("Comment signer « vent » ?", " vent "),
-  ],
-)
-def test_quotation_marks(question, quoted):
-  assert schema._quoted(question) == quoted
