@@ -210,7 +210,7 @@ def test_downloads_of_poses_are_the_frames(server, tmp_path):
     (b'{"text": ' + b"9" * 50_000 + b"}", 400, "Not JSON"),
     (b" " * (limits.MAX_BODY + 1), 413, "over 65536 bytes"),
   ],
-  ids=range(26),
+  ids=range(27),
 )
 def test_wrong_requests(server, value, status, message):
   answer = server.post("/v1/sign", value)
