@@ -16,7 +16,6 @@ many rows; above 1 it grows more slowly.
 """
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 
 import jax
@@ -117,13 +116,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     default=[(1, 100), (1, 300), (8, 200), (32, 200)],
   )
   parser.add_argument("--rounds", type=int, default=5)
-  parser.add_argument(
-    "--one-core", action="store_true", help="processor time, for busy machines"
-  )
+  rounds.offer_one_core(parser)
   options = parser.parse_args(arguments)
-  clock, kind = time.perf_counter, "generation"
+  clock, kind = rounds.clock_of(options.one_core, "generation")
   if options.one_core:
-    clock, kind = rounds.one_core(), "generation on one core,"
     torch.set_num_threads(1)
   print(rounds.machine(), flush=True)
   records, ratios = [], []

@@ -106,6 +106,20 @@ def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
   return made
 
 
+def offer_one_core(made: argparse.ArgumentParser) -> None:
+  """Adds --one-core, of `clock_of`."""
+  made.add_argument(
+    "--one-core", action="store_true", help="processor time, for busy machines"
+  )
+
+
+def clock_of(on_one_core: bool, name: str) -> tuple[Clock, str]:
+  """What measures a benchmark, and the name of its ratios."""
+  if on_one_core:
+    return one_core(), f"{name} on one core,"
+  return time.perf_counter, name
+
+
 def print_ratios(ratios: Iterable[Ratio]) -> None:
   """The ratios beside their goals, a line each."""
   for ratio in ratios:

@@ -16,7 +16,6 @@ them here too, for both sides.
 
 import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 
 import torch
@@ -86,13 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
   )
   parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
   parser.add_argument("--rounds", type=int, default=7)
-  parser.add_argument(
-    "--one-core", action="store_true", help="processor time, for busy machines"
-  )
+  rounds.offer_one_core(parser)
   options = parser.parse_args(arguments)
-  clock, kind = time.perf_counter, "step"
+  clock, kind = rounds.clock_of(options.one_core, "step")
   if options.one_core:
-    clock, kind = rounds.one_core(), "step on one core,"
     torch.set_num_threads(1)
   print(rounds.machine(), flush=True)
   print(

@@ -126,9 +126,8 @@ def run_study(
 
 def score(path: pathlib.Path, split: str, reader: str) -> dict[str, float]:
   """The metrics of a run's best checkpoint on a split, language means."""
-  _, facts = workdir.read_config(path), workdir.read_facts(path)
   made: dict[str, list[float]] = {}
-  for code in facts:
+  for code in workdir.read_facts(path):
     report = evaluate.evaluate(
       path, language=code, split=split, back_translation=reader
     )

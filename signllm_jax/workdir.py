@@ -18,7 +18,7 @@ import pathlib
 import socket
 import tempfile
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 import jax
 from absl import logging
@@ -78,17 +78,8 @@ class WorkDir:
 
     Empty where the report is of an older version, or is not there.
     """
-    try:
-      history = json.loads(self.report.read_text())["history"]
-      return [each for each in history if each["step"] <= step]
-    except (FileNotFoundError, KeyError):
-      return []
-    except (OSError, ValueError, TypeError) as error:
-      raise errors.DataError(
-        f"not the report of a run: {error!r}",
-        path=self.report,
-        hint="Remove it; training writes a new one",
-      ) from error
+    history = (read_report(self.path) or {}).get("history", [])
+    return [each for each in history if each["step"] <= step]
 
   def write_text(self, path: pathlib.Path, text: str) -> None:
     """Writes a file whole, on process 0."""
@@ -260,6 +251,31 @@ def _read(path: str | os.PathLike, name: str) -> str:
     raise errors.DataError(f"not UTF-8: {error}", path=file) from error
   except OSError as error:
     raise errors.StorageError(str(error), path=file) from error
+
+
+def read_report(workdir: str | os.PathLike) -> dict[str, Any] | None:
+  """The last evaluation of a run; None before the first.
+
+  Raises:
+    DataError: the file is damaged.
+    StorageError: it cannot be read.
+  """
+  path = pathlib.Path(workdir, "report.json")
+  try:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+      raise ValueError("not a JSON object")
+  except FileNotFoundError:
+    return None
+  except OSError as error:
+    raise errors.StorageError(str(error), path=path) from error
+  except ValueError as error:
+    raise errors.DataError(
+      f"not the report of a run: {error}",
+      path=path,
+      hint="Remove it; training writes a new one",
+    ) from error
+  return found
 
 
 def read_config(workdir: str | os.PathLike) -> config_lib.Experiment:

@@ -32,17 +32,22 @@ def test_an_unknown_size_is_refused():
     signllm.get_config("gsl-7b")
 
 
-def test_rematerialising_changes_no_gradient():
+def _small(encoder_layers, decoder_layers):
+  """A shape with dropout, two sources and their decoder inputs."""
   shape = config.Model(
-    encoder_layers=1,
-    decoder_layers=1,
+    encoder_layers=encoder_layers,
+    decoder_layers=decoder_layers,
     width=16,
     heads=2,
     feed_forward=16,
     dropout=0.1,
   )
-  source = jnp.array([[5, 6, 3], [7, 3, 0]])
-  frames = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 151)))
+  frames = np.random.default_rng(0).normal(size=(2, 5, 151))
+  return shape, jnp.array([[5, 6, 3], [7, 3, 0]]), jnp.asarray(frames)
+
+
+def test_rematerialising_changes_no_gradient():
+  shape, source, frames = _small(1, 1)
   grads = []
   for remat in (False, True):
     shape = dataclasses.replace(shape, remat=remat)
@@ -59,16 +64,7 @@ def test_rematerialising_changes_no_gradient():
 
 
 def test_layers_in_a_loop_are_the_same_model():
-  shape = config.Model(
-    encoder_layers=2,
-    decoder_layers=3,
-    width=16,
-    heads=2,
-    feed_forward=16,
-    dropout=0.1,
-  )
-  source = jnp.array([[5, 6, 3], [7, 3, 0]])
-  frames = jnp.asarray(np.random.default_rng(0).normal(size=(2, 5, 151)))
+  shape, source, frames = _small(2, 3)
   found = []
   for scan in (False, True):
     model = TextToPose(dataclasses.replace(shape, scan=scan), 9, nnx.Rngs(0))

@@ -44,7 +44,7 @@ def even_frames(weights: jax.Array) -> jax.Array:
 
 
 def regression(
-  produced: jax.Array, target: jax.Array, weights: jax.Array, config: Loss
+  produced: jax.Array, target: jax.Array, weights: jax.Array, kind: str
 ) -> jax.Array:
   """Weighted sum of squared ("mse") or absolute ("l1") errors: [].
 
@@ -55,10 +55,10 @@ def regression(
     produced: [B, T, C].
     target: [B, T, C].
     weights: [B, T, C], of `cell_weights`.
-    config: which loss.
+    kind: which loss.
   """
   error = produced - target
-  cost = jnp.abs(error) if config.kind == "l1" else error**2
+  cost = jnp.abs(error) if kind == "l1" else error**2
   return jnp.sum(cost * weights)
 
 

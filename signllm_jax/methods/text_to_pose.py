@@ -92,7 +92,10 @@ def pose_loss(
     total: of the whole batch.
   """
   target = _targets(batch, known.statistics)
-  weights = losses.cell_weights(batch["valid"], batch["length"], config.loss)
+  settings = config.loss
+  if _as_reward(config):
+    settings = dataclasses.replace(settings, kind="mse")
+  weights = losses.cell_weights(batch["valid"], batch["length"], settings)
   taught = _regress(config, model, source, target, weights, batch, known, key)
   regression = taught.cost / total
   errors = (taught.error, weights)
@@ -141,18 +144,16 @@ def _regress(
   produced = model.decode(
     inputs, source, dropout_key if config.model.dropout else None
   )
-  settings = config.loss
+  kind = config.loss.kind
   if _as_reward(config):
-    settings = dataclasses.replace(settings, kind="mse")
-    weights = losses.cell_weights(batch["valid"], batch["length"], settings)
-    weights = losses.even_frames(weights)
+    kind, weights = "mse", losses.even_frames(weights)
   if "weight" in batch:
     weights = weights * batch["weight"][:, None, None]
   cost = losses.regression(
     produced,
     losses.with_future(target, config.model.future),
     losses.with_future(weights, config.model.future),
-    settings,
+    kind,
   )
   return _Taught(cost, produced[..., :FRAME] - target)
 

@@ -1,17 +1,15 @@
 """What the runs of a study say together: tables with intervals over seeds."""
 
 import dataclasses
-import json
 import math
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
 
-from signllm_jax import errors
+from signllm_jax import errors, workdir
 from signllm_jax.metrics import (
   bootstrap,
   catalogue,
@@ -68,20 +66,9 @@ class Study:
   runs: Mapping[str, Sequence[Run]]
 
 
-def _report(path: pathlib.Path) -> dict[str, Any] | None:
-  try:
-    return json.loads((path / "report.json").read_text())
-  except FileNotFoundError:
-    return None
-  except (OSError, ValueError) as error:
-    raise errors.DataError(
-      f"not the report of a run: {error}", path=path / "report.json"
-    ) from error
-
-
-def is_done(path: pathlib.Path, steps: int) -> bool:
+def is_done(path: str | os.PathLike, steps: int) -> bool:
   """Whether a run's last evaluation is that of its last step."""
-  found = _report(path)
+  found = workdir.read_report(path)
   return found is not None and found["step"] == steps
 
 
@@ -91,7 +78,7 @@ def read_run(path: str | os.PathLike) -> Run:
   Raises:
     DataError: there is none, or it is of an older version.
   """
-  found = _report(pathlib.Path(path))
+  found = workdir.read_report(path)
   if found is None or "history" not in found:
     raise errors.DataError(
       "no finished run", path=path, hint="Start the study again"

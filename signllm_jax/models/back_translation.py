@@ -13,7 +13,7 @@ from flax import nnx
 
 from signllm_jax import skeleton
 from signllm_jax.config import Experiment
-from signllm_jax.models import layers, tokens
+from signllm_jax.models import layers, stacks, tokens
 
 KERNEL = 5  # frames of a convolution
 STRIDE = 2
@@ -73,7 +73,7 @@ class PoseToText(nnx.Module):
     self.convolutions = nnx.List(
       Convolution(d, dtype, rngs) for _ in range(halvings)
     )
-    self.encoder = layers.stack(
+    self.encoder = stacks.stack(
       [
         layers.EncoderLayer(shape, dtype, rngs)
         for _ in range(shape.encoder_layers)
@@ -118,7 +118,7 @@ class PoseToText(nnx.Module):
     x = x + layers.sinusoids(x.shape[1], self.width)
     x = layers.dropout(x, self.dropout_rate, keys[0])
     mask = (jnp.arange(x.shape[1]) < length[:, None])[:, None, None]
-    x = layers.encode(self.encoder, x, mask, keys[1:], self.remat)
+    x = stacks.encode(self.encoder, x, mask, keys[1:], self.remat)
     return Encoded(self.encoder_norm(x), length)
 
   def gloss_logits(self, encoded: Encoded) -> jax.Array:

@@ -13,7 +13,7 @@ from flax import nnx
 
 from signllm_jax import skeleton
 from signllm_jax.config import Model
-from signllm_jax.models import alignment, layers
+from signllm_jax.models import alignment, layers, stacks
 
 FRAME = skeleton.C + 1  # numbers of a frame with its counter
 
@@ -39,7 +39,7 @@ class PoseDecoder(nnx.Module):
     d = config.width
     dtype = jnp.dtype(config.compute_dtype)
     self.frame_in = layers.Linear(FRAME, d, ("frame", "embed"), rngs=rngs)
-    self.decoder = layers.stack(
+    self.decoder = stacks.stack(
       [
         layers.DecoderLayer(config, dtype, rngs)
         for _ in range(config.decoder_layers)
@@ -134,14 +134,14 @@ class PoseDecoder(nnx.Module):
     keys = layers.split(key, len(self.decoder) + 1)
     x = self._enter(frames, layers.sinusoids(t, self.width), source)
     x = layers.dropout(x, self.dropout_rate, keys[0])
-    x = layers.decode(
+    x = stacks.decode(
       self.decoder, x, source.memories, source.mask, keys[1:], self.remat
     )
     return self._leave(x, frames, source)
 
   def empty_cache(self, batch: int, limit: int) -> tuple[layers.Cache, ...]:
     """One empty cache [B, N, limit, H] a decoder layer."""
-    return layers.empty_caches(self.decoder, batch, limit)
+    return stacks.empty_caches(self.decoder, batch, limit)
 
   def step(
     self,
@@ -164,7 +164,7 @@ class PoseDecoder(nnx.Module):
     limit = caches[0].keys.shape[2]
     position = layers.sinusoids(limit, self.width)[at]
     x = self._enter(frame[:, None], position, source)
-    x, caches = layers.decode_one(
+    x, caches = stacks.decode_one(
       self.decoder, x, at, caches, source.memories, source.mask
     )
     return self._leave(x, frame[:, None], source)[:, 0, :FRAME], caches

@@ -12,7 +12,7 @@ from flax import nnx
 
 from signllm_jax import text
 from signllm_jax.config import Model
-from signllm_jax.models import layers
+from signllm_jax.models import layers, stacks
 
 
 class Memory(NamedTuple):
@@ -41,7 +41,7 @@ class TokenEncoder(nnx.Module):
     """
     dtype = jnp.dtype(config.compute_dtype)
     self.embedding = _table(vocabulary, config.width, rngs)
-    self.layers = layers.stack(
+    self.layers = stacks.stack(
       [
         layers.EncoderLayer(config, dtype, rngs)
         for _ in range(config.encoder_layers)
@@ -62,7 +62,7 @@ class TokenEncoder(nnx.Module):
     x = self.scale * self.embedding[...][ids] + positions
     x = layers.dropout(x, self.dropout_rate, keys[0])
     mask = (ids != text.PAD)[:, None, None]
-    x = layers.encode(self.layers, x, mask, keys[1:], self.remat)
+    x = stacks.encode(self.layers, x, mask, keys[1:], self.remat)
     return self.norm(x), mask
 
 
@@ -73,7 +73,7 @@ class TokenDecoder(nnx.Module):
     """Builds the decoder; arguments as of `TokenEncoder`."""
     d, dtype = config.width, jnp.dtype(config.compute_dtype)
     self.embedding = _table(vocabulary, d, rngs)
-    self.layers = layers.stack(
+    self.layers = stacks.stack(
       [
         layers.DecoderLayer(config, dtype, rngs)
         for _ in range(config.decoder_layers)
@@ -104,7 +104,7 @@ class TokenDecoder(nnx.Module):
     keys = layers.split(key, len(self.layers) + 1)
     x = self._enter(tokens, layers.sinusoids(u, self.width))
     x = layers.dropout(x, self.dropout_rate, keys[0])
-    x = layers.decode(
+    x = stacks.decode(
       self.layers, x, memory.memories, memory.mask, keys[1:], self.remat
     )
     return self.norm(x)
@@ -126,7 +126,7 @@ class TokenDecoder(nnx.Module):
 
   def empty_cache(self, rows: int, limit: int) -> tuple[layers.Cache, ...]:
     """One empty cache [rows, N, limit, H] a layer."""
-    return layers.empty_caches(self.layers, rows, limit)
+    return stacks.empty_caches(self.layers, rows, limit)
 
   def step(
     self,
@@ -149,7 +149,7 @@ class TokenDecoder(nnx.Module):
     limit = caches[0].keys.shape[2]
     position = layers.sinusoids(limit, self.width)[at]
     x = self._enter(tokens[:, None], position)
-    x, caches = layers.decode_one(
+    x, caches = stacks.decode_one(
       self.layers, x, at, caches, memory.memories, memory.mask
     )
     return self.out(self.norm(x))[:, 0], caches
