@@ -6,6 +6,7 @@ of Q columns the cells (i, d - i) of diagonal d lie Q - 1 numbers apart.
 """
 
 import itertools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -18,16 +19,34 @@ _PAIRS = 32  # a vector loop takes so many at once; smaller batches are padded
 _RUNS, _RUN = 4, 64
 
 
+class Norms(NamedTuple):
+  """What makes local costs of products of frames.
+
+  Attributes:
+    own: [B, R] float32, squared norms of the reference's frames.
+    other: [B, Q] float32, of the hypothesis's.
+    cost: the cost of a pair of frames, of their product and the sum of their
+      squared norms, elementwise.
+  """
+
+  own: jax.Array
+  other: jax.Array
+  cost: Callable[[jax.Array, jax.Array], jax.Array]
+
+
 class Table(NamedTuple):
   """Local costs of a batch, arranged for walking along anti-diagonals.
 
   Attributes:
     costs: [H, Q - 1, P] float32 view of the table, P pairs: cell (i, d - i) is
-      in row i + d // (Q - 1) and column d % (Q - 1).
+      in row i + d // (Q - 1) and column d % (Q - 1). With norms it holds
+      products of frames, of which the walk makes costs.
     rows: [P] int32, real rows of each pair.
     columns: [P] int32, real columns.
     shape: (R, Q), the padded table's.
     window: Sakoe-Chiba half width or None.
+    norms: of the products, as lanes: own [R, P], other [Q + 2 R, P], which is
+      turned round between R rows of zeros; None if the table holds costs.
   """
 
   costs: jax.Array
@@ -35,6 +54,7 @@ class Table(NamedTuple):
   columns: jax.Array
   shape: tuple[int, int]
   window: jax.Array | int | None
+  norms: Norms | None
 
   @property
   def end(self) -> jax.Array:
@@ -55,10 +75,16 @@ class Table(NamedTuple):
 
   def diagonal(self, d: jax.Array, low: int, high: int) -> jax.Array:
     """Costs [high - low, P] of the cells (i, d - i), FAR outside the table."""
-    q = self.shape[1]
+    r, q = self.shape
     at = (low + d // (q - 1), d % (q - 1), 0)
-    size = (high - low, 1, self.costs.shape[2])
-    cost = jax.lax.dynamic_slice(self.costs, at, size)[:, 0]
+    lanes, pairs = high - low, self.costs.shape[2]
+    cost = jax.lax.dynamic_slice(self.costs, at, (lanes, 1, pairs))[:, 0]
+    if self.norms is not None:
+      own, other, of = self.norms
+      # Lane i meets frame d - i, which lies in row r + q - 1 - (d - i).
+      start = r + q - 1 - d + low
+      facing = jax.lax.dynamic_slice(other, (start, 0), (lanes, pairs))
+      cost = of(cost, own[low:high] + facing)
     i = jnp.arange(low, high)[:, None]
     inside = (d - i >= 0) & (d - i < q)
     if self.window is not None:
@@ -70,7 +96,9 @@ class Table(NamedTuple):
 
   def first(self) -> jax.Array:
     """[1, P] the table after its first anti-diagonal, cell (0, 0)."""
-    return self.costs[0, 0][None]
+    if self.norms is None:
+      return self.costs[0, 0][None]
+    return self.diagonal(jnp.zeros((), jnp.int32), 0, 1)
 
 
 def arrange(
@@ -78,14 +106,17 @@ def arrange(
   rows: jax.Array,
   columns: jax.Array,
   window: jax.Array | int | None,
+  norms: Norms | None = None,
 ) -> Table:
   """Puts local costs into a Table.
 
   Args:
-    cost: [B, R, Q] float32.
+    cost: [B, R, Q] float32, or the products that norms make costs of: a table
+      that is filled twice costs more than a walk that does so.
     rows: [B] real rows.
     columns: [B] real columns.
     window: Sakoe-Chiba half width or None.
+    norms: for products.
 
   Returns:
     The table; P is B rounded up.
@@ -94,17 +125,23 @@ def arrange(
   spare, width = -b % _PAIRS, max(q, 2)
   height = r + (r + width - 2) // (width - 1)
   cost = jnp.pad(cost, ((0, spare), (0, 0), (0, width - q)))
-  flat = cost.reshape(b + spare, r * width)
-  flat = jnp.pad(flat, ((0, 0), (0, height * (width - 1) - r * width)))
-  # A transpose alone goes tile by tile; fused with what makes or pads the
-  # costs it would jump from pair to pair, three times as slow.
-  costs = jax.lax.optimization_barrier(flat).T
+  # What makes the costs must not be fused with the transpose: it would jump
+  # from pair to pair. Padding may, which saves a table.
+  turned = jax.lax.optimization_barrier(cost.reshape(b + spare, r * width).T)
+  costs = jnp.pad(turned, ((0, height * (width - 1) - r * width), (0, 0)))
   rows, columns = (
     jnp.pad(n.astype(jnp.int32), (0, spare), constant_values=1)
     for n in (rows, columns)
   )
+  if norms is not None:
+    own, other = (
+      jnp.pad(n, ((0, spare), (0, more))).T
+      for n, more in ((norms.own, 0), (norms.other, width - q))
+    )
+    other = jnp.pad(other[::-1], ((r, r), (0, 0)))
+    norms = norms._replace(own=own, other=other)
   costs = costs.reshape(height, width - 1, b + spare)
-  return Table(costs, rows, columns, (r, width), window)
+  return Table(costs, rows, columns, (r, width), window, norms)
 
 
 def unarrange(costs: jax.Array, shape: tuple[int, ...]) -> jax.Array:

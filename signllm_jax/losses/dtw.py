@@ -14,6 +14,7 @@ import numpy as np
 from signllm_jax.losses import frame_cost
 from signllm_jax.losses.diagonals import (
   FAR,
+  Norms,
   Table,
   arrange,
   resize,
@@ -161,9 +162,16 @@ def dtw(
       reference, reference_length, hypothesis, hypothesis_length
     )
   )
-
-  cost = frame_cost.local_cost(x, y, metric, valid)
-  table = arrange(cost, reference_length, hypothesis_length, window)
+  norms = None
+  if metric in frame_cost.BY_PRODUCT and valid is None:
+    cost, own, other = frame_cost.products_and_norms(x, y)
+    size = x.shape[-1]
+    norms = Norms(
+      own, other, lambda xy, n: frame_cost.of_product(xy, n, metric, size)
+    )
+  else:
+    cost = frame_cost.local_cost(x, y, metric, valid)
+  table = arrange(cost, reference_length, hypothesis_length, window, norms)
   return _total(table, len(x))
 
 

@@ -10,6 +10,7 @@ from signllm_jax import errors
 
 Metric = Literal["l1", "l2", "squared_l2", "mean_joint"]
 
+BY_PRODUCT = ("l2", "squared_l2")  # metrics that come from a matrix product
 _UNROLL = 25  # numbers of a frame that one pass over the table sums
 # A squared distance below this share of the norms it is the difference of is
 # rounding; its root would not be small, and equal frames are to be 0 apart.
@@ -38,7 +39,8 @@ def flat_pairs(
     inside = jnp.arange(frames.shape[1])[None] < lengths[:, None]
     return jnp.where(inside[..., None], frames - origin, 0)
 
-  return seen(x, reference_length), seen(y, hypothesis_length)
+  x, y = seen(x, reference_length), seen(y, hypothesis_length)
+  return x, y
 
 
 def local_cost(
@@ -86,27 +88,44 @@ def local_cost(
     )
     weights = counted / jnp.maximum(counted.sum(-1, keepdims=True), 1)
     return _grouped(reference, hypothesis, weights, 3)
-  if metric not in ("l2", "squared_l2"):
+  if metric not in BY_PRODUCT:
     raise errors.UsageError(
       f"no metric {metric!r}", expected="l1, l2, squared_l2 or mean_joint"
     )
-  squared = _squared_l2(reference, hypothesis)
-  if metric == "squared_l2":
-    return squared / c
-  # sqrt has no slope at 0: equal frames get the gradient 0.
-  apart = squared > 0
-  return jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1)), 0)
+  products, own, other = products_and_norms(reference, hypothesis)
+  return of_product(products, own[:, :, None] + other[:, None], metric, c)
 
 
-def _squared_l2(x: jax.Array, y: jax.Array) -> jax.Array:
+def products_and_norms(
+  x: jax.Array, y: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """[B, R, Q] products of frames; their squared norms [B, R] and [B, Q]."""
   products = jnp.einsum("brc,bqc->brq", x, y, precision="highest")
   # Squares are summed by a product too: from a sum, XLA would fill a second
   # table before the two are added.
   ones = jnp.ones(x.shape[-1])
   own, other = (jnp.dot(each**2, ones, precision="highest") for each in (x, y))
-  norms = own[:, :, None] + other[:, None]
-  squared = norms - 2 * products
-  return jnp.where(squared > _ROUNDING * norms, squared, 0)
+  return products, own, other
+
+
+def of_product(
+  product: jax.Array, norms: jax.Array, metric: Metric, size: int
+) -> jax.Array:
+  """Cost "l2" or "squared_l2" of frames.
+
+  Args:
+    product: of the two frames, any shape.
+    norms: the sum of their squared norms, same shape.
+    metric: one of the two.
+    size: numbers of a frame.
+  """
+  squared = norms - 2 * product
+  squared = jnp.where(squared > _ROUNDING * norms, squared, 0)
+  if metric == "squared_l2":
+    return squared / size
+  # sqrt has no slope at 0: equal frames get the gradient 0.
+  apart = squared > 0
+  return jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1)), 0)
 
 
 def _leading(frames: jax.Array, size: int) -> jax.Array:
