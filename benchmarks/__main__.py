@@ -4,6 +4,7 @@
   python -m benchmarks --only dtw step          # some of them
   python -m benchmarks --record --plot out.png  # adds to the history
   python -m benchmarks --check                  # fails where a ratio got worse
+  python -m benchmarks --quick                  # one cell each: some minutes
 
 Each runs in a process of its own, with huge pages for the heap on Linux as the
 launch scripts have them. Ratios are comparable on one kind of machine only, so
@@ -19,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks import rounds
@@ -29,24 +30,31 @@ ALL = {
   "generation": [],
   "dtw": [],
   "lift": [],
+  "around": [],
   "communication": ["--models", "pt"],
+}
+QUICK = {
+  "step": ["--cells", "8x100", "--ways", "eager"],
+  "generation": ["--cells", "1x100"],
+  "dtw": ["--frames", "150"],
+  "around": ["--only", "compile", "save", "memory"],
 }
 HISTORY = pathlib.Path(__file__).with_name("history.jsonl")
 WORST = 0.85  # of the median
 
 
-def run(names: Sequence[str]) -> list[rounds.Ratio]:
-  """Runs benchmarks one after another; returns their ratios."""
+def run(asked: Mapping[str, Sequence[str]]) -> list[rounds.Ratio]:
+  """Runs benchmarks, by name with options, in turn; returns their ratios."""
   environment = dict(os.environ)
   if sys.platform == "linux":
     environment.setdefault("GLIBC_TUNABLES", rounds.HUGE_PAGES)
   ratios = []
   with tempfile.TemporaryDirectory() as folder:
-    for name in names:
+    for name, options in asked.items():
       print(f"== {name}", flush=True)
       out = pathlib.Path(folder, f"{name}.json")
       subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", *ALL[name], "--json", out],
+        [sys.executable, "-m", f"benchmarks.{name}", *options, "--json", out],
         check=True,
         env=environment,
       )
@@ -127,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
   parser = rounds.parser("", __doc__)
   parser.prog = "python -m benchmarks"
   parser.add_argument("--only", nargs="+", choices=ALL, default=list(ALL))
+  parser.add_argument("--quick", action="store_true", help="one cell each")
   parser.add_argument("--record", action="store_true", help="keep the ratios")
   parser.add_argument("--check", action="store_true", help="compare with those")
   parser.add_argument("--plot", type=pathlib.Path, help="draw those here")
@@ -134,7 +143,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
   options = parser.parse_args(arguments)
   processor = rounds.machine()["processor"]
   before = read_history(options.history, processor)
-  ratios = run(options.only)
+  known = QUICK if options.quick else ALL
+  ratios = run({k: v for k, v in known.items() if k in options.only})
   print("== all")
   rounds.print_ratios(ratios)
   rounds.write(options.json, ratios)

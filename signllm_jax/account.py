@@ -12,7 +12,7 @@ _SHOWN = 20  # joints of a text
 
 
 def sign(
-  producer: generate.Producer,
+  producer: generate.Signer,
   texts: Sequence[Sequence[str]],
   manner: polish.Manner,
 ) -> list[passages.Passage]:

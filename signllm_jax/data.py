@@ -91,15 +91,15 @@ class Summary:
   Attributes:
     facts: what generation must know.
     lengths: [n] frames of each clip, at most `max_frames`.
-    mean: [150] mean of true cells.
-    scale: [] pooled standard deviation around it.
-    seen: [50] bool, joints that are ever valid.
+    mean: [150] mean of true cells; [L, 150] of languages that share a model.
+    scale: [] pooled standard deviation around it; or [L].
+    seen: [50] bool, joints that are ever valid; or [L, 50].
   """
 
   facts: Facts
   lengths: np.ndarray
   mean: np.ndarray
-  scale: float
+  scale: np.ndarray
   seen: np.ndarray
 
 
@@ -110,9 +110,11 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
     DataError: no clips, or no joint is ever seen.
   """
   lengths, texts, glosses, rates = [], [], [], set()
-  count = np.zeros(skeleton.J)
-  total = np.zeros((skeleton.J, 3))
-  squares = 0.0
+  several = isinstance(split, sources.Joined)
+  language = split.languages if several else np.zeros(len(split), np.int32)
+  count = np.zeros((max(language, default=0) + 1, skeleton.J))
+  total = np.zeros((*count.shape, 3))
+  squares = np.zeros(len(count))
   for index in tqdm.trange(len(split), unit="clip", desc="reading", delay=2):
     clip = split[index]
     lengths.append(min(len(clip), settings.max_frames))
@@ -124,10 +126,10 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
     # reads it says so by name.
     true = clip.valid & np.isfinite(clip.frames).all(-1)
     frames = np.where(true[..., None], clip.frames.astype(np.float64), 0)
-    count += true.sum(0)
-    total += frames.sum(0)
-    squares += float((frames**2).sum())
-  if not lengths or not count.any():
+    count[language[index]] += true.sum(0)
+    total[language[index]] += frames.sum(0)
+    squares[language[index]] += (frames**2).sum()
+  if not count.any(1).all():
     raise errors.DataError(
       "the training split has no clip with a visible joint",
       path=settings.folder,
@@ -141,8 +143,12 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
     )
   least = settings.min_count
   vocabulary = text.build_vocabulary(texts, settings.tokens, least)
-  mean = total / np.maximum(count, 1)[:, None]
-  variance = (squares - (mean**2 * count[:, None]).sum()) / (3 * count.sum())
+  mean = total / np.maximum(count, 1)[..., None]
+  around = squares - (mean**2 * count[..., None]).sum((1, 2))
+  variance = around / (3 * count.sum(1))
+  mean = mean.reshape(-1, skeleton.C).astype(np.float32)
+  scale = np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
+  seen = count > 0
   return Summary(
     facts=Facts(
       vocabulary,
@@ -154,9 +160,9 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
       examples=len(lengths),
     ),
     lengths=np.array(lengths, np.int32),
-    mean=mean.reshape(-1).astype(np.float32),
-    scale=float(np.sqrt(max(variance, 1e-12))),
-    seen=count > 0,
+    mean=mean if several else mean[0],
+    scale=scale if several else scale[0],
+    seen=seen if several else seen[0],
   )
 
 
@@ -173,7 +179,8 @@ class Batches:
 
   A batch is what `pad_batch` returns and `example` [B] int32, the numbers of
   the clips, 0 in empty rows; with `data.glosses` also `gloss` [B, G] int32: ids
-  of the gloss without </s>, PAD at the end.
+  of the gloss without </s>, PAD at the end; of languages that share a model
+  also `language` [B] int32, the number of each.
   """
 
   def __init__(
@@ -202,6 +209,9 @@ class Batches:
     batch = pad_batch(listed, encoded, rows, t, s)
     batch["example"] = np.zeros(rows, np.int32)
     batch["example"][: len(ids)] = ids
+    if isinstance(self._split, sources.Joined):
+      batch["language"] = np.zeros(rows, np.int32)
+      batch["language"][: len(ids)] = self._split.languages[ids]
     if known is not None:
       g = round_up(self._facts.longest_gloss, SOURCE_MULTIPLE)
       # Without </s>: it is no sign, and CTC knows where its labels end.

@@ -36,6 +36,13 @@ class Leak(NamedTuple):
   length: jax.Array  # [B] true frames
 
 
+class Noise(NamedTuple):
+  """What makes the model a Gaussian policy around its poses (`rl.policy`)."""
+
+  std: jax.Array | np.ndarray  # [] in normalised units
+  key: jax.Array
+
+
 class Part(NamedTuple):
   """The next frames of a batch, on the host, in canonical units."""
 
@@ -141,7 +148,7 @@ def advance(
   source: Source,
   state: State,
   limit: jax.Array,
-  leak: Leak | None,
+  drive: Leak | Noise | None,
 ) -> tuple[State, jax.Array]:
   """The next frames, half as many as the cache has room for.
 
@@ -152,7 +159,8 @@ def advance(
     source: of `begin`.
     state: of `begin` or the part before; its cache has room for the part.
     limit: [] frames after which every sequence ends.
-    leak: None, or everything is driven by the truth as PT published it.
+    drive: None; a leak, and everything is driven by the truth as PT published
+      it; or noise, and the poses are drawn.
 
   Returns:
     The state after them and their poses [B, n, J, 3]; what follows the end of
@@ -171,7 +179,7 @@ def advance(
   def forward(carry):
     state, out = carry
     at = state.at - began
-    state, pose = step(model, statistics, source, state, leak)
+    state, pose = step(model, statistics, source, state, drive)
     return state, out.at[at].set(pose)
 
   state, out = jax.lax.while_loop(running, forward, (state, out))
@@ -183,7 +191,7 @@ def step(
   statistics: Statistics,
   source: Source,
   state: State,
-  leak: Leak | None = None,
+  drive: Leak | Noise | None = None,
 ) -> tuple[State, jax.Array]:
   """One frame further.
 
@@ -195,22 +203,26 @@ def step(
     statistics: of the training poses.
     source: of `begin`.
     state: of `begin` or the frame before.
-    leak: as of `advance`.
+    drive: as of `advance`.
 
   Returns:
     The state after it and its normalised pose [B, 150].
   """
   at, frame, caches, length = state
   frame, caches = model.step(frame, at, caches, source)
+  pose = frame[:, :-1]
+  if isinstance(drive, Noise):
+    key = jax.random.fold_in(drive.key, at)
+    pose += drive.std * jax.random.normal(key, pose.shape)
   # A joint no clip shows was an unseen 0 in training and stays one.
-  pose = jnp.where(jnp.repeat(statistics.seen, 3), frame[:, :-1], 0)
+  pose = jnp.where(jnp.repeat(statistics.seen, 3), pose, 0)
   made, counter, n = pose, jnp.clip(frame[:, -1], 0, 1), at + 1
-  if leak is None:
+  if not isinstance(drive, Leak):
     ended = (n + 0.5) * counter >= n
   else:
-    ended = n >= leak.length
-    counter = jnp.minimum(n / leak.length, 1)
-    true = jnp.where(leak.valid, statistics.normalize(leak.first), 0)
+    ended = n >= drive.length
+    counter = jnp.minimum(n / drive.length, 1)
+    true = jnp.where(drive.valid, statistics.normalize(drive.first), 0)
     pose = jnp.where(at == 0, true, pose)
   length = jnp.where((length == 0) & ended, n, length)
   frame = jnp.concatenate([pose, counter[:, None]], -1)
@@ -249,7 +261,11 @@ def warm_up(model: Model, inputs: tuple[jax.Array, ...], limit: int) -> None:
 
 
 def _advance(
-  model: Model, source: Source, state: State, limit: int, leak: Leak | None
+  model: Model,
+  source: Source,
+  state: State,
+  limit: int,
+  drive: Leak | Noise | None,
 ) -> tuple[State, jax.Array]:
   return advance(
     model.structure,
@@ -258,7 +274,7 @@ def _advance(
     source,
     state,
     np.int32(limit),
-    leak,
+    drive,
   )
 
 
@@ -266,7 +282,7 @@ def decode(
   model: Model,
   inputs: tuple[jax.Array, ...],
   limit: int,
-  leak: Leak | None = None,
+  drive: Leak | Noise | None = None,
 ) -> Iterator[Part]:
   """Signs a batch of encoded texts, part by part.
 
@@ -274,7 +290,7 @@ def decode(
     model: what signs.
     inputs: as of `begin`.
     limit: frames after which every sequence ends.
-    leak: as of `advance`.
+    drive: as of `advance`.
 
   Yields:
     Parts until every sequence has ended or the limit is there.
@@ -285,7 +301,7 @@ def decode(
     if done == room:
       room *= 2
       state = state._replace(caches=_grow(state.caches, room))
-    state, frames = _advance(model, source, state, limit, leak)
+    state, frames = _advance(model, source, state, limit, drive)
     made = partition.to_host(Part(frames, state.length, ends))
     yield made._replace(frames=made.frames[:, : limit - done])
     done, length = done + frames.shape[1], made.length

@@ -8,7 +8,7 @@ inference of PT.
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -51,6 +51,14 @@ class Read(NamedTuple):
   tokens: list[list[str]]  # of each text, what `Span` tells the times of; ""
   # for </s>
   glosses: list[str]  # of each text; "" where the model writes none
+
+
+class Signer(Protocol):
+  """What signs texts: a `Producer`, or the best of several of its samples."""
+
+  def batches(self, texts: Sequence[str]) -> Iterator[list[Signed]]:
+    """Signs texts, yielding each batch when it is done."""
+    ...
 
 
 class Producer:
@@ -131,7 +139,24 @@ class Producer:
     Yields:
       A part a text, in order, until all have ended.
     """
-    yield from self._stream(texts, None)
+    yield from self._stream(texts)
+
+  def sample(
+    self, texts: Sequence[str], std: float, key: jax.Array
+  ) -> Iterator[list[Signed]]:
+    """Signs texts as `batches` does, each pose drawn around the model's own.
+
+    Args:
+      texts: what to sign; one that is named twice is drawn twice.
+      std: of the Gaussian policy, in normalised units (`config.rl.std`).
+      key: of the noise; equal keys and batches give equal samples.
+    """
+    for at, start in enumerate(range(0, len(texts), self.batch_size)):
+      group = texts[start : start + self.batch_size]
+      noise = decoding.Noise(
+        np.array(std, np.float32), jax.random.fold_in(key, at)
+      )
+      yield _whole(self._stream(group, noise=noise), len(group))
 
   def warm_up(self, texts: Sequence[str]) -> None:
     """Compiles all that `stream` needs for so many texts of such lengths."""
@@ -156,19 +181,22 @@ class Producer:
     return made
 
   def _stream(
-    self, texts: Sequence[str], true: Sequence[clips.Clip] | None
+    self,
+    texts: Sequence[str],
+    true: Sequence[clips.Clip] | None = None,
+    noise: decoding.Noise | None = None,
   ) -> Iterator[list[Part]]:
     if not all(line.strip() for line in texts):
       raise errors.UsageError("an empty text", expected="words to sign")
     read, placed = self._enter(texts)
-    limit, leak = self.limit, None
+    limit, drive = self.limit, noise
     if true is not None:
       rows = len(placed[0])
       leaked = _leak(true, rows)
       limit = data.round_up(int(leaked["length"].max()), _LEAKY_MULTIPLE)
-      leak = decoding.Leak(**partition.put_batch(leaked, self._mesh))
+      drive = decoding.Leak(**partition.put_batch(leaked, self._mesh))
     made = [_Sequence() for _ in texts]
-    for part in decoding.decode(self.model, placed, limit, leak):
+    for part in decoding.decode(self.model, placed, limit, drive):
       yield [
         self._take(one, row, part, limit, texts[row], read)
         for row, one in enumerate(made)

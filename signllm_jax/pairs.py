@@ -141,7 +141,7 @@ class Corpus:
       self.facts,
       lengths,
       mean=np.zeros(skeleton.C, np.float32),
-      scale=1.0,
+      scale=np.ones((), np.float32),
       seen=np.zeros(skeleton.J, bool),
     )
 

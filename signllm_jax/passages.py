@@ -34,7 +34,7 @@ class Passage(NamedTuple):
 
 
 def sign(
-  producer: generate.Producer,
+  producer: generate.Signer,
   texts: Sequence[Sequence[str]],
   manner: polish.Manner,
   tick: Callable[[int], object] = lambda frames: None,

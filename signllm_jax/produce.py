@@ -4,7 +4,6 @@ Takes the best checkpoint of a run. Nothing of the truth is used: the model
 starts from its own frame and ends by its own counter.
 """
 
-import argparse
 import dataclasses
 import os
 import pathlib
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 
 from signllm_jax import (
   account,
+  best_of,
   clips,
   errors,
   evaluation,
@@ -23,41 +23,15 @@ from signllm_jax import (
   intake,
   passages,
   polish,
+  produce_options,
   render,
   run,
-  sources,
   trained,
 )
-from signllm_jax.formats import atomic, forms
+from signllm_jax.formats import atomic
 
 SIZES = (64, 1024)  # pixels, of a clip in a picture
 _SHOWN = 20  # glosses on the terminal
-
-EXAMPLES = """\
-the suffix of --out decides:
-  .gif .mp4   a film of the skeleton; several texts play one after another
-  .png .svg   a sheet of frames, one row a text
-  .npz        all clips with texts, read by NumPy alone
-  .skels      one clip a line, with NAME.text and NAME.files beside it: a folder
-              that `python -m data_pipeline build` reads
-  .pose .bvh  for pose viewers, for Blender; a file a text (NAME-001.bvh ...)
-  .h5         keypoints of all clips: x, y as seen from the front, confidence
-  --form=openpose, --form=dwpose: --out is a folder of JSON, a file a frame,
-              with a folder a text (NAME/NAME-001 ...) if there are several
-  .gloss      no poses: the gloss of each text, one a line, by a model that
-              writes glosses (configs/text_to_gloss.py, text2langgloss.py)
-
-examples:
-  python -m signllm_jax.produce --workdir=runs/quickstart --text=hello \\
-      --out=hello.gif
-  python -m signllm_jax.produce --workdir=runs/quickstart --split=dev \\
-      --count=4 --out=dev.mp4        (produced beside true)
-  python -m signllm_jax.produce --workdir=runs/gsl --file=texts.txt \\
-      --out=made/test.skels
-
-exit codes: 0 done; 1 wrong request; 2 wrong option; 65 fault in the data;
-66 the model gives NaN; 74 fault in storage; 130 interrupted
-"""
 
 
 def produce(
@@ -75,6 +49,9 @@ def produce(
   form: str = "",
   manner: polish.Manner = polish.PLAIN,
   dtype: str = "",
+  samples: int = 1,
+  judge: str | os.PathLike = "",
+  seed: int = 0,
 ) -> list[passages.Passage]:
   """Signs texts with the model of a work directory and writes the clips.
 
@@ -97,6 +74,9 @@ def produce(
     form: openpose or dwpose, where `out` is a folder of JSON.
     manner: how the clips are finished.
     dtype: of the model's products, as of `trained.load_producer`.
+    samples: of each text, of which the best is kept (`best_of`).
+    judge: work directory of the reader that says which is best.
+    seed: of the samples.
 
   Returns:
     The passages, in order; none where glosses alone were asked for.
@@ -108,6 +88,11 @@ def produce(
     StorageError: a file cannot be written, or no checkpoint read.
   """
   _check_request(texts, prompts, file, split, count, size)
+  if (samples > 1) != bool(judge):
+    raise errors.UsageError(
+      "--samples and --judge go together",
+      hint="Train what reads with --config=configs/back_translation.py",
+    )
   polish.check(manner)
   config = trained.describe(path).config
   lines = [intake.Typed(line) for line in (*texts, *prompts)]
@@ -136,9 +121,12 @@ def produce(
   if glosses:
     _write_glosses(trained.load_glosser(path, chosen.code), task, target)
     return []
-  producer = trained.load_producer(path, chosen.code, dtype)
+  signer = producer = trained.load_producer(path, chosen.code, dtype)
+  if judge:
+    reader = trained.load_reader(judge)
+    signer = best_of.BestOf(producer, reader, samples, config.rl.std, seed)
   began = time.perf_counter()
-  signed = account.sign(producer, task.parts, manner)
+  signed = account.sign(signer, task.parts, manner)
   seconds = time.perf_counter() - began
   signed = _name(signed, task.true, target.stem)
   made = [one.clip for one in signed]
@@ -148,6 +136,8 @@ def produce(
     target, made, task.true, convention=convention, size=size, form=form
   )
   print(account.table(signed, seconds))
+  if isinstance(signer, best_of.BestOf):
+    print(signer.table())
   last = f" to {files[-1]}" if len(files) > 3 else ""
   print("wrote", *files[: 1 if last else 3], end=f"{last}\n")
   return signed
@@ -222,7 +212,7 @@ def _name(
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command; returns the exit code."""
-  args = _parser().parse_args(arguments)
+  args = produce_options.parser().parse_args(arguments)
   return errors.exit_code_of(
     lambda: produce(
       args.workdir,
@@ -238,84 +228,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
       form=args.form,
       manner=polish.Manner(args.speed, args.smooth, args.constant_bones),
       dtype=args.dtype,
+      samples=args.samples,
+      judge=args.judge,
+      seed=args.seed,
     )
   )
-
-
-def _parser() -> argparse.ArgumentParser:
-  parser = argparse.ArgumentParser(
-    prog="python -m signllm_jax.produce",
-    description="Signs texts with a trained model.",
-    epilog=EXAMPLES,
-    formatter_class=argparse.RawDescriptionHelpFormatter,
-    allow_abbrev=False,
-  )
-  add = parser.add_argument
-  add(
-    "--workdir",
-    "--model",
-    required=True,
-    help="work directory of a training run, or a model file",
-  )
-  add("--out", required=True, help="what to write; its folder is made")
-  add(
-    "--text", action="append", default=[], help="what to sign; may be repeated"
-  )
-  add(
-    "--prompt",
-    action="append",
-    default=[],
-    help="a question, e.g. \"How do I sign 'sea' in German Sign Language?\"; "
-    "may be repeated",
-  )
-  add("--file", help="UTF-8 file with one text a line")
-  add(
-    "--split",
-    choices=sources.SPLITS,
-    help="sign the texts of this split of the run's data, beside their truth",
-  )
-  add(
-    "--count", type=int, default=0, help="so many of --split; 0 (default) all"
-  )
-  add(
-    "--language",
-    default="",
-    help="e.g. ASL, where the model signs several and the text names none",
-  )
-  add(
-    "--convention",
-    choices=("prompt2sign", "pt"),
-    default="prompt2sign",
-    help="of .skels: Prompt2Sign's (default) or Progressive Transformers'",
-  )
-  add(
-    "--form",
-    choices=tuple(forms.FRAMES),
-    default="",
-    help="--out is a folder of JSON, a file a frame, of this form",
-  )
-  add("--size", type=int, default=320, help="width of a clip in pixels (320)")
-  add(
-    "--speed",
-    type=float,
-    default=1.0,
-    help="of signing, 0.25 to 4 times the model's own (1)",
-  )
-  add(
-    "--smooth", action="store_true", help="take jitter away (one-euro filter)"
-  )
-  add(
-    "--constant-bones",
-    action="store_true",
-    help="give each bone one length, its median over the clip",
-  )
-  add(
-    "--dtype",
-    choices=("float32", "bfloat16"),
-    default="",
-    help="of the model's products; as it was trained by default",
-  )
-  return parser
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from signllm_jax import beam, clips, config, ctc, data, errors, partition
+from signllm_jax import text as text_lib
+from signllm_jax.models import tokens
 from signllm_jax.models.back_translation import PoseToText
 from signllm_jax.statistics import Statistics
 
@@ -64,8 +66,8 @@ def translate(
   once = model.attendable(encoded)
   seen = jax.tree.map(lambda x: jnp.repeat(x, limits.width, 0), once)
 
-  def step(tokens, at, cache):
-    logits, cache = model.decoder.step(tokens, at, cache, seen)
+  def step(last, at, cache):
+    logits, cache = model.decoder.step(last, at, cache, seen)
     return jax.nn.log_softmax(logits), cache
 
   rows = len(frames)
@@ -84,6 +86,39 @@ def translate(
     log_p, encoded.length, width=limits.width, limit=limits.gloss
   )
   return Found(found, labels)
+
+
+@functools.partial(jax.jit, static_argnames="graphdef")
+def judge(
+  graphdef: nnx.GraphDef,
+  params: nnx.State,
+  statistics: Statistics,
+  frames: jax.Array,
+  valid: jax.Array,
+  length: jax.Array,
+  source: jax.Array,
+) -> jax.Array:
+  """How likely the decoder finds texts, given clips.
+
+  Args:
+    graphdef: as of `translate`, and so are those up to `length`.
+    params: as there.
+    statistics: as there.
+    frames: as there.
+    valid: as there.
+    length: as there.
+    source: [B, S] ids of the texts.
+
+  Returns:
+    [B] mean log-probability of a token, </s> included.
+  """
+  model: PoseToText = nnx.merge(graphdef, params)
+  encoded = model.encode(statistics.normalize(frames), valid, length)
+  logits = model.decoder(tokens.shifted(source), model.attendable(encoded))
+  log_p = jax.nn.log_softmax(logits)
+  own = jnp.take_along_axis(log_p, source[..., None], -1)[..., 0]
+  real = source != text_lib.PAD
+  return jnp.sum(own * real, -1) / jnp.sum(real, -1)
 
 
 class Reader:
@@ -151,6 +186,38 @@ class Reader:
         found[i] = reading
     return found
 
+  def likelihoods(
+    self, listed: Sequence[clips.Clip], texts: Sequence[str]
+  ) -> np.ndarray:
+    """How likely each text is, given its clip.
+
+    Args:
+      listed: as of `read`.
+      texts: of each clip, what it is to say.
+
+    Returns:
+      [n] float32, mean log-probability of a token, </s> included.
+
+    Raises:
+      UsageError: as `read`.
+      NonFiniteError: a clip or the model gives NaN or infinity.
+    """
+    self._check(listed)
+    found = np.zeros(len(listed), np.float32)
+    ids = [self.facts.vocabulary.encode(line) for line in texts]
+    longest = max(self.facts.longest_source, *map(len, ids))
+    s = data.round_up(longest, data.SOURCE_MULTIPLE)
+    for group in data.by_length(list(map(len, listed)), self._rows):
+      batch = self._place(
+        [listed[i] for i in group], [ids[i] for i in group], s
+      )
+      scores = partition.to_host(judge(*self._model, **batch))
+      found[group] = scores[: len(group)]
+    if not np.isfinite(found).all():
+      clip = listed[int(np.argmin(np.isfinite(found)))]
+      raise errors.NonFiniteError(f"likelihood of clip {clip.name!r}")
+    return found
+
   def _check(self, listed: Sequence[clips.Clip]) -> None:
     for clip in listed:
       if not len(clip):
@@ -162,7 +229,10 @@ class Reader:
           hint="Resample it, or train the reader on such records",
         )
 
-  def _batch(self, group: Sequence[clips.Clip]) -> list[Translation]:
+  def _place(
+    self, group: Sequence[clips.Clip], ids: Sequence[np.ndarray], s: int
+  ) -> dict[str, jax.Array]:
+    """Clips, with ids [s] of their texts, on the devices."""
     rows = partition.batch_rows(self._mesh, len(group), self._rows)
     longest = max(len(clip) for clip in group)
     t = self._bucket
@@ -170,9 +240,12 @@ class Reader:
       t *= 2
     # Empty rows repeat the first clip: they end when it does.
     filled = [*group, *[group[0]] * (rows - len(group))]
-    batch = data.pad_batch(filled, [], rows, t, 1)
+    batch = data.pad_batch(filled, ids, rows, t, s)
+    return partition.put_batch(batch, self._mesh)
+
+  def _batch(self, group: Sequence[clips.Clip]) -> list[Translation]:
+    batch = self._place(group, [], 1)
     del batch["source"]
-    batch = partition.put_batch(batch, self._mesh)
     out = partition.to_host(
       translate(*self._model, **batch, limits=self._limits)
     )

@@ -90,10 +90,18 @@ class Run:
       ]
     self.codes = [c.code for c in self.corpora] if self.stacked else []
     self.sizes = trained.sizes(self.facts)
-    self.abstract = state_lib.abstract_state(
-      config, self.sizes, self.mesh, self.codes
-    )
+    self.abstract = self._abstract()
     self.data_seconds = time.monotonic() - started
+
+  def _abstract(self) -> state_lib.TrainState:
+    return state_lib.abstract_state(
+      self.config, self.sizes, self.mesh, self.codes
+    )
+
+  def spread(self, mesh: config_lib.Mesh) -> None:
+    """Puts the run on another mesh of as many devices, before its start."""
+    self.config.mesh, self.mesh = mesh, partition.make_mesh(mesh)
+    self.abstract = self._abstract()
 
   @property
   def facts(self) -> dict[str, data.Facts]:
@@ -141,7 +149,14 @@ class Run:
     )
 
   def describe_memory(self) -> str:
-    """What the longest batch needs a device, compiled and not allocated.
+    """`memory` in a line."""
+    parts = self.memory()
+    whole = sum(parts.values()) >> 20
+    listed = ", ".join(f"{k} {v >> 20:,}" for k, v in parts.items())
+    return f"memory      {whole:,} MiB a device: {listed}"
+
+  def memory(self) -> dict[str, int]:
+    """Bytes that the longest batch needs a device, compiled, not allocated.
 
     The backend's own sums: XLA plans temporary memory differently on CPU, GPU
     and TPU. Parameters, optimiser state and batch are the same everywhere.
@@ -158,14 +173,11 @@ class Run:
     sizes = compiled.memory_analysis()
     kept = sizes.argument_size_in_bytes
     extra = sizes.output_size_in_bytes - sizes.alias_size_in_bytes
-    parts = {
+    return {
       "state and batch": kept,
       "temporary": sizes.temp_size_in_bytes,
       "results": extra,
     }
-    whole = sum(parts.values()) >> 20
-    listed = ", ".join(f"{k} {v >> 20:,}" for k, v in parts.items())
-    return f"memory      {whole:,} MiB a device: {listed}"
 
   def create_state(self) -> state_lib.TrainState:
     """A fresh state on the mesh."""
@@ -255,9 +267,8 @@ class Run:
     if settings.method == "pose_to_text":
       return reading.Evaluation(split, settings)
     mean = corpus.summary.mean
-    if len(corpus.parts) > 1:  # the floor is the language's own mean pose
-      train = sources.open_clips(part, "train")
-      mean = data.summarise(train, part).mean
+    if mean.ndim > 1:  # the floor is the language's own mean pose
+      mean = mean[corpus.codes.index(part.language)]
     return evaluation.Evaluation(split, settings, mean)
 
   def generator(self, state: state_lib.TrainState, code: str) -> trained.Model:

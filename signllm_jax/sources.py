@@ -103,6 +103,10 @@ class Joined:
   def __init__(self, parts: Sequence[tuple[str, Clips]]):
     self._parts = parts
     self.sizes = [len(clips) for _, clips in parts]  # of each language
+    # [n] of each clip, the number of its language in `parts`.
+    self.languages = np.repeat(
+      np.arange(len(parts), dtype=np.int32), self.sizes
+    )
     self._ends = np.cumsum(self.sizes)
 
   def __len__(self) -> int:

@@ -63,7 +63,7 @@ class TrainState(NamedTuple):
   params: nnx.State
   opt_state: optax.OptState
   key: jax.Array  # PRNG key of the run; a step folds its number in
-  statistics: Statistics
+  statistics: Statistics  # [L, ...] in Text2LangGloss too
   residuals: Residuals
   table: priority.Table | None  # rewards of the examples, with `plc`
   progress: Progress
@@ -171,6 +171,8 @@ def abstract_state(
     codes: languages of MLSF, which has a group each.
   """
   stack = (len(codes),) if codes else ()
+  if config.method == "text2langgloss":
+    stack = (len(config_lib.corpora(config)),)
 
   def build() -> TrainState:
     statistics = Statistics(
@@ -193,11 +195,10 @@ def abstract_state(
 
 def measured(summary: data.Summary, normalize: bool) -> Statistics:
   """The statistics of a training split, on the host."""
-  return Statistics(
-    summary.mean if normalize else np.zeros_like(summary.mean),
-    np.array(summary.scale if normalize else 1, np.float32),
-    summary.seen,
-  )
+  if normalize:
+    return Statistics(summary.mean, summary.scale, summary.seen)
+  mean, scale = np.zeros_like(summary.mean), np.ones_like(summary.scale)
+  return Statistics(mean, scale, summary.seen)
 
 
 def create_state(
@@ -211,7 +212,8 @@ def create_state(
 
   Args:
     config: the run.
-    statistics: of the training poses, with a leading axis if there are codes.
+    statistics: of the training poses, with a leading axis if there are several
+      languages.
     abstract: of `abstract_state`.
     sizes: as there.
     codes: as there.

@@ -7,11 +7,27 @@ import numpy as np
 
 
 class Statistics(NamedTuple):
-  """Of the training poses; fixed for the run."""
+  """Of the training poses; fixed for the run.
+
+  Languages that share a model have their own, with a leading axis L: by one
+  scale for all, the language with the smallest movements would weigh least.
+  """
 
   mean: jax.Array | np.ndarray  # [150]
   scale: jax.Array | np.ndarray  # []
   seen: jax.Array | np.ndarray  # [50] bool, joints that some clip shows
+
+  def of(self, language: jax.Array) -> "Statistics":
+    """Of [L, ...] those of the rows of a batch, for sequences.
+
+    Args:
+      language: [B] int32.
+
+    Returns:
+      mean [B, 1, 150], scale [B, 1, 1] and seen [B, 50].
+    """
+    mean, scale = self.mean[language][:, None], self.scale[language]
+    return Statistics(mean, scale[:, None, None], self.seen[language])
 
   def normalize(self, poses: jax.Array) -> jax.Array:
     """[..., 150] in canonical units -> what the model works on."""

@@ -12,6 +12,9 @@ Without --config, the configuration kept in the work directory is taken.
   --dry-run                     prints what would be trained, and the memory it
                                 takes a device, and stops
   --dry-run --devices=64        the same on so many simulated devices
+  --dry-run --devices=64 --memory=16
+                                which mesh of them the run fits on, with 16 GiB
+                                each
 """
 
 import sys
@@ -27,6 +30,7 @@ from signllm_jax import (
   distributed,
   errors,
   loop,
+  mesh_plan,
   run,
   workdir,
 )
@@ -46,6 +50,12 @@ _DEVICES = flags.DEFINE_integer(
   "With --dry-run: simulate so many devices on the CPU.",
   lower_bound=0,
 )
+_MEMORY = flags.DEFINE_float(
+  "memory",
+  0.0,
+  "With --dry-run: find a mesh on which a device needs at most so many GiB.",
+  lower_bound=0.0,
+)
 _DISTRIBUTED = flags.DEFINE_enum(
   "distributed",
   "off",
@@ -60,13 +70,25 @@ _HEARTBEAT = flags.DEFINE_integer(
 )
 
 
-def train(config: config_lib.Experiment, path: str, dry_run: bool) -> int:
-  """Trains, or describes what would be trained; returns the exit code."""
+def train(
+  config: config_lib.Experiment, path: str, dry_run: bool, memory: float = 0
+) -> int:
+  """Trains, or describes what would be trained; returns the exit code.
+
+  Args:
+    config: the run.
+    path: its work directory.
+    dry_run: whether to describe.
+    memory: GiB of a device: describe on which mesh it fits.
+  """
   if not dry_run:
     return loop.train(config, path)
   config_check.check(config)
   if config.compilation_cache:
     run.use_compilation_cache()
+  if memory:
+    mesh_plan.describe(config, memory)
+    return 0
   planned = run.Run(config)
   print(config_lib.to_json(config), planned.describe(), sep="\n")
   print(planned.describe_parameters())
@@ -82,6 +104,8 @@ def main(argv: list[str]) -> None:
       raise errors.UsageError(f"unknown arguments {argv[1:]}")
     if not _WORKDIR.value and not (_DRY_RUN.value and _CONFIG.value):
       raise errors.UsageError("--workdir is missing")
+    if _MEMORY.value and not _DRY_RUN.value:
+      raise errors.UsageError(f"--memory={_MEMORY.value:g} without --dry-run")
     if _DEVICES.value:
       if not _DRY_RUN.value:
         raise errors.UsageError(
@@ -92,7 +116,7 @@ def main(argv: list[str]) -> None:
       jax.config.update("jax_num_cpu_devices", _DEVICES.value)
     distributed.start(_DISTRIBUTED.value, _HEARTBEAT.value)
     config = _CONFIG.value or workdir.read_config(_WORKDIR.value or "")
-    code = train(config, _WORKDIR.value or "", _DRY_RUN.value)
+    code = train(config, _WORKDIR.value or "", _DRY_RUN.value, _MEMORY.value)
   except errors.SignLLMError as error:
     print(f"error: {error}", file=sys.stderr)
     distributed.leave(error.exit_code)

@@ -59,11 +59,15 @@ def generator(
     code: of the language.
     mesh: where to compute.
   """
-  group = state.group
+  group, index = state.group, list(facts).index(code)
+  statistics = group.statistics
   if config.method == "mlsf":
-    group = state_lib.take_group(state, list(facts).index(code))
+    group = state_lib.take_group(state, index)
+    statistics = group.statistics
+  elif config.method == "text2langgloss":
+    statistics = jax.tree.map(lambda x: x[index], statistics)
   graph = state_lib.graph(config, sizes(facts))
-  model = graph, group.params, group.statistics, facts[code]
+  model = graph, group.params, statistics, facts[code]
   if config.method == "pose_to_text":
     return reader.Reader(*model, config, mesh)
   if config.method == "text_to_gloss":

@@ -398,6 +398,20 @@ def test_a_reader_reads_any_number_of_clips_in_order(loaded):
     loaded.read([slow])
 
 
+def test_a_reader_finds_the_true_text_likeliest(loaded):
+  listed = [_spelt(word, word) for word in WORDS]
+  scores = [loaded.likelihoods(listed, [w] * len(WORDS)) for w in WORDS]
+  assert np.argmax(scores, 0).tolist() == list(range(len(WORDS)))
+  true = loaded.likelihoods(listed, WORDS)
+  # Alone and beside clips of other lengths.
+  alone = [
+    loaded.likelihoods([clip], [word])[0]
+    for clip, word in zip(listed, WORDS, strict=True)
+  ]
+  np.testing.assert_allclose(true, alone, rtol=1e-3, atol=1e-5)
+  np.testing.assert_allclose(true, np.diag(scores), rtol=1e-3, atol=1e-5)
+
+
 def test_a_reader_does_not_sign(trained):
   with pytest.raises(errors.UsageError, match="a model that reads poses"):
     trained_lib.load_producer(trained)

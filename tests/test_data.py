@@ -7,6 +7,7 @@ import pytest
 
 from signllm_jax import clips, config, data, errors, records, sources, text
 from signllm_jax.formats import skels, splits
+from signllm_jax.statistics import Statistics
 
 
 class _Clips(list):
@@ -90,6 +91,36 @@ def test_statistics_count_true_cells_only():
     np.sqrt(((shown - shown.mean(0)) ** 2).mean()), rel=1e-4
   )
   assert summary.seen.sum() == 29
+
+
+def test_languages_that_share_a_model_are_normalised_each_by_its_own():
+  large = [_clip("x", 10, "b"), _clip("y", 20, "a")]
+  small = [
+    dataclasses.replace(clip, frames=0.1 * clip.frames + 1, gloss="A")
+    for clip in large[:1]
+  ]
+  large = [dataclasses.replace(clip, gloss="B") for clip in large]
+  joined = sources.Joined([("ASL", large), ("GSL", small)])
+  settings = config.Data(batch_size=4, bucket=32, glosses=True)
+  summary = data.summarise(joined, settings)
+  for at, split in enumerate((large, small)):
+    own = data.summarise(split, settings)
+    np.testing.assert_allclose(summary.mean[at], own.mean, rtol=1e-6)
+    np.testing.assert_allclose(summary.scale[at], own.scale, rtol=1e-6)
+    np.testing.assert_array_equal(summary.seen[at], own.seen)
+  plan = data.Plan(summary.lengths, 4, 32, 0)
+  batch = data.Batches(joined, plan, summary.facts, settings, 10)[0]
+  rows = batch["example"][:3]
+  assert sorted(rows.tolist()) == [0, 1, 2]
+  np.testing.assert_array_equal(batch["language"], [*(rows == 2), 0])
+  known = Statistics(summary.mean, summary.scale, summary.seen)
+  found = known.of(batch["language"]).normalize(batch["frames"])
+  for row, clip in enumerate(rows):
+    at = int(clip == 2)
+    expected = batch["frames"][row] - summary.mean[at]
+    np.testing.assert_allclose(
+      found[row], expected / summary.scale[at], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_stream_resumes_exactly():

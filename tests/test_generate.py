@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 
 from signllm_jax import (
+  best_of,
   clips,
   config,
   data,
@@ -19,10 +20,12 @@ from signllm_jax import (
   partition,
   passages,
   polish,
+  reader,
   sentences,
   skeleton,
   text,
 )
+from signllm_jax.models import back_translation
 from signllm_jax.statistics import Statistics
 
 LIMIT = 100  # frames; two sizes of the cache
@@ -340,3 +343,77 @@ def test_splitting_leaves_nothing_out_and_takes_no_time():
   parts = sentences.split(line.strip(), len, 20)
   assert "".join(parts).replace(" ", "") == line.replace(" ", "")
   assert time.perf_counter() - began < 5
+
+
+@pytest.fixture(scope="module")
+def judge(producer) -> reader.Reader:
+  """A reader that was never taught: it likes some clips better than others."""
+  experiment = config.Experiment(method="pose_to_text")
+  experiment.model = config.Model(
+    encoder_layers=1, decoder_layers=1, width=16, heads=2, feed_forward=16
+  )
+  words = len(producer.facts.vocabulary)
+  model = back_translation.PoseToText(experiment, words, 0, nnx.Rngs(0))
+  return reader.Reader(
+    *nnx.split(model),
+    producer.model.statistics,
+    producer.facts,
+    experiment,
+    partition.make_mesh(config.Mesh(), jax.devices()[:1]),
+  )
+
+
+def frames_of(batches) -> list[np.ndarray]:
+  return [one.clip.frames for batch in batches for one in batch]
+
+
+def test_samples_lie_around_the_models_own_and_follow_their_key(producer):
+  texts = ["wind", "wind", "regen"]
+  own = frames_of(producer.batches(texts))
+  key, other = jax.random.split(jax.random.key(0))
+  first = frames_of(producer.sample(texts, 0.1, key))
+  again = frames_of(producer.sample(texts, 0.1, key))
+  for a, b in zip(first, again, strict=True):
+    assert a.tobytes() == b.tobytes()
+  assert first[0].tobytes() != first[1].tobytes()
+  (moved,) = frames_of(producer.sample(["regen"], 0.1, other))
+  assert moved.tobytes() != first[2].tobytes()
+  # The first frame follows no drawn one: it is the own and a tenth of noise.
+  noise = np.stack([made[0] - own[0][0] for made in first[:2]])
+  assert np.std(noise) == pytest.approx(0.1, rel=0.15)
+  near = frames_of(producer.sample(texts, 1e-6, key))
+  for a, b in zip(near, own, strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_the_sample_is_kept_that_the_reader_understands_best(producer, judge):
+  texts, samples = ["wind", "regen sonne"], 4
+  signer = best_of.BestOf(producer, judge, samples, 0.3, seed=5)
+  kept = [one for batch in signer.batches(texts) for one in batch]
+  drawn = [list(producer.batches(texts))]
+  for key in jax.random.split(jax.random.key(5), samples - 1):
+    drawn.append(list(producer.sample(texts, 0.3, key)))
+  for i, line in enumerate(texts):
+    made = [batch[i] for (batch,) in drawn]
+    assert all(one.finished for one in made)
+    scores = judge.likelihoods([one.clip for one in made], [line] * samples)
+    assert len(set(scores.tolist())) == samples
+    best = int(np.argmax(scores))
+    np.testing.assert_array_equal(kept[i].clip.frames, made[best].clip.frames)
+    np.testing.assert_array_equal(signer.judged[i].scores, scores)
+    assert signer.judged[i].kept == best
+  assert signer.table().count("\n") == len(texts)
+
+
+def test_what_came_to_no_end_is_kept_only_if_nothing_did(endless, judge):
+  signer = best_of.BestOf(endless, judge, 2, 0.1)
+  ((one,),) = signer.batches(["wind"])
+  assert not one.finished and len(one.clip) == LIMIT
+
+
+@pytest.mark.parametrize(
+  ("samples", "std"), [(1, 0.1), (65, 0.1), (2, 0.0), (2, 1.5)]
+)
+def test_useless_samples_are_refused(producer, judge, samples, std):
+  with pytest.raises(errors.UsageError):
+    best_of.BestOf(producer, judge, samples, std)

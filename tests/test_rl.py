@@ -242,7 +242,7 @@ def test_policy_gradient_is_that_of_the_expected_reward():
 
   def rewards(model, key):
     source = model.attendable(*model.encode(words))
-    actions = policy.sample(model, source, counters, statistics, std, key)
+    actions = policy.sample(model, source, counters, statistics.seen, std, key)
     return actions, source, reward.of_frames(actions - true, seen)
 
   def surrogate(params, key):
@@ -250,7 +250,7 @@ def test_policy_gradient_is_that_of_the_expected_reward():
     actions, source, earned = rewards(model, key)
     returns = policy.advantages(reward.to_go(earned)[:, None])[:, 0]
     log_probability = policy.log_probabilities(
-      model, source, actions, counters, statistics, std
+      model, source, actions, counters, statistics.seen, std
     )
     return jnp.sum(returns * log_probability) / count
 
@@ -297,13 +297,13 @@ def test_a_sample_is_as_likely_as_it_was_drawn():
   source = model.attendable(*model.encode(jnp.array([[4, 5, 3]])))
   counters = jnp.arange(1, 6)[None] / 5
   std, key = 0.2, jax.random.key(3)
-  actions = policy.sample(model, source, counters, statistics, std, key)
+  actions = policy.sample(model, source, counters, statistics.seen, std, key)
   noise = jnp.stack(
     [jax.random.normal(each, (1, 150)) for each in jax.random.split(key, 5)],
     1,
   )
   found = policy.log_probabilities(
-    model, source, actions, counters, statistics, std
+    model, source, actions, counters, statistics.seen, std
   )
   np.testing.assert_allclose(found, -jnp.sum(noise**2, -1) / 2, rtol=1e-4)
 

@@ -10,7 +10,15 @@ import pytest
 from flax import nnx
 
 from configs import signllm
-from signllm_jax import clips, config, errors, partition, state, train
+from signllm_jax import (
+  clips,
+  config,
+  errors,
+  mesh_plan,
+  partition,
+  state,
+  train,
+)
 from signllm_jax.formats import skels
 from signllm_jax.models.text_to_pose import TextToPose
 
@@ -122,3 +130,50 @@ def test_a_dry_run_tells_the_memory_of_a_device(folder, tmp_path, capsys):
   assert kept > 4 * less
   assert whole > shared
   assert not (tmp_path / "a").exists()
+
+
+def _asked(folder) -> config.Experiment:
+  experiment = signllm.get_config("asl-40m")
+  experiment.data = dataclasses.replace(
+    experiment.data, folder=str(folder), language="", batch_size=8, bucket=16
+  )
+  experiment.model.encoder_layers = experiment.model.decoder_layers = 1
+  experiment.evaluate.batch_size = 8
+  return experiment
+
+
+def test_the_first_mesh_that_fits_is_found(folder):
+  (roomy,) = mesh_plan.fits(_asked(folder), 1 << 40)
+  assert roomy.mesh == config.Mesh(data=8)
+  assert roomy.whole is not None
+  assert roomy.state < roomy.whole
+  # Too much for every device to hold it all.
+  tried = list(mesh_plan.fits(_asked(folder), roomy.state - 1))
+  assert tried[0].whole is None
+  assert tried[-1].mesh == config.Mesh(data=4, fsdp=2)
+  assert tried[-1].whole is not None
+  assert tried[-1].whole < roomy.state
+  # Parameters and moments are halved, the rest is small.
+  assert tried[-1].state == pytest.approx(roomy.state / 2, rel=0.02)
+
+
+def test_what_fits_nowhere_is_refused(folder, capsys):
+  with pytest.raises(errors.UsageError, match="8 devices of"):
+    train.train(_asked(folder), "", dry_run=True, memory=0.001)
+  assert capsys.readouterr().out.count("\n") == 2 + 10
+
+
+def test_meshes_come_by_what_they_communicate():
+  experiment = config.Experiment()
+  experiment.data.batch_size = experiment.evaluate.batch_size = 8
+  found = mesh_plan.meshes(experiment, 8)
+  assert found[0] == config.Mesh(data=8)
+  assert found[3] == config.Mesh(data=1, fsdp=8)
+  assert found[4] == config.Mesh(data=4, tensor=2)
+  assert len(found) == len(set(map(str, found))) == 4 + 3 + 2
+  experiment.method, experiment.data.language = "mlsf", "ASL,GSL"
+  experiment.data.folder = "a,b"
+  assert mesh_plan.meshes(experiment, 8)[0] == config.Mesh(data=4, language=2)
+  experiment.data.batch_size, experiment.model.heads = 9, 1
+  with pytest.raises(errors.UsageError, match="batches of 9"):
+    mesh_plan.meshes(experiment, 8)

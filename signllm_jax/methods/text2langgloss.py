@@ -58,6 +58,7 @@ def loss(
     model.text.decoder.out(states), gloss, config.gloss
   )
   attendable = model.attendable(*model.signed(states, gloss))
+  known = known._replace(statistics=known.statistics.of(batch["language"]))
   pose, outcome = text_to_pose.pose_loss(
     config, model, attendable, batch, known, pose_key, total.pose
   )

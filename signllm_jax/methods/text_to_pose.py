@@ -87,7 +87,7 @@ def pose_loss(
     model: what decodes.
     source: what it attends to.
     batch: with frames.
-    known: statistics and residuals.
+    known: statistics, of all clips or `of` each row, and residuals.
     key: of noise, dropout and policy.
     total: of the whole batch.
   """
@@ -177,9 +177,9 @@ def _act(
   sources = jax.tree.map(repeated, source)
   counters = repeated(target[..., -1])
   true, shown = repeated(target[..., :-1]), repeated(seen)
-  actions = policy.sample(
-    model, sources, counters, known.statistics, settings.std, key
-  )
+  joints = jnp.asarray(known.statistics.seen)
+  joints = repeated(joints) if joints.ndim > 1 else joints
+  actions = policy.sample(model, sources, counters, joints, settings.std, key)
   if settings.reward == "dtw":
     length = repeated(batch["length"])
     valid = repeated(batch["valid"])
@@ -192,7 +192,7 @@ def _act(
     earned = reward.of_clips(rewards, shown)
     returns = reward.to_go(rewards)
   log_probability = policy.log_probabilities(
-    model, sources, actions, counters, known.statistics, settings.std
+    model, sources, actions, counters, joints, settings.std
   )
   split = (count, len(target))
   advantage = policy.advantages(returns.reshape(*split, -1))

@@ -10,16 +10,16 @@ the baseline (Kool et al. 2019).
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from signllm_jax.models.pose_decoder import PoseDecoder, Source
-from signllm_jax.statistics import Statistics
 
 
 def sample(
   model: PoseDecoder,
   source: Source,
   counters: jax.Array,
-  statistics: Statistics,
+  seen: jax.Array | np.ndarray,
   std: float,
   key: jax.Array,
 ) -> jax.Array:
@@ -29,7 +29,7 @@ def sample(
     model: what decodes.
     source: what it attends to.
     counters: [B, T] of the frames.
-    statistics: joints that no clip shows stay 0.
+    seen: [50] or [B, 50] bool; joints that no clip shows stay 0.
     std: of the policy, in normalised units.
     key: of the noise.
 
@@ -37,7 +37,7 @@ def sample(
     [B, T, 150] normalised; nothing flows back through it.
   """
   b, t = counters.shape
-  cells = jnp.repeat(statistics.seen, 3)
+  cells = jnp.repeat(seen, 3, axis=-1)
 
   def forward(carry, at):
     frame, caches = carry
@@ -58,7 +58,7 @@ def log_probabilities(
   source: Source,
   actions: jax.Array,
   counters: jax.Array,
-  statistics: Statistics,
+  seen: jax.Array | np.ndarray,
   std: float,
 ) -> jax.Array:
   """The log of pi(a_t | s_t) of every frame, but for a constant: [B, T].
@@ -71,14 +71,15 @@ def log_probabilities(
     source: as there.
     actions: [B, T, 150] of `sample`.
     counters: as there.
-    statistics: as there.
+    seen: as there.
     std: as there.
   """
   taken = jnp.concatenate([actions, counters[..., None]], -1)
   start = model.start_frames(len(taken))
   inputs = jnp.concatenate([start[:, None], taken[:, :-1]], 1)
   mean = model.decode(inputs, source)[..., : actions.shape[-1]]
-  away = jnp.where(jnp.repeat(statistics.seen, 3), actions - mean, 0)
+  cells = jnp.repeat(seen, 3, axis=-1)[..., None, :]
+  away = jnp.where(cells, actions - mean, 0)
   return -jnp.sum(away**2, -1) / (2 * std**2)
 
 

@@ -1,0 +1,232 @@
+"""What a run costs beside its steps: input, compiling, saving, memory.
+
+python -m benchmarks.around --data=data/fingerspelling/asl/1.0.0
+python -m benchmarks.around --only compile memory
+
+input    the quick start's batches, read, decoded and padded by its readers
+         alone, over its steps a second: 10.5 means that steps ten times as
+         fast would wait for a twentieth of their time; and the share of time
+         that steps do not wait, reading beside them
+compile  PT's step, 8 x 100, in a fresh process: from source over from the
+         cache of compiled programs
+save     PyTorch's `torch.save` of as many numbers over the time that training
+         stands still for a checkpoint, and loading over restoring it, which
+         ours verifies
+memory   peak of a process that trains PT's shape, 32 x 200: PyTorch, eager,
+         over ours; compiling is counted
+mfu      arithmetic of a step of PT's shape, 32 x 200, a second, over that of
+         one large product on this machine
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks import prediction, rounds, workload
+from configs import quickstart
+from signllm_jax import checkpoint, corpus, data, partition, steps
+from signllm_jax import config as config_lib
+from signllm_jax import state as state_lib
+
+INPUT_GOAL, BUSY_GOAL = 10.5, 0.98
+SMALL, LARGE = (8, 100), (32, 200)
+STEPS = 200  # of input; the first tenth is not timed
+DATA = "data/fingerspelling/asl/1.0.0"
+WAYS = ("ours", "eager")
+
+
+def measure_input(folder: pathlib.Path) -> list[rounds.Ratio]:
+  """Of the quick start's run on its data set."""
+  config = quickstart.get_config()
+  config.data.folder, rows = str(folder), config.data.batch_size
+  mesh = partition.make_mesh(config_lib.Mesh(), jax.devices()[:1])
+  clips = corpus.Corpus([config.data], 0, rows=rows, multiple=1)
+  batches = clips.batches(STEPS)
+  sizes = state_lib.Sizes(len(clips.facts.vocabulary))
+  statistics = state_lib.measured(clips.summary, normalize=True)
+  with jax.set_mesh(mesh):
+    shapes = state_lib.abstract_state(config, sizes, mesh)
+    state = state_lib.create_state(config, statistics, shapes, sizes)
+    step = steps.make_train_step(
+      config, sizes, 100, state_lib.shardings_of(shapes)
+    )
+    for index in range(STEPS):  # compiles every shape
+      state, _ = step(state, partition.put_batch(batches[index], mesh))
+    jax.block_until_ready(state)
+
+    began, read = time.perf_counter(), 0
+    for read, _ in enumerate(data.stream(batches, 0, config.data), 1):
+      if read == STEPS // 10:
+        began = time.perf_counter()
+    reading = time.perf_counter() - began
+
+    stream, waited = data.stream(batches, 0, config.data), 0.0
+    for index in range(STEPS):
+      if index == STEPS // 10:
+        jax.block_until_ready(state)
+        began, waited = time.perf_counter(), 0.0
+      asked = time.perf_counter()
+      batch = next(stream)
+      waited += time.perf_counter() - asked
+      state, _ = step(state, partition.put_batch(batch, mesh))
+    jax.block_until_ready(state)
+    training = time.perf_counter() - began
+  return [
+    rounds.Ratio("input, batches / steps", training / reading, INPUT_GOAL),
+    rounds.Ratio("input, share not waiting", 1 - waited / training, BUSY_GOAL),
+  ]
+
+
+def first_step(cache: str) -> float:
+  """Seconds of PT's first step, its program kept in a folder."""
+  jax.config.update("jax_compilation_cache_dir", cache)
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+  return rounds.seconds(
+    workload.train_step(workload.experiment("pt", "float32"), *SMALL)
+  )
+
+
+def measure_compile() -> list[rounds.Ratio]:
+  """Of the whole first step; the state's own program is not counted."""
+  with tempfile.TemporaryDirectory() as cache:
+    cold, cached = (_alone(f"first_step({cache!r})") for _ in range(2))
+  print(f"first step {cold:.1f} s, from the cache {cached:.1f} s")
+  return [rounds.Ratio("compile, cold / from the cache", cold / cached)]
+
+
+def measure_save() -> list[rounds.Ratio]:
+  """Of PT's state: parameters and two moments."""
+  import torch
+
+  config = workload.experiment("pt", "float32")
+  mesh = partition.make_mesh(config_lib.Mesh(), jax.devices()[:1])
+  with jax.set_mesh(mesh), tempfile.TemporaryDirectory() as folder:
+    state, shapes = workload.state(config, mesh)
+    jax.block_until_ready(state)
+    arrays = [np.asarray(x) for x in jax.tree.leaves(state.opt_state)]
+    arrays += [np.asarray(x) for x in jax.tree.leaves(state.params)]
+    theirs = [torch.from_numpy(x.copy()) for x in arrays]
+    file = pathlib.Path(folder, "torch.pt")
+    path = pathlib.Path(folder, "ours")
+    with checkpoint.Checkpoints(path, keep=1) as saved:
+      saved.save(0, state)  # Orbax's first save starts its threads
+      saved.wait()
+      stall = rounds.seconds(lambda: saved.save(1, state))
+      saved.wait()
+      plain = rounds.seconds(lambda: torch.save(theirs, file))
+      restored = rounds.seconds(lambda: saved.restore(shapes))
+      loaded = rounds.seconds(lambda: torch.load(file))
+  print(
+    f"save {plain:.2f} s, ours stands still {stall:.2f} s; "
+    f"load {loaded:.2f} s, ours {restored:.2f} s"
+  )
+  return [
+    rounds.Ratio("save, torch.save / our stall", plain / stall),
+    rounds.Ratio("save, torch.load / our restore", loaded / restored),
+  ]
+
+
+def peak(way: str) -> float:
+  """Bytes of this process at its largest, after three steps."""
+  import resource
+
+  config = workload.experiment("pt", "float32")
+  if way == "ours":
+    run = workload.train_step(config, *LARGE)
+  else:
+    import torch
+
+    from benchmarks import torch_transformer
+
+    batch = workload.batch(*LARGE)
+    run = torch_transformer.train_step(
+      config,
+      workload.VOCABULARY,
+      torch.from_numpy(batch["source"]).long(),
+      torch.from_numpy(batch["frames"]),
+      torch_transformer.Way(),
+    )
+  for _ in range(3):
+    run()
+  return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def measure_memory() -> list[rounds.Ratio]:
+  """Of one process each."""
+  ours, eager = (_alone(f"peak({way!r})") for way in WAYS)
+  print(f"peak {ours / 2**30:.2f} GiB, PyTorch {eager / 2**30:.2f} GiB")
+  return [rounds.Ratio("memory, eager / ours", eager / ours)]
+
+
+def measure_mfu() -> list[rounds.Ratio]:
+  """Model FLOPs over those of a large product of the same type."""
+  ratios = []
+  for dtype in ("float32", "bfloat16"):
+    config = workload.experiment("pt", dtype)
+    run = workload.train_step(config, *LARGE)
+    run()
+    took = min(rounds.seconds(run) for _ in range(5))
+    n = 2048
+    square = jnp.ones((n, n), dtype)
+    product = jax.jit(lambda x: x @ x)
+    whole = min(
+      rounds.seconds(lambda p=product, x=square: jax.block_until_ready(p(x)))
+      for _ in range(6)
+    )
+    flops = prediction.step_flops(config.model, *LARGE, workload.SOURCE)
+    share = flops / took / (2 * n**3 / whole)
+    ratios.append(rounds.Ratio(f"mfu, pt 32x200 {dtype}", share))
+  return ratios
+
+
+def _alone(call: str) -> float:
+  """What a function of this module returns in a fresh process."""
+  code = f"from benchmarks import around; print(around.{call})"
+  done = subprocess.run(
+    [sys.executable, "-c", code],
+    check=True,
+    stdout=subprocess.PIPE,
+    text=True,
+    env=os.environ,
+  )
+  return float(done.stdout.split()[-1])
+
+
+PARTS = {
+  "input": None,
+  "compile": measure_compile,
+  "save": measure_save,
+  "memory": measure_memory,
+  "mfu": measure_mfu,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+  """The command line."""
+  parser = rounds.parser("around", __doc__)
+  parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+  parser.add_argument(
+    "--data",
+    type=pathlib.Path,
+    default=pathlib.Path(DATA),
+    help=f"the quick start's data set ({DATA})",
+  )
+  options = parser.parse_args(arguments)
+  ratios = []
+  for name in options.only:
+    part = PARTS[name]
+    ratios += measure_input(options.data) if part is None else part()
+  rounds.print_ratios(ratios)
+  rounds.write(options.json, ratios)
+
+
+if __name__ == "__main__":
+  main(sys.argv[1:])

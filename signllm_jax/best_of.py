@@ -1,0 +1,86 @@
+"""Signing a text several times and keeping what a reader understands best."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from signllm_jax import errors, generate, intake, reader
+
+MAX_SAMPLES = 64
+
+
+class Judged(NamedTuple):
+  """The samples of a text."""
+
+  text: str
+  scores: np.ndarray  # [samples] `Reader.likelihoods`; the model's own is first
+  kept: int  # which sample was
+
+
+class BestOf:
+  """Signs as a producer does, from samples of a Gaussian policy.
+
+  The first sample of a text is what the model itself signs; the others have
+  every pose drawn around the model's (section 6). Of those that came to an end
+  the one is kept from which a reader finds the text most likely.
+
+  Attributes:
+    judged: the samples of each text, in order, as they are signed.
+  """
+
+  def __init__(
+    self,
+    producer: generate.Producer,
+    judge: reader.Reader,
+    samples: int,
+    std: float,
+    seed: int = 0,
+  ):
+    """Wraps a producer.
+
+    Args:
+      producer: what signs.
+      judge: what reads, taught at the producer's frame rate.
+      samples: of each text, 2 to `MAX_SAMPLES`.
+      std: of the policy, in normalised units (`config.rl.std`).
+      seed: of the noise.
+
+    Raises:
+      UsageError: another number of samples, or a std that is not positive.
+    """
+    if not 2 <= samples <= MAX_SAMPLES:
+      raise errors.UsageError(
+        f"{samples} samples", expected=f"2 to {MAX_SAMPLES}"
+      )
+    if not 0 < std <= 1:
+      raise errors.UsageError(
+        f"samples with a standard deviation of {std:g}",
+        expected="above 0, at most 1 (that of the poses themselves)",
+      )
+    self.judged: list[Judged] = []
+    self._producer, self._judge, self._std = producer, judge, std
+    self._keys = jax.random.split(jax.random.key(seed), samples - 1)
+
+  def batches(self, texts: Sequence[str]) -> Iterator[list[generate.Signed]]:
+    """The best sample of each text; as `generate.Producer.batches`."""
+    drawn = [self._producer.sample(texts, self._std, key) for key in self._keys]
+    for samples in zip(self._producer.batches(texts), *drawn, strict=True):
+      yield [self._best(each) for each in zip(*samples, strict=True)]
+
+  def table(self) -> str:
+    """How likely the judge finds each text: a token of it, on average."""
+    lines = ["likelihood of the text from the sample kept, and from the own"]
+    for text, scores, kept in self.judged:
+      best, own = np.exp(scores[[kept, 0]])
+      lines.append(f"{best:10.1%} {own:8.1%}  {intake.show(text)}")
+    return "\n".join(lines)
+
+  def _best(self, samples: Sequence[generate.Signed]) -> generate.Signed:
+    made = [one.clip for one in samples]
+    scores = self._judge.likelihoods(made, [clip.text for clip in made])
+    ended = np.array([one.finished for one in samples])
+    kept = int(np.argmax(np.where(ended, scores, scores - 1e6)))
+    self.judged.append(Judged(made[0].text, scores, kept))
+    return samples[kept]
