@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
+import numpy as np
+
 from signllm_jax import config as config_lib
 from signllm_jax import data, plan, sources
 
@@ -65,6 +67,8 @@ class Corpus:
       f"second; vocabulary {words:,}"
     )
 
-  def batches(self, count: int) -> data.Batches:
-    """The first `count` batches."""
-    return data.Batches(self.train, self.plan, self.facts, self.settings, count)
+  def batches(self, count: int, fed: np.ndarray | None = None) -> data.Batches:
+    """The first `count` batches; of them the rows `fed` (`data.Batches`)."""
+    return data.Batches(
+      self.train, self.plan, self.facts, self.settings, count, fed
+    )

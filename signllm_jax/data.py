@@ -180,7 +180,8 @@ class Batches:
   A batch is what `pad_batch` returns and `example` [B] int32, the numbers of
   the clips, 0 in empty rows; with `data.glosses` also `gloss` [B, G] int32: ids
   of the gloss without </s>, PAD at the end; of languages that share a model
-  also `language` [B] int32, the number of each.
+  also `language` [B] int32, the number of each. Rows that another process feeds
+  are not read: but for `example` and `language` they are empty.
   """
 
   def __init__(
@@ -190,22 +191,40 @@ class Batches:
     facts: Facts,
     settings: config.Data,
     count: int,
+    fed: np.ndarray | None = None,
   ):
+    """Wraps what batches are made of.
+
+    Args:
+      split: the clips.
+      plan: their order.
+      facts: of the training split.
+      settings: of the data.
+      count: of batches.
+      fed: [B] bool, rows to read (`partition.fed_rows`); None for all.
+    """
     self._split, self._plan, self._facts = split, plan, facts
-    self._settings, self._count = settings, count
+    self._settings, self._count, self._fed = settings, count, fed
 
   def __len__(self) -> int:
     return self._count
 
   def __getitem__(self, index: int) -> dict[str, np.ndarray]:
     t, ids = self._plan[index]
-    listed = [self._split[int(i)] for i in ids]
+    rows, known = self._plan.batch_size, self._facts.glosses
+    fed = np.ones(rows, bool) if self._fed is None else self._fed
+    listed = [
+      self._split[int(i)] if mine else None
+      for i, mine in zip(ids, fed, strict=False)
+    ]
+    vocabulary = self._facts.vocabulary
     encoded = [
-      self._facts.vocabulary.encode(sources.source_text(clip, self._settings))
+      vocabulary.encode(sources.source_text(clip, self._settings))
+      if clip
+      else vocabulary.encode("")
       for clip in listed
     ]
     s = round_up(self._facts.longest_source, SOURCE_MULTIPLE)
-    rows, known = self._plan.batch_size, self._facts.glosses
     batch = pad_batch(listed, encoded, rows, t, s)
     batch["example"] = np.zeros(rows, np.int32)
     batch["example"][: len(ids)] = ids
@@ -215,7 +234,10 @@ class Batches:
     if known is not None:
       g = round_up(self._facts.longest_gloss, SOURCE_MULTIPLE)
       # Without </s>: it is no sign, and CTC knows where its labels end.
-      ids = [known.encode(sources.gloss(clip))[:-1][:g] for clip in listed]
+      ids = [
+        known.encode(sources.gloss(clip) if clip else "")[:-1][:g]
+        for clip in listed
+      ]
       ids += [np.zeros(0, np.int32)] * (rows - len(ids))
       batch["gloss"] = text.pad(ids, g)
     return batch
@@ -267,13 +289,13 @@ def padded_length(batch: dict[str, np.ndarray]) -> int:
 
 
 def pad_batch(
-  listed: Sequence[clips.Clip],
+  listed: Sequence[clips.Clip | None],
   encoded: Sequence[np.ndarray],
   rows: int,
   t: int,
   s: int,
 ) -> dict[str, np.ndarray]:
-  """One batch of fixed shape.
+  """One batch of fixed shape; what is None stays empty.
 
   Returns:
     source [rows, s] int32; frames [rows, t, 150] float32; valid [rows, t, 50]
@@ -283,6 +305,8 @@ def pad_batch(
   valid = np.zeros((rows, t, skeleton.J), bool)
   length = np.zeros(rows, np.int32)
   for row, clip in enumerate(listed):
+    if clip is None:
+      continue
     n = min(len(clip), t)
     frames[row, :n] = clip.frames[:n].reshape(n, skeleton.C)
     valid[row, :n] = clip.valid[:n]

@@ -85,7 +85,8 @@ class Loop:
     step_function = run.make_step()
     stream = data.stream(run.batches(), start, config.data)
     pool = config.plc.pool or 1  # candidates of each row that is trained
-    window = _Window(pool)
+    read_share = pool * float(run.fed.mean())  # this process's, of a batch
+    window = _Window(read_share)
     compiled: set[int] = set()
     rate = f"{run.unit}_per_second"
     with (
@@ -126,7 +127,7 @@ class Loop:
           bar.write(over or "all steps done")
           return 0
         if evaluates:  # its time is not the training's
-          window = _Window(pool)
+          window = _Window(read_share)
         # ---- read
         began = time.perf_counter()
         batch = next(stream)
@@ -157,7 +158,7 @@ class Loop:
           values = {k: float(v) for k, v in jax.device_get(metrics).items()}
           values |= window.rates(run.unit)
           self.train_seconds += window.seconds()
-          window = _Window(pool)
+          window = _Window(read_share)
           writer.scalars(step, {f"train/{k}": v for k, v in values.items()})
           bar.set_postfix_str(
             f"loss {values['loss']:.4f} {values[rate]:.0f} {run.unit}/s "
@@ -282,10 +283,15 @@ def _mean(languages: list[Rows]) -> Rows:
 class _Window:
   """Rates since the last log line."""
 
-  def __init__(self, pool: int):
+  def __init__(self, share: float):
+    """Starts one.
+
+    Args:
+      share: rows that are counted of those that are trained.
+    """
     self._began = time.perf_counter()
     self.waited = 0.0
-    self._pool, self._length, self._sequences = pool, 0, 0
+    self._share, self._length, self._sequences = share, 0, 0
 
   def count(self, batch: dict[str, np.ndarray]) -> None:
     self._length += int(batch["length"].sum())
@@ -300,7 +306,7 @@ class _Window:
   def rates(self, unit: str) -> dict[str, float]:
     seconds = self.seconds()
     return {
-      f"{unit}_per_second": self._length / seconds / self._pool,
-      "sequences_per_second": self._sequences / seconds / self._pool,
+      f"{unit}_per_second": self._length / seconds / self._share,
+      "sequences_per_second": self._sequences / seconds / self._share,
       "wait_share": self.waited / seconds,
     }

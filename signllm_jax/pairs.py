@@ -153,8 +153,8 @@ class Corpus:
       f"{len(self.facts.vocabulary):,}, glosses {len(glosses):,}"
     )
 
-  def batches(self, count: int) -> "Batches":
-    """The first `count` batches."""
+  def batches(self, count: int, fed: np.ndarray | None = None) -> "Batches":
+    """The first `count` batches; whole, whatever is `fed`."""
     return Batches(self._sources, self._glosses, self.plan, count)
 
 

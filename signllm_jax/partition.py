@@ -118,10 +118,28 @@ def batch_sharding(mesh: Mesh, stacked: bool) -> NamedSharding:
   return NamedSharding(mesh, spec)
 
 
+def fed_rows(mesh: Mesh, shape: tuple[int, ...], stacked: bool) -> np.ndarray:
+  """Which rows of a batch this process gives to its devices.
+
+  Args:
+    mesh: of all processes.
+    shape: [B] of a batch, [L, B] if stacked.
+    stacked: as of `put_batch`.
+
+  Returns:
+    bool of that shape; what is False no device of this process looks at.
+  """
+  fed = np.zeros(shape, bool)
+  sharding = batch_sharding(mesh, stacked)
+  for index in sharding.addressable_devices_indices_map(shape).values():
+    fed[index] = True
+  return fed
+
+
 def put_batch(
   batch: dict[str, np.ndarray], mesh: Mesh, stacked: bool = False
 ) -> dict[str, jax.Array]:
-  """A batch on the mesh; every process holds all of it and gives its part.
+  """A batch on the mesh; every process gives its part (`fed_rows`).
 
   Args:
     batch: arrays [B, ...], or [L, B, ...] if stacked by language.

@@ -208,9 +208,22 @@ class Run:
       trained,
     )
 
+  @property
+  def fed(self) -> np.ndarray:
+    """[L, B] bool, rows of each corpus that this process reads."""
+    rows = self.corpora[0].plan.batch_size
+    if isinstance(self.corpora[0], pairs.Corpus):  # all texts are in memory
+      return np.ones((1, rows), bool)
+    shape = (len(self.corpora), rows) if self.stacked else (rows,)
+    fed = partition.fed_rows(self.mesh, shape, self.stacked)
+    return fed.reshape(-1, rows)
+
   def batches(self) -> data.Source:
-    """All batches of the run, in order."""
-    parts = [corpus.batches(self.config.steps) for corpus in self.corpora]
+    """All batches of the run, in order; what this process feeds of each."""
+    parts = [
+      corpus.batches(self.config.steps, fed)
+      for corpus, fed in zip(self.corpora, self.fed, strict=True)
+    ]
     return data.SideBySide(parts) if self.stacked else parts[0]
 
   def examples(self, step: int) -> list[str]:

@@ -123,6 +123,30 @@ def test_languages_that_share_a_model_are_normalised_each_by_its_own():
     )
 
 
+def test_rows_of_another_process_are_not_read():
+  class Watched(_Clips):
+    def __getitem__(self, index):
+      read.append(index)
+      return super().__getitem__(index)
+
+  read: list[int] = []
+  listed = [dataclasses.replace(_clip(str(i), 8), gloss="A") for i in range(8)]
+  settings = config.Data(batch_size=4, bucket=8, glosses=True)
+  summary = data.summarise(_Clips(listed), settings)
+  plan = data.Plan(summary.lengths, 4, 8, 0)
+  arguments = Watched(listed), plan, summary.facts, settings, 10
+  whole = data.Batches(*arguments)[1]
+  read.clear()
+  fed = np.array([False, True, True, False])
+  part = data.Batches(*arguments, fed)[1]
+  assert read == whole["example"][fed].tolist()
+  np.testing.assert_array_equal(part["example"], whole["example"])
+  for name in set(whole) - {"example"}:
+    assert part[name].shape == whole[name].shape
+    np.testing.assert_array_equal(part[name][fed], whole[name][fed])
+  assert not part["length"][~fed].any()
+
+
 def test_stream_resumes_exactly():
   split = _Clips([_clip(str(i), 5 + i) for i in range(20)])
   settings = config.Data(batch_size=4, bucket=8, threads=3)
