@@ -256,3 +256,21 @@ def test_gloss_moves_in_step_with_the_motion(browser, server):
   page.locator("#tokens button", has_text="WIND").click()
   assert current.text_content() == "WIND"
   context.close()
+
+
+def test_a_text_is_shown_as_its_frames_come(page):
+  page.evaluate(
+    """() => new MutationObserver(() => {
+      window.early ??= Number(document.querySelector("#time").max);
+    }).observe(document.querySelector("#columns"), { childList: true })"""
+  )
+  text = "norden. " * 20
+  page.fill("#text", text)
+  page.press("#text", "Enter")
+  page.locator("#status", has_text="Signed “norden. n").wait_for(
+    state="attached"
+  )
+  page.wait_for_selector("#sign:not([aria-busy])")
+  frames = int(page.get_attribute("#time", "max")) + 1
+  assert f"{frames} frames" in page.text_content("#status")
+  assert 0 < page.evaluate("window.early") + 1 < frames

@@ -4,6 +4,7 @@
 
 const NOSE = 0, NECK = 1, SHOULDERS = [2, 5], WRISTS = [4, 7, 8, 29];
 const HAND_JOINTS = 21;
+const GROWTH = 1.25; // of a clip, after which its extent is measured again
 
 export class Clip {
   /** @param {number} fps @param {{right: number, left: number}} hands */
@@ -12,27 +13,44 @@ export class Clip {
     this.hands = hands;
     this.frames = []; // [150 numbers, NaN where a joint is missing]
     this.sign = -1; // d = sign * z
+    this.measured = 0; // frames
+    this.handCentres = {}; // side -> place in each frame
   }
 
   get length() { return this.frames.length; }
   get seconds() { return this.length / this.fps; }
 
-  /** Adds frames of the API and works out what depends on all of them. */
+  /** Adds frames of the API. `measure` is to follow the last of them. */
   add(frames) {
+    const before = this.length;
     for (const numbers of frames) {
       this.frames.push(Float32Array.from(numbers, (n) => n ?? NaN));
     }
+    for (const [side, root] of Object.entries(this.hands)) {
+      this.handCentres[side] = this.#handCentres(root, this.handCentres[side], before);
+    }
+    if (this.length >= GROWTH * this.measured) this.measure();
+  }
+
+  /** Works out what depends on all frames: depth, extent, size of the head. */
+  measure() {
+    this.measured = this.length;
     this.sign = this.#depthSign();
     this.box = this.#boxOf(this.#bodyPoints(), 0.002);
     this.head = 0.55 * median(this.frames.map((f) => Math.hypot(
       f[3 * NOSE] - f[3 * NECK], f[3 * NOSE + 1] - f[3 * NECK + 1])));
-    this.handCentres = {};
     this.handBoxes = {};
-    for (const [side, root] of Object.entries(this.hands)) {
-      const seen = this.frames.some((f) => !Number.isNaN(f[3 * root + 3]));
-      this.handCentres[side] = seen ? this.#handCentres(root) : null;
-      this.handBoxes[side] = seen ? this.#boxOf(this.#handPoints(side), 0.01) : null;
+    for (const side of this.seenHands()) {
+      this.handBoxes[side] = this.#boxOf(this.#handPoints(side), 0.01);
     }
+  }
+
+  /** The hands that any frame shows. */
+  seenHands() {
+    return Object.keys(this.hands).filter((side) => {
+      const first = 3 * (this.hands[side] + 1);
+      return this.frames.some((f) => !Number.isNaN(f[first]));
+    });
   }
 
   /** The joint at a time in frames, between two frames if need be. */
@@ -68,7 +86,10 @@ export class Clip {
     return points;
   }
 
-  #handCentres(root) {
+  // Frames near the end of what was known have new neighbours.
+  #handCentres(root, known = [], before = 0) {
+    const reach = Math.max(1, Math.round(this.fps));
+    const kept = Math.max(0, before - reach);
     const ways = this.frames.map((f) => {
       const joints = [];
       for (let j = root; j < root + HAND_JOINTS; j += 1) {
@@ -76,8 +97,8 @@ export class Clip {
       }
       return [0, 1, 2].map((k) => mean(joints.map((p) => p[k])) - f[3 * root + k]);
     });
-    const reach = Math.max(1, Math.round(this.fps));
     return this.frames.map((f, t) => {
+      if (t < kept) return known[t];
       let weight = 0;
       const sum = [0, 0, 0];
       for (let s = Math.max(0, t - reach); s <= Math.min(ways.length - 1, t + reach); s += 1) {

@@ -52,39 +52,56 @@ async function sign({ quiet = false } = {}) {
   const able = facts.models.filter((model) => model.languages.some((l) => l.code === code));
   complain("");
   at("sign").setAttribute("aria-busy", "true");
+  allowDownloads(false);
+  let shown = [];
   try {
-    const runs = able.map((model) => receive({ ...body, model: model.name }, signal));
-    const [first, ...others] = await Promise.all(runs);
-    signed = { ...body, model: first.head.model };
-    present(first, others);
+    const runs = able.map(() => ({ head: null, clip: null, end: null }));
+    const more = () => {
+      if (!runs.every(({ clip }) => clip?.length)) return;
+      if (!shown.length) shown = begin(runs);
+      player.extend(runs[0].clip.fps, Math.max(...shown.map((s) => s.clip.length)));
+    };
+    await Promise.all(able.map((model, i) =>
+      receive({ ...body, model: model.name }, signal, runs[i], more)));
+    signed = { ...body, model: runs[0].head.model };
+    finish(runs, shown);
     if (!quiet) history.replaceState(null, "", `#text=${encodeURIComponent(body.text)}`);
   } catch (error) {
     if (signal.aborted) return;
+    if (signed && !shown.length) allowDownloads(true); // of what is still shown
     complain(error instanceof TypeError ? "The server cannot be reached. Is it still running?" : error.message);
     if (!quiet) at("text").focus();
   } finally {
-    if (asking.signal === signal) at("sign").removeAttribute("aria-busy");
+    if (asking.signal === signal) {
+      at("sign").removeAttribute("aria-busy");
+      player.growing = false;
+    }
   }
 }
 
-async function receive(body, signal) {
-  const got = { clip: null, head: null, end: null };
+function allowDownloads(allowed) {
+  for (const button of at("downloads").children) button.disabled = !allowed;
+}
+
+/** Fills `got`; `more` is called whenever frames have come. */
+async function receive(body, signal, got, more) {
   for await (const line of api.sign(body, signal)) {
     if (line.type === "start") {
       got.head = line;
       got.clip = new Clip(line.fps, facts.skeleton.hands);
-    } else if (line.type === "frames") got.clip.add(line.frames);
-    else if (line.type === "error") throw new Error(line.detail);
+    } else if (line.type === "frames") {
+      got.clip.add(line.frames);
+      more();
+    } else if (line.type === "error") throw new Error(line.detail);
     else if (line.type === "end") got.end = line;
   }
   if (!got.end) throw new Error("The answer broke off. Try again.");
-  return got;
 }
 
-function present(first, others) {
-  const { head, clip, end } = first;
-  const compared = others.length > 0;
-  const shown = [{ name: compared ? head.model : "Produced", clip }];
+/** Shows what there is of every run, and plays it. */
+function begin(runs) {
+  const [{ head, clip }, ...others] = runs;
+  const shown = [{ name: others.length ? head.model : "Produced", clip }];
   for (const other of others) shown.push({ name: other.head.model, clip: other.clip });
   if (head.true) {
     const truth = new Clip(head.true.fps, facts.skeleton.hands);
@@ -92,18 +109,30 @@ function present(first, others) {
     shown.push({ name: `True (${head.true.split})`, clip: truth });
   }
   stage.show(shown, head.text);
-  tokens.show(end.tokens, head.text, end.gloss, end.parts);
-  hint(head.notes);
-  player.extend(clip.fps, Math.max(...shown.map((s) => s.clip.length)));
+  player.growing = true;
+  player.extend(clip.fps, clip.length);
   player.restart();
   if (calm.matches) player.pause(); else player.play();
   for (const id of ["play", "back", "forth", "time"]) at(id).disabled = false;
-  for (const button of at("downloads").children) button.disabled = false;
+  return shown;
+}
+
+/** All frames are there: tokens, downloads and what is to be said. */
+function finish([{ head, clip, end }, ...others], shown) {
+  player.growing = false;
+  const hands = () => shown.map((s) => Object.keys(s.clip.handBoxes).join()).join(";");
+  const before = hands();
+  for (const each of shown) each.clip.measure();
+  if (hands() !== before) stage.show(shown, head.text);
+  tokens.show(end.tokens, head.text, end.gloss, end.parts);
+  hint(head.notes);
+  allowDownloads(true);
   const cut = end.finished ? "" : " It was cut off: the model did not come to an end.";
   const beside = head.true ? ` The true signing of the ${head.true.split} split is beside it.` : "";
   if (cut) at("hint").textContent = cut.trim();
   const gloss = end.gloss ? ` as ${end.gloss}` : "";
   say(`Signed “${head.text}”${gloss} in ${clip.seconds.toFixed(1)} seconds, ${end.length} frames.${beside}${cut}`);
+  showTime();
 }
 
 function showTime() {

@@ -8,6 +8,7 @@ export class Player extends EventTarget {
     this.at = 0; // frames, between two while playing
     this.speed = 1;
     this.loop = true;
+    this.growing = false; // whether more frames are on their way
     this.playing = false;
   }
 
@@ -53,9 +54,10 @@ export class Player extends EventTarget {
     if (!this.playing) return;
     this.at += ((now - this.last) / 1000) * this.fps * this.speed;
     this.last = now;
+    if (this.growing) this.at = Math.min(this.at, this.length - 1);
     // The last frame stays half a second before it starts again.
     const rest = this.loop ? this.fps / 2 : 0;
-    if (this.at >= this.length - 1 + rest) {
+    if (!this.growing && this.at >= this.length - 1 + rest) {
       if (!this.loop) { this.at = this.length - 1; this.pause(); return; }
       this.at = 0;
     }

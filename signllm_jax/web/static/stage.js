@@ -33,8 +33,9 @@ export class Stage {
       if (shown.length > 1) body.append(element("span", "tag name", name));
       column.append(body);
       const hands = element("div", "hands");
+      const seen = clip.seenHands();
       for (const side of ["right", "left"]) {
-        if (!clip.handCentres?.[side]) continue;
+        if (!seen.includes(side)) continue;
         const view = this.#view(clip, side, `${name}: the ${side} hand`);
         view.classList.add("hand");
         view.append(element("span", "tag", `${side} hand`));
