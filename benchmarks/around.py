@@ -28,7 +28,6 @@ import time
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import prediction, rounds, workload
@@ -143,16 +142,12 @@ def peak(way: str) -> float:
   if way == "ours":
     run = workload.train_step(config, *LARGE)
   else:
-    import torch
-
     from benchmarks import torch_transformer
 
-    batch = workload.batch(*LARGE)
     run = torch_transformer.train_step(
       config,
       workload.VOCABULARY,
-      torch.from_numpy(batch["source"]).long(),
-      torch.from_numpy(batch["frames"]),
+      workload.batch(*LARGE),
       torch_transformer.Way(),
     )
   for _ in range(3):
@@ -171,24 +166,10 @@ def measure_mfu() -> list[rounds.Ratio]:
   """Model FLOPs a second over those of one large product."""
   config = workload.experiment("pt", "float32")
   run = workload.train_step(config, *LARGE)
-  run()
-  took = min(rounds.seconds(run) for _ in range(5))
+  took = rounds.best(run)
   flops = prediction.step_flops(config.model, *LARGE, workload.SOURCE)
-  share = flops / took / _product_rate()
+  share = flops / took / workload.product_rate()
   return [rounds.Ratio("mfu, pt 32x200 float32", share)]
-
-
-def _product_rate() -> float:
-  """FLOPs a second of a product as large as the model's feed-forward."""
-  m, k, n = 6400, 512, 2048
-  a, b = jnp.ones((m, k)), jnp.ones((k, n))
-  product = jax.jit(lambda a, b: a @ b)
-  jax.block_until_ready(product(a, b))
-  took = min(
-    rounds.seconds(lambda: jax.block_until_ready(product(a, b)))
-    for _ in range(20)
-  )
-  return 2 * m * k * n / took
 
 
 def _alone(call: str) -> float:
@@ -205,7 +186,6 @@ def _alone(call: str) -> float:
 
 
 PARTS = {
-  "input": None,
   "compile": measure_compile,
   "save": measure_save,
   "memory": measure_memory,
@@ -216,7 +196,8 @@ PARTS = {
 def main(arguments: Sequence[str] | None = None) -> None:
   """The command line."""
   parser = rounds.parser("around", __doc__)
-  parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+  names = ["input", *PARTS]
+  parser.add_argument("--only", nargs="+", choices=names, default=names)
   parser.add_argument(
     "--data",
     type=pathlib.Path,
@@ -224,10 +205,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     help=f"the quick start's data set ({DATA})",
   )
   options = parser.parse_args(arguments)
-  ratios = []
-  for name in options.only:
-    part = PARTS[name]
-    ratios += measure_input(options.data) if part is None else part()
+  parts = {"input": lambda: measure_input(options.data), **PARTS}
+  ratios = [ratio for name in options.only for ratio in parts[name]()]
   rounds.print_ratios(ratios)
   rounds.write(options.json, ratios)
 

@@ -26,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import dtw_baselines, rounds
+from benchmarks import dtw_baselines, rounds, workload
 from signllm_jax.losses import dtw, soft_dtw
 
 C = 150  # numbers a frame
@@ -133,11 +133,6 @@ def _rows(pairs: int, frames: int) -> list[Row | Missing]:
   return rows
 
 
-def _best(run: Callable[[], Any], repeats: int = 5) -> float:
-  run()
-  return min(rounds.seconds(run) for _ in range(repeats))
-
-
 def _rates() -> dict[str, float]:
   """What the machine does a second, nothing else running.
 
@@ -145,9 +140,7 @@ def _rates() -> dict[str, float]:
     "product": multiplications and additions of one large float32 product;
     "hard" and "soft": cells, on all cores; "l1": absolute differences.
   """
-  n, lanes, steps = 1024, 4096, 2000
-  square = jnp.ones((n, n))
-  product = jax.jit(lambda x: x @ x)
+  lanes, steps = 4096, 2000
   parts = jnp.linspace(0, 1, 4 * lanes).reshape(4, lanes)
 
   def hard(_, x):
@@ -161,12 +154,10 @@ def _rates() -> dict[str, float]:
     value = parts[2] - jnp.log(every)
     return value * parts[3] + x * parts[0] + (1 - parts[3]) * parts[1]
 
-  found = {
-    "product": 2 * n**3 / _best(lambda: jax.block_until_ready(product(square)))
-  }
+  found = {"product": workload.product_rate()}
   for name, step in (("hard", hard), ("l1", l1), ("soft", soft)):
     loop = jax.jit(lambda x, step=step: jax.lax.fori_loop(0, steps, step, x))
-    took = _best(lambda loop=loop: jax.block_until_ready(loop(parts[0])))
+    took = rounds.best(lambda loop=loop: jax.block_until_ready(loop(parts[0])))
     found[name] = steps * lanes / took * (os.cpu_count() or 1)
   return found
 

@@ -56,6 +56,12 @@ def seconds(
   return clock() - began
 
 
+def best(run: Callable[[], object], repeats: int = 5) -> float:
+  """The least of the seconds of some calls, after one that is not timed."""
+  run()
+  return min(seconds(run) for _ in range(repeats))
+
+
 def medians(
   ways: Mapping[str, Callable[[], object]],
   rounds: int,

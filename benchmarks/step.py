@@ -53,8 +53,6 @@ def measure(
   """
   rows, frames = cell
   batch = workload.batch(rows, frames)
-  ids = torch.from_numpy(batch["source"]).long()
-  poses = torch.from_numpy(batch["frames"])
   runs: dict[str, Callable[[], float]] = {}
   for dtype in GOALS:
     config = workload.experiment(model, dtype)
@@ -62,7 +60,7 @@ def measure(
     for name in ways:
       way = WAYS[name]._replace(autocast=dtype == "bfloat16")
       runs[f"{name} {dtype}"] = torch_transformer.train_step(
-        config, workload.VOCABULARY, ids, poses, way
+        config, workload.VOCABULARY, batch, way
       )
   for run in runs.values():
     run()

@@ -11,7 +11,7 @@ takes what PyTorch has besides: its fused attention and its fused Adam.
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -263,8 +263,7 @@ class Way(NamedTuple):
 def train_step(
   config: config_lib.Experiment,
   vocabulary: int,
-  ids: torch.Tensor,
-  poses: torch.Tensor,
+  batch: Mapping[str, np.ndarray],
   way: Way,
 ) -> Callable[[], float]:
   """One training step on one batch, again and again.
@@ -274,13 +273,15 @@ def train_step(
   Args:
     config: the run.
     vocabulary: number of source tokens.
-    ids: [B, S] source.
-    poses: [B, T, 150], all rows of full length.
+    batch: of `workload.batch`: source [B, S], frames [B, T, 150], all rows of
+      full length.
     way: how.
 
   Returns:
     What trains one step and returns the loss.
   """
+  ids = torch.from_numpy(batch["source"]).long()
+  poses = torch.from_numpy(batch["frames"])
   torch.manual_seed(0)
   model = Transformer(config.model, vocabulary, way.tuned)
   optimizer = torch.optim.Adam(

@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import rounds
 from configs import progressive_transformer, signllm
 from signllm_jax import config as config_lib
 from signllm_jax import partition, skeleton, steps
@@ -95,3 +97,12 @@ def train_step(
     return float(metrics["loss"])
 
   return run
+
+
+def product_rate() -> float:
+  """Multiplications and additions a second of one large float32 product."""
+  n = 1024
+  square = jnp.ones((n, n))
+  product = jax.jit(lambda x: x @ x)
+  took = rounds.best(lambda: jax.block_until_ready(product(square)))
+  return 2 * n**3 / took

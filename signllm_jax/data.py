@@ -112,7 +112,7 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
   lengths, texts, glosses, rates = [], [], [], set()
   several = isinstance(split, sources.Joined)
   language = split.languages if several else np.zeros(len(split), np.int32)
-  count = np.zeros((max(language, default=0) + 1, skeleton.J))
+  count = np.zeros((int(language.max(initial=0)) + 1, skeleton.J))
   total = np.zeros((*count.shape, 3))
   squares = np.zeros(len(count))
   for index in tqdm.trange(len(split), unit="clip", desc="reading", delay=2):

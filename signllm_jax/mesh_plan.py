@@ -68,11 +68,10 @@ def fits(config: config_lib.Experiment, memory: int) -> Iterator[Fit]:
   Raises:
     UsageError: as `meshes`.
   """
-  planned = None
-  for mesh in meshes(config, jax.device_count()):
-    if planned is None:
-      config.mesh = mesh
-      planned = run.Run(config)
+  found = meshes(config, jax.device_count())
+  config.mesh = found[0]
+  planned = run.Run(config)
+  for mesh in found:
     planned.spread(mesh)
     state = sum(map(_bytes_a_device, jax.tree.leaves(planned.abstract)))
     if state > memory:
