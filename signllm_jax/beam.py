@@ -16,7 +16,7 @@ from signllm_jax import text
 IMPOSSIBLE = -1e9  # finite log probability: differences of it are not NaN
 
 # (tokens [R], at [], cache) -> log probabilities [R, V] of the next token and
-# the cache, whose leaves have a leading axis R = B * K.
+# the cache, whose leaves have a leading axis of R = B * K or a multiple.
 Step = Callable[[jax.Array, jax.Array, Any], tuple[jax.Array, Any]]
 
 
@@ -88,7 +88,7 @@ def search(
 
     def follow_flat(x: jax.Array) -> jax.Array:
       rows = parent + jnp.arange(b)[:, None] * k
-      return x[rows.reshape(-1)]
+      return x.reshape(b * k, -1)[rows.reshape(-1)].reshape(x.shape)
 
     beam = _Beam(
       tokens=follow(beam.tokens).at[:, :, t].set(token),

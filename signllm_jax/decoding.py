@@ -1,9 +1,9 @@
 """Free-running decoding: compiled parts of a sequence, with cached attention.
 
 Between parts the state stays on the device, and what it was is donated. The
-cache starts with room for few frames and doubles when it is full: early frames
-do not attend over the room for late ones, and few programs are compiled. A part
-fills half of the room, so the first comes soon and later ones cost few calls.
+cache starts with room for few frames and grows by 64, later by a quarter, when
+it is full: every frame attends over its whole room, so little of it shall be
+empty, and few programs shall be compiled.
 """
 
 import functools
@@ -20,7 +20,8 @@ from signllm_jax.models import layers
 from signllm_jax.models.pose_decoder import PoseDecoder, Source
 from signllm_jax.statistics import Statistics
 
-ROOM = 64  # frames of the first cache; the first part has half as many
+ROOM = 64  # frames of the first cache, of which every other is a multiple
+PART = ROOM // 2  # frames that come at once
 
 
 class Leak(NamedTuple):
@@ -150,7 +151,7 @@ def advance(
   limit: jax.Array,
   drive: Leak | Noise | None,
 ) -> tuple[State, jax.Array]:
-  """The next frames, half as many as the cache has room for.
+  """The next `PART` frames.
 
   Args:
     structure: of a `Model`.
@@ -163,14 +164,13 @@ def advance(
       it; or noise, and the poses are drawn.
 
   Returns:
-    The state after them and their poses [B, n, J, 3]; what follows the end of
+    The state after them and their poses [B, PART, J, 3]; what follows the end of
     a sequence means nothing.
   """
   model = structure.merge(leaves)
-  count = state.caches[0].keys.shape[2] // 2
   began = state.at
-  until = jnp.minimum(limit, began + count)
-  out = jnp.zeros((count, len(state.length), skeleton.C))
+  until = jnp.minimum(limit, began + PART)
+  out = jnp.zeros((PART, len(state.length), skeleton.C))
 
   def running(carry):
     state, _ = carry
@@ -236,6 +236,11 @@ def restore(poses: jax.Array, statistics: Statistics) -> jax.Array:
   return restored.reshape(*poses.shape[:-1], skeleton.J, 3)
 
 
+def _larger(room: int) -> int:
+  """How many frames the next cache has room for."""
+  return room + ROOM * max(1, room // (4 * ROOM))
+
+
 @functools.partial(jax.jit, static_argnames="room")
 def _grow(
   caches: tuple[layers.Cache, ...], room: int
@@ -243,7 +248,7 @@ def _grow(
   """Caches with room for more frames."""
 
   def grown(x: jax.Array) -> jax.Array:
-    return jnp.pad(x, ((0, 0), (0, 0), (0, room - x.shape[2]), (0, 0)))
+    return jnp.pad(x, ((0, 0), (0, room - x.shape[1]), (0, 0)))
 
   return jax.tree.map(grown, caches)
 
@@ -256,7 +261,7 @@ def warm_up(model: Model, inputs: tuple[jax.Array, ...], limit: int) -> None:
     state, _ = _advance(model, source, state, limit, None)
     if room >= limit:
       return
-    room *= 2
+    room = _larger(room)
     state = state._replace(caches=_grow(state.caches, room))
 
 
@@ -299,7 +304,7 @@ def decode(
   done, room, length = 0, ROOM, np.zeros(1)
   while done < limit and not length.all():
     if done == room:
-      room *= 2
+      room = _larger(room)
       state = state._replace(caches=_grow(state.caches, room))
     state, frames = _advance(model, source, state, limit, drive)
     made = partition.to_host(Part(frames, state.length, ends))

@@ -140,7 +140,7 @@ class PoseDecoder(nnx.Module):
     return self._leave(x, frames, source)
 
   def empty_cache(self, batch: int, limit: int) -> tuple[layers.Cache, ...]:
-    """One empty cache [B, N, limit, H] a decoder layer."""
+    """One empty cache [B * N, limit, H] a decoder layer."""
     return stacks.empty_caches(self.decoder, batch, limit)
 
   def step(
@@ -161,7 +161,7 @@ class PoseDecoder(nnx.Module):
     Returns:
       The next frame [B, 151] and the caches.
     """
-    limit = caches[0].keys.shape[2]
+    limit = caches[0].keys.shape[1]
     position = layers.sinusoids(limit, self.width)[at]
     x = self._enter(frame[:, None], position, source)
     x, caches = stacks.decode_one(

@@ -168,7 +168,7 @@ def decode_one(
   Returns:
     [B, 1, D] and the caches with this position in them.
   """
-  mask = (jnp.arange(caches[0].keys.shape[2]) <= at)[None, None, None]
+  mask = (jnp.arange(caches[0].keys.shape[1]) <= at)[None, None]
   kept = []
   for layer, past, memory in zip(stack, caches, memories, strict=True):
     x, cache = layer(x, mask, memory, memory_mask, past=past, at=at)
@@ -179,11 +179,11 @@ def decode_one(
 def empty_caches(
   stack: nnx.List | Stacked, rows: int, limit: int
 ) -> tuple[layers.Cache, ...]:
-  """One empty cache [rows, N, limit, H] a layer."""
+  """One empty cache [rows * N, limit, H] a layer."""
   made = []
   for layer in stack:
     own = layer.self_attention
-    shape = (rows, own.heads, limit, own.width // own.heads)
+    shape = (rows * own.heads, limit, own.width // own.heads)
     empty = jnp.zeros(shape, own.dtype)
     made.append(layers.Cache(empty, empty))
   return tuple(made)

@@ -125,7 +125,7 @@ class TokenDecoder(nnx.Module):
     return self.out(self.states(tokens, memory, key))
 
   def empty_cache(self, rows: int, limit: int) -> tuple[layers.Cache, ...]:
-    """One empty cache [rows, N, limit, H] a layer."""
+    """One empty cache [rows * N, limit, H] a layer."""
     return stacks.empty_caches(self.layers, rows, limit)
 
   def step(
@@ -146,7 +146,7 @@ class TokenDecoder(nnx.Module):
     Returns:
       Logits [B, V] of the next token, and the caches.
     """
-    limit = caches[0].keys.shape[2]
+    limit = caches[0].keys.shape[1]
     position = layers.sinusoids(limit, self.width)[at]
     x = self._enter(tokens[:, None], position)
     x, caches = stacks.decode_one(
