@@ -65,9 +65,8 @@ class BestOf:
 
   def batches(self, texts: Sequence[str]) -> Iterator[list[generate.Signed]]:
     """The best sample of each text; as `generate.Producer.batches`."""
-    drawn = [self._producer.sample(texts, self._std, key) for key in self._keys]
-    for samples in zip(self._producer.batches(texts), *drawn, strict=True):
-      yield [self._best(each) for each in zip(*samples, strict=True)]
+    for batch in self._producer.samples(texts, self._std, self._keys):
+      yield [self._best(samples) for samples in batch]
 
   def table(self) -> str:
     """How likely the judge finds each text: a token of it, on average."""

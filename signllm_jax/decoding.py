@@ -164,8 +164,8 @@ def advance(
       it; or noise, and the poses are drawn.
 
   Returns:
-    The state after them and their poses [B, PART, J, 3]; what follows the end of
-    a sequence means nothing.
+    The state after them and their poses [B, PART, J, 3]; what follows the end
+    of a sequence means nothing.
   """
   model = structure.merge(leaves)
   began = state.at

@@ -139,24 +139,35 @@ class Producer:
     Yields:
       A part a text, in order, until all have ended.
     """
-    yield from self._stream(texts)
+    yield from self._decode(texts, *self._enter(texts), self.limit)
 
-  def sample(
-    self, texts: Sequence[str], std: float, key: jax.Array
-  ) -> Iterator[list[Signed]]:
-    """Signs texts as `batches` does, each pose drawn around the model's own.
+  def samples(
+    self, texts: Sequence[str], std: float, keys: Sequence[jax.Array]
+  ) -> Iterator[list[tuple[Signed, ...]]]:
+    """Signs texts as `batches` does, and again with poses drawn around those.
 
     Args:
       texts: what to sign; one that is named twice is drawn twice.
       std: of the Gaussian policy, in normalised units (`config.rl.std`).
-      key: of the noise; equal keys and batches give equal samples.
+      keys: of the noise, one a sample; equal keys and batches give equal
+        samples.
+
+    Yields:
+      Of each batch, for every text what the model itself signs and then the
+      samples.
     """
     for at, start in enumerate(range(0, len(texts), self.batch_size)):
       group = texts[start : start + self.batch_size]
-      noise = decoding.Noise(
-        np.array(std, np.float32), jax.random.fold_in(key, at)
-      )
-      yield _whole(self._stream(group, noise=noise), len(group))
+      entered = self._enter(group)
+      drives = [
+        decoding.Noise(np.array(std, np.float32), jax.random.fold_in(key, at))
+        for key in keys
+      ]
+      signed = [
+        _whole(self._decode(group, *entered, self.limit, drive), len(group))
+        for drive in (None, *drives)
+      ]
+      yield list(zip(*signed, strict=True))
 
   def warm_up(self, texts: Sequence[str]) -> None:
     """Compiles all that `stream` needs for so many texts of such lengths."""
@@ -176,25 +187,23 @@ class Producer:
     made = []
     for start in range(0, len(texts), self.batch_size):
       group = slice(start, start + self.batch_size)
-      parts = self._stream(texts[group], true[group])
+      read, placed = self._enter(texts[group])
+      leaked = _leak(true[group], len(placed[0]))
+      limit = data.round_up(int(leaked["length"].max()), _LEAKY_MULTIPLE)
+      leak = decoding.Leak(**partition.put_batch(leaked, self._mesh))
+      parts = self._decode(texts[group], read, placed, limit, leak)
       made += [one.clip for one in _whole(parts, len(texts[group]))]
     return made
 
-  def _stream(
+  def _decode(
     self,
     texts: Sequence[str],
-    true: Sequence[clips.Clip] | None = None,
-    noise: decoding.Noise | None = None,
+    read: Read,
+    placed: tuple[jax.Array, ...],
+    limit: int,
+    drive: decoding.Leak | decoding.Noise | None = None,
   ) -> Iterator[list[Part]]:
-    if not all(line.strip() for line in texts):
-      raise errors.UsageError("an empty text", expected="words to sign")
-    read, placed = self._enter(texts)
-    limit, drive = self.limit, noise
-    if true is not None:
-      rows = len(placed[0])
-      leaked = _leak(true, rows)
-      limit = data.round_up(int(leaked["length"].max()), _LEAKY_MULTIPLE)
-      drive = decoding.Leak(**partition.put_batch(leaked, self._mesh))
+    """Parts of texts that were entered."""
     made = [_Sequence() for _ in texts]
     for part in decoding.decode(self.model, placed, limit, drive):
       yield [
@@ -204,6 +213,8 @@ class Producer:
 
   def _enter(self, texts: Sequence[str]) -> tuple[Read, tuple[jax.Array, ...]]:
     """Texts, and what the model takes of them on its devices."""
+    if not all(line.strip() for line in texts):
+      raise errors.UsageError("an empty text", expected="words to sign")
     rows = partition.batch_rows(self._mesh, len(texts), self.batch_size)
     read = self._read(texts, rows)
     # In this order: `put_batch` keeps it.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import clips, generate, polish
+from signllm_jax import clips, generate, polish, skeleton
 
 JOINT_SECONDS = 0.24  # between two parts
 
@@ -117,6 +117,60 @@ def join(
       for section in sections
     ),
   )
+
+
+class Growing:
+  """The parts of a text while they are signed, joined as far as they go.
+
+  What it gives is bit for bit the clip of `join` in the plain manner.
+  """
+
+  def __init__(self, parts: int, seen: np.ndarray, fps: float):
+    """Begins with nothing.
+
+    Args:
+      parts: of the text.
+      seen: [J] bool, the joints that the model signs with.
+      fps: of the frames.
+    """
+    self._seen, self._fps = seen, fps
+    self._made = [np.zeros((0, skeleton.J, 3), np.float32)] * parts
+    self._ended = [False] * parts
+    self._at = 0  # the part that the next frame belongs to
+    self._given = 0  # frames of it
+
+  def add(self, part: int, frames: np.ndarray, ended: bool) -> np.ndarray:
+    """Takes the next frames of a part.
+
+    Args:
+      part: which; parts may grow side by side.
+      frames: [n, J, 3].
+      ended: these are its last.
+
+    Returns:
+      [m, J, 3] the frames of the whole that are known now and were not before.
+    """
+    self._made[part] = np.concatenate([self._made[part], frames])
+    self._ended[part] |= ended
+    known = []
+    while True:
+      now = self._made[self._at]
+      known.append(now[self._given :])
+      self._given = len(now)
+      following = self._at + 1
+      if not self._ended[self._at] or following == len(self._made):
+        break
+      after = self._made[following]
+      # A joint looks at two frames of what it leads to.
+      if len(after) < 2 and not self._ended[following]:
+        break
+      known.append(_joint(self._clip(now), self._clip(after)).frames)
+      self._at, self._given = following, 0
+    return np.concatenate(known)
+
+  def _clip(self, frames: np.ndarray) -> clips.Clip:
+    valid = np.broadcast_to(self._seen, frames.shape[:2])
+    return clips.Clip(frames, valid, self._fps)
 
 
 def _joint(before: clips.Clip, after: clips.Clip) -> clips.Clip:

@@ -170,6 +170,31 @@ def test_passage_joins_its_parts_and_says_where(producer):
   assert ticks == [sum(map(len, alone))]
 
 
+@pytest.mark.parametrize("lengths", [(50, 30, 40), (40, 1, 33), (1, 1), (5,)])
+def test_parts_that_grow_side_by_side_are_the_passage(lengths):
+  frames = np.random.default_rng(0).normal(size=(sum(lengths), 50, 3))
+  seen = np.arange(50) != 8
+  frames[:, ~seen] = 0
+  made = [
+    clips.Clip(part.astype(np.float32), np.tile(seen, (len(part), 1)), 25.0)
+    for part in np.split(frames, np.cumsum(lengths)[:-1])
+  ]
+  whole = passages.join([generate.Signed(clip, True, None) for clip in made])
+  growing = passages.Growing(len(made), seen, 25.0)
+  came, known = [], 0
+  for start in range(0, max(lengths), 16):
+    for number, clip in enumerate(made):
+      part = clip.frames[start : start + 16]
+      if start < len(clip):
+        ended = start + 16 >= len(clip)
+        came.append(growing.add(number, part, ended))
+    if start == 0:
+      known = sum(map(len, came))
+  assert known >= min(16, lengths[0])  # the first frames do not wait
+  joined = np.concatenate(came)
+  assert joined.tobytes() == whole.clip.frames.tobytes()
+
+
 def test_joint_goes_on_with_the_velocities_of_both_sides():
   before, after = wave(20), wave(30)
   after = dataclasses.replace(after, frames=after.frames + 0.1)
@@ -367,21 +392,27 @@ def frames_of(batches) -> list[np.ndarray]:
   return [one.clip.frames for batch in batches for one in batch]
 
 
+def samples_of(producer, texts, std, keys) -> list[list[np.ndarray]]:
+  """Frames [sample][text]; the model's own come first."""
+  rows = [row for batch in producer.samples(texts, std, keys) for row in batch]
+  return [
+    [one.clip.frames for one in sample] for sample in zip(*rows, strict=True)
+  ]
+
+
 def test_samples_lie_around_the_models_own_and_follow_their_key(producer):
   texts = ["wind", "wind", "regen"]
-  own = frames_of(producer.batches(texts))
   key, other = jax.random.split(jax.random.key(0))
-  first = frames_of(producer.sample(texts, 0.1, key))
-  again = frames_of(producer.sample(texts, 0.1, key))
-  for a, b in zip(first, again, strict=True):
+  own, first, again, moved = samples_of(producer, texts, 0.1, [key, key, other])
+  for a, b in zip(own, frames_of(producer.batches(texts)), strict=True):
     assert a.tobytes() == b.tobytes()
+  for a, b, c in zip(first, again, moved, strict=True):
+    assert a.tobytes() == b.tobytes() != c.tobytes()
   assert first[0].tobytes() != first[1].tobytes()
-  (moved,) = frames_of(producer.sample(["regen"], 0.1, other))
-  assert moved.tobytes() != first[2].tobytes()
   # The first frame follows no drawn one: it is the own and a tenth of noise.
   noise = np.stack([made[0] - own[0][0] for made in first[:2]])
   assert np.std(noise) == pytest.approx(0.1, rel=0.15)
-  near = frames_of(producer.sample(texts, 1e-6, key))
+  _, near = samples_of(producer, texts, 1e-6, [key])
   for a, b in zip(near, own, strict=True):
     np.testing.assert_allclose(a, b, atol=1e-4)
 
@@ -390,11 +421,10 @@ def test_the_sample_is_kept_that_the_reader_understands_best(producer, judge):
   texts, samples = ["wind", "regen sonne"], 4
   signer = best_of.BestOf(producer, judge, samples, 0.3, seed=5)
   kept = [one for batch in signer.batches(texts) for one in batch]
-  drawn = [list(producer.batches(texts))]
-  for key in jax.random.split(jax.random.key(5), samples - 1):
-    drawn.append(list(producer.sample(texts, 0.3, key)))
+  keys = jax.random.split(jax.random.key(5), samples - 1)
+  (drawn,) = producer.samples(texts, 0.3, keys)
   for i, line in enumerate(texts):
-    made = [batch[i] for (batch,) in drawn]
+    made = drawn[i]
     assert all(one.finished for one in made)
     scores = judge.likelihoods([one.clip for one in made], [line] * samples)
     assert len(set(scores.tolist())) == samples

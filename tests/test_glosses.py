@@ -310,6 +310,7 @@ def test_the_command_writes_glosses_alone(writes, signs, tmp_path, capsys):
     assert second and "'DABC' is read as 'dabc'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_steps_on_eight_devices_equal_one(folders):
   experiment = _experiment(folders, "text2langgloss", 3)
   losses = []

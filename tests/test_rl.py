@@ -118,6 +118,7 @@ def test_without_priorities_a_run_is_plain_bit_for_bit():
   assert int(jnp.sum(b.table.drawn)) == 2 * 24 + 8
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_reward_the_same_examples():
   whole, split = small_steps.new_experiment(), small_steps.new_experiment()
   for experiment in (whole, split):
@@ -132,6 +133,7 @@ def test_parts_of_a_batch_reward_the_same_examples():
   assert metrics["reward_p10"] <= metrics["reward_median"] < 0
 
 
+@pytest.mark.slow
 def test_eight_devices_draw_what_one_does_and_move_no_frames():
   experiment = small_steps.new_experiment()
   experiment.plc = config.Priority(pool=2, parts=8)

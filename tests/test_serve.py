@@ -72,8 +72,9 @@ def test_signing_equals_the_producer(home, server):
   assert true.shape == (6 + TEXTS.index("wind"), 150)
 
 
-def test_stream_hands_out_the_same_frames(server):
-  _, headers, body = server.post("/v1/sign/stream", {"text": "norden"})
+@pytest.mark.parametrize("asked", ["norden", "Regen, norden!"])
+def test_stream_hands_out_the_same_frames(server, asked):
+  _, headers, body = server.post("/v1/sign/stream", {"text": asked})
   lines = [json.loads(line) for line in body.splitlines()]
   for line in lines:
     check(line, "Line")
@@ -84,7 +85,9 @@ def test_stream_hands_out_the_same_frames(server):
   for line in lines[1:-1]:
     assert line["first"] == len(frames)
     frames += line["frames"]
-  whole = json.loads(server.post("/v1/sign", {"text": "norden"})[2])
+  # As they came, not cut from the whole.
+  assert len(lines[1]["frames"]) != engine.PART
+  whole = json.loads(server.post("/v1/sign", {"text": asked})[2])
   assert frames == whole["frames"]
   assert lines[-1]["length"] == len(frames)
 

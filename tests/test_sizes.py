@@ -71,6 +71,7 @@ def test_rematerialising_changes_no_gradient():
   )
 
 
+@pytest.mark.slow
 def test_layers_in_a_loop_are_the_same_model():
   shape, source, frames = _small(2, 3)
   found = []

@@ -35,6 +35,7 @@ def base(tmp_path_factory) -> config.Experiment:
 ROWS = ["base", "RL + PLC"]
 
 
+@pytest.mark.slow
 def test_a_study_trains_its_rows_once_and_writes_a_table(base, tmp_path):
   assert studies.run_study("efficiency", base, tmp_path, 1, ROWS) == 0
   report = tmp_path / "rl-plc" / "seed0" / "report.json"

@@ -1,8 +1,8 @@
 """The model's side: one thread signs, in batches, what waits together.
 
-The web's side sees `Engine.stream`: parts of a clip in order. A text that is
-signed in one go and left as the model made it is handed out as its frames come;
-what is joined or finished otherwise has to be there as a whole first.
+The web's side sees `Engine.stream`: parts of a clip in order. A text is handed
+out as its frames come; what is signed at another speed, smoothed or given
+constant bones has to be there as a whole first.
 """
 
 import asyncio
@@ -65,13 +65,23 @@ class _Job:
       concurrent.futures.Future()
     )
     self.sent = 0  # frames
-    at_once = len(asked.parts) == 1 and asked.manner == polish.PLAIN
-    self._hand_out = hand_out if at_once else None
+    self._hand_out = hand_out if asked.manner == polish.PLAIN else None
+    self._growing: passages.Growing | None = None
+    self._grown = 0  # frames
 
-  def take(self, frames: np.ndarray, first: int) -> None:
-    """Hands out frames [n, J, 3] as they come, those it has not had before."""
-    new = frames[max(self.sent - first, 0) :]
-    if self._hand_out and len(new):
+  def begin(self, seen: np.ndarray, fps: float) -> None:
+    """Before the first of its frames, also when they are signed again."""
+    self._growing = passages.Growing(len(self.asked.parts), seen, fps)
+    self._grown = 0
+
+  def take(self, number: int, part: generate.Part) -> None:
+    """Hands out what is new with these frames of one of the text's parts."""
+    if self._hand_out is None or self._growing is None:
+      return
+    grown = self._growing.add(number, part.frames, part.signed is not None)
+    new = grown[max(self.sent - self._grown, 0) :]
+    self._grown += len(grown)
+    if len(new):
       self.sent += len(new)
       self._hand_out(new)
 
@@ -106,6 +116,7 @@ class Engine:
     self.timed = config.model.alignment
     self.producer = trained.load_producer(path, settings.language)
     self.facts = self.producer.facts
+    self._seen = np.asarray(self.producer.model.statistics.seen)
     self.truth = _open_truth(settings)
     # Every other length is one more program to compile and to keep.
     self.max_tokens = min(
@@ -160,10 +171,9 @@ class Engine:
     job = self._submit(asked, hand_out)
     signing = asyncio.wrap_future(job.future)
     signing.add_done_callback(lambda _: queue.put_nowait(None))
-    seen = np.asarray(self.producer.model.statistics.seen)
     try:
       while (frames := await queue.get()) is not None:
-        valid = np.broadcast_to(seen, frames.shape[:2])
+        valid = np.broadcast_to(self._seen, frames.shape[:2])
         yield Part(clips.Clip(frames, valid, self.facts.fps), None)
       whole = await signing
     finally:
@@ -234,7 +244,9 @@ class Engine:
   def _sign(self, jobs: list[_Job]) -> None:
     """Signs all parts of all jobs; each job is answered when its own are."""
     began = time.perf_counter()
-    waiting = [(job, part) for job in jobs for part in job.asked.parts]
+    for job in jobs:
+      job.begin(self._seen, self.facts.fps)
+    waiting = [(job, n) for job in jobs for n in range(len(job.asked.parts))]
     made: dict[_Job, list[generate.Signed]] = {job: [] for job in jobs}
     for start in range(0, len(waiting), self._rows):
       group = waiting[start : start + self._rows]
@@ -251,19 +263,19 @@ class Engine:
       sum(len(one.clip) for parts in made.values() for one in parts)
     )
 
-  def _batch(self, group: list[tuple[_Job, str]]) -> list[generate.Signed]:
-    """Signs one part each of some jobs, handing frames out as they come."""
-    texts = [part for _, part in group]
+  def _batch(self, group: list[tuple[_Job, int]]) -> list[generate.Signed]:
+    """Signs parts of some jobs, by number, handing frames out as they come."""
+    texts = [job.asked.parts[number] for job, number in group]
     # One text or a full batch: two programs a length, and both are warm.
     rows = 1 if len(texts) == 1 else self._rows
     padded = texts + texts[:1] * (rows - len(texts))
     found: list[generate.Signed | None] = [None] * len(group)
-    done = 0
     for parts in self.producer.stream(padded):
-      for i, ((job, _), part) in enumerate(zip(group, parts, strict=False)):
-        job.take(part.frames, done)
+      for i, ((job, number), part) in enumerate(
+        zip(group, parts, strict=False)
+      ):
+        job.take(number, part)
         found[i] = part.signed or found[i]
-      done += max(len(part.frames) for part in parts)
     return [one for one in found if one is not None]
 
   def _keep(self, asked: Asked, whole: passages.Passage) -> None:
