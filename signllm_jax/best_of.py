@@ -61,7 +61,7 @@ class BestOf:
       )
     self.judged: list[Judged] = []
     self._producer, self._judge, self._std = producer, judge, std
-    self._keys = jax.random.split(jax.random.key(seed), samples - 1)
+    self._keys = list(jax.random.split(jax.random.key(seed), samples - 1))
 
   def batches(self, texts: Sequence[str]) -> Iterator[list[generate.Signed]]:
     """The best sample of each text; as `generate.Producer.batches`."""
