@@ -6,7 +6,7 @@
 
 Everything is timed side by side in one run, round by round, and the median is
 kept: only the ratios mean something on another machine. Compiling and the first
-two steps are not timed, nor is the first step of a turn: a step of training
+step are not timed, nor is the first step of a turn: a step of training
 follows a step of the same training. Both sides train on the same batch of full
 length, with dropout, noise, clipping and Adam; see `torch_transformer.py` for
 what "eager" and "tuned" are. Ours guards against NaN and sums five metrics
@@ -65,7 +65,6 @@ def measure(
         config, workload.VOCABULARY, batch, way
       )
   for run in runs.values():
-    run()
     run()
   return rounds.medians(runs, count, clock, ahead=1)
 
