@@ -32,7 +32,7 @@ import numpy as np
 
 from benchmarks import prediction, rounds, workload
 from configs import quickstart
-from signllm_jax import checkpoint, corpus, data, partition, steps
+from signllm_jax import batching, checkpoint, corpus, partition, steps
 from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
 
@@ -63,12 +63,12 @@ def measure_input(folder: pathlib.Path) -> list[rounds.Ratio]:
     jax.block_until_ready(state)
 
     began, read = time.perf_counter(), 0
-    for read, _ in enumerate(data.stream(batches, 0, config.data), 1):
+    for read, _ in enumerate(batching.stream(batches, 0, config.data), 1):
       if read == STEPS // 10:
         began = time.perf_counter()
     reading = time.perf_counter() - began
 
-    stream, waited = data.stream(batches, 0, config.data), 0.0
+    stream, waited = batching.stream(batches, 0, config.data), 0.0
     for index in range(STEPS):
       if index == STEPS // 10:
         jax.block_until_ready(state)
@@ -142,13 +142,13 @@ def peak(way: str) -> float:
   if way == "ours":
     run = workload.train_step(config, *LARGE)
   else:
-    from benchmarks import torch_transformer
+    from benchmarks import torch_step
 
-    run = torch_transformer.train_step(
+    run = torch_step.train_step(
       config,
       workload.VOCABULARY,
       workload.batch(*LARGE),
-      torch_transformer.Way(),
+      torch_step.Way(),
     )
   for _ in range(3):
     run()

@@ -51,6 +51,7 @@ _SHAPE = re.compile(r"(\w+)\[([\d,]*)\]")
 _COLLECTIVE = re.compile(
   r"= (?P<result>\(.*?\)|\S+) "
   rf"(?P<kind>{'|'.join(KINDS)})(-start)?\((?P<operands>.*?)\)"
+  r"(.*?channel_id=(?P<channel>\d+))?"
 )
 FRAMES, ROWS = 96, 4  # of a batch, rows for each device that shares it
 LANGUAGES = ("ASL", "GSL", "DSGS", "KSL")
@@ -75,8 +76,12 @@ class Case(NamedTuple):
 
 def case(model: str, axis: str, devices: int) -> Case:
   """The axis as long as it can be, the other devices along data."""
-  heads = workload.experiment(model, "float32").model.heads
-  longest = {"tensor": heads, "language": len(LANGUAGES)}
+  shape = workload.experiment(model, "float32").model
+  longest = {
+    "fsdp": math.gcd(shape.width, devices),
+    "tensor": shape.heads,
+    "language": len(LANGUAGES),
+  }
   size = min(longest.get(axis, devices), devices)
   sizes = {"data": devices // size} | {axis: size}
   return Case(model, config_lib.Mesh(**sizes))
@@ -92,13 +97,22 @@ def _size(shapes: str) -> int:
 
 
 def collectives(hlo: str) -> dict[str, int]:
-  """Bytes a device of every kind of collective in a compiled program."""
-  found: Counter[str] = Counter()
-  for line in hlo.splitlines():
+  """Bytes a device of every kind of collective in a compiled program.
+
+  The TPU compiler writes one that it runs beside other work several times, in
+  each computation that is a part of it, with one channel.
+  """
+  seen, found = set(), Counter()
+  for number, line in enumerate(hlo.splitlines()):
     match = _COLLECTIVE.search(line)
-    if match:
-      given = _size(match["operands"])
-      found[match["kind"]] += max(given, _size(match["result"]))
+    if match is None:
+      continue
+    result = _SHAPE.findall(match["result"])
+    which = (match["kind"], match["channel"] or -number, str(result))
+    if which not in seen:
+      seen.add(which)
+      size = max(_size(match["operands"]), _size(match["result"]))
+      found[match["kind"]] += size
   return dict(found)
 
 

@@ -22,12 +22,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from benchmarks import rounds, torch_transformer, workload
+from benchmarks import rounds, torch_step, workload
 
 WAYS = {
-  "eager": torch_transformer.Way(),
-  "tuned": torch_transformer.Way(tuned=True),
-  "compile": torch_transformer.Way(tuned=True, compiled=True),
+  "eager": torch_step.Way(),
+  "tuned": torch_step.Way(tuned=True),
+  "compile": torch_step.Way(tuned=True, compiled=True),
 }
 # Against PyTorch as it is usually written; the other ways are watched.
 GOALS = {"float32": 1.7, "bfloat16": 1.0}
@@ -61,7 +61,7 @@ def measure(
     runs[f"ours {dtype}"] = workload.train_step(config, rows, frames)
     for name in ways:
       way = WAYS[name]._replace(autocast=dtype == "bfloat16")
-      runs[f"{name} {dtype}"] = torch_transformer.train_step(
+      runs[f"{name} {dtype}"] = torch_step.train_step(
         config, workload.VOCABULARY, batch, way
       )
   for run in runs.values():

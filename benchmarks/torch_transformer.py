@@ -1,7 +1,7 @@
 """The Progressive Transformer's shape as PyTorch modules, to compare with.
 
-Pre-norm encoder and decoder of `configs/progressive_transformer.py`, with its
-training step (noise, clipping, Adam) and two ways to generate. Dim letters as
+Pre-norm encoder and decoder of `configs/progressive_transformer.py`, with two
+ways to generate; `torch_step` trains it. Dim letters as
 in `signllm_jax/models/layers.py`.
 
 Two forms are measured. "eager" is what PT runs and what is usually written:
@@ -9,10 +9,8 @@ attention by two matrix products, masks and a softmax, Adam as it comes. "tuned"
 takes what PyTorch has besides: its fused attention and its fused Adam.
 """
 
-import contextlib
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -250,70 +248,6 @@ def load(model: Transformer, ours: text_to_pose.TextToPose) -> None:
   linear(model.frame_in, ours.frame_in)
   norm(model.decoder_norm, ours.decoder_norm)
   linear(model.frame_out, ours.frame_out)
-
-
-class Way(NamedTuple):
-  """How the step is computed."""
-
-  tuned: bool = False
-  autocast: bool = False
-  compiled: bool = False
-
-
-def train_step(
-  config: config_lib.Experiment,
-  vocabulary: int,
-  batch: Mapping[str, np.ndarray],
-  way: Way,
-) -> Callable[[], float]:
-  """One training step on one batch, again and again.
-
-  The loss, noise and residuals are those of `methods/text_to_pose.py`.
-
-  Args:
-    config: the run.
-    vocabulary: number of source tokens.
-    batch: of `workload.batch`: source [B, S], frames [B, T, 150], all rows of
-      full length.
-    way: how.
-
-  Returns:
-    What trains one step and returns the loss.
-  """
-  ids = torch.from_numpy(batch["source"]).long()
-  poses = torch.from_numpy(batch["frames"])
-  torch.manual_seed(0)
-  model = Transformer(config.model, vocabulary, way.tuned)
-  optimizer = torch.optim.Adam(
-    model.parameters(), config.optim.learning_rate, fused=way.tuned
-  )
-  forward = torch.compile(model) if way.compiled else model
-  b, t, _ = poses.shape
-  counter = (torch.arange(1, t + 1) / t).expand(b, t)[..., None]
-  target = torch.cat([poses, counter], -1)
-  inputs = torch.cat([torch.zeros(b, 1, FRAME), target[:, :-1]], 1)
-  std, sums = torch.zeros(FRAME), torch.zeros(2, FRAME)
-
-  def step() -> float:
-    noise = torch.randn_like(inputs) * (config.augment.noise * std)
-    noise[:, 0] = 0
-    optimizer.zero_grad(set_to_none=True)
-    with (
-      torch.autocast("cpu", torch.bfloat16)
-      if way.autocast
-      else contextlib.nullcontext()
-    ):
-      produced = forward(ids, inputs + noise)
-    error = produced.float() - target
-    loss = (error**2).mean()
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), config.optim.clip_norm)
-    optimizer.step()
-    with torch.no_grad():
-      sums.add_(torch.stack([error.sum((0, 1)), (error**2).sum((0, 1))]))
-    return loss.item()
-
-  return step
 
 
 def _norms(config: config_lib.Model, count: int) -> nn.ModuleList:

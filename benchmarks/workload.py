@@ -22,7 +22,7 @@ from signllm_jax.statistics import Statistics
 VOCABULARY = 1089  # glosses of PHOENIX14T
 SIZES = state_lib.Sizes(VOCABULARY)
 SOURCE = 16  # tokens of each source
-MODELS = ("pt", "40m", "120m")
+MODELS = ("pt", "40m", "120m", "1b")
 
 
 def experiment(model: str, dtype: str) -> config_lib.Experiment:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from signllm_jax import batching, data, plan, sources
 from signllm_jax import config as config_lib
-from signllm_jax import data, plan, sources
 
 
 class Corpus:
@@ -67,8 +67,10 @@ class Corpus:
       f"second; vocabulary {words:,}"
     )
 
-  def batches(self, count: int, fed: np.ndarray | None = None) -> data.Batches:
-    """The first `count` batches; of them the rows `fed` (`data.Batches`)."""
-    return data.Batches(
+  def batches(
+    self, count: int, fed: np.ndarray | None = None
+  ) -> batching.Batches:
+    """The first `count` batches; of them the rows `fed` alone."""
+    return batching.Batches(
       self.train, self.plan, self.facts, self.settings, count, fed
     )

@@ -23,7 +23,14 @@ from signllm_jax import (
   workdir,
 )
 from signllm_jax.formats import atomic
-from signllm_jax.metrics import bootstrap, catalogue, comparison, html, report
+from signllm_jax.metrics import (
+  bootstrap,
+  catalogue,
+  comparison,
+  html,
+  report,
+  tables,
+)
 
 PROTOCOLS = ("free", "pt")
 MOST_RESAMPLES = 100_000
@@ -166,12 +173,12 @@ def _write(folder: pathlib.Path, files: dict[str, str]) -> None:
 def _one(args: argparse.Namespace, options: dict[str, Any]) -> None:
   folder = _folder(args, args.split)
   made = evaluate(args.workdir, **options)
-  print(report.to_terminal(made))
+  print(tables.to_terminal(made))
   _write(
     folder,
     {
       "report.json": _json(report.to_json(made)),
-      "report.md": report.to_markdown(made),
+      "report.md": tables.to_markdown(made),
       "report.html": html.page(made),
     },
   )

@@ -19,7 +19,7 @@ from signllm_jax import (
   writer,
 )
 from signllm_jax.methods.method import Rows
-from signllm_jax.metrics import pose, report
+from signllm_jax.metrics import pose, report, tables
 
 
 class Evaluation:
@@ -82,7 +82,7 @@ class Evaluation:
 
   def table(self, rows: Rows, title: str) -> str:
     """The table for the terminal."""
-    return report.table(rows, title)
+    return tables.table(rows, title)
 
   def show(
     self,

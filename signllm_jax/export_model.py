@@ -17,8 +17,9 @@ the name of --out decides:
   NAME.safetensors  one file; `produce`, `serve` and `evaluate` take it as
                     --model. float32 signs the same bits as the checkpoint,
                     float16 needs half the room
-  NAME (a folder)   StableHLO of encoder and decoding step, and model.json:
-                    JAX alone runs them, on CPU, GPU and TPU
+  NAME (a folder)   StableHLO of encoder and decoding step (and of what writes
+                    the gloss, if the model does), and model.json: JAX alone
+                    runs them, on CPU, GPU and TPU
 
 examples:
   python -m signllm_jax.export_model --workdir=runs/quickstart \\

@@ -15,7 +15,16 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import clips, data, decoding, errors, partition, text
+from signllm_jax import (
+  batching,
+  clips,
+  data,
+  decoding,
+  errors,
+  partition,
+  plan,
+  text,
+)
 from signllm_jax.statistics import Statistics
 
 _LEAKY_MULTIPLE = 32  # frames; the limit of leaky batches is one of few
@@ -189,7 +198,7 @@ class Producer:
       group = slice(start, start + self.batch_size)
       read, placed = self._enter(texts[group])
       leaked = _leak(true[group], len(placed[0]))
-      limit = data.round_up(int(leaked["length"].max()), _LEAKY_MULTIPLE)
+      limit = plan.round_up(int(leaked["length"].max()), _LEAKY_MULTIPLE)
       leak = decoding.Leak(**partition.put_batch(leaked, self._mesh))
       parts = self._decode(texts[group], read, placed, limit, leak)
       made += [one.clip for one in _whole(parts, len(texts[group]))]
@@ -261,7 +270,7 @@ class Producer:
     sources = [vocabulary.encode(line) for line in texts]
     longest = max(self.facts.longest_source, *map(len, sources))
     sources += sources[:1] * (rows - len(sources))
-    ids = text.pad(sources, data.round_up(longest, data.SOURCE_MULTIPLE))
+    ids = text.pad(sources, plan.round_up(longest, batching.SOURCE_MULTIPLE))
     tokens = [[*vocabulary.tokenize(line), ""] for line in texts]
     return Read({"source": ids}, tokens, [""] * len(texts))
 

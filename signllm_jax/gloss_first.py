@@ -6,7 +6,7 @@ beside the poses.
 
 from collections.abc import Sequence
 
-from signllm_jax import data, generate, gloss, glosser, text
+from signllm_jax import batching, generate, gloss, glosser, plan, text
 
 
 class Producer(generate.Producer):
@@ -21,18 +21,18 @@ class Producer(generate.Producer):
       shape: limit, batch size and mesh.
     """
     super().__init__(*model, **shape)
-    self._glosser = glosser
+    self.glosser = glosser
 
   def _read(self, texts: Sequence[str], rows: int) -> generate.Read:
-    lines = self._glosser.write(texts)
+    lines = self.glosser.write(texts)
     assert lines is not None and self.facts.glosses is not None
     ids = [self.facts.glosses.encode(line)[:-1] for line in lines]
-    asked = [gloss.ask(line, self._glosser.code) for line in texts]
+    asked = [gloss.ask(line, self.glosser.code) for line in texts]
     inputs = super()._read(asked, rows).inputs
     longest = max(self.facts.longest_gloss, *map(len, ids))
     ids += ids[:1] * (rows - len(ids))
     inputs["gloss"] = text.pad(
-      ids, data.round_up(longest, data.SOURCE_MULTIPLE)
+      ids, plan.round_up(longest, batching.SOURCE_MULTIPLE)
     )
     plain = [gloss.plain(line) for line in lines]
     return generate.Read(inputs, [line.split() for line in plain], plain)

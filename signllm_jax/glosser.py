@@ -11,6 +11,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from signllm_jax import (
+  batching,
   beam,
   config,
   data,
@@ -130,7 +131,7 @@ class Glosser:
       self.facts.vocabulary.encode(gloss.ask(line, self.code)) for line in texts
     ]
     found = [""] * len(texts)
-    for group in data.by_length(list(map(len, encoded)), self._rows):
+    for group in batching.by_length(list(map(len, encoded)), self._rows):
       if should_stop():
         return None
       lines = self._batch([encoded[i] for i in group])
@@ -138,9 +139,17 @@ class Glosser:
         found[i] = line
     return found
 
+  def search(self, source: jax.Array) -> jax.Array:
+    """The glosses of ids [B, S]: ids [B, G], </s> left out, PAD at the end.
+
+    Of `gloss.ask`, as `write` takes texts; to be compiled by who calls it.
+    """
+    found = write(*self._model, source, self._allowed, self._limits)
+    return jnp.where(found.tokens == text.EOS, text.PAD, found.tokens)
+
   def _batch(self, group: Sequence[np.ndarray]) -> list[str]:
     rows = partition.batch_rows(self._mesh, len(group), self._rows)
-    longest = round_up(max(map(len, group)), data.SOURCE_MULTIPLE)
+    longest = round_up(max(map(len, group)), batching.SOURCE_MULTIPLE)
     filled = [*group, *[group[0]] * (rows - len(group))]
     batch = partition.put_batch(
       {"source": text.pad(filled, longest)}, self._mesh

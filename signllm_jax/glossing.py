@@ -14,7 +14,7 @@ from signllm_jax import (
   writer,
 )
 from signllm_jax.methods.method import Rows
-from signllm_jax.metrics import report
+from signllm_jax.metrics import tables
 
 METRICS = tuple(  # names as the field's scripts have them: bleu4
   dataclasses.replace(m, key=m.key.replace("bleu_", "bleu"))
@@ -85,7 +85,7 @@ class Evaluation:
 
   def table(self, rows: Rows, title: str) -> str:
     """The table for the terminal."""
-    return report.scores(rows, METRICS, _NAMES, title)
+    return tables.scores(rows, METRICS, _NAMES, title)
 
   def show(
     self, board: writer.Writer, step: int, mark: str, made: Sequence[str]

@@ -9,9 +9,9 @@ import numpy as np
 import tqdm
 
 from signllm_jax import (
+  batching,
   checkpoint,
   config_check,
-  data,
   distributed,
   errors,
   partition,
@@ -83,7 +83,7 @@ class Loop:
     else:
       start, state = 0, run.create_state()
     step_function = run.make_step()
-    stream = data.stream(run.batches(), start, config.data)
+    stream = batching.stream(run.batches(), start, config.data)
     pool = config.plc.pool or 1  # candidates of each row that is trained
     read_share = pool * float(run.fed.mean())  # this process's, of a batch
     window = _Window(read_share)
@@ -132,7 +132,7 @@ class Loop:
         began = time.perf_counter()
         batch = next(stream)
         window.waited += time.perf_counter() - began
-        t = data.padded_length(batch)
+        t = batching.padded_length(batch)
         new_shape = t not in compiled
         if new_shape:
           compiled.add(t)

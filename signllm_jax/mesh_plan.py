@@ -39,8 +39,9 @@ def meshes(
     config_lib.Mesh(each // fsdp // tensor, fsdp, tensor, language)
     for tensor in _divisors(each)
     for fsdp in _divisors(each // tensor)
-    if config.model.heads % tensor == 0 and rows % (each // tensor) == 0
+    if rows % (each // tensor) == 0
   ]
+  found = [mesh for mesh in found if not partition.unsplit(vars(mesh), config)]
   if not found:
     raise errors.UsageError(
       f"batches of {config.data.batch_size} (evaluate: "

@@ -6,7 +6,7 @@ stacked groups of MLSF, and their batches, over `language`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -72,11 +72,45 @@ def check_batch(mesh: Mesh, name: str, size: int) -> None:
     )
 
 
+def unsplit(
+  shape: Mapping[str, int], config: config_lib.Experiment
+) -> list[tuple[str, str, int]]:
+  """What the axes of a mesh should split, and cannot: axis, name and size.
+
+  Args:
+    shape: devices along each axis.
+    config: what runs on it.
+  """
+  model = config.model
+  groups = len(config_lib.corpora(config)) if config.method == "mlsf" else 1
+  split = (
+    ("fsdp", "model.width", model.width),
+    ("tensor", "model.heads", model.heads),
+    ("tensor", "model.feed_forward", model.feed_forward),
+    ("language", "languages of method mlsf", groups),
+  )
+  return [each for each in split if each[2] % shape[each[0]]]
+
+
+def check_model(mesh: Mesh, config: config_lib.Experiment) -> None:
+  """Refuses a mesh along which the model cannot be split.
+
+  Raises:
+    UsageError: an axis is no divisor of what it splits.
+  """
+  for axis, name, size in unsplit(mesh.shape, config):
+    raise errors.UsageError(
+      f"--config.mesh.{axis}={mesh.shape[axis]}",
+      expected=f"a divisor of {size} ({name})",
+      hint="--dry-run --devices=N --memory=GIB finds a mesh",
+    )
+
+
 def shardings(abstract: Any, mesh: Mesh) -> Any:
   """A tree of NamedShardings for a tree of arrays and NNX variables.
 
-  An NNX variable is placed by its metadata `axes` through RULES; an axis that
-  the mesh does not divide, and everything else, is replicated.
+  An NNX variable is placed by its metadata `axes` through RULES, once along
+  each axis of the mesh; everything else is replicated.
   """
 
   def place(leaf):
@@ -84,9 +118,9 @@ def shardings(abstract: Any, mesh: Mesh) -> Any:
       return NamedSharding(mesh, PartitionSpec())
     names = leaf.get_metadata().get("axes", ())
     spec, used = [], set()
-    for size, name in zip(leaf.shape, names, strict=False):
+    for name in names:
       axis = RULES[name]
-      if axis is None or axis in used or size % mesh.shape[axis]:
+      if axis is None or axis in used:
         spec.append(None)
       else:
         used.add(axis)
@@ -96,6 +130,25 @@ def shardings(abstract: Any, mesh: Mesh) -> Any:
   return jax.tree.map(
     place, abstract, is_leaf=lambda leaf: isinstance(leaf, nnx.Variable)
   )
+
+
+def gathered(matrix: jax.Array, axes: tuple[str, ...]) -> jax.Array:
+  """A matrix whole along `fsdp`, as a product takes it; in a compiled program.
+
+  Left to itself, XLA gathers the float32 parameter and casts it afterwards.
+
+  Args:
+    matrix: in the type of the product.
+    axes: its logical axes.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  if mesh.empty or mesh.shape["fsdp"] == 1:
+    return matrix
+  held = [RULES[name] for name in axes]
+  whole = [None if axis == "fsdp" else axis for axis in held]
+  for spec in (held, whole):
+    matrix = jax.lax.with_sharding_constraint(matrix, PartitionSpec(*spec))
+  return matrix
 
 
 def batch_rows(mesh: Mesh, count: int, most: int) -> int:

@@ -10,7 +10,17 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import beam, clips, config, ctc, data, errors, partition
+from signllm_jax import (
+  batching,
+  beam,
+  clips,
+  config,
+  ctc,
+  data,
+  errors,
+  partition,
+  plan,
+)
 from signllm_jax import text as text_lib
 from signllm_jax.models import tokens
 from signllm_jax.models.back_translation import PoseToText
@@ -178,7 +188,7 @@ class Reader:
     """
     self._check(listed)
     found: list[Translation] = [Translation("", "")] * len(listed)
-    for group in data.by_length(list(map(len, listed)), self._rows):
+    for group in batching.by_length(list(map(len, listed)), self._rows):
       if should_stop():
         return None
       readings = self._batch([listed[i] for i in group])
@@ -206,8 +216,8 @@ class Reader:
     found = np.zeros(len(listed), np.float32)
     ids = [self.facts.vocabulary.encode(line) for line in texts]
     longest = max(self.facts.longest_source, *map(len, ids))
-    s = data.round_up(longest, data.SOURCE_MULTIPLE)
-    for group in data.by_length(list(map(len, listed)), self._rows):
+    s = plan.round_up(longest, batching.SOURCE_MULTIPLE)
+    for group in batching.by_length(list(map(len, listed)), self._rows):
       batch = self._place(
         [listed[i] for i in group], [ids[i] for i in group], s
       )
@@ -240,7 +250,7 @@ class Reader:
       t *= 2
     # Empty rows repeat the first clip: they end when it does.
     filled = [*group, *[group[0]] * (rows - len(group))]
-    batch = data.pad_batch(filled, ids, rows, t, s)
+    batch = batching.pad_batch(filled, ids, rows, t, s)
     return partition.put_batch(batch, self._mesh)
 
   def _batch(self, group: Sequence[clips.Clip]) -> list[Translation]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from signllm_jax import config, evaluation, reader, sources, writer
 from signllm_jax.methods.method import Rows
-from signllm_jax.metrics import metric, report
+from signllm_jax.metrics import metric, report, tables
 from signllm_jax.metrics import text as text_metrics
 
 _LETTERS = ("letter_error_rate", "wer")
@@ -96,7 +96,7 @@ class Evaluation:
 
   def table(self, rows: Rows, title: str) -> str:
     """The table for the terminal."""
-    return report.scores(rows, self._metrics, _NAMES, title)
+    return tables.scores(rows, self._metrics, _NAMES, title)
 
   def show(
     self,

@@ -11,9 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from signllm_jax import config as config_lib
-from signllm_jax import corpus as corpus_lib
 from signllm_jax import (
+  batching,
   data,
   evaluation,
   glossing,
@@ -25,6 +24,8 @@ from signllm_jax import (
   steps,
   trained,
 )
+from signllm_jax import config as config_lib
+from signllm_jax import corpus as corpus_lib
 from signllm_jax import state as state_lib
 from signllm_jax.methods.method import Evaluation
 
@@ -51,6 +52,7 @@ class Run:
       ("--config.evaluate.batch_size", config.evaluate.batch_size),
     ):
       partition.check_batch(self.mesh, name, size)
+    partition.check_model(self.mesh, config)
     self.stacked = config.method == "mlsf"
     corpora = config_lib.corpora(config)
     parts = self.mesh.shape["data"] * self.mesh.shape["fsdp"]
@@ -218,13 +220,13 @@ class Run:
     fed = partition.fed_rows(self.mesh, shape, self.stacked)
     return fed.reshape(-1, rows)
 
-  def batches(self) -> data.Source:
+  def batches(self) -> batching.Source:
     """All batches of the run, in order; what this process feeds of each."""
     parts = [
       corpus.batches(self.config.steps, fed)
       for corpus, fed in zip(self.corpora, self.fed, strict=True)
     ]
-    return data.SideBySide(parts) if self.stacked else parts[0]
+    return batching.SideBySide(parts) if self.stacked else parts[0]
 
   def examples(self, step: int) -> list[str]:
     """Number and name of every example of a step, for messages."""

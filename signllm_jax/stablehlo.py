@@ -9,18 +9,34 @@ Parameters are inside. For one text:
 
 pose [1, 50, 3] is the next frame; length [1] is 0 until the sequence ends.
 `state` is a list of arrays that only the programs understand.
+
+A model that writes a gloss first has `gloss.bin` besides, and signs what that
+found, or any other gloss:
+
+  gloss = write(ids)                         # [1, G] int32, padded with 0
+  state = encode(ids, gloss)
 """
 
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.export
 import jax.numpy as jnp
 
-from signllm_jax import data, decoding, errors, generate, skeleton
+from signllm_jax import (
+  batching,
+  decoding,
+  errors,
+  generate,
+  gloss,
+  gloss_first,
+  plan,
+  skeleton,
+)
 from signllm_jax.formats import atomic
-from signllm_jax.models.text_to_pose import TextToPose
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -30,60 +46,82 @@ def write(folder: str | os.PathLike, producer: generate.Producer) -> None:
 
   Args:
     folder: to make; it must not exist.
-    producer: of a model that reads text.
+    producer: of the model.
 
   Raises:
-    UsageError: the folder is there, or the model writes a gloss first.
+    UsageError: the folder is there.
     StorageError: it cannot be written.
   """
   if os.path.lexists(folder):
     raise errors.UsageError(
       "exists already", path=folder, hint="Remove it, or name another --out"
     )
-  model, limit, facts = producer.model, producer.limit, producer.facts
-  merged = model.structure.merge(model.leaves)
-  if not isinstance(merged, TextToPose):
-    raise errors.UsageError(
-      "a model that writes a gloss first cannot be exported as programs",
-      expected="method text_to_pose or mlsf",
-      hint="Export it as a model file: --out=NAME.safetensors",
-    )
-  length = data.round_up(facts.longest_source, data.SOURCE_MULTIPLE)
-  ids = jax.ShapeDtypeStruct((1, length), jnp.int32)
+  programs = _programs(producer)
+  described = json.dumps(_describe(producer), ensure_ascii=False, indent=1)
+  with atomic.new_folder(folder) as made:
+    for name, program in programs.items():
+      (made / f"{name}.bin").write_bytes(program.serialize())
+    (made / "model.json").write_text(described + "\n", encoding="utf-8")
 
-  def begin(ids: jax.Array) -> tuple:
-    source, state, _ = decoding.begin(model.structure, model.leaves, (ids,))
+
+def _programs(producer: generate.Producer) -> dict[str, jax.export.Exported]:
+  """By the names of their files."""
+  model, limit = producer.model, producer.limit
+  merged = model.structure.merge(model.leaves)
+  made = {}
+  inputs: list[Any] = [
+    jax.ShapeDtypeStruct((1, _source_length(producer)), jnp.int32)
+  ]
+  if isinstance(producer, gloss_first.Producer):
+    made["gloss"] = _export(producer.glosser.search, *inputs)
+    inputs += made["gloss"].out_avals
+
+  def begin(*inputs: jax.Array) -> tuple[decoding.Source, decoding.State]:
+    source, state, _ = decoding.begin(model.structure, model.leaves, inputs)
     empty = merged.empty_cache(1, limit)
     return source, state._replace(caches=empty)
 
-  structure = jax.tree.structure(jax.eval_shape(begin, ids))
+  structure = jax.tree.structure(jax.eval_shape(begin, *inputs))
 
-  @jax.jit
-  def encode(ids: jax.Array) -> list[jax.Array]:
-    return jax.tree.leaves(begin(ids))
+  def encode(*inputs: jax.Array) -> list[jax.Array]:
+    return jax.tree.leaves(begin(*inputs))
 
-  @jax.jit
   def step(*leaves: jax.Array) -> tuple[jax.Array, ...]:
     source, state = jax.tree.unflatten(structure, leaves)
     state, pose = decoding.step(merged, model.statistics, source, state)
-    made = decoding.restore(pose, model.statistics)
-    return made, state.length, *jax.tree.leaves((source, state))
+    frame = decoding.restore(pose, model.statistics)
+    return frame, state.length, *jax.tree.leaves((source, state))
 
-  encoding = jax.export.export(encode, platforms=PLATFORMS)(ids)
-  stepping = jax.export.export(step, platforms=PLATFORMS)(*encoding.out_avals)
-  vocabulary = facts.vocabulary
-  described = {
+  made["encode"] = _export(encode, *inputs)
+  made["step"] = _export(step, *made["encode"].out_avals)
+  return made
+
+
+def _export(program: Callable[..., Any], *shapes: Any) -> jax.export.Exported:
+  return jax.export.export(jax.jit(program), platforms=PLATFORMS)(*shapes)
+
+
+def _source_length(producer: generate.Producer) -> int:
+  longest = producer.facts.longest_source
+  return plan.round_up(longest, batching.SOURCE_MULTIPLE)
+
+
+def _describe(producer: generate.Producer) -> dict[str, Any]:
+  """`model.json`."""
+  vocabulary, before, written = producer.facts.vocabulary, "", {}
+  if isinstance(producer, gloss_first.Producer):
+    assert producer.facts.glosses is not None
+    before = gloss.ask("", producer.glosser.code)
+    written = {"glosses": producer.facts.glosses.listed}
+  return {
     "format": "signllm_jax programs 1",
-    "fps": facts.fps,
-    "limit": limit,
-    "source_length": length,
+    "fps": producer.facts.fps,
+    "limit": producer.limit,
+    "source_length": _source_length(producer),
     "tokens": vocabulary.tokens,
     "vocabulary": vocabulary.listed,
+    "before": before,  # every text
+    **written,
     "joints": skeleton.JOINT_NAMES,
     "platforms": PLATFORMS,
   }
-  with atomic.new_folder(folder) as made:
-    (made / "encode.bin").write_bytes(encoding.serialize())
-    (made / "step.bin").write_bytes(stepping.serialize())
-    text = json.dumps(described, ensure_ascii=False, indent=1)
-    (made / "model.json").write_text(text + "\n", encoding="utf-8")

@@ -3,7 +3,16 @@
 import jax
 import numpy as np
 
-from signllm_jax import clips, config, data, partition, state, steps
+from signllm_jax import (
+  batching,
+  clips,
+  config,
+  data,
+  partition,
+  state,
+  steps,
+)
+from signllm_jax.plan import Plan
 
 
 class _Clips(list):
@@ -42,7 +51,7 @@ def start(experiment, devices):
   mesh = partition.make_mesh(experiment.mesh, devices)
   summary = data.summarise(SPLIT, experiment.data)
   rows = experiment.data.batch_size * (experiment.plc.pool or 1)
-  plan = data.Plan(summary.lengths, rows, experiment.data.bucket, 0)
+  plan = Plan(summary.lengths, rows, experiment.data.bucket, 0)
   sizes = state.Sizes(len(summary.facts.vocabulary), examples=len(SPLIT))
   abstract = state.abstract_state(experiment, sizes, mesh)
   step = steps.make_train_step(
@@ -51,7 +60,7 @@ def start(experiment, devices):
     plan.batches_per_epoch,
     state.shardings_of(abstract),
   )
-  batches = data.Batches(SPLIT, plan, summary.facts, experiment.data, 1000)
+  batches = batching.Batches(SPLIT, plan, summary.facts, experiment.data, 1000)
   with jax.set_mesh(mesh):
     fresh = state.create_state(
       experiment,

@@ -5,8 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from signllm_jax import clips, config, data, errors, records, sources, text
+from signllm_jax import (
+  batching,
+  clips,
+  config,
+  data,
+  errors,
+  records,
+  sources,
+  text,
+)
 from signllm_jax.formats import skels, splits
+from signllm_jax.plan import Plan
 from signllm_jax.statistics import Statistics
 
 
@@ -25,7 +35,7 @@ def _clip(name, length, words="a b", fps=25.0):
 
 def _plan(n=103, batch=8, seed=0):
   lengths = np.random.default_rng(1).integers(5, 90, n).astype(np.int32)
-  return data.Plan(lengths, batch, bucket=32, seed=seed)
+  return Plan(lengths, batch, bucket=32, seed=seed)
 
 
 def test_every_example_once_an_epoch():
@@ -68,8 +78,8 @@ def test_batch_marks_padding_and_missing():
   split = _Clips([_clip("x", 10), _clip("y", 20, "b c")])
   settings = config.Data(batch_size=4, bucket=32)
   summary = data.summarise(split, settings)
-  plan = data.Plan(summary.lengths, 4, 32, 0)
-  batch = data.Batches(split, plan, summary.facts, settings, 10)[0]
+  plan = Plan(summary.lengths, 4, 32, 0)
+  batch = batching.Batches(split, plan, summary.facts, settings, 10)[0]
   assert batch["frames"].shape == (4, 32, 150)
   assert sorted(batch["length"].tolist()) == [0, 0, 10, 20]
   row = int(np.argmax(batch["length"] == 10))
@@ -108,8 +118,8 @@ def test_languages_that_share_a_model_are_normalised_each_by_its_own():
     np.testing.assert_allclose(summary.mean[at], own.mean, rtol=1e-6)
     np.testing.assert_allclose(summary.scale[at], own.scale, rtol=1e-6)
     np.testing.assert_array_equal(summary.seen[at], own.seen)
-  plan = data.Plan(summary.lengths, 4, 32, 0)
-  batch = data.Batches(joined, plan, summary.facts, settings, 10)[0]
+  plan = Plan(summary.lengths, 4, 32, 0)
+  batch = batching.Batches(joined, plan, summary.facts, settings, 10)[0]
   rows = batch["example"][:3]
   assert sorted(rows.tolist()) == [0, 1, 2]
   np.testing.assert_array_equal(batch["language"], [*(rows == 2), 0])
@@ -133,12 +143,12 @@ def test_rows_of_another_process_are_not_read():
   listed = [dataclasses.replace(_clip(str(i), 8), gloss="A") for i in range(8)]
   settings = config.Data(batch_size=4, bucket=8, glosses=True)
   summary = data.summarise(_Clips(listed), settings)
-  plan = data.Plan(summary.lengths, 4, 8, 0)
+  plan = Plan(summary.lengths, 4, 8, 0)
   arguments = Watched(listed), plan, summary.facts, settings, 10
-  whole = data.Batches(*arguments)[1]
+  whole = batching.Batches(*arguments)[1]
   read.clear()
   fed = np.array([False, True, True, False])
-  part = data.Batches(*arguments, fed)[1]
+  part = batching.Batches(*arguments, fed)[1]
   assert read == whole["example"][fed].tolist()
   np.testing.assert_array_equal(part["example"], whole["example"])
   for name in set(whole) - {"example"}:
@@ -151,10 +161,10 @@ def test_stream_resumes_exactly():
   split = _Clips([_clip(str(i), 5 + i) for i in range(20)])
   settings = config.Data(batch_size=4, bucket=8, threads=3)
   summary = data.summarise(split, settings)
-  plan = data.Plan(summary.lengths, 4, 8, 0)
-  batches = data.Batches(split, plan, summary.facts, settings, 30)
-  straight = list(data.stream(batches, 0, settings))
-  resumed = list(data.stream(batches, 11, settings))
+  plan = Plan(summary.lengths, 4, 8, 0)
+  batches = batching.Batches(split, plan, summary.facts, settings, 30)
+  straight = list(batching.stream(batches, 0, settings))
+  resumed = list(batching.stream(batches, 11, settings))
   assert len(straight) == 30 and len(resumed) == 19
   for a, b in zip(straight[11:], resumed, strict=True):
     for name in a:

@@ -26,7 +26,14 @@ from signllm_jax import (
   trained,
 )
 from signllm_jax.formats import skels, splits
-from signllm_jax.metrics import bootstrap, catalogue, comparison, html, report
+from signllm_jax.metrics import (
+  bootstrap,
+  catalogue,
+  comparison,
+  html,
+  report,
+  tables,
+)
 
 REAL = pathlib.Path("../shared/data/phoenix14t_mini").resolve()
 ROWS = [
@@ -347,7 +354,7 @@ def test_one_sequence_has_scores_but_no_intervals(home, tmp_path):
   values = report.to_json(found)
   assert values["rows"]["produced"]["dtw_mje"] > 0
   assert values["intervals"]["produced"]["dtw_mje"] == [None, None]
-  assert "[" not in report.markdown(report.cells(found, found.metrics))
+  assert "[" not in tables.markdown(tables.cells(found, found.metrics))
   assert html.page(found).count("<img") == 1
 
 

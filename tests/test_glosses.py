@@ -5,6 +5,7 @@ import itertools
 import json
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from signllm_jax import (
   config_check,
   data,
   errors,
+  export_model,
   gloss,
   glosser,
   glossing,
@@ -296,6 +298,36 @@ def test_the_command_signs_in_either_language(signs, tmp_path, capsys):
   capsys.readouterr()
   assert produce.main([f"--workdir={signs}", "--text=abcd", "--out=x.npz"]) == 1
   assert "which sign language" in capsys.readouterr().err
+
+
+def test_programs_write_the_gloss_and_sign_it(signs, tmp_path):
+  out = tmp_path / "deployed"
+  asked = [f"--workdir={signs}", "--language=GSL"]
+  assert export_model.main([*asked, f"--out={out}"]) == 0
+  about = json.loads((out / "model.json").read_text())
+  write, encode, step = (
+    jax.export.deserialize((out / f"{name}.bin").read_bytes())
+    for name in ("gloss", "encode", "step")
+  )
+  ids = np.zeros((1, about["source_length"]), np.int32)
+  # Rare words are spelt: a character a token, the mark alone is a word.
+  words = (about["before"] + "abcd").split()
+  listed = about["vocabulary"]
+  assert words == ["<GSL>", "abcd"]
+  spelt = [text.SPACE, *(text.SPACE + letter for letter in words[1])]
+  tokens = [listed.index(token) for token in [words[0], *spelt]] + [text.EOS]
+  ids[0, : len(tokens)] = tokens
+  (expected,) = trained_lib.load_producer(signs, "GSL").produce(["abcd"])
+  written = write.call(ids)
+  glosses = [about["glosses"][i] for i in np.asarray(written)[0] if i]
+  assert gloss.plain(" ".join(glosses)) == expected.gloss == "D C B A"
+  frames, state = [], encode.call(ids, written)
+  for _ in range(about["limit"]):
+    pose, length, *state = step.call(*state)
+    frames.append(np.asarray(pose)[0])
+    if length[0]:
+      break
+  np.testing.assert_allclose(np.stack(frames), expected.frames, atol=1e-5)
 
 
 def test_the_command_writes_glosses_alone(writes, signs, tmp_path, capsys):

@@ -13,7 +13,6 @@ from signllm_jax import (
   clips,
   config,
   config_check,
-  data,
   errors,
   partition,
   produce,
@@ -23,6 +22,7 @@ from signllm_jax import (
   workdir,
 )
 from signllm_jax.formats import npz, skels
+from signllm_jax.plan import Plan
 
 CODES = ("ASL", "GSL", "TSL")
 
@@ -157,7 +157,7 @@ def test_frozen_groups_stay_bit_equal(folders):
 def test_languages_side_by_side_need_little_padding():
   random = np.random.default_rng(0)
   plans = [
-    data.Plan(random.integers(10, 100, n), 8, 8, seed=0, matched=True)
+    Plan(random.integers(10, 100, n), 8, 8, seed=0, matched=True)
     for n in (400, 300, 90)
   ]
   longest = [max(plan[i][0] for plan in plans) for i in range(200)]

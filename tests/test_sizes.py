@@ -149,13 +149,15 @@ def test_the_first_mesh_that_fits_is_found(folder):
   assert roomy.whole is not None
   assert roomy.state < roomy.whole
   # Too much for every device to hold it all.
-  tried = list(mesh_plan.fits(_asked(folder), roomy.state - 1))
-  assert tried[0].whole is None
-  assert tried[-1].mesh == config.Mesh(data=4, fsdp=2)
-  assert tried[-1].whole is not None
-  assert tried[-1].whole < roomy.state
+  limit = roomy.state - 1
+  whole, half, *_, last = mesh_plan.fits(_asked(folder), limit)
+  assert whole.whole is None
+  assert half.mesh == config.Mesh(data=4, fsdp=2)
   # Parameters and moments are halved, the rest is small.
-  assert tried[-1].state == pytest.approx(roomy.state / 2, rel=0.02)
+  assert half.state == pytest.approx(roomy.state / 2, rel=0.02)
+  assert half.whole is not None and last.whole is not None
+  assert last.whole <= limit
+  assert last.mesh == half.mesh or half.whole > limit
 
 
 def test_what_fits_nowhere_is_refused(folder, capsys):

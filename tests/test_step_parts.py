@@ -53,11 +53,11 @@ def test_gradients_of_a_product_are_those_of_the_matrices(dtype):
     random.normal(size=shape).astype(np.float32)
     for shape in ((3, 8, 16), (16, 24), (3, 8, 24))
   )
-  both = jax.jit(
-    lambda x, k, g: jax.vjp(lambda x, k: product(x, k, jnp.dtype(dtype)), x, k)[
-      1
-    ](g)
-  )
+
+  def multiply(x, kernel):
+    return product(x, kernel, jnp.dtype(dtype), ("embed", "mlp"))
+
+  both = jax.jit(lambda x, k, g: jax.vjp(multiply, x, k)[1](g))
   to_x, to_kernel = both(x, kernel, back)
   assert to_x.dtype == to_kernel.dtype == jnp.float32
   tolerance = {"float32": 1e-5, "bfloat16": 0.1}[dtype]

@@ -175,6 +175,31 @@ def test_mesh_that_does_not_fit_is_refused():
     partition.check_batch(mesh, "--config.data.batch_size", 6)
 
 
+@pytest.mark.parametrize(
+  ("mesh", "message"),
+  [
+    (
+      config.Mesh(data=1, fsdp=8),
+      r"mesh.fsdp=8.*a divisor of 36 \(model.width",
+    ),
+    (config.Mesh(tensor=4), r"mesh.tensor=4.*a divisor of 2 \(model.heads"),
+    (config.Mesh(tensor=2), r"mesh.tensor=2.*a divisor of 63 \(model.feed_for"),
+    (config.Mesh(language=2), r"mesh.language=2.*a divisor of 1 \(languages"),
+  ],
+  ids=str,
+)
+def test_a_mesh_that_would_not_split_the_model_is_refused(mesh, message):
+  experiment = small_steps.new_experiment()
+  made = partition.make_mesh(mesh, jax.devices())
+  experiment.model.width, experiment.model.heads = 36, 2
+  experiment.model.feed_forward = 63
+  with pytest.raises(errors.UsageError, match=message):
+    partition.check_model(made, experiment)
+  partition.check_model(
+    partition.make_mesh(config.Mesh(fsdp=2), jax.devices()), experiment
+  )
+
+
 def test_future_prediction_is_taught_the_frames_after():
   lengths = jnp.array([4, 2])
   valid = jnp.asarray(np.random.default_rng(0).random((2, 5, 50)) > 0.3)

@@ -15,7 +15,15 @@ import pytest
 
 from configs import asl, gsl
 from data_pipeline import build
-from signllm_jax import clips, config, errors, manifest, records, train
+from signllm_jax import (
+  batching,
+  clips,
+  config,
+  errors,
+  manifest,
+  records,
+  train,
+)
 from signllm_jax.formats import skels, splits, tfrecord
 
 DATA = pathlib.Path("../shared/data").resolve()
@@ -134,9 +142,7 @@ class _StopAt:
     self.step = step
 
   def __enter__(self):
-    from signllm_jax import data
-
-    self._read = data.Batches.__getitem__
+    self._read = batching.Batches.__getitem__
     self._seen = set()
 
     def read(batches, index):
@@ -145,12 +151,10 @@ class _StopAt:
         os.kill(os.getpid(), signal.SIGTERM)
       return self._read(batches, index)
 
-    data.Batches.__getitem__ = read
+    batching.Batches.__getitem__ = read
 
   def __exit__(self, *_):
-    from signllm_jax import data
-
-    data.Batches.__getitem__ = self._read
+    batching.Batches.__getitem__ = self._read
 
 
 def _start(folder, workdir, *extra) -> subprocess.Popen:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from signllm_jax import errors
-from signllm_jax.metrics import bootstrap, report
+from signllm_jax.metrics import bootstrap, report, tables
 from signllm_jax.metrics.metric import Metric
 
 HEADS = ("metric", "better", "a", "b", "a - b", "95 % interval", "p")
@@ -90,7 +90,7 @@ def _say(metric: Metric, value: float, signed: bool = False) -> str:
 def title(compared: Comparison) -> str:
   """One line: what was compared."""
   a, b = compared.a, compared.b
-  return f"a: {report.title(a)}\nb: {report.title(b)}"
+  return f"a: {tables.title(a)}\nb: {tables.title(b)}"
 
 
 def notes(compared: Comparison) -> list[str]:
@@ -113,7 +113,7 @@ def notes(compared: Comparison) -> list[str]:
 def to_markdown(compared: Comparison) -> str:
   """The comparison as a Markdown file, which the terminal shows as well."""
   return "\n\n".join(
-    [title(compared), report.markdown(cells(compared)), *notes(compared), ""]
+    [title(compared), tables.markdown(cells(compared)), *notes(compared), ""]
   )
 
 

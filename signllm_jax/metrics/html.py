@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from signllm_jax import clips, render
-from signllm_jax.metrics import plots, published, report
+from signllm_jax.metrics import plots, published, report, tables
 
 _SIZE = 180  # pixels, of a clip
 _STYLE = """
@@ -47,13 +47,13 @@ def page(made: report.Report, examples: int = 3) -> str:
     made: the report.
     examples: clips shown of the worst and of the best.
   """
-  notes = "".join(f"<p>{html.escape(note)}</p>" for note in report.notes(made))
+  notes = "".join(f"<p>{html.escape(note)}</p>" for note in tables.notes(made))
   drawn = (plots.intervals(made), plots.distribution(made), plots.lengths(made))
   figures = "".join(f"<figure>{svg}</figure>" for svg in drawn)
   signatures = "".join(
     f"<li><code>{html.escape(line)}</code></li>" for line in made.signatures()
   )
-  title = html.escape(report.title(made))
+  title = html.escape(tables.title(made))
   mark = ' class="leaky"' if made.leaky else ""
   return f"""<!doctype html>
 <html lang="en">
@@ -66,12 +66,12 @@ def page(made: report.Report, examples: int = 3) -> str:
 <body>
 <main>
 <h1{mark}>{title}</h1>
-<div class="scores">{_table(report.cells(made, made.metrics))}</div>
+<div class="scores">{_table(tables.cells(made, made.metrics))}</div>
 {notes}
 <div class="plots">{figures}</div>
 {_examples(made, examples)}
 <h2>Published figures: {published.CAUTION}</h2>
-{_table(report.published_cells())}
+{_table(tables.published_cells())}
 <h2>Signatures</h2>
 <p>Numbers may be compared where these are equal.</p>
 <ul>{signatures}</ul>

@@ -15,7 +15,7 @@ from signllm_jax.metrics import (
   catalogue,
   plots,
   published,
-  report,
+  tables,
   text,
 )
 
@@ -221,7 +221,7 @@ def to_markdown(made: Study) -> str:
     )
   else:
     notes.append(f"The paper's figures are {published.CAUTION}.")
-  return "\n\n".join([*notes, report.markdown(cells)]) + "\n"
+  return "\n\n".join([*notes, tables.markdown(cells)]) + "\n"
 
 
 def to_json(made: Study) -> dict[str, Any]:

@@ -53,11 +53,11 @@ class Linear(nnx.Module):
     self.bias = (
       nnx.Param(jnp.zeros(d_out), axes=(axes[1],)) if use_bias else None
     )
-    self.dtype = dtype
+    self.dtype, self.axes = dtype, axes
 
   def __call__(self, x: jax.Array) -> jax.Array:
     """[..., d_in] -> [..., d_out] float32."""
-    y = product(x, self.kernel[...], self.dtype)
+    y = product(x, self.kernel[...], self.dtype, self.axes)
     return y if self.bias is None else y + self.bias[...]
 
 

@@ -10,44 +10,50 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from signllm_jax import partition
 
-def product(x: jax.Array, kernel: jax.Array, dtype: jnp.dtype) -> jax.Array:
+
+def product(
+  x: jax.Array, kernel: jax.Array, dtype: jnp.dtype, axes: tuple[str, str]
+) -> jax.Array:
   """Multiplies by a matrix; its gradients are products in `dtype` too.
 
   Args:
     x: [..., K] float32.
     kernel: [K, N] float32.
     dtype: of the operands; sums and result are float32.
+    axes: logical axes of the matrix, of `partition.RULES`.
 
   Returns:
     [..., N] float32.
   """
-  y: Any = _product(x, kernel, dtype)
+  y: Any = _product(x, kernel, dtype, axes)
   return y
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _product(x, kernel, dtype):
-  return _forward(x, kernel, dtype)[0]
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _product(x, kernel, dtype, axes):
+  return _forward(x, kernel, dtype, axes)[0]
 
 
-def _forward(x, kernel, dtype):
+def _forward(x, kernel, dtype, axes):
   x = x.astype(dtype)
   y = jnp.dot(
     x.reshape(-1, x.shape[-1]),
-    kernel.astype(dtype),
+    partition.gathered(kernel.astype(dtype), axes),
     preferred_element_type=jnp.float32,
   )
   return y.reshape(*x.shape[:-1], kernel.shape[1]), (x, kernel)
 
 
-def _backward(dtype, kept, gradient):
+def _backward(dtype, axes, kept, gradient):
   x, kernel = kept
   gradient = gradient.reshape(-1, kernel.shape[1]).astype(dtype)
   dot = functools.partial(
     jax.lax.dot_general, preferred_element_type=jnp.float32
   )
-  to_x = dot(gradient, kernel.astype(dtype), (((1,), (1,)), ((), ())))
+  whole = partition.gathered(kernel.astype(dtype), axes)
+  to_x = dot(gradient, whole, (((1,), (1,)), ((), ())))
 
   def to_kernel(x, gradient):
     flat = x.reshape(-1, x.shape[-1])

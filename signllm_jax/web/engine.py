@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from signllm_jax import (
+  batching,
   clips,
   data,
   errors,
@@ -120,7 +121,9 @@ class Engine:
     self.truth = _open_truth(settings)
     # Every other length is one more program to compile and to keep.
     self.max_tokens = min(
-      round_up(int(STRETCH * self.facts.longest_source), data.SOURCE_MULTIPLE),
+      round_up(
+        int(STRETCH * self.facts.longest_source), batching.SOURCE_MULTIPLE
+      ),
       intake.MAX_TOKENS,
     )
     self.ready = False
