@@ -26,7 +26,9 @@ MODELS = ("pt", "40m", "120m", "1b")
 
 
 def experiment(model: str, dtype: str) -> config_lib.Experiment:
-  """PT's training, in PT's shape or in one of SignLLM's.
+  """PT's training, in PT's shape or in one of SignLLM's (`configs/signllm.py`).
+
+  Layers are not scanned: each stands in the program with what it sends.
 
   Args:
     model: of MODELS.
@@ -36,7 +38,10 @@ def experiment(model: str, dtype: str) -> config_lib.Experiment:
   if model != "pt":
     shape = signllm.SIZES[model]
     made.model = dataclasses.replace(
-      made.model, **shape, feed_forward=4 * shape["width"]
+      made.model,
+      **shape,
+      feed_forward=4 * shape["width"],
+      remat=model == "1b",
     )
   made.model.compute_dtype = dtype
   return made
