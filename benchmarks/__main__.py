@@ -1,6 +1,6 @@
 """Runs the benchmarks and prints all ratios beside their goals.
 
-  python -m benchmarks                          # all: an hour on two cores
+  python -m benchmarks                          # all: 35 minutes on two cores
   python -m benchmarks --only dtw step          # some of them
   python -m benchmarks --record --plot out.png  # adds to the history
   python -m benchmarks --check                  # fails where a ratio got worse
@@ -12,18 +12,15 @@ launch scripts have them. Ratios are comparable on one kind of machine only, so
 worse by 15 % than the median there, and says so where there is none.
 """
 
-import datetime
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from benchmarks import rounds
+from benchmarks import history, rounds
 
 # Benchmark -> options of each time that it runs.
 ALL = {
@@ -44,8 +41,6 @@ QUICK = {
   "dtw": ["--frames 150"],
   "around": ["--only compile save memory"],
 }
-HISTORY = pathlib.Path(__file__).with_name("history.jsonl")
-WORST = 0.85  # of the median
 
 
 def run(asked: Mapping[str, Sequence[str]]) -> list[rounds.Ratio]:
@@ -65,70 +60,6 @@ def run(asked: Mapping[str, Sequence[str]]) -> list[rounds.Ratio]:
   return ratios
 
 
-def read_history(path: pathlib.Path, processor: str) -> list[dict[str, Any]]:
-  """The recorded runs on a processor, oldest first."""
-  if not path.exists():
-    return []
-  runs = [json.loads(line) for line in path.read_text().splitlines()]
-  return [each for each in runs if each["machine"]["processor"] == processor]
-
-
-def worse(
-  ratios: Sequence[rounds.Ratio], history: Sequence[dict[str, Any]]
-) -> list[str]:
-  """A line for every ratio that fell below what it was.
-
-  Args:
-    ratios: of this run.
-    history: of `read_history`.
-  """
-  lines = []
-  for ratio in ratios:
-    before = [
-      each["ratios"][ratio.name]
-      for each in history
-      if ratio.name in each["ratios"]
-    ]
-    if before and ratio.value < WORST * statistics.median(before):
-      lines.append(
-        f"{ratio.name}: {ratio.value:.2f}, was "
-        f"{statistics.median(before):.2f} in {len(before)} runs"
-      )
-  return lines
-
-
-def record(path: pathlib.Path, ratios: Sequence[rounds.Ratio]) -> None:
-  """Adds a line to the history."""
-  line = {
-    "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    "machine": rounds.machine(),
-    "ratios": {ratio.name: round(ratio.value, 3) for ratio in ratios},
-  }
-  with path.open("a") as file:
-    file.write(json.dumps(line) + "\n")
-
-
-def plot(path: pathlib.Path, history: Sequence[dict[str, Any]]) -> None:
-  """Draws every ratio over the recorded runs."""
-  from matplotlib import figure
-
-  picture = figure.Figure((10, 6), layout="constrained")
-  axes = picture.add_subplot()
-  for name in sorted({name for each in history for name in each["ratios"]}):
-    points = [
-      (place, each["ratios"][name])
-      for place, each in enumerate(history)
-      if name in each["ratios"]
-    ]
-    axes.plot(*zip(*points, strict=True), marker=".", label=name)
-  axes.set_xticks(range(len(history)), [each["date"] for each in history])
-  axes.set_yscale("log")
-  axes.set_ylabel("times as fast as what it is compared with")
-  axes.axhline(1, color="black", linewidth=0.5)
-  axes.legend(fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
-  picture.savefig(path)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command line; returns the exit code."""
   parser = rounds.parser("", __doc__)
@@ -138,25 +69,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
   parser.add_argument("--record", action="store_true", help="keep the ratios")
   parser.add_argument("--check", action="store_true", help="compare with those")
   parser.add_argument("--plot", type=pathlib.Path, help="draw those here")
-  parser.add_argument("--history", type=pathlib.Path, default=HISTORY)
+  parser.add_argument("--history", type=pathlib.Path, default=history.FILE)
   options = parser.parse_args(arguments)
   if sys.platform == "linux":  # for what is started, and told of the machine
     os.environ.setdefault("GLIBC_TUNABLES", rounds.HUGE_PAGES)
   processor = rounds.machine()["processor"]
-  before = read_history(options.history, processor)
+  before = history.read(options.history, processor)
   known = QUICK if options.quick else ALL
   ratios = run({k: v for k, v in known.items() if k in options.only})
   print("== all")
   rounds.print_ratios(ratios)
   rounds.write(options.json, ratios)
   if options.record:
-    record(options.history, ratios)
+    history.record(options.history, ratios)
   if options.plot:
-    plot(options.plot, read_history(options.history, processor))
+    history.plot(options.plot, history.read(options.history, processor))
   if options.check:
     if not before:
       print(f"no history of {processor}: nothing to compare with")
-    found = worse(ratios, before)
+    found = history.worse(ratios, before)
     print("\n".join(f"worse: {line}" for line in found) or "none is worse")
     return 1 if found else 0
   return 0

@@ -26,7 +26,7 @@ def get_config(which: str = "asl-40m") -> config.Experiment:
 
   Not trained by us, so no score is claimed. Memory of 1b on ASL fingerspelling
   (clips of 96 frames), by XLA's CPU plan: 2.6 GiB a device on 8 (fsdp=8,
-  batches of 32), 1.6 GiB on 64 (fsdp=64, batches of 64).
+  batches of 32), 0.9 GiB on 64 (fsdp=64, batches of 64).
   """
   code, _, size = which.rpartition("-")
   if size not in SIZES:

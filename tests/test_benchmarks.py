@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from benchmarks import __main__ as all_of_them
 from benchmarks import communication, rounds
+from benchmarks import history as history_lib
 
 HLO = """
   %a = f32[512,1024]{1,0} all-reduce(f32[512,1024]{1,0} %x), to_apply=%add
@@ -22,6 +22,17 @@ def test_collectives_are_counted_by_their_larger_side():
   }
 
 
+def test_a_collective_beside_other_work_is_counted_once():
+  """The TPU compiler writes it in each of the computations it is a part of."""
+  line = (
+    "  %a.{} = bf16[64]{{0}} all-gather(%p.{}), channel_id={}, dimensions\n"
+  )
+  once = line.format(1, 1, 7) + line.format(2, 2, 7)
+  assert communication.collectives(once) == {"all-gather": 2 * 64}
+  twice = once + line.format(3, 3, 8)
+  assert communication.collectives(twice) == {"all-gather": 2 * 2 * 64}
+
+
 def test_rounds_interleave():
   order = []
   took = rounds.medians(
@@ -35,28 +46,28 @@ def test_rounds_interleave():
 def history(tmp_path):
   path = tmp_path / "history.jsonl"
   for value in (2.0, 1.0, 1.9):
-    all_of_them.record(path, [rounds.Ratio("step", value)])
+    history_lib.record(path, [rounds.Ratio("step", value)])
   return path
 
 
 def test_a_ratio_is_worse_15_percent_below_the_median(history):
   processor = rounds.machine()["processor"]
-  runs = all_of_them.read_history(history, processor)
-  assert not all_of_them.worse([rounds.Ratio("step", 1.62)], runs)
-  (line,) = all_of_them.worse([rounds.Ratio("step", 1.61)], runs)
+  runs = history_lib.read(history, processor)
+  assert not history_lib.worse([rounds.Ratio("step", 1.62)], runs)
+  (line,) = history_lib.worse([rounds.Ratio("step", 1.61)], runs)
   assert "was 1.90 in 3 runs" in line
-  assert not all_of_them.worse([rounds.Ratio("new", 0.1)], runs)
+  assert not history_lib.worse([rounds.Ratio("new", 0.1)], runs)
 
 
 def test_the_history_of_another_processor_does_not_count(history):
   line = json.loads(history.read_text().splitlines()[0])
   line["machine"]["processor"] = "another"
   history.write_text(json.dumps(line) + "\n")
-  assert not all_of_them.read_history(history, rounds.machine()["processor"])
+  assert not history_lib.read(history, rounds.machine()["processor"])
 
 
 def test_the_history_is_drawn(history, tmp_path):
   processor = rounds.machine()["processor"]
-  runs = all_of_them.read_history(history, processor)
-  all_of_them.plot(tmp_path / "plot.png", runs)
+  runs = history_lib.read(history, processor)
+  history_lib.plot(tmp_path / "plot.png", runs)
   assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
