@@ -19,8 +19,10 @@ mfu      arithmetic of a step of PT's shape, 32 x 200, a second, over that of
          outside a step are no measure of those inside on every processor
 """
 
+import collections
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -117,13 +119,19 @@ def measure_save() -> list[rounds.Ratio]:
     file = pathlib.Path(folder, "torch.pt")
     path = pathlib.Path(folder, "ours")
     with checkpoint.Checkpoints(path, keep=1) as saved:
-      saved.save(0, state)  # Orbax's first save starts its threads
-      saved.wait()
-      stall = rounds.seconds(lambda: saved.save(1, state))
-      saved.wait()
-      plain = rounds.seconds(lambda: torch.save(theirs, file))
-      restored = rounds.seconds(lambda: saved.restore(shapes))
-      loaded = rounds.seconds(lambda: torch.load(file))
+      taken: dict[str, list[float]] = collections.defaultdict(list)
+      for step in range(4):
+        stall = rounds.seconds(lambda step=step: saved.save(step, state))
+        saved.wait()
+        taken["stall"].append(stall)
+        taken["save"].append(rounds.seconds(lambda: torch.save(theirs, file)))
+        taken["restore"].append(rounds.seconds(lambda: saved.restore(shapes)))
+        taken["load"].append(rounds.seconds(lambda: torch.load(file)))
+  # Orbax's first save starts its threads.
+  plain, stall, loaded, restored = (
+    statistics.median(taken[name][1:])
+    for name in ("save", "stall", "load", "restore")
+  )
   print(
     f"save {plain:.2f} s, ours stands still {stall:.2f} s; "
     f"load {loaded:.2f} s, ours {restored:.2f} s"
