@@ -3,6 +3,7 @@
   python -m benchmarks.communication                      # 8 devices, minutes
   python -m benchmarks.communication --devices 64 --meshes data fsdp
   python -m benchmarks.communication --tpu v5e:2x4        # by the TPU compiler
+  python -m benchmarks.communication --rows 32            # larger batches
 
 The training step is compiled ahead of time, without allocating anything, once
 for each mesh: for simulated devices of the CPU, or for a TPU that is described
@@ -13,13 +14,15 @@ theory:
 
   data      the gradients, once: 4 bytes a parameter
   fsdp      the parameters in the products' type for the way forward and again
-            for the way back, and their gradients
+            for the way back, and their gradients; where memory allows, XLA
+            gathers once for both, which is less
   tensor    activations [B, T, D] after each pair of split matrices, and their
             gradients before it; gradients of what is not split are whole
   language  nothing: the groups share no number but the step's verdict
 
 A ratio is theory over measured: 1 is all that is needed and no more, and less
-means that the compiler sends more. `prediction.py` turns bytes into times.
+means that the compiler sends more. The CPU's has no collectives of bfloat16: it
+gathers float32. `prediction.py` turns bytes into times.
 """
 
 import math
@@ -53,7 +56,7 @@ _COLLECTIVE = re.compile(
   rf"(?P<kind>{'|'.join(KINDS)})(-start)?\((?P<operands>.*?)\)"
   r"(.*?channel_id=(?P<channel>\d+))?"
 )
-FRAMES, ROWS = 96, 4  # of a batch, rows for each device that shares it
+FRAMES = 96  # of a batch
 LANGUAGES = ("ASL", "GSL", "DSGS", "KSL")
 
 
@@ -62,6 +65,7 @@ class Case(NamedTuple):
 
   model: str
   mesh: config_lib.Mesh
+  rows: int  # of a batch, for each device that shares it
 
   @property
   def name(self) -> str:
@@ -74,7 +78,7 @@ class Case(NamedTuple):
     return f"{self.model} " + " x ".join(axes)
 
 
-def case(model: str, axis: str, devices: int) -> Case:
+def case(model: str, axis: str, devices: int, rows: int) -> Case:
   """The axis as long as it can be, the other devices along data."""
   shape = workload.experiment(model, "float32").model
   longest = {
@@ -84,7 +88,7 @@ def case(model: str, axis: str, devices: int) -> Case:
   }
   size = min(longest.get(axis, devices), devices)
   sizes = {"data": devices // size} | {axis: size}
-  return Case(model, config_lib.Mesh(**sizes))
+  return Case(model, config_lib.Mesh(**sizes), rows)
 
 
 def _size(shapes: str) -> int:
@@ -128,7 +132,7 @@ def compiled(
   if stacked:
     config.method = "mlsf"
   abstract = workload.abstract(config, mesh, codes)
-  rows = ROWS * case.mesh.data * case.mesh.fsdp
+  rows = case.rows * case.mesh.data * case.mesh.fsdp
   sharding = partition.batch_sharding(mesh, stacked)
   stack = (len(codes),) if stacked else ()
   batch = {
@@ -161,7 +165,7 @@ def theory(case: Case, abstract: state_lib.TrainState, dtype: str) -> float:
     elif mesh.data * mesh.fsdp > 1:
       total += 4 * held
   if mesh.tensor > 1:
-    cell = 4 * ROWS * config.width
+    cell = 4 * case.rows * config.width
     frames, tokens = cell * FRAMES, cell * workload.SOURCE
     total += config.encoder_layers * 4 * tokens
     total += config.decoder_layers * (6 * frames + tokens)
@@ -192,7 +196,7 @@ def _record(case: Case, dtype: str, devices: Sequence[Any]) -> dict[str, Any]:
   found, count = collectives(program.as_text()), len(devices)
   config = workload.experiment(case.model, dtype).model
   split = case.mesh.tensor
-  flops = prediction.step_flops(config, ROWS, FRAMES, workload.SOURCE) / split
+  flops = prediction.step_flops(config, case.rows, FRAMES, workload.SOURCE)
   held = sum(
     math.prod(leaf.sharding.shard_shape(leaf.shape))
     for leaf in jax.tree.leaves(abstract.params)
@@ -205,7 +209,7 @@ def _record(case: Case, dtype: str, devices: Sequence[Any]) -> dict[str, Any]:
     "theory": theory(case, abstract, dtype),
     "memory": memory.argument_size_in_bytes + memory.temp_size_in_bytes,
     "predicted": {
-      name: prediction.seconds(chip, flops, held, found, count)
+      name: prediction.seconds(chip, flops / split, held, found, count)
       for name, chip in prediction.CHIPS.items()
     },
   }
@@ -236,6 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   parser.add_argument(
     "--meshes", nargs="+", choices=partition.AXES, default=partition.AXES
   )
+  parser.add_argument("--rows", type=int, default=4, help="for each device")
   parser.add_argument(
     "--dtype", choices=("float32", "bfloat16"), default="bfloat16"
   )
@@ -244,7 +249,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     described(options.tpu) if options.tpu else simulated(options.devices)
   )
   print(
-    f"{ROWS} rows a device of {FRAMES} frames; MB a device, and predicted ms:\n"
+    f"{options.rows} rows a device of {FRAMES} frames; MB a device, and "
+    "predicted ms:\n"
     f"{'':28}{'sent':>9}{'theory':>9}{'ratio':>7}{'memory':>13}"
     + "".join(f"{name:>12}" for name in prediction.CHIPS),
     flush=True,
@@ -252,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   records = []
   for model in options.models:
     for axis in options.meshes:
-      made = case(model, axis, len(devices))
+      made = case(model, axis, len(devices), options.rows)
       records.append(_record(made, options.dtype, devices))
       print(_line(records[-1]), flush=True)
   where = options.tpu or f"{options.devices} simulated"

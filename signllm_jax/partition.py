@@ -135,7 +135,7 @@ def shardings(abstract: Any, mesh: Mesh) -> Any:
 def gathered(matrix: jax.Array, axes: tuple[str, ...]) -> jax.Array:
   """A matrix whole along `fsdp`, as a product takes it; in a compiled program.
 
-  Left to itself, XLA gathers the float32 parameter and casts it afterwards.
+  Left to itself, XLA gathers twice what it needs, or rows instead.
 
   Args:
     matrix: in the type of the product.
@@ -149,6 +149,18 @@ def gathered(matrix: jax.Array, axes: tuple[str, ...]) -> jax.Array:
   for spec in (held, whole):
     matrix = jax.lax.with_sharding_constraint(matrix, PartitionSpec(*spec))
   return matrix
+
+
+def by_rows(states: jax.Array) -> jax.Array:
+  """States [B, ...] whole, each with its row's device; in a compiled program.
+
+  Left to itself, XLA splits them as `fsdp` splits the table they come from,
+  and gathers the rows of all devices in every layer after it.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  if mesh.empty or mesh.shape["fsdp"] == 1:
+    return states
+  return jax.lax.with_sharding_constraint(states, PartitionSpec(_ROWS))
 
 
 def batch_rows(mesh: Mesh, count: int, most: int) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import small_steps
 
+from benchmarks import communication
 from signllm_jax import (
   config,
   decoding,
@@ -41,6 +42,23 @@ def test_eight_devices_equal_one(mesh, one_device):
   losses, _, _ = small_steps.run(experiment, jax.devices(), 20)
   np.testing.assert_allclose(losses, one_device[0], atol=1e-5)
   assert losses[-1] < losses[0]
+
+
+@pytest.mark.slow
+def test_fsdp_sends_matrices_whatever_the_rows():
+  """And not the rows: those of all devices together have no bound."""
+  sent = []
+  for rows in (8, 24):
+    experiment = small_steps.new_experiment()
+    experiment.mesh = config.Mesh(data=1, fsdp=8)
+    experiment.data.batch_size = rows
+    mesh, current, step, batches = small_steps.start(experiment, jax.devices())
+    with jax.set_mesh(mesh):
+      batch = partition.put_batch(batches[0], mesh)
+      program = step.lower(current, batch).compile().as_text()
+    sent.append(sum(communication.collectives(program).values()))
+  assert sent[0] > 0
+  assert sent[1] < 1.1 * sent[0]
 
 
 def test_moments_are_sharded_as_parameters():

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from signllm_jax import text
+from signllm_jax import partition, text
 from signllm_jax.config import Model
 from signllm_jax.models import layers, stacks
 
@@ -59,7 +59,8 @@ class TokenEncoder(nnx.Module):
     """Encodes ids [B, S] (PAD = 0) to [B, S, D] and its mask [B, 1, 1, S]."""
     keys = layers.split(key, len(self.layers) + 1)
     positions = layers.sinusoids(ids.shape[1], self.width)
-    x = self.scale * self.embedding[...][ids] + positions
+    x = partition.by_rows(self.embedding[...][ids])
+    x = self.scale * x + positions
     x = layers.dropout(x, self.dropout_rate, keys[0])
     mask = (ids != text.PAD)[:, None, None]
     x = stacks.encode(self.layers, x, mask, keys[1:], self.remat)
@@ -94,7 +95,8 @@ class TokenDecoder(nnx.Module):
     return Memory(memories, mask)
 
   def _enter(self, tokens: jax.Array, positions: jax.Array) -> jax.Array:
-    return self.scale * self.embedding[...][tokens] + positions
+    x = partition.by_rows(self.embedding[...][tokens])
+    return self.scale * x + positions
 
   def states(
     self, tokens: jax.Array, memory: Memory, key: jax.Array | None = None
