@@ -19,10 +19,9 @@ mfu      arithmetic of a step of PT's shape, 32 x 200, a second, over that of
          outside a step are no measure of those inside on every processor
 """
 
-import collections
+import itertools
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -119,19 +118,18 @@ def measure_save() -> list[rounds.Ratio]:
     file = pathlib.Path(folder, "torch.pt")
     path = pathlib.Path(folder, "ours")
     with checkpoint.Checkpoints(path, keep=1) as saved:
-      taken: dict[str, list[float]] = collections.defaultdict(list)
-      for step in range(4):
-        stall = rounds.seconds(lambda step=step: saved.save(step, state))
-        saved.wait()
-        taken["stall"].append(stall)
-        taken["save"].append(rounds.seconds(lambda: torch.save(theirs, file)))
-        taken["restore"].append(rounds.seconds(lambda: saved.restore(shapes)))
-        taken["load"].append(rounds.seconds(lambda: torch.load(file)))
-  # Orbax's first save starts its threads.
-  plain, stall, loaded, restored = (
-    statistics.median(taken[name][1:])
-    for name in ("save", "stall", "load", "restore")
-  )
+      step = itertools.count()
+      ways = {
+        "stall": lambda: saved.save(next(step), state),
+        "rest": saved.wait,
+        "save": lambda: torch.save(theirs, file),
+        "restore": lambda: saved.restore(shapes),
+        "load": lambda: torch.load(file),
+      }
+      rounds.medians(ways, 1)  # Orbax's first save starts its threads
+      taken = rounds.medians(ways, 3)
+  plain, stall = taken["save"], taken["stall"]
+  loaded, restored = taken["load"], taken["restore"]
   print(
     f"save {plain:.2f} s, ours stands still {stall:.2f} s; "
     f"load {loaded:.2f} s, ours {restored:.2f} s"

@@ -141,8 +141,7 @@ def gathered(matrix: jax.Array, axes: tuple[str, ...]) -> jax.Array:
     matrix: in the type of the product.
     axes: its logical axes.
   """
-  mesh = jax.sharding.get_abstract_mesh()
-  if mesh.empty or mesh.shape["fsdp"] == 1:
+  if not _splits_parameters():
     return matrix
   held = [RULES[name] for name in axes]
   whole = [None if axis == "fsdp" else axis for axis in held]
@@ -157,10 +156,15 @@ def by_rows(states: jax.Array) -> jax.Array:
   Left to itself, XLA splits them as `fsdp` splits the table they come from,
   and gathers the rows of all devices in every layer after it.
   """
-  mesh = jax.sharding.get_abstract_mesh()
-  if mesh.empty or mesh.shape["fsdp"] == 1:
+  if not _splits_parameters():
     return states
   return jax.lax.with_sharding_constraint(states, PartitionSpec(_ROWS))
+
+
+def _splits_parameters() -> bool:
+  """Whether the mesh that is compiled for has an axis `fsdp`."""
+  mesh = jax.sharding.get_abstract_mesh()
+  return not mesh.empty and mesh.shape["fsdp"] > 1
 
 
 def batch_rows(mesh: Mesh, count: int, most: int) -> int:
