@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_pipeline import bones, card_texts, census, markup, plots, summary
+from data_pipeline import bones, card_texts, census, markup, plots
+from data_pipeline.building import record_reader
 from data_pipeline.markup import Number
 from signllm_jax import clips, errors, languages, render, skeleton
 from signllm_jax.formats import atomic
@@ -34,7 +35,9 @@ def write_card(folder: str | os.PathLike, path: str | os.PathLike) -> None:
     raise errors.StorageError(
       "its folder does not exist", path=path, hint="Make the folder first"
     )
-  info: Any = summary.open_build(folder).info  # annotated too widely by tfds
+  info: Any = record_reader.open_build(
+    folder
+  ).info  # annotated too widely by tfds
   found = census.take(folder)
   name = "/".join(filter(None, (info.name, info.config_name)))
   page = markup.document(

@@ -20,7 +20,8 @@ import numpy as np
 import tqdm
 from google.protobuf import message
 
-from data_pipeline import bones, quality, summary, verify
+from data_pipeline import bones, quality
+from data_pipeline.building import record_reader, verify
 from signllm_jax import clips, errors, records, skeleton, text
 
 EXAMPLES = 3  # clips shown a split
@@ -151,7 +152,9 @@ def take(folder: str | os.PathLike) -> Census:
     DataError: there is no complete build, or a record is damaged.
   """
   folder = pathlib.Path(folder)
-  info: Any = summary.open_build(folder).info  # annotated too widely by tfds
+  info: Any = record_reader.open_build(
+    folder
+  ).info  # annotated too widely by tfds
   census = Census(
     splits={},
     bones=np.empty((0, skeleton.BONES)),
@@ -172,7 +175,7 @@ def take(folder: str | os.PathLike) -> Census:
       split = Split(name, len(part.filepaths), size)
       census.splits[name] = split
       ranks = []
-      for data in summary.read_records(part, info.file_format.value):
+      for data in record_reader.read_records(part, info.file_format.value):
         record, clip = _decode(data, info, folder, split)
         lengths.append(_count(census, split, clip))
         _count_fields(census, record)

@@ -11,7 +11,8 @@ from typing import NoReturn
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_pipeline import commands, manual, request
+from data_pipeline import commands, manual
+from data_pipeline.building import build_request
 from signllm_jax import errors
 
 
@@ -257,7 +258,7 @@ def _add_build(stage: argparse.ArgumentParser) -> None:
   )
   stage.add_argument(
     "--file_format",
-    choices=request.FILE_FORMATS,
+    choices=build_request.FILE_FORMATS,
     default="tfrecord",
     help="tfrecord (default; writing it needs TensorFlow) or array_record",
   )

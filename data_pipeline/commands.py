@@ -7,18 +7,8 @@ from collections.abc import Iterable
 
 import tqdm
 
-from data_pipeline import (
-  build,
-  convert,
-  intake,
-  lifted,
-  lifting,
-  prompts,
-  request,
-  summary,
-  texts,
-  verify,
-)
+from data_pipeline import convert, intake, lifted, lifting, prompts, texts
+from data_pipeline.building import build, build_request, record_reader, verify
 from signllm_jax import clips, errors, languages
 from signllm_jax.formats import atomic, h5, splits
 
@@ -135,7 +125,7 @@ def _glosses(path: pathlib.Path, cleaned: list[str], spoken: str) -> list[str]:
       gloss,
     )  # of packages that other stages can do without
   except ModuleNotFoundError as error:
-    raise request.not_installed("glosses are made", error) from error
+    raise build_request.not_installed("glosses are made", error) from error
   lines = []
   for number, text in enumerate(cleaned, 1):
     try:
@@ -155,7 +145,9 @@ def build_records(args: argparse.Namespace) -> None:
     "options": _options(args),
   }
   if args.dry_run:
-    _dry_build(request.plan(args.dataset, args.output, **asked), args.size)
+    _dry_build(
+      build_request.plan(args.dataset, args.output, **asked), args.size
+    )
     return
   failed = {}
 
@@ -174,12 +166,12 @@ def build_records(args: argparse.Namespace) -> None:
     report=report,
     note=_note,
   )
-  print(summary.table(summary.summarise(folder)))
+  print(record_reader.table(record_reader.summarise(folder)))
   print(f"Records: {folder}")
   _raise_failed(failed)
 
 
-def _dry_build(plan: request.Plan, size: tuple[int, int] | None) -> None:
+def _dry_build(plan: build_request.Plan, size: tuple[int, int] | None) -> None:
   print(f"Licence of {plan.name}: {plan.licence}")
   if plan.keypoints:
     found = lifting.find_splits(

@@ -20,15 +20,8 @@ import numpy as np
 import psutil
 import pytest
 
-from data_pipeline import (
-  checksums,
-  cli,
-  convert,
-  intake,
-  lifted,
-  lifting,
-  summary,
-)
+from data_pipeline import cli, convert, intake, lifted, lifting
+from data_pipeline.building import checksums, record_reader
 from signllm_jax import clips, records
 from signllm_jax.formats import h5
 
@@ -152,10 +145,10 @@ def digests(folder: pathlib.Path) -> dict[str, str]:
 def names(output: pathlib.Path, split: str = "train") -> list[str]:
   """Of the clips in a build."""
   (folder,) = output.glob("prompt2sign/*/1.0.0")
-  info = summary.open_build(folder).info
+  info = record_reader.open_build(folder).info
   return sorted(
     info.features.deserialize_example_np(data)["name"].decode()
-    for data in summary.read_records(info.splits[split], "array_record")
+    for data in record_reader.read_records(info.splits[split], "array_record")
   )
 
 
@@ -536,7 +529,7 @@ def kill_at_random(
     process.join()
     process.close()
     for folder in output.glob("prompt2sign/*/1.0.0"):
-      summary.summarise(folder)  # half a build never has this name
+      record_reader.summarise(folder)  # half a build never has this name
     if any((p / checksums.SUMS).exists() for p in output.glob("*/*/1.0.0")):
       break
   process = start(command, said)

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from test_prompt2sign import PHOENIX, numbers
 
-from data_pipeline import build, card, card_texts, census, quality
+from data_pipeline import card, card_texts, census, quality
+from data_pipeline.building import build
 from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import skels
 

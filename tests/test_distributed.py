@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tensorboardX.proto import event_pb2
 
-from data_pipeline import build
+from data_pipeline.building import build
 from signllm_jax import clips, distributed, errors, manifest
 from signllm_jax.formats import skels, tfrecord
 

@@ -14,7 +14,8 @@ import pytest
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
-from data_pipeline import cli, request, summary
+from data_pipeline import cli
+from data_pipeline.building import build_request, record_reader
 from signllm_jax import clips, errors, records, skeleton
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -55,11 +56,11 @@ def build_few(folder: pathlib.Path) -> pathlib.Path:
 
 
 def read(folder: pathlib.Path) -> dict[str, list[dict]]:
-  info = summary.open_build(folder).info
+  info = record_reader.open_build(folder).info
   return {
     name: [
       info.features.deserialize_example_np(data)
-      for data in summary.read_records(split, "array_record")
+      for data in record_reader.read_records(split, "array_record")
     ]
     for name, split in info.splits.items()
   }
@@ -245,19 +246,19 @@ def test_built_again_it_is_the_same(built, tmp_path):
   assert len(sums(built)) == 6
   assert sums(built) == sums(again)
   # Features go by their names, not by a hash that another process changes.
-  for split in summary.open_build(built).info.splits.values():
-    for data in summary.read_records(split, "array_record"):
+  for split in record_reader.open_build(built).info.splits.values():
+    for data in record_reader.read_records(split, "array_record"):
       example = tf_example_pb2.Example.FromString(data)
       assert data == example.SerializeToString(deterministic=True)
 
 
 def test_frame_rate(tmp_path):
-  asked = request.plan("fingerspelling/asl", tmp_path, fps=25, **ARRAYS)
+  asked = build_request.plan("fingerspelling/asl", tmp_path, fps=25, **ARRAYS)
   assert asked.name == "fingerspelling/asl_25fps"
   assert asked.folder == tmp_path / "fingerspelling" / "asl_25fps" / "1.0.0"
   assert vars(asked.config)["fps"] == 25
   assert vars(asked.config)["alphabet"] == "asl"
-  usual = request.plan("fingerspelling/asl", tmp_path, fps=12.5, **ARRAYS)
+  usual = build_request.plan("fingerspelling/asl", tmp_path, fps=12.5, **ARRAYS)
   assert usual.name == "fingerspelling/asl"
   assert len(spell.spell("key", ASL, 25)) == pytest.approx(
     2 * len(spell.spell("key", ASL, 12.5)), abs=2

@@ -11,7 +11,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 import data_pipeline.prompt2sign as prompt2sign
-from data_pipeline import build, cli, lift, lifted, prompts, stages, summary
+from data_pipeline import cli, lift, lifted, prompts, stages
+from data_pipeline.building import build, record_reader
 from data_pipeline.prompt2sign import prompt2sign_dataset_builder
 from signllm_jax import clips, languages, records, skeleton
 from signllm_jax.formats import h5, skels, splits
@@ -88,11 +89,11 @@ def keypoint_folder(folder: pathlib.Path, **names: list[int]) -> pathlib.Path:
 
 def read(folder: pathlib.Path) -> dict[str, list[dict]]:
   """The records of a build by split, in their order."""
-  info = summary.open_build(folder).info
+  info = record_reader.open_build(folder).info
   return {
     name: [
       info.features.deserialize_example_np(data)
-      for data in summary.read_records(split, info.file_format.value)
+      for data in record_reader.read_records(split, info.file_format.value)
     ]
     for name, split in info.splits.items()
   }

@@ -12,7 +12,8 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
 import data_pipeline.prompt2sign as prompt2sign
-from data_pipeline import build, cli, prompts, request, summary
+from data_pipeline import cli, prompts
+from data_pipeline.building import build, build_request, record_reader
 from signllm_jax import clips, errors, languages, records, skeleton
 from signllm_jax.formats import skels, splits, tfrecord
 
@@ -87,7 +88,7 @@ def test_one_configuration_a_language():
   assert all(config.fps == 25 for config in configs.values())
 
 
-@pytest.mark.parametrize("file_format", request.FILE_FORMATS)
+@pytest.mark.parametrize("file_format", build_request.FILE_FORMATS)
 def test_records_are_the_canonical_clips(tmp_path, source, file_format):
   folder = build.prepare(
     "prompt2sign/lis_ch",
@@ -101,7 +102,7 @@ def test_records_are_the_canonical_clips(tmp_path, source, file_format):
   assert info.splits["train"].num_shards == 2
   read = {}
   for split in ("train", "test"):
-    for data in summary.read_records(info.splits[split], file_format):
+    for data in record_reader.read_records(info.splits[split], file_format):
       example = tf_example_pb2.Example.FromString(data)
       assert data == example.SerializeToString(deterministic=True)
       record = info.features.deserialize_example_np(data)
@@ -219,13 +220,13 @@ def test_real_sentences(tmp_path):
     input=PHOENIX,
     file_format="array_record",
   )
-  train, dev = summary.summarise(folder)
+  train, dev = record_reader.summarise(folder)
   frames = sum(len(clip) for clip in splits.read_split(PHOENIX, "train"))
   assert (train.name, train.clips, train.frames) == ("train", 5, frames)
   assert (dev.name, dev.clips) == ("dev", 5)
   assert train.hours == pytest.approx(frames / 25 / 3600)
   info = tfds.builder_from_directory(folder).info
-  for data in summary.read_records(info.splits["dev"], "array_record"):
+  for data in record_reader.read_records(info.splits["dev"], "array_record"):
     clip = records.to_clip(info.features.deserialize_example_np(data))
     ends = clip.frames[:, [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER], :2]
     width = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)
@@ -268,7 +269,7 @@ def left_out(source, tmp_path) -> dict[str, dict[str, errors.DataError]]:
     file_format="array_record",
     report=lambda split, outcome: faults.update({split: outcome.failed}),
   )
-  counts = {each.name: each.clips for each in summary.summarise(folder)}
+  counts = {each.name: each.clips for each in record_reader.summarise(folder)}
   for split, count in {"train": 5, "test": 2}.items():
     assert counts[split] == count - len(faults.get(split, ()))
   return faults
@@ -376,7 +377,7 @@ def test_damaged_shard(built, damage):
   else:
     path.write_bytes(b"" if damage == "empty" else content[:-70000])
   with pytest.raises(errors.DataError, match="'train' is damaged"):
-    summary.summarise(built)
+    record_reader.summarise(built)
 
 
 def test_command_line(source, tmp_path, capsys):
@@ -415,7 +416,7 @@ def test_frame_rate_of_the_source(source, tmp_path, capsys):
   said = capsys.readouterr()
   assert said.err == "" and "prompt2sign/gsl_30fps" in said.out
   folder = tmp_path / "data" / "prompt2sign" / "gsl_30fps" / "1.0.0"
-  builder = summary.open_build(folder)
+  builder = record_reader.open_build(folder)
   assert builder.as_data_source("train")[0]["fps"] == 30
   assert cli.main([*command, "--fps=25", "--dry-run"]) == 0
   assert "prompt2sign/gsl would be built" in capsys.readouterr().out

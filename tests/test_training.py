@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from configs import asl, gsl
-from data_pipeline import build
+from data_pipeline.building import build
 from signllm_jax import (
   batching,
   clips,

@@ -12,7 +12,13 @@ from tensorflow_datasets.proto import tf_example_pb2
 from test_prompt2sign import PHOENIX, write_split
 from test_tfrecord import framed
 
-from data_pipeline import build, checksums, request, summary, verify
+from data_pipeline.building import (
+  build,
+  build_request,
+  checksums,
+  record_reader,
+  verify,
+)
 from signllm_jax import errors, records, skeleton
 from signllm_jax.formats import tfrecord
 
@@ -26,7 +32,7 @@ def builds(tmp_path_factory) -> dict[str, pathlib.Path]:
   for seed, (split, count) in enumerate(CLIPS.items()):
     write_split(folder / "source", split, count, 50 * seed)
   done = {}
-  for file_format in request.FILE_FORMATS:
+  for file_format in build_request.FILE_FORMATS:
     done[file_format] = build.prepare(
       "prompt2sign/gsl",
       folder / file_format,
@@ -38,7 +44,7 @@ def builds(tmp_path_factory) -> dict[str, pathlib.Path]:
   return done
 
 
-@pytest.fixture(params=request.FILE_FORMATS)
+@pytest.fixture(params=build_request.FILE_FORMATS)
 def built(request, builds, tmp_path) -> pathlib.Path:
   """One's own copy in either format."""
   return pathlib.Path(
@@ -191,7 +197,7 @@ def change_record(folder: pathlib.Path, **values) -> pathlib.Path:
 
 
 def numbers(folder: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
-  info = summary.open_build(folder).info
+  info = record_reader.open_build(folder).info
   data = tfrecord.TFRecordFiles([shard(folder)])[1]
   record = info.features.deserialize_example_np(data)
   return record["frames"].copy(), record["valid"].copy()
@@ -246,7 +252,7 @@ def test_faults_of_a_pose(built_tfrecord, joint, number, seen, expected):
 
 def test_language_of_the_configuration(built_tfrecord):
   """Manual alphabets are of more sign languages than the eight."""
-  info = summary.open_build(built_tfrecord).info
+  info = record_reader.open_build(built_tfrecord).info
   data = tfrecord.TFRecordFiles([shard(built_tfrecord)])[0]
   record = info.features.deserialize_example_np(data)
   assert set(record) == set(records.features())

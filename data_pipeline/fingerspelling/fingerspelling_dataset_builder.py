@@ -11,7 +11,8 @@ import tensorflow_datasets as tfds
 import tqdm
 from etils import epath
 
-from data_pipeline import lift, prompts, writer
+from data_pipeline import lift, prompts
+from data_pipeline.building import shard_writer
 from data_pipeline.fingerspelling import alphabets, spell
 from signllm_jax import clips, errors, records, skeleton
 
@@ -123,8 +124,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       ),
     )
 
-  def _example_writer(self) -> writer.Writer:
-    return writer.Writer(self.info)
+  def _example_writer(self) -> shard_writer.Writer:
+    return shard_writer.Writer(self.info)
 
   def _split_generators(self, dl_manager: tfds.download.DownloadManager):
     del dl_manager  # everything comes from the installed package

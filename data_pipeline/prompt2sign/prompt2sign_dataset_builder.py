@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 
 from data_pipeline import gloss as gloss_lib
-from data_pipeline import lifted, prompts, texts, writer
+from data_pipeline import lifted, prompts, texts
+from data_pipeline.building import shard_writer
 from signllm_jax import clips, errors, languages, records
 from signllm_jax.formats import splits
 
@@ -74,8 +75,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       ),
     )
 
-  def _example_writer(self) -> writer.Writer:
-    return writer.Writer(self.info)
+  def _example_writer(self) -> shard_writer.Writer:
+    return shard_writer.Writer(self.info)
 
   def _split_generators(self, dl_manager) -> dict[str, Any]:
     folder = pathlib.Path(dl_manager.manual_dir)

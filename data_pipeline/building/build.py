@@ -16,7 +16,8 @@ from typing import Any
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_pipeline import checksums, intake, lifted, lifting, request
+from data_pipeline import intake, lifted, lifting
+from data_pipeline.building import build_request, checksums
 from signllm_jax import errors
 from signllm_jax.formats import atomic
 
@@ -88,11 +89,11 @@ def prepare(
     The folder of the records, for `tfds.builder_from_directory`.
 
   Raises:
-    UsageError, DataError: as `request.plan` does, or a fault in the sources;
+    UsageError, DataError: as `build_request.plan` does, or a fault in the sources;
       another process builds the same.
     StorageError: the records cannot be written.
   """
-  asked = request.plan(
+  asked = build_request.plan(
     name,
     output,
     input=input,
@@ -139,7 +140,7 @@ def _storage_errors(folder: pathlib.Path) -> Iterator[None]:
 
 
 def _lift(
-  asked: request.Plan,
+  asked: build_request.Plan,
   found: dict[str, list[intake.Source]],
   options: lifted.Options,
   workers: int | None,
@@ -172,7 +173,7 @@ def _lift(
 
 
 def _write(
-  asked: request.Plan,
+  asked: build_request.Plan,
   shards: int | None,
   runner: dict[str, Any] | None,
   report: Callable[[str, lifting.Outcome], None],
@@ -204,7 +205,7 @@ def _write(
       report(split, lifting.Outcome(failed=faults))
 
 
-def _complete(asked: request.Plan) -> None:
+def _complete(asked: build_request.Plan) -> None:
   """What follows the records: qualities, checksums; lifted clips go.
 
   Done anew where a build was interrupted between its records and this.
@@ -227,7 +228,7 @@ def _complete(asked: request.Plan) -> None:
         parent.rmdir()
 
 
-def _on_beam(asked: request.Plan, beam: Beam) -> dict[str, Any]:
+def _on_beam(asked: build_request.Plan, beam: Beam) -> dict[str, Any]:
   """What tfds has to know of a runner.
 
   Raises:

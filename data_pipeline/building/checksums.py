@@ -9,7 +9,7 @@ import pathlib
 import re
 from collections.abc import Iterable
 
-from data_pipeline import summary
+from data_pipeline.building import record_reader
 from signllm_jax import errors
 from signllm_jax.formats import atomic, tfrecord
 
@@ -61,7 +61,7 @@ def problems(
         "no checksums, so that changed bytes may go unseen",
         path=path,
         expected="a line a file, written at the end of the build",
-        hint=summary.REBUILD,
+        hint=record_reader.REBUILD,
       )
     ]
   except UnicodeDecodeError as error:
@@ -88,7 +88,7 @@ def problems(
   for name in sorted({*_DESCRIPTION, *shards} - named):
     found.append(
       errors.DataError(
-        f"no checksum of {name}", path=path, hint=summary.REBUILD
+        f"no checksum of {name}", path=path, hint=record_reader.REBUILD
       )
     )
   return found

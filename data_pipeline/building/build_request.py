@@ -10,7 +10,8 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from data_pipeline import lifted, lifting, summary
+from data_pipeline import lifted, lifting
+from data_pipeline.building import record_reader
 from signllm_jax import errors
 
 DATASETS = ("fingerspelling", "prompt2sign")  # packages beside this module
@@ -47,7 +48,9 @@ class Plan:
   def licence(self) -> str:
     """The terms of the data set."""
     if self.exists:
-      return summary.open_build(self.folder).info.redistribution_info.license
+      return record_reader.open_build(
+        self.folder
+      ).info.redistribution_info.license
     return self.new_builder().info.redistribution_info.license
 
   def new_builder(self) -> tfds.core.DatasetBuilder:
@@ -185,19 +188,21 @@ def _check_same_form(
   folder: pathlib.Path, file_format: str, shards: int | None
 ) -> None:
   """A reused build must be what was asked for."""
-  info: Any = summary.open_build(folder).info  # annotated too widely by tfds
+  info: Any = record_reader.open_build(
+    folder
+  ).info  # annotated too widely by tfds
   if info.file_format.value != file_format:
     raise errors.UsageError(
       f"holds a build as {info.file_format.value}, not {file_format}",
       path=folder,
-      hint=f"{summary.REBUILD}, or use another output folder",
+      hint=f"{record_reader.REBUILD}, or use another output folder",
     )
   for name, split in info.splits.items():
     if shards is not None and split.num_shards != shards:
       raise errors.UsageError(
         f"holds a build with {split.num_shards} shards in {name}, not {shards}",
         path=folder,
-        hint=f"{summary.REBUILD}, or use another output folder",
+        hint=f"{record_reader.REBUILD}, or use another output folder",
       )
 
 

@@ -17,7 +17,7 @@ import tqdm
 from array_record.python import array_record_data_source
 from google.protobuf import message
 
-from data_pipeline import checksums, summary
+from data_pipeline.building import checksums, record_reader
 from signllm_jax import errors, languages, records, skeleton
 from signllm_jax.formats import tfrecord
 
@@ -47,7 +47,7 @@ def verify(folder: str | os.PathLike) -> int:
   """
   found = problems(folder)
   if not found:
-    info = summary.open_build(folder).info
+    info = record_reader.open_build(folder).info
     return sum(split.num_examples for split in info.splits.values())
   first = found[0]
   if len(found) == 1:
@@ -69,7 +69,7 @@ def problems(folder: str | os.PathLike) -> list[errors.DataError]:
     StorageError: a file cannot be read.
   """
   folder = pathlib.Path(folder)
-  builder = summary.open_build(folder)
+  builder = record_reader.open_build(folder)
   info: Any = builder.info  # annotated too widely by tfds
   shards = [
     Shard(name, pathlib.Path(path), count)

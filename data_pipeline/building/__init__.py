@@ -1,0 +1,1 @@
+"""Builds data sets: from clips to verified shards."""
