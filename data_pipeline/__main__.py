@@ -7,6 +7,6 @@ them nothing, where the command line would cost each the seconds JAX takes.
 import sys
 
 if __name__ == "__main__":
-  from data_pipeline import cli
+  from data_pipeline.cli import parser
 
-  sys.exit(cli.main())
+  sys.exit(parser.main())

@@ -20,8 +20,9 @@ import numpy as np
 import psutil
 import pytest
 
-from data_pipeline import cli, convert, intake, lifted, lifting
+from data_pipeline import convert, intake, lifted, lifting
 from data_pipeline.building import checksums, record_reader
+from data_pipeline.cli import parser
 from signllm_jax import clips, records
 from signllm_jax.formats import h5
 
@@ -37,7 +38,11 @@ GIB = 1 << 30
 # Forks processes that have imported the pipeline: they start in no time.
 _fork = multiprocessing.get_context("forkserver")
 _fork.set_forkserver_preload(
-  ["data_pipeline.cli", "data_pipeline.prompt2sign", "data_pipeline.gloss"]
+  [
+    "data_pipeline.cli.parser",
+    "data_pipeline.prompt2sign",
+    "data_pipeline.gloss",
+  ]
 )
 
 
@@ -49,7 +54,7 @@ def real_data():
 
 def run(stage: str, **options: object) -> int:
   """Runs a stage in this process."""
-  return cli.main([stage, *words(**options)])
+  return parser.main([stage, *words(**options)])
 
 
 def words(**options: object) -> list[str]:
@@ -71,7 +76,7 @@ def _in_child(command: list[str], said: str, chunk: int, few: int) -> None:
     os.dup2(file.fileno(), 1)
     os.dup2(file.fileno(), 2)
   lifting._CHUNK, intake._FEW = chunk, few
-  sys.exit(cli.main(command))
+  sys.exit(parser.main(command))
 
 
 def start(command: list[str], said: pathlib.Path, chunk: int = 8, few=500):

@@ -6,7 +6,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_pipeline import cli, convert, intake
+from data_pipeline import convert, intake
+from data_pipeline.cli import parser
 from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import dwpose, forms, npz, openpose, pose, splits
 
@@ -253,7 +254,7 @@ def test_names_that_are_there_twice(true, tmp_path):
 def test_refused_requests(made, tmp_path, capsys):
   def refused(source, target, **options) -> str:
     words = [f"--{key}={value}" for key, value in options.items()]
-    code = cli.main(
+    code = parser.main(
       ["convert", f"--input={source}", f"--output={target}", *words]
     )
     assert code == errors.UsageError.exit_code

@@ -68,7 +68,7 @@ def test_the_program_takes_the_command(monkeypatch, page, module, arguments):
     raise _Taken
 
   monkeypatch.setattr(argparse.ArgumentParser, "parse_args", only_parse)
-  name = "data_pipeline.cli" if module == "data_pipeline" else module
+  name = "data_pipeline.cli.parser" if module == "data_pipeline" else module
   with pytest.raises(_Taken):
     importlib.import_module(name).main(arguments)
 

@@ -14,8 +14,8 @@ import pytest
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
-from data_pipeline import cli
 from data_pipeline.building import build_request, record_reader
+from data_pipeline.cli import parser
 from signllm_jax import clips, errors, records, skeleton
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -231,7 +231,7 @@ def test_licence_notice(built, capsys):
   licence = (built / "LICENSE").read_text()
   assert "SpreadTheSign" in licence and "non-commercial" in licence
   command = ["build", "--dataset=fingerspelling/asl", f"--output={built}"]
-  assert cli.main([*command, "--file_format=array_record", "--dry-run"]) == 0
+  assert parser.main([*command, "--file_format=array_record", "--dry-run"]) == 0
   assert "SpreadTheSign" in capsys.readouterr().out
 
 
@@ -285,15 +285,15 @@ def test_without_the_package(tmp_path):
 
 def test_not_on_beam(tmp_path, capsys):
   command = ["build", "--dataset=fingerspelling/asl", f"--output={tmp_path}"]
-  assert cli.main([*command, "--beam=DirectRunner"]) == 1
+  assert parser.main([*command, "--beam=DirectRunner"]) == 1
   assert "not built on Beam" in capsys.readouterr().err
-  assert cli.main([*command, "--policy=drop"]) == 1
+  assert parser.main([*command, "--policy=drop"]) == 1
   assert "nothing to lift" in capsys.readouterr().err
 
 
 def test_help_names_every_alphabet(capsys):
   with pytest.raises(SystemExit):
-    cli.main(["build", "--help"])
+    parser.main(["build", "--help"])
   said = capsys.readouterr().out.replace(",", " ").replace("/", " ").split()
   assert set(alphabets.ALPHABETS) <= set(said)
 

@@ -11,8 +11,9 @@ import pytest
 import tensorflow_datasets as tfds
 
 import data_pipeline.prompt2sign as prompt2sign
-from data_pipeline import cli, lift, lifted, prompts, stages
+from data_pipeline import lift, lifted, prompts, stages
 from data_pipeline.building import build, record_reader
+from data_pipeline.cli import parser
 from data_pipeline.prompt2sign import prompt2sign_dataset_builder
 from signllm_jax import clips, languages, records, skeleton
 from signllm_jax.formats import h5, skels, splits
@@ -46,7 +47,7 @@ def run(stage: str, *words: str, **options: object) -> int:
     + ("" if value is True else f"={value}")
     for key, value in options.items()
   ]
-  return cli.main([stage, *named, *words])
+  return parser.main([stage, *named, *words])
 
 
 @pytest.fixture(scope="module")
@@ -528,7 +529,7 @@ def test_refused_requests(tmp_path, from_json, extracted, capsys):
 
 
 def main_code(*arguments: str) -> int:
-  return cli.main(arguments)
+  return parser.main(arguments)
 
 
 def test_changed_sources_are_lifted_anew(tmp_path, capsys):

@@ -12,8 +12,9 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
 import data_pipeline.prompt2sign as prompt2sign
-from data_pipeline import cli, prompts
+from data_pipeline import prompts
 from data_pipeline.building import build, build_request, record_reader
+from data_pipeline.cli import parser
 from signllm_jax import clips, errors, languages, records, skeleton
 from signllm_jax.formats import skels, splits, tfrecord
 
@@ -386,10 +387,10 @@ def test_command_line(source, tmp_path, capsys):
     *("build", "--dataset=prompt2sign/tsl", f"--input={source}"),
     *(f"--output={output}", "--file_format=array_record", "--shards=2"),
   ]
-  assert cli.main([*command, "--dry-run"]) == 0
+  assert parser.main([*command, "--dry-run"]) == 0
   assert not output.exists()
   assert "would be built into" in capsys.readouterr().out
-  assert cli.main(command) == 0
+  assert parser.main(command) == 0
   said = capsys.readouterr()
   assert said.err == ""
   rows = [line.split() for line in said.out.splitlines()[1:4]]
@@ -398,13 +399,13 @@ def test_command_line(source, tmp_path, capsys):
   assert rows[2][:3] == ["test", "2", "9"]
   assert rows[1][4] == "2"
   (source / "dev.text").write_text("one\n")
-  assert cli.main(command) == 0  # reused, whatever the source is now
+  assert parser.main(command) == 0  # reused, whatever the source is now
   shutil.rmtree(output)
-  assert cli.main(command) == errors.DataError.exit_code
+  assert parser.main(command) == errors.DataError.exit_code
   said = capsys.readouterr()
   assert said.err.startswith(f"error: {source / 'dev.skels'}: no such file")
   assert "Traceback" not in said.err
-  assert cli.main([*command[:1], "--dataset=no", *command[2:]]) == 1
+  assert parser.main([*command[:1], "--dataset=no", *command[2:]]) == 1
 
 
 def test_frame_rate_of_the_source(source, tmp_path, capsys):
@@ -412,23 +413,23 @@ def test_frame_rate_of_the_source(source, tmp_path, capsys):
     *("build", "--dataset=prompt2sign/gsl", f"--input={source}"),
     *(f"--output={tmp_path / 'data'}", "--file_format=array_record"),
   ]
-  assert cli.main([*command, "--fps=30"]) == 0
+  assert parser.main([*command, "--fps=30"]) == 0
   said = capsys.readouterr()
   assert said.err == "" and "prompt2sign/gsl_30fps" in said.out
   folder = tmp_path / "data" / "prompt2sign" / "gsl_30fps" / "1.0.0"
   builder = record_reader.open_build(folder)
   assert builder.as_data_source("train")[0]["fps"] == 30
-  assert cli.main([*command, "--fps=25", "--dry-run"]) == 0
+  assert parser.main([*command, "--fps=25", "--dry-run"]) == 0
   assert "prompt2sign/gsl would be built" in capsys.readouterr().out
   for fps in ("0", "-1", "nan", "inf"):
-    assert cli.main([*command, f"--fps={fps}"]) == 1
+    assert parser.main([*command, f"--fps={fps}"]) == 1
     assert "a number above 0" in capsys.readouterr().err
 
 
 def test_help(capsys):
   for arguments in (["--help"], ["build", "--help"]):
     with pytest.raises(SystemExit) as caught:
-      cli.main(arguments)
+      parser.main(arguments)
     assert caught.value.code == 0
   said = capsys.readouterr().out
   assert all(code.config_name in said for code in languages.LANGUAGES.values())

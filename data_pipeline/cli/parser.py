@@ -11,8 +11,8 @@ from typing import NoReturn
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_pipeline import commands, manual
 from data_pipeline.building import build_request
+from data_pipeline.cli import commands, help_texts
 from signllm_jax import errors
 
 
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
       name,
       help=help_,
       description=text,
-      epilog=f"{epilog}\n{manual.CODES}",
+      epilog=f"{epilog}\n{help_texts.CODES}",
       formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     stage.set_defaults(run=run)
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     "extract",
     commands.extract,
     "keypoints of any form -> one .h5",
-    manual.EXTRACT,
+    help_texts.EXTRACT,
     "file or folder of keypoints",
     "the .h5 to make",
   )
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     "lift",
     commands.lift,
     "keypoints -> clips in 3-D, with their quality",
-    manual.LIFT,
+    help_texts.LIFT,
     "file or folder of keypoints",
     "folder of the lifted clips",
   )
@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     "skels",
     commands.export_skels,
     "lifted clips -> .skels and the files beside it",
-    manual.SKELS,
+    help_texts.SKELS,
     "folder that `lift` made",
     "folder of the files",
   )
@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     "prompts",
     commands.make_prompts,
     "sentences -> questions and glosses",
-    manual.PROMPTS,
+    help_texts.PROMPTS,
     "a .text file or a folder of some",
     "folder of the .prompt and .gloss files",
   )
@@ -125,10 +125,10 @@ def _parser() -> argparse.ArgumentParser:
       "build",
       commands.build_records,
       "a data set -> training records (TFRecord or ArrayRecord shards)",
-      manual.BUILD,
+      help_texts.BUILD,
       "folder of the source files",
       "root folder of all data sets, e.g. data",
-      manual.EXAMPLES,
+      help_texts.EXAMPLES,
     )
   )
   add(
