@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 from test_prompt2sign import PHOENIX, numbers
 
-from data_pipeline import card, card_texts, census, quality
+from data_pipeline import quality
 from data_pipeline.building import build
+from data_pipeline.data_card import card, statistics, text_section
 from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import skels
 
@@ -69,8 +70,8 @@ def built(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def counted(built) -> census.Census:
-  return census.take(built)
+def counted(built) -> statistics.Census:
+  return statistics.take(built)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,7 @@ def test_needs_no_network(page, read):
 
 def test_can_be_read_aloud(read):
   images, tables = read.of("img"), read.of("table")
-  assert len(images) == 2 * census.EXAMPLES and len(tables) == 9
+  assert len(images) == 2 * statistics.EXAMPLES and len(tables) == 9
   assert all(each["alt"] for each in images)
   assert read.inside["table"] == ["caption"] * len(tables)
   assert read.inside["svg"] == ["title"] * 5
@@ -245,7 +246,7 @@ def test_worst_clips(counted, read):
   assert (worst.split, worst.text) == ("train", "far too jumpy")
   assert worst.value > 10 * counted.worst["jitter"][1].value
   assert counted.worst["hands_missing"][0].name == "clip 8"
-  assert all(len(each) <= census.WORST for each in counted.worst.values())
+  assert all(len(each) <= statistics.WORST for each in counted.worst.values())
   assert "far too jumpy" in "".join(read.words)
 
 
@@ -255,9 +256,9 @@ def test_examples_do_not_depend_on_the_order(tmp_path):
   for folder, step in (("a", 1), ("b", -1)):
     (tmp_path / folder).mkdir()
     sequence = [clip(i, "x") for i in range(9)][::step]
-    found = census.take(build_of(tmp_path / folder, {"train": sequence}))
+    found = statistics.take(build_of(tmp_path / folder, {"train": sequence}))
     chosen.append([each.name for each in found.splits["train"].examples])
-  assert chosen[0] == chosen[1] and len(chosen[0]) == census.EXAMPLES
+  assert chosen[0] == chosen[1] and len(chosen[0]) == statistics.EXAMPLES
 
 
 def test_frames_do_not_stay_in_memory(tmp_path, monkeypatch):
@@ -276,9 +277,9 @@ def test_frames_do_not_stay_in_memory(tmp_path, monkeypatch):
     return measure(dataclasses.replace(each, frames=np.asarray(frames)))
 
   Seen.__hash__ = object.__hash__
-  monkeypatch.setattr(census.quality, "measure", following)
-  census.take(folder)
-  assert len(most) == 30 and max(most) <= census.EXAMPLES + 2
+  monkeypatch.setattr(statistics.quality, "measure", following)
+  statistics.take(folder)
+  assert len(most) == 30 and max(most) <= statistics.EXAMPLES + 2
 
 
 def test_one_split_and_single_words(tmp_path):
@@ -298,7 +299,7 @@ def test_texts_may_be_empty(counted):
     for name, split in counted.splits.items()
   }
   found = dataclasses.replace(counted, splits=empty)
-  assert "No clip has a text." in card_texts.texts(found)
+  assert "No clip has a text." in text_section.texts(found)
   assert found.leaks()[0].texts == []
 
 

@@ -190,7 +190,9 @@ def check(args: argparse.Namespace) -> None:
 
 def report(args: argparse.Namespace) -> None:
   """The data card of a build."""
-  from data_pipeline import card  # here: matplotlib, which no other stage needs
+  from data_pipeline.data_card import (
+    card,  # here: matplotlib, which no other stage needs
+  )
 
   convert.refuse_existing(args.output)
   card.write_card(args.input, args.output)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_pipeline import bones, card_texts, census, markup, plots
+from data_pipeline import bones
 from data_pipeline.building import record_reader
-from data_pipeline.markup import Number
+from data_pipeline.data_card import html, plots, statistics, text_section
+from data_pipeline.data_card.html import Number
 from signllm_jax import clips, errors, languages, render, skeleton
 from signllm_jax.formats import atomic
 
@@ -38,15 +39,15 @@ def write_card(folder: str | os.PathLike, path: str | os.PathLike) -> None:
   info: Any = record_reader.open_build(
     folder
   ).info  # annotated too widely by tfds
-  found = census.take(folder)
+  found = statistics.take(folder)
   name = "/".join(filter(None, (info.name, info.config_name)))
-  page = markup.document(
+  page = html.document(
     f"{name}: data card",
     [
       _head(name, info),
       _facts(found),
-      card_texts.texts(found),
-      card_texts.leaks(found),
+      text_section.texts(found),
+      text_section.leaks(found),
       _missing(found),
       _bones(found),
       _quality(found),
@@ -62,18 +63,18 @@ def _head(name: str, info: Any) -> str:
   licence = info.redistribution_info.license or "Not stated."
   return "\n".join(
     [
-      f"<header>\n<h1>{markup.escape(name)}</h1>",
-      f'<p class="faint">Data card. Version {markup.escape(info.version)}, '
-      f"as {markup.escape(info.file_format.value)}.</p>",
-      markup.paragraphs(config),
-      markup.paragraphs(info.description or ""),
+      f"<header>\n<h1>{html.escape(name)}</h1>",
+      f'<p class="faint">Data card. Version {html.escape(info.version)}, '
+      f"as {html.escape(info.file_format.value)}.</p>",
+      html.paragraphs(config),
+      html.paragraphs(info.description or ""),
       "</header>",
-      markup.section("Licence", markup.paragraphs(licence), kind="licence"),
+      html.section("Licence", html.paragraphs(licence), kind="licence"),
     ]
   )
 
 
-def _facts(found: census.Census) -> str:
+def _facts(found: statistics.Census) -> str:
   rows = []
   for split in found.splits.values():
     low, middle, high = np.percentile(split.seconds or [0.0], [5, 50, 95])
@@ -90,24 +91,24 @@ def _facts(found: census.Census) -> str:
     )
   heads = ("split", "clips", "frames", "hours", "seconds a clip")
   seconds = {split.name: split.seconds for split in found.splits.values()}
-  return markup.section(
+  return html.section(
     "Splits",
-    markup.table(
+    html.table(
       "What each split holds; seconds are the median and the middle 90 %.",
       (*heads, "shards", "MiB"),
       rows,
     ),
-    markup.columns(
-      markup.figure(
+    html.columns(
+      html.figure(
         plots.histogram(seconds, "seconds", "Lengths of clips by split"),
         "How long the clips are.",
       ),
-      markup.table("What the records say.", ("field", "value"), _fields(found)),
+      html.table("What the records say.", ("field", "value"), _fields(found)),
     ),
   )
 
 
-def _fields(found: census.Census) -> list[tuple[str, str]]:
+def _fields(found: statistics.Census) -> list[tuple[str, str]]:
   total = sum(split.clips for split in found.splits.values())
   signers = [name for name in found.signers if name]
   glosses = f"{found.glosses:,} of {total:,} clips"
@@ -127,7 +128,7 @@ def _language(code: str) -> str:
   return f"{known.name} ({code})" if known else code
 
 
-def _missing(found: census.Census) -> str:
+def _missing(found: statistics.Census) -> str:
   splits = found.splits.values()
   frames = max(sum(split.frames for split in splits), 1)
   shares = np.sum([split.unseen for split in splits], 0) / frames  # [J]
@@ -139,20 +140,20 @@ def _missing(found: census.Census) -> str:
     (name.replace("_", " "), _share(share))
     for name, share in zip(skeleton.JOINT_NAMES, shares, strict=True)
   ]
-  table = markup.table(
+  table = html.table(
     "Share of frames without the joint, in all splits.",
     ("joint", "missing"),
     joints,
   )
-  return markup.section(
+  return html.section(
     "Missing joints",
-    markup.columns(
-      markup.figure(
+    html.columns(
+      html.figure(
         plots.missing(shares),
         "Share of frames in which each joint is missing, all splits. The "
         "signer faces you; the hands are drawn large at the sides.",
       ),
-      markup.table(
+      html.table(
         "Share of joints and frames that are missing.",
         ("split", *(part.replace("_", " ") for part in _PARTS)),
         rows,
@@ -162,22 +163,22 @@ def _missing(found: census.Census) -> str:
   )
 
 
-def _bones(found: census.Census) -> str:
+def _bones(found: statistics.Census) -> str:
   ratios = [bones.ratios(lengths) for lengths in found.bones]
   rows = []
   for name, (_, _, least, most) in bones.RATIOS.items():
     known = [each[name] for each in ratios if name in each]
     median = f"{np.median(known):.2f}" if known else "never seen"
     rows.append((name, Number(median), Number(f"{least:g} to {most:g}")))
-  return markup.section(
+  return html.section(
     "Bones",
-    markup.columns(
-      markup.figure(
+    html.columns(
+      html.figure(
         plots.bone_lengths(found.bones),
         "Bone lengths in shoulder widths: the median over the clips, and the "
         "middle 90 % of them.",
       ),
-      markup.table(
+      html.table(
         "Ratios of bones: the median over the clips, and the bounds outside "
         "of which no human body is.",
         ("ratio", "median", "human"),
@@ -187,7 +188,7 @@ def _bones(found: census.Census) -> str:
   )
 
 
-def _quality(found: census.Census) -> str:
+def _quality(found: statistics.Census) -> str:
   total = sum(split.clips for split in found.splits.values())
   limits = [
     f"{_words(name)}: {count:,}" for name, count in sorted(found.faults.items())
@@ -201,10 +202,10 @@ def _quality(found: census.Census) -> str:
         continue
       value = _share(each.value) if share else Number(f"{each.value:,.4g}")
       rows.append((each.name, each.split, _words(measure), value, each.text))
-  return markup.section(
+  return html.section(
     "Worst clips",
-    markup.paragraphs(said + (f" ({', '.join(limits)})." if limits else ".")),
-    markup.table(
+    html.paragraphs(said + (f" ({', '.join(limits)})." if limits else ".")),
+    html.table(
       "The worst clips in each measure, good or bad. Jitter is the wrists' "
       "mean jerk in shoulder widths / s³; bone change is the span of the "
       "middle 90 % of a limb's lengths in the clip.",
@@ -216,12 +217,12 @@ def _quality(found: census.Census) -> str:
   )
 
 
-def _examples(found: census.Census) -> str:
+def _examples(found: statistics.Census) -> str:
   parts = []
   for split in found.splits.values():
-    parts.append(f"<h3>{markup.escape(split.name)}</h3>")
+    parts.append(f"<h3>{html.escape(split.name)}</h3>")
     parts += [_picture(clip) for clip in split.examples]
-  return markup.section("Examples, drawn by lot", *parts)
+  return html.section("Examples, drawn by lot", *parts)
 
 
 def _picture(clip: clips.Clip) -> str:
@@ -232,23 +233,21 @@ def _picture(clip: clips.Clip) -> str:
       sheet.quantize(96).save(path, optimize=True)
     data = base64.b64encode(path.read_bytes()).decode()
   label = f"Frames of the clip {clip.name}, evenly spaced in time"
-  image = (
-    f'<img alt="{markup.escape(label)}" src="data:image/png;base64,{data}">'
-  )
-  return markup.figure(
-    markup.scroll(label, image), f"{clip.name}: {clip.text or 'no text'}"
+  image = f'<img alt="{html.escape(label)}" src="data:image/png;base64,{data}">'
+  return html.figure(
+    html.scroll(label, image), f"{clip.name}: {clip.text or 'no text'}"
   )
 
 
 def _source(info: Any) -> str:
   home = info.homepage or ""
-  link = markup.escape(home)
+  link = html.escape(home)
   if home.startswith("https://"):
     link = f'<a href="{link}">{link}</a>'
-  return markup.section(
+  return html.section(
     "Source and citation",
     f"<p>{link}</p>" if home else "",
-    f"<pre>{markup.escape(info.citation)}</pre>" if info.citation else "",
+    f"<pre>{html.escape(info.citation)}</pre>" if info.citation else "",
   )
 
 

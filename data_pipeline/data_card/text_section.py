@@ -1,13 +1,13 @@
 """The data card's sections on texts, and on what splits have in common."""
 
-from data_pipeline import census, markup, plots
-from data_pipeline.markup import Bar, Number
+from data_pipeline.data_card import html, plots, statistics
+from data_pipeline.data_card.html import Bar, Number
 
 TOP = 20  # most frequent tokens listed
 SHARED = 5  # texts named that two splits share
 
 
-def texts(found: census.Census) -> str:
+def texts(found: statistics.Census) -> str:
   """The section on lengths and vocabulary."""
   tokens = found.tokens
   counts = {name: found.vocabulary(name) for name in found.splits}
@@ -28,12 +28,12 @@ def texts(found: census.Census) -> str:
     )
   every = sum(counts.values(), start=type(seen)())
   if not every:
-    return markup.section("Texts", markup.paragraphs("No clip has a text."))
+    return html.section("Texts", html.paragraphs("No clip has a text."))
   top = sorted(every.items(), key=lambda item: (-item[1], item[0]))[:TOP]
   lengths = {name: found.text_lengths(name) for name in found.splits}
-  return markup.section(
+  return html.section(
     "Texts",
-    markup.table(
+    html.table(
       f"Texts and {tokens} of each split.",
       (
         *("split", "different texts", "repeated", "empty", tokens),
@@ -41,18 +41,18 @@ def texts(found: census.Census) -> str:
       ),
       rows,
     ),
-    markup.columns(
-      markup.figure(
+    html.columns(
+      html.figure(
         plots.histogram(
           lengths, tokens, "Lengths of texts by split", whole=True
         ),
         "How long the texts are.",
       )
-      + markup.figure(
+      + html.figure(
         plots.rank_frequency(list(every.values()), tokens),
         f"How often each of the {len(every):,} {tokens} occurs, by rank.",
       ),
-      markup.table(
+      html.table(
         f"The most frequent {tokens}.",
         (tokens, "occurrences", ""),
         [(token, n, Bar(n / top[0][1])) for token, n in top],
@@ -61,7 +61,7 @@ def texts(found: census.Census) -> str:
   )
 
 
-def leaks(found: census.Census) -> str:
+def leaks(found: statistics.Census) -> str:
   """The section on what splits share; empty for a data set of one split."""
   pairs = found.leaks()
   if not pairs:
@@ -78,14 +78,14 @@ def leaks(found: census.Census) -> str:
     for leak in pairs
   ]
   shared = any(leak.texts or leak.names or leak.poses for leak in pairs)
-  return markup.section(
+  return html.section(
     "Shared between splits",
-    markup.paragraphs(
+    html.paragraphs(
       "A score on clips or texts that were in training says little."
       if shared
       else "No two splits share a text, a name or a pose sequence."
     ),
-    markup.table(
+    html.table(
       "What two splits have in common: texts (without case), names, clips "
       "whose poses are equal in every number.",
       ("splits", "texts", "names", "poses", "for example"),

@@ -1,0 +1,1 @@
+"""The data card: statistics, plots and texts of a data set on one page."""
