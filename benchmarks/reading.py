@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data_pipeline import intake
+from data_pipeline.keypoints import find_clips
 from signllm_jax import clips, records, skeleton
 from signllm_jax.formats import openpose, skels, tfrecord
 
@@ -45,7 +45,7 @@ def json_ways(folder: pathlib.Path) -> Ways:
 
   As `lift` and `build` read them: in a process a core, whose start counts.
   """
-  found = intake.find(folder)
+  found = find_clips.find(folder)
   many = found * (JSON_CLIPS // len(found))
   folders = [folder / each.name for each in many]
 
@@ -56,7 +56,7 @@ def json_ways(folder: pathlib.Path) -> Ways:
     return [openpose.read(each) for each in folders]
 
   def ours() -> list[Any]:
-    return [result for _, result in intake.read_each(many)]
+    return [result for _, result in find_clips.read_each(many)]
 
   for keypoints, expected in zip(ours(), plain(), strict=True):
     np.testing.assert_array_equal(keypoints.frames[..., :2], expected[..., :2])

@@ -11,7 +11,8 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from data_pipeline import intake, lifted
+from data_pipeline import lifted
+from data_pipeline.keypoints import find_clips
 from signllm_jax import clips, errors
 from signllm_jax.formats import (
   atomic,
@@ -156,7 +157,7 @@ def _read(
     return [_read_pose(source)]
   if suffix == ".bvh":
     return [bvh.read(source)]
-  return [each.read() for each in intake.find(source, fps=fps, size=size)]
+  return [each.read() for each in find_clips.find(source, fps=fps, size=size)]
 
 
 def _read_pose(source: pathlib.Path) -> clips.Clip | clips.Keypoints:

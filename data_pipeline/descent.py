@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_pipeline.keypoints import Mode
+from data_pipeline.keypoints.cleaning import Mode
 from signllm_jax import skeleton
 
 LENGTH_WEIGHT, MOTION_WEIGHT = 0.001, 0.1  # the two regularisers of J

@@ -13,7 +13,7 @@ are equally many limbs away from the root.
 
 import numpy as np
 
-from data_pipeline.keypoints import Mode
+from data_pipeline.keypoints.cleaning import Mode
 from signllm_jax import skeleton
 
 ROOT_NOISE = 0.001  # the root is moved by up to this at random

@@ -23,8 +23,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_pipeline import descent, initial, keypoints
-from data_pipeline.keypoints import Mode
+from data_pipeline import descent, initial
+from data_pipeline.keypoints import cleaning
+from data_pipeline.keypoints.cleaning import Mode
 from signllm_jax import errors, skeleton
 
 BUCKET = 32  # clips are padded to a multiple of this many frames
@@ -79,9 +80,9 @@ def _prepare(
   clip: np.ndarray, bone_lengths: np.ndarray | None, mode: Mode
 ) -> Before:
   """All stages before the descent, bones measured if not given."""
-  normalised, centre, scale = keypoints.normalise(clip)
-  pruned = keypoints.prune(normalised)
-  interpolated = keypoints.interpolate(pruned)
+  normalised, centre, scale = cleaning.normalise(clip)
+  pruned = cleaning.prune(normalised)
+  interpolated = cleaning.interpolate(pruned)
   if bone_lengths is None:
     log_lengths = initial.measure_bones(interpolated, mode)
   else:

@@ -18,8 +18,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from data_pipeline import intake, quality, stages
-from data_pipeline.keypoints import Mode
+from data_pipeline import quality, stages
+from data_pipeline.keypoints import find_clips
+from data_pipeline.keypoints.cleaning import Mode
 from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import atomic, npz
 
@@ -143,7 +144,7 @@ def is_one(folder: str | os.PathLike) -> bool:
   return pathlib.Path(folder, OPTIONS).is_file()
 
 
-def digest(source: intake.Source) -> str:
+def digest(source: find_clips.Source) -> str:
   """Changes where a clip would be lifted to something else.
 
   As files go by size and time, a copy of newer date is lifted anew.

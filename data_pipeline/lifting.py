@@ -16,15 +16,8 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from data_pipeline import (
-  intake,
-  keypoints,
-  lift,
-  lifted,
-  quality,
-  stages,
-  texts,
-)
+from data_pipeline import lift, lifted, quality, stages, texts
+from data_pipeline.keypoints import cleaning, find_clips
 from signllm_jax import clips, errors
 from signllm_jax.formats import atomic
 
@@ -57,21 +50,21 @@ class Outcome:
 
 def find_splits(
   path: str | os.PathLike, **found: Any
-) -> dict[str, list[intake.Source]]:
+) -> dict[str, list[find_clips.Source]]:
   """Keypoints by split: of folders train, dev and test, or all of it train.
 
   Args:
     path: file or folder.
-    **found: further arguments of `intake.find`.
+    **found: further arguments of `find_clips.find`.
 
   Raises:
-    DataError: as `intake.find`; a folder dev or test but no train, or other
+    DataError: as `find_clips.find`; a folder dev or test but no train, or other
       folders beside train.
   """
   path = pathlib.Path(path)
   present = [split for split in SPLITS if (path / split).is_dir()]
   if not present:
-    return {"train": intake.find(path, **found)}
+    return {"train": find_clips.find(path, **found)}
   if "train" not in present:
     raise errors.DataError(
       f"a folder {present[0]} but no train", path=path, expected="train"
@@ -88,11 +81,11 @@ def find_splits(
       expected="train, dev and test only",
       hint="Name the splits so; move elsewhere what is none",
     )
-  return {split: intake.find(path / split, **found) for split in present}
+  return {split: find_clips.find(path / split, **found) for split in present}
 
 
 def lift_all(
-  sources: Sequence[intake.Source],
+  sources: Sequence[find_clips.Source],
   output: str | os.PathLike,
   options: lifted.Options,
   *,
@@ -157,13 +150,13 @@ def lift_all(
       unit="clip",
       disable=None,  # shown in a terminal only
     ) as bar:
-      for chunk in _chunks(intake.read_each(todo, workers), _CHUNK):
+      for chunk in _chunks(find_clips.read_each(todo, workers), _CHUNK):
         run.lift(chunk)
         bar.update(len(chunk))
   return run.outcome
 
 
-def _check(source: intake.Source, need_text: bool) -> str:
+def _check(source: find_clips.Source, need_text: bool) -> str:
   """What a clip is made from (`lifted.digest`), if it can be lifted at all."""
   lifted.check_name(source.name)
   if need_text and not source.text:
@@ -200,7 +193,7 @@ class _Run:
   def lift(
     self,
     chunk: Sequence[
-      tuple[intake.Source, clips.Keypoints | errors.SignLLMError]
+      tuple[find_clips.Source, clips.Keypoints | errors.SignLLMError]
     ],
   ) -> None:
     """Lifts and writes some clips."""
@@ -247,7 +240,7 @@ class _Run:
 
 def _normalised(seen: clips.Keypoints, result: lift.Lifted) -> clips.Clip:
   """The lifted clip in the unit of the published stages, its text cleaned."""
-  _, centre, scale = keypoints.normalise(seen.frames)
+  _, centre, scale = cleaning.normalise(seen.frames)
   frames = (result.frames - np.append(centre, 0)) / scale
   return clips.Clip(
     frames=np.where(result.valid[..., None], frames, 0).astype(np.float32),

@@ -13,7 +13,8 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from data_pipeline import bones, keypoints, lift
+from data_pipeline import bones, lift
+from data_pipeline.keypoints import cleaning
 from signllm_jax import clips, errors, skeleton
 
 Policy = Literal["drop", "trim", "keep"]
@@ -215,7 +216,7 @@ def unusable(clip: clips.Keypoints | clips.Clip) -> np.ndarray:
   """[T] bool, frames that the lifting prunes: the body is barely seen."""
   seen = clip.valid if isinstance(clip, clips.Clip) else clip.frames[..., 2]
   body = seen[:, skeleton.PARTS["body"]].mean(1, dtype=np.float32)
-  return body < keypoints.MIN_BODY_CONFIDENCE
+  return body < cleaning.MIN_BODY_CONFIDENCE
 
 
 def shoulder_width(clip: clips.Keypoints | clips.Clip) -> float | None:

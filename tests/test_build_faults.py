@@ -20,9 +20,10 @@ import numpy as np
 import psutil
 import pytest
 
-from data_pipeline import convert, intake, lifted, lifting
+from data_pipeline import convert, lifted, lifting
 from data_pipeline.building import checksums, record_reader
 from data_pipeline.cli import parser
+from data_pipeline.keypoints import find_clips
 from signllm_jax import clips, records
 from signllm_jax.formats import h5
 
@@ -75,7 +76,7 @@ def _in_child(command: list[str], said: str, chunk: int, few: int) -> None:
   with open(said, "ab", 0) as file:
     os.dup2(file.fileno(), 1)
     os.dup2(file.fileno(), 2)
-  lifting._CHUNK, intake._FEW = chunk, few
+  lifting._CHUNK, find_clips._FEW = chunk, few
   sys.exit(parser.main(command))
 
 
@@ -111,7 +112,7 @@ def clip_folder(folder: pathlib.Path, *names: str) -> pathlib.Path:
 def repeated(folder: pathlib.Path, count: int, longest: int) -> pathlib.Path:
   """An .h5 of clips cut out of the real ones, with sentences and glosses."""
   rng = random.Random(count)
-  real = [source.read() for source in intake.find(HOW2SIGN / "openpose")]
+  real = [source.read() for source in find_clips.find(HOW2SIGN / "openpose")]
 
   def cut():
     for number in range(count):

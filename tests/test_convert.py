@@ -6,8 +6,9 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_pipeline import convert, intake
+from data_pipeline import convert
 from data_pipeline.cli import parser
+from data_pipeline.keypoints import find_clips
 from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import dwpose, forms, npz, openpose, pose, splits
 
@@ -65,7 +66,7 @@ def made(tmp_path_factory, true) -> dict[str, pathlib.Path]:
 def read_keypoints(path: pathlib.Path) -> dict[str, clips.Keypoints]:
   return {
     source.name: source.read()
-    for source in intake.find(path, fps=25.0, size=(pose.SIZE, pose.SIZE))
+    for source in find_clips.find(path, fps=25.0, size=(pose.SIZE, pose.SIZE))
   }
 
 
@@ -221,8 +222,10 @@ def test_real_keypoints_of_openpose(tmp_path):
     )
     == 3
   )
-  expected = {clip.name: clip.read() for clip in intake.find(source, size=size)}
-  for found in intake.find(tmp_path / "dwpose", size=size):
+  expected = {
+    clip.name: clip.read() for clip in find_clips.find(source, size=size)
+  }
+  for found in find_clips.find(tmp_path / "dwpose", size=size):
     seen, clip = found.read(), expected[found.name]
     np.testing.assert_array_equal(seen.valid, clip.valid)
     assert np.abs(seen.frames - clip.frames)[..., :2].max() < 1e-3

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from data_pipeline import intake
+from data_pipeline.keypoints import find_clips
 from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import dwpose, h5, openpose, pose
 
@@ -28,9 +28,9 @@ def put_pose(path: pathlib.Path) -> None:
   pose.write(path, clips.Clip(frames.astype(np.float32), valid))
 
 
-def find(path, **more) -> tuple[list[intake.Source], list[str]]:
+def find(path, **more) -> tuple[list[find_clips.Source], list[str]]:
   notes: list[str] = []
-  return intake.find(path, report=notes.append, **more), notes
+  return find_clips.find(path, report=notes.append, **more), notes
 
 
 def test_real_clips_with_their_texts():
@@ -107,7 +107,7 @@ def test_equal_names_are_told_apart(tmp_path):
   for folder in ("x/left", "y/left"):
     put_pose(tmp_path / "deep" / folder / "a.pose")
   with pytest.raises(errors.DataError, match="two clips named 'left-a'"):
-    intake.find(tmp_path / "deep")
+    find_clips.find(tmp_path / "deep")
 
 
 def test_texts_are_kept_as_they_stand_and_gaps_reported(tmp_path):
@@ -136,45 +136,45 @@ def test_texts_that_do_not_fit(tmp_path):
   assert "for want of clips.files" in notes[0]
   (tmp_path / "clips.files").write_text("a\nb\n")
   with pytest.raises(errors.DataError, match=r"text: 1 lines; expected 2"):
-    intake.find(tmp_path)
+    find_clips.find(tmp_path)
   (tmp_path / "clips.text").write_bytes(b"one\n\xff\n")
   with pytest.raises(errors.DataError, match=r"text:2: byte 1 is not UTF-8"):
-    intake.find(tmp_path)
+    find_clips.find(tmp_path)
   (tmp_path / "clips.text").write_text("one\ntwo\n")
   (tmp_path / "clips.files").write_text("a\na\n")
   with pytest.raises(errors.DataError, match=r"files:2: name 'a' again"):
-    intake.find(tmp_path)
+    find_clips.find(tmp_path)
 
 
 def test_unknown_and_mixed_content(tmp_path):
   with pytest.raises(errors.DataError, match="no such file or folder"):
-    intake.find(tmp_path / "no")
+    find_clips.find(tmp_path / "no")
   with pytest.raises(errors.DataError, match="no keypoints; expected"):
-    intake.find(tmp_path)
+    find_clips.find(tmp_path)
   (tmp_path / "a.skels").write_text("")
   with pytest.raises(errors.DataError, match=r"a\.skels holds 3-D"):
-    intake.find(tmp_path)
+    find_clips.find(tmp_path)
   (tmp_path / "frame.json").write_text("{}")
   with pytest.raises(errors.DataError, match=r"no keypoints but frame\.json"):
-    intake.find(tmp_path)
+    find_clips.find(tmp_path)
   with pytest.raises(errors.DataError, match="name the folder"):
-    intake.find(tmp_path / "frame.json")
+    find_clips.find(tmp_path / "frame.json")
   put_pose(tmp_path / "a.pose")
   sources, notes = find(tmp_path)
   assert [source.name for source in sources] == ["a"]
   assert notes == [f"{tmp_path}: JSON files that are no frames: frame.json"]
   h5.write(tmp_path / "b.h5", [keypoints()])
   with pytest.raises(errors.DataError, match=r"forms \(1 of h5, 1 of pose\)"):
-    intake.find(tmp_path)
+    find_clips.find(tmp_path)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_bad_clips_do_not_stop_their_siblings(tmp_path, processes, monkeypatch):
-  monkeypatch.setattr(intake, "_FEW", 1)
+  monkeypatch.setattr(find_clips, "_FEW", 1)
   h5.write(tmp_path / "a.h5", [keypoints("a"), keypoints("c")])
   (tmp_path / "b.h5").write_text("no HDF5")
   sources, _ = find(tmp_path)
-  results = list(intake.read_each(sources, processes))
+  results = list(find_clips.read_each(sources, processes))
   assert [source.name for source, _ in results] == ["a", "b", "c"]
   assert [type(result) for _, result in results] == [
     clips.Keypoints,

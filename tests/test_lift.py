@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from data_pipeline import descent, keypoints, lift
+from data_pipeline import descent, lift
+from data_pipeline.keypoints import cleaning
 from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import skels
 
@@ -112,7 +113,7 @@ def test_wide_windows_are_the_published_ones(seen):
   points[:, LEFT] = 0
   points[7, LEFT] = seen[2][7, LEFT]
   points[50:, RIGHT, 2] *= 0.1
-  found = keypoints.interpolate(points)
+  found = cleaning.interpolate(points)
   t, weight = len(points), points[..., 2].astype(np.float64)
   for frame in (0, 7, 33, t - 1):
     for joint in (LEFT.start, LEFT.start + 4, RIGHT.start, RIGHT.start + 9, 2):
@@ -133,7 +134,7 @@ def test_a_long_clip_without_a_hand_takes_no_time():
   points = random.uniform(0.5, 1, (8000, skeleton.J, 3)).astype(np.float32)
   points[:-1, LEFT] = 0
   began = time.perf_counter()
-  found = keypoints.interpolate(points)
+  found = cleaning.interpolate(points)
   assert time.perf_counter() - began < 10  # frame by frame: a minute
   np.testing.assert_allclose(
     found[0, LEFT, :2], points[-1, LEFT, :2], rtol=1e-5

@@ -7,7 +7,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_pipeline import bones, keypoints, lift, quality
+from data_pipeline import bones, lift, quality
+from data_pipeline.keypoints import cleaning
 from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import splits
 
@@ -151,7 +152,7 @@ def test_pruned_are_those_of_the_lifting(seen):
   seen.frames[::3, :8, 2] *= np.linspace(0.2, 0.6, len(seen.frames[::3]))[
     :, None
   ]
-  pruned = keypoints.prune(seen.frames)
+  pruned = cleaning.prune(seen.frames)
   empty = (np.asarray(pruned) == 0).all((1, 2))
   assert 0 < empty.sum() < len(seen)
   np.testing.assert_array_equal(quality.unusable(seen), empty)

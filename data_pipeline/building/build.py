@@ -16,8 +16,9 @@ from typing import Any
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_pipeline import intake, lifted, lifting
+from data_pipeline import lifted, lifting
 from data_pipeline.building import build_request, checksums
+from data_pipeline.keypoints import find_clips
 from signllm_jax import errors
 from signllm_jax.formats import atomic
 
@@ -141,7 +142,7 @@ def _storage_errors(folder: pathlib.Path) -> Iterator[None]:
 
 def _lift(
   asked: build_request.Plan,
-  found: dict[str, list[intake.Source]],
+  found: dict[str, list[find_clips.Source]],
   options: lifted.Options,
   workers: int | None,
   report: Callable[[str, lifting.Outcome], None],

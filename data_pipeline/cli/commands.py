@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 import tqdm
 
-from data_pipeline import convert, intake, lifted, lifting, prompts, texts
+from data_pipeline import convert, lifted, lifting, prompts, texts
 from data_pipeline.building import build, build_request, record_reader, verify
+from data_pipeline.keypoints import find_clips
 from signllm_jax import clips, errors, languages
 from signllm_jax.formats import atomic, h5, splits
 
@@ -24,7 +25,7 @@ def extract(args: argparse.Namespace) -> None:
 
   def good() -> Iterable[clips.Keypoints]:
     for source, seen in _progress(
-      intake.read_each(sources, args.workers), len(sources), "reading"
+      find_clips.read_each(sources, args.workers), len(sources), "reading"
     ):
       if isinstance(seen, errors.SignLLMError):
         failed[source.name] = seen
@@ -216,8 +217,8 @@ def _options(args: argparse.Namespace) -> lifted.Options:
   return lifted.Options(args.mode, args.policy, args.condense)
 
 
-def _find(args: argparse.Namespace) -> list[intake.Source]:
-  return intake.find(args.input, fps=args.fps, size=args.size, report=_note)
+def _find(args: argparse.Namespace) -> list[find_clips.Source]:
+  return find_clips.find(args.input, fps=args.fps, size=args.size, report=_note)
 
 
 def _note(message: str) -> None:

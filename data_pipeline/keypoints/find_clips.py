@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import logging
 
-from data_pipeline import beside
+from data_pipeline.keypoints import sidecar_texts
 from signllm_jax import clips, errors
 from signllm_jax.formats import dwpose, frame_files, h5, openpose, pose
 
@@ -125,7 +125,7 @@ def find(
       raise errors.DataError(
         f"two clips named {one.name!r}", path=path, expected="each name once"
       )
-  texts = beside.read(path, {source.name for source in found}, report)
+  texts = sidecar_texts.read(path, {source.name for source in found}, report)
   return [
     dataclasses.replace(
       source, fps=fps, size=size, **texts.get(source.name, {})
@@ -162,7 +162,7 @@ def _in_folder(root: pathlib.Path, report) -> list[Source]:
     )
   if not found:
     raise errors.DataError(
-      f"no keypoints{beside.listed(' but', strange)}",
+      f"no keypoints{sidecar_texts.listed(' but', strange)}",
       path=root,
       expected=_FORMS,
       hint=f"{skels[0]} holds 3-D skeletons, which need no lifting"
@@ -171,7 +171,7 @@ def _in_folder(root: pathlib.Path, report) -> list[Source]:
     )
   if strange:
     report(
-      f"{root}: JSON files that are no frames:{beside.listed('', strange)}"
+      f"{root}: JSON files that are no frames:{sidecar_texts.listed('', strange)}"
     )
   (sources,) = found.values()
   return sources

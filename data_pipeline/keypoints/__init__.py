@@ -1,0 +1,1 @@
+"""Keypoints as detectors write them: finding clips, cleaning, sidecar texts."""
