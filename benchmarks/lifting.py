@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks import plain_lift, reading, rounds
-from data_pipeline import lift
+from data_pipeline.lifting import lifter
 from signllm_jax import clips
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -61,7 +61,7 @@ def of_length(clip: np.ndarray, frames: int) -> np.ndarray:
 
 def lifting(
   sources: Sequence[np.ndarray], options: argparse.Namespace
-) -> tuple[list[Row], list[lift.Lifted]]:
+) -> tuple[list[Row], list[lifter.Lifted]]:
   """Rows of the lifter's modes; and what `fast` made."""
   lengths = np.linspace(*options.frames, options.clips).astype(int).tolist()
   made = [
@@ -72,18 +72,18 @@ def lifting(
   results = {}
   for mode in ("reference", "fast"):
     began = time.perf_counter()
-    results[mode] = lift.lift(made, mode=mode)
+    results[mode] = lifter.lift(made, mode=mode)
     first = time.perf_counter() - began
     began = time.perf_counter()
-    lift.lift(made, mode=mode)
+    lifter.lift(made, mode=mode)
     again = time.perf_counter() - began
     print(f"{mode}: compiled in {first - again:.1f} s, not counted below")
   _check(few, results["reference"], results["fast"])
   seconds = rounds.medians(
     {
       "numpy": lambda: [plain_lift.lift(clip) for clip in few],
-      "reference": lambda: lift.lift(made, mode="reference"),
-      "fast": lambda: lift.lift(made, mode="fast"),
+      "reference": lambda: lifter.lift(made, mode="reference"),
+      "fast": lambda: lifter.lift(made, mode="fast"),
     },
     options.rounds,
   )
@@ -103,11 +103,11 @@ def lifting(
 
 def _check(
   few: Sequence[np.ndarray],
-  reference: Sequence[lift.Lifted],
-  fast: Sequence[lift.Lifted],
+  reference: Sequence[lifter.Lifted],
+  fast: Sequence[lifter.Lifted],
 ) -> None:
   """Stops where the lifter and the yardstick do not do the same."""
-  ours = lift.lift(few, mode="reference", keep_stages=True)
+  ours = lifter.lift(few, mode="reference", keep_stages=True)
   for clip, lifted in zip(few, ours, strict=True):
     assert lifted.stages is not None
     for stage, plain in zip(lifted.stages, plain_lift.lift(clip), strict=True):
@@ -125,7 +125,7 @@ def _check(
 
 
 def inputs(
-  lifted: Sequence[lift.Lifted], options: argparse.Namespace
+  lifted: Sequence[lifter.Lifted], options: argparse.Namespace
 ) -> list[Row]:
   """Rows of reading clips from JSON, .skels and records."""
   rows = []

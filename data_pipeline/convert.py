@@ -11,8 +11,8 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from data_pipeline import lifted
 from data_pipeline.keypoints import find_clips
+from data_pipeline.lifting import lifted_folder
 from signllm_jax import clips, errors
 from signllm_jax.formats import (
   atomic,
@@ -218,5 +218,5 @@ def _write_each(
 def _file_name(clip: clips.Clip | clips.Keypoints) -> str:
   """The clip's name, e.g. train/000001, as that of a file, train-000001."""
   name = clip.name.replace("/", "-")
-  lifted.check_name(name)
+  lifted_folder.check_name(name)
   return name

@@ -20,10 +20,11 @@ import numpy as np
 import psutil
 import pytest
 
-from data_pipeline import convert, lifted, lifting
+from data_pipeline import convert
 from data_pipeline.building import checksums, record_reader
 from data_pipeline.cli import parser
 from data_pipeline.keypoints import find_clips
+from data_pipeline.lifting import lift_folder, lifted_folder
 from signllm_jax import clips, records
 from signllm_jax.formats import h5
 
@@ -76,7 +77,7 @@ def _in_child(command: list[str], said: str, chunk: int, few: int) -> None:
   with open(said, "ab", 0) as file:
     os.dup2(file.fileno(), 1)
     os.dup2(file.fileno(), 2)
-  lifting._CHUNK, find_clips._FEW = chunk, few
+  lift_folder._CHUNK, find_clips._FEW = chunk, few
   sys.exit(parser.main(command))
 
 
@@ -193,7 +194,7 @@ def test_a_bad_clip_is_named_and_its_siblings_are_built(tmp_path, capsys):
   for _ in range(2):
     assert run("lift", **lift_options) == 65
     assert str(bad) in capsys.readouterr().err
-    assert lifted.names(tmp_path / "lifted") == ["a", "c"]
+    assert lifted_folder.names(tmp_path / "lifted") == ["a", "c"]
   first = digests(tmp_path / "lifted")
   bad.write_bytes(whole)
   assert run("lift", **lift_options) == 0
@@ -308,7 +309,7 @@ def test_hostile_h5_and_pose(tmp_path, capsys):
   for name in ("elsewhere", "soft", "bomb", "short", "none", "nan", "xxx"):
     assert f"  {name}" in said
   assert "text.h5" in said and "Traceback" not in said
-  assert lifted.names(tmp_path / "h5") == ["clip00000", "clip00001"]
+  assert lifted_folder.names(tmp_path / "h5") == ["clip00000", "clip00001"]
 
   poses = tmp_path / "poses"
   (clip,) = convert._read(
@@ -328,7 +329,7 @@ def test_hostile_h5_and_pose(tmp_path, capsys):
   said = capsys.readouterr().err
   for name in ("cut", "empty", "magic", "long"):
     assert f"{name}.pose" in said
-  assert lifted.names(tmp_path / "pose") == ["good"]
+  assert lifted_folder.names(tmp_path / "pose") == ["good"]
 
 
 def _npz_of(folder: pathlib.Path, path: pathlib.Path) -> pathlib.Path:
@@ -425,11 +426,11 @@ def stopped_at(module, name: str, count: int, sent: signal.Signals):
 def test_lifting_is_stopped_and_goes_on(sent, source, tmp_path, capsys):
   options = {"input": source, "output": tmp_path / "out"}
   handler = signal.getsignal(signal.SIGTERM)
-  with stopped_at(lifted, "write", 12, sent):
+  with stopped_at(lifted_folder, "write", 12, sent):
     assert run("lift", **options) == 42
   assert signal.getsignal(signal.SIGTERM) is handler
   assert "the same command goes on" in capsys.readouterr().err
-  assert len(lifted.names(tmp_path / "out")) == 11
+  assert len(lifted_folder.names(tmp_path / "out")) == 11
   assert run("lift", **options) == 0
   assert f"{CLIPS - 11} lifted, 11 lifted before" in capsys.readouterr().out
   whole = tmp_path / "whole"
@@ -440,7 +441,7 @@ def test_lifting_is_stopped_and_goes_on(sent, source, tmp_path, capsys):
 @pytest.mark.parametrize(
   ("module", "name", "count"),
   [
-    (lifted, "write", 5),
+    (lifted_folder, "write", 5),
     (records, "from_clip", 7),  # in the check
     (records, "from_clip", CLIPS + 7),  # in the writing
     (checksums, "write_sums", 1),  # the records are there
@@ -559,7 +560,7 @@ def test_killed_at_random_moments_it_is_the_same(source, straight, tmp_path):
 
 def test_what_a_kill_leaves_is_removed(source, straight, tmp_path):
   options = build_options(source, tmp_path)
-  with stopped_at(lifted, "write", 5, signal.SIGTERM):
+  with stopped_at(lifted_folder, "write", 5, signal.SIGTERM):
     assert run("build", **options) == 42
   folder = tmp_path / ".lifted" / "prompt2sign" / "asl" / "train"
   left = folder / ".clip00009.0123456789abcdef0123456789abcdef"
@@ -624,7 +625,7 @@ def test_more_shards_than_clips(source, tmp_path, capsys):
 def test_two_builds_at_once(source, tmp_path, capsys):
   folder = tmp_path / "prompt2sign" / "asl"
   folder.mkdir(parents=True)
-  with lifted.alone(folder):
+  with lifted_folder.alone(folder):
     assert run("build", **build_options(source, tmp_path)) == 1
   assert "another process writes into it" in capsys.readouterr().err
   assert not list(folder.iterdir())
@@ -714,7 +715,7 @@ def resident(process: psutil.Process) -> int:
 
 def most_resident(command: list[str], said: pathlib.Path) -> int:
   """Runs a command and returns the most memory it took."""
-  process, most = start(command, said, chunk=lifting._CHUNK), 0
+  process, most = start(command, said, chunk=lift_folder._CHUNK), 0
   with contextlib.suppress(psutil.Error):
     watched = psutil.Process(process.pid)
     while process.is_alive():

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 from test_prompt2sign import PHOENIX, numbers
 
-from data_pipeline import quality
 from data_pipeline.building import build
 from data_pipeline.data_card import card, statistics, text_section
+from data_pipeline.lifting import quality
 from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import skels
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from data_pipeline import descent, lift
 from data_pipeline.keypoints import cleaning
+from data_pipeline.lifting import gradient_filter, lifter
 from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import skels
 
@@ -23,7 +23,7 @@ RIGHT = slice(skeleton.RIGHT_HAND, skeleton.RIGHT_HAND + skeleton.HAND_JOINTS)
 def one_bucket():
   """All clips in one padded length: compiling takes most of the time here."""
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(lift, "BUCKET", 160)
+    patch.setattr(lifter, "BUCKET", 160)
     yield
 
 
@@ -42,9 +42,9 @@ def seen(golden) -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def by_mode(seen) -> dict[str, list[lift.Lifted]]:
+def by_mode(seen) -> dict[str, list[lifter.Lifted]]:
   return {
-    mode: lift.lift(seen, mode=mode, batch=2, keep_stages=True)
+    mode: lifter.lift(seen, mode=mode, batch=2, keep_stages=True)
     for mode in ("fast", "reference")
   }
 
@@ -103,7 +103,7 @@ def test_stages_lead_to_the_result(by_mode, seen):
       expected = lifted.stages[4] * xy.std()
       expected[..., :2] += xy.mean((0, 1))
       np.testing.assert_allclose(lifted.frames, expected, atol=0.02)
-  assert lift.lift([seen[2]], batch=2)[0].stages is None
+  assert lifter.lift([seen[2]], batch=2)[0].stages is None
 
 
 def test_wide_windows_are_the_published_ones(seen):
@@ -150,14 +150,14 @@ def test_fast_finds_a_better_optimum(by_mode):
 def test_gradient_is_that_of_the_objective(seen):
   points = (seen[0][:8] / 1000).astype(np.float32)
   random = np.random.default_rng(0)
-  parameters = descent.Parameters(
+  parameters = gradient_filter.Parameters(
     lengths=jnp.asarray(random.normal(-2, 1, skeleton.BONES)),
     root=jnp.asarray(random.normal(size=(3, 8))),
     directions=jnp.asarray(random.normal(size=(len(skeleton.LIMBS), 3, 8))),
   )
-  goal = jax.jit(descent.target)(points, 6)  # two frames of padding
-  by_hand = jax.jit(descent.gradient)(parameters, goal)
-  by_jax = jax.jit(jax.grad(descent.objective))(parameters, goal)
+  goal = jax.jit(gradient_filter.target)(points, 6)  # two frames of padding
+  by_hand = jax.jit(gradient_filter.gradient)(parameters, goal)
+  by_jax = jax.jit(jax.grad(gradient_filter.objective))(parameters, goal)
   for ours, expected in zip(by_hand, by_jax, strict=True):
     np.testing.assert_allclose(ours, expected, atol=1e-6)
   assert np.all(by_hand.directions[..., 6:] == 0)
@@ -168,7 +168,7 @@ def test_objective_is_formula_3(seen):
   t, length = 6, 4
   points = seen[1][:t].astype(np.float64) / 1000
   random = np.random.default_rng(1)
-  parameters = descent.Parameters(
+  parameters = gradient_filter.Parameters(
     *(
       jnp.asarray(random.normal(-1, 1, shape), jnp.float32)
       for shape in ((skeleton.BONES,), (3, t), (len(skeleton.LIMBS), 3, t))
@@ -187,15 +187,15 @@ def test_objective_is_formula_3(seen):
     + 0.001 * np.sum(np.exp(bones))
     + 0.1 * np.sum(np.diff(joints, axis=0) ** 2) / (skeleton.J * (length - 1))
   )
-  goal = jax.jit(descent.target)(points.astype(np.float32), length)
-  found = jax.jit(descent.objective)(parameters, goal)
+  goal = jax.jit(gradient_filter.target)(points.astype(np.float32), length)
+  found = jax.jit(gradient_filter.objective)(parameters, goal)
   assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("mode", ["fast", "reference"])
 def test_batches_equal_single_clips(seen, by_mode, mode):
   """Of unequal lengths; in another batch, order and company."""
-  again = lift.lift([seen[2], seen[0]], mode=mode, batch=2)
+  again = lifter.lift([seen[2], seen[0]], mode=mode, batch=2)
   for lifted, index in zip(again, (2, 0), strict=True):
     np.testing.assert_array_equal(lifted.frames, by_mode[mode][index].frames)
     assert lifted.objective == by_mode[mode][index].objective
@@ -203,8 +203,8 @@ def test_batches_equal_single_clips(seen, by_mode, mode):
 
 
 def test_padding_changes_nothing(seen, by_mode, monkeypatch):
-  monkeypatch.setattr(lift, "BUCKET", 32)
-  (lifted,) = lift.lift([seen[2]], batch=2)
+  monkeypatch.setattr(lifter, "BUCKET", 32)
+  (lifted,) = lifter.lift([seen[2]], batch=2)
   np.testing.assert_allclose(
     lifted.frames, by_mode["fast"][2].frames, atol=0.1
   )  # pixels of 1,280
@@ -222,7 +222,7 @@ def test_bones_keep_their_length(seen, by_mode):
 
 def test_known_lengths_are_kept(seen, by_mode):
   known = 1.1 * by_mode["fast"][0].bone_lengths
-  for lifted in lift.lift(seen[:2], bone_lengths=known, batch=2):
+  for lifted in lifter.lift(seen[:2], bone_lengths=known, batch=2):
     np.testing.assert_allclose(lifted.bone_lengths, known, rtol=1e-5)
     np.testing.assert_allclose(
       limb_lengths(lifted.frames).mean(0),
@@ -236,7 +236,7 @@ def test_missing_hand(seen, by_mode):
   """It stays marked as missing and disturbs nothing else."""
   points = seen[0].copy()
   points[:, LEFT] = 0
-  (lifted,) = lift.lift([points], batch=2)
+  (lifted,) = lifter.lift([points], batch=2)
   whole = by_mode["fast"][0]
   assert not lifted.valid[:, LEFT].any()
   np.testing.assert_array_equal(lifted.valid[:, RIGHT], whole.valid[:, RIGHT])
@@ -252,23 +252,23 @@ def test_missing_hand(seen, by_mode):
 
 
 def test_nothing_seen_at_all():
-  (lifted,) = lift.lift([np.zeros((3, skeleton.J, 3), np.float32)], batch=2)
+  (lifted,) = lifter.lift([np.zeros((3, skeleton.J, 3), np.float32)], batch=2)
   assert np.isfinite(lifted.frames).all()
   assert not lifted.valid.any()
 
 
 def test_one_frame(seen):
-  (lifted,) = lift.lift([seen[0][:1]], batch=2)
+  (lifted,) = lifter.lift([seen[0][:1]], batch=2)
   assert lifted.frames.shape == (1, skeleton.J, 3)
   assert np.isfinite(lifted.frames).all()
-  assert lift.lift([]) == []
+  assert lifter.lift([]) == []
 
 
 @pytest.mark.parametrize("shape", [(0, 50, 3), (4, 49, 3), (4, 50, 2), (4, 50)])
 def test_wrong_shapes(shape):
   good = np.ones((2, skeleton.J, 3), np.float32)
   with pytest.raises(errors.DataError, match="clip 1 has keypoints of shape"):
-    lift.lift([good, np.ones(shape, np.float32)])
+    lifter.lift([good, np.ones(shape, np.float32)])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -276,7 +276,7 @@ def test_not_finite(value):
   clip = np.ones((4, skeleton.J, 3), np.float32)
   clip[2, 7, 1] = value
   with pytest.raises(errors.DataError, match="clip 0 is not finite") as caught:
-    lift.lift([clip])
+    lifter.lift([clip])
   assert caught.value.frame == 3
 
 
@@ -284,4 +284,4 @@ def test_out_of_range():
   clip = np.ones((4, skeleton.J, 3), np.float32)
   clip[2, 7, 1] = -1e9
   with pytest.raises(errors.DataError, match="clip 0 has a coordinate of 1e"):
-    lift.lift([clip])
+    lifter.lift([clip])

@@ -11,9 +11,10 @@ import pytest
 import tensorflow_datasets as tfds
 
 import data_pipeline.prompt2sign as prompt2sign
-from data_pipeline import lift, lifted, prompts, stages
+from data_pipeline import prompts
 from data_pipeline.building import build, record_reader
 from data_pipeline.cli import parser
+from data_pipeline.lifting import lifted_folder, lifter, stage_files
 from data_pipeline.prompt2sign import prompt2sign_dataset_builder
 from signllm_jax import clips, languages, records, skeleton
 from signllm_jax.formats import h5, skels, splits
@@ -36,7 +37,7 @@ def real_data():
 def one_bucket():
   """All clips in one padded length: compiling takes most of the time here."""
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(lift, "BUCKET", 160)
+    patch.setattr(lifter, "BUCKET", 160)
     yield
 
 
@@ -121,14 +122,16 @@ def test_lifting_from_h5_equals_lifting_from_json(
   extracted, from_json, tmp_path
 ):
   assert run("lift", input=extracted, output=tmp_path / "h5") == 0
-  assert lifted.names(tmp_path / "h5") == lifted.names(from_json)
+  assert lifted_folder.names(tmp_path / "h5") == lifted_folder.names(from_json)
   found, expected = contents(tmp_path / "h5"), contents(from_json)
   assert found.keys() == expected.keys()
   for name in expected:
     if name.endswith(".npz"):
       assert found[name] == expected[name]
   for one, other in zip(
-    lifted.records(tmp_path / "h5"), lifted.records(from_json), strict=True
+    lifted_folder.records(tmp_path / "h5"),
+    lifted_folder.records(from_json),
+    strict=True,
   ):
     assert {**one[1], "made_from": ""} == {**other[1], "made_from": ""}
 
@@ -142,16 +145,16 @@ def test_a_rerun_writes_nothing(from_json, capsys):
 
 
 def test_the_five_texts(from_json):
-  for name in lifted.names(from_json):
+  for name in lifted_folder.names(from_json):
     golden = np.load(GOLDEN / f"{name}.npz")
-    found = stages.read(from_json / name)
+    found = stage_files.read(from_json / name)
     for at, key in enumerate(("normalised", "pruned", "interpolated")):
       expected = golden[key]
       # A confidence above 1 is cut by us, and weighs less in a window.
       expected[..., 2] = np.minimum(expected[..., 2], 1)
       near = np.isclose(found[at], expected, rtol=1e-5, atol=1e-6)
       assert near.mean() > 0.999
-    clip = lifted.read(from_json, name)
+    clip = lifted_folder.read(from_json, name)
     np.testing.assert_allclose(
       np.where(clip.valid[..., None], found[4], 0), clip.frames, atol=2e-6
     )
@@ -202,7 +205,7 @@ def test_skels_in_the_other_convention(from_json, tmp_path):
     width = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)
     assert np.median(width) == pytest.approx(1 / 3, abs=1e-5)
     assert (clip.frames[:, skeleton.NECK] == 0).all()
-    expected = clips.canonical(lifted.read(from_json, clip.name))
+    expected = clips.canonical(lifted_folder.read(from_json, clip.name))
     np.testing.assert_allclose(clip.frames, expected.frames, atol=6e-6)
 
 
@@ -215,8 +218,8 @@ def test_real_variants_of_openpose_are_lifted(tmp_path, capsys):
   assert run("lift", input=source, output=tmp_path / "out") == 0
   assert "3 lifted" in capsys.readouterr().out
   found = {
-    name: lifted.read(tmp_path / "out", name)
-    for name in lifted.names(tmp_path / "out")
+    name: lifted_folder.read(tmp_path / "out", name)
+    for name in lifted_folder.names(tmp_path / "out")
   }
   assert {name: len(clip) for name, clip in found.items()} == {
     "hmr_v1.0_coco18_2people": 1,
@@ -228,7 +231,7 @@ def test_real_variants_of_openpose_are_lifted(tmp_path, capsys):
   assert 0.4 < seen < 0.6
   (record,) = (
     record
-    for name, record in lifted.records(tmp_path / "out")
+    for name, record in lifted_folder.records(tmp_path / "out")
     if name == "posefmt_openpose"
   )
   assert record["missing"]["left_hand"]["share"] == pytest.approx(1 - seen)
@@ -249,7 +252,9 @@ def test_policies_and_condensing(options, frames, extracted, tmp_path, capsys):
   said = capsys.readouterr().out
   assert run("lift", input=extracted, output=folder, **options) == 0
   again = capsys.readouterr().out
-  found = [lifted.read(folder, name) for name in lifted.names(folder)]
+  found = [
+    lifted_folder.read(folder, name) for name in lifted_folder.names(folder)
+  ]
   if frames:
     assert [len(clip) for clip in found] == frames
     expected = 24 / 5 if options["condense"] == "1/5" else 12
@@ -348,7 +353,7 @@ def test_build_from_keypoints_verify_and_report(tmp_path, from_json, capsys):
   for record in (each for part in found.values() for each in part):
     clip = records.to_clip(record)
     text = said[names.index(clip.name)]
-    expected = clips.canonical(lifted.read(from_json, clip.name))
+    expected = clips.canonical(lifted_folder.read(from_json, clip.name))
     np.testing.assert_array_equal(clip.frames, expected.frames)
     np.testing.assert_array_equal(clip.valid, expected.valid)
     assert (clip.text, clip.fps) == (text, 24)
@@ -380,7 +385,7 @@ def test_build_without_folders_is_all_train(tmp_path, extracted):
     tmp_path,
     input=extracted,
     file_format="array_record",
-    options=lifted.Options(condense="1/5"),
+    options=lifted_folder.Options(condense="1/5"),
   )
   (part,) = read(folder).values()
   assert sorted(len(record["frames"]) for record in part) == [13, 22, 32]
@@ -508,7 +513,7 @@ def test_refused_requests(tmp_path, from_json, extracted, capsys):
   assert "holds files but no lift.json" in refused(
     "lift", input=extracted, output=extracted.parent
   )
-  with lifted.alone(from_json):
+  with lifted_folder.alone(from_json):
     said = refused("lift", input=HOW2SIGN / "openpose", output=from_json)
     assert "another process writes into it" in said
   build_options = {
@@ -541,14 +546,14 @@ def test_changed_sources_are_lifted_anew(tmp_path, capsys):
   (source / "clips.text").write_text(f"{said[0]}\nanother\n")
   assert run("lift", **options) == 0
   assert "1 lifted, 1 lifted before" in capsys.readouterr().out
-  name = lifted.names(tmp_path / "out")[1]
-  assert lifted.read(tmp_path / "out", name).text == "another"
+  name = lifted_folder.names(tmp_path / "out")[1]
+  assert lifted_folder.read(tmp_path / "out", name).text == "another"
   (tmp_path / "out" / f"{name}.npz").unlink()
   assert run("lift", **options) == 0
   assert "1 lifted, 1 lifted before" in capsys.readouterr().out
   assert run("lift", **options, fps=50) == 0
   assert "2 lifted:" in capsys.readouterr().out
-  assert lifted.read(tmp_path / "out", name).fps == 50
+  assert lifted_folder.read(tmp_path / "out", name).fps == 50
   assert run("lift", **options, fps=50, stages=True) == 0
   assert "2 lifted:" in capsys.readouterr().out
 

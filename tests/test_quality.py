@@ -7,8 +7,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from data_pipeline import bones, lift, quality
 from data_pipeline.keypoints import cleaning
+from data_pipeline.lifting import bones, lifter, quality
 from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import splits
 
@@ -36,8 +36,8 @@ def seen(golden) -> clips.Keypoints:
 
 
 @pytest.fixture
-def lifted(golden) -> lift.Lifted:
-  return lift.Lifted(
+def lifted(golden) -> lifter.Lifted:
+  return lifter.Lifted(
     frames=golden["lifted_3d"].astype(np.float32),
     valid=golden["keypoints"][..., 2] > 0,
     bone_lengths=np.ones(skeleton.BONES, np.float32),

@@ -16,9 +16,9 @@ from typing import Any
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_pipeline import lifted, lifting
 from data_pipeline.building import build_request, checksums
 from data_pipeline.keypoints import find_clips
+from data_pipeline.lifting import lift_folder, lifted_folder
 from signllm_jax import errors
 from signllm_jax.formats import atomic
 
@@ -40,7 +40,7 @@ class Beam:
   options: tuple[str, ...] = ()
 
 
-def _say(split: str, outcome: lifting.Outcome) -> None:
+def _say(split: str, outcome: lift_folder.Outcome) -> None:
   print(f"{split}: {outcome.describe('the source')}", flush=True)
   for name, error in outcome.failed.items():
     print(f"{split}: {name} is left out: {error}", file=sys.stderr)
@@ -55,10 +55,10 @@ def prepare(
   shards: int | None = None,
   fps: float | None = None,
   size: tuple[int, int] | None = None,
-  options: lifted.Options = lifted.DEFAULT,
+  options: lifted_folder.Options = lifted_folder.DEFAULT,
   workers: int | None = None,
   beam: Beam | None = None,
-  report: Callable[[str, lifting.Outcome], None] = _say,
+  report: Callable[[str, lift_folder.Outcome], None] = _say,
   note: Callable[[str], None] = logging.warning,
 ) -> pathlib.Path:
   """Builds a data set, or finds it built; prints its licence notice.
@@ -107,7 +107,7 @@ def prepare(
   runner = None if beam is None else _on_beam(asked, beam)
   parent = asked.folder.parent
   atomic.make_folder(parent)
-  with lifted.alone(parent), _storage_errors(asked.folder):
+  with lifted_folder.alone(parent), _storage_errors(asked.folder):
     if asked.folder.exists():
       print(
         f"{asked.folder} is already built and is used as it is; remove it to "
@@ -117,7 +117,7 @@ def prepare(
       for left in parent.glob(f"incomplete.*_{asked.folder.name}"):
         shutil.rmtree(left)  # of a build that was killed
       if asked.keypoints:
-        found = lifting.find_splits(
+        found = lift_folder.find_splits(
           str(asked.input), fps=asked.rate, size=size, report=note
         )
         _lift(asked, found, options, workers, report)
@@ -143,9 +143,9 @@ def _storage_errors(folder: pathlib.Path) -> Iterator[None]:
 def _lift(
   asked: build_request.Plan,
   found: dict[str, list[find_clips.Source]],
-  options: lifted.Options,
+  options: lifted_folder.Options,
   workers: int | None,
-  report: Callable[[str, lifting.Outcome], None],
+  report: Callable[[str, lift_folder.Outcome], None],
 ) -> None:
   """Lifts the keypoints of every split into `asked.lifted`."""
   if asked.lifted.is_dir():  # splits that the input has no longer
@@ -153,7 +153,7 @@ def _lift(
       if path.name not in found:
         shutil.rmtree(path)
   for split, sources in found.items():
-    outcome = lifting.lift_all(
+    outcome = lift_folder.lift_all(
       sources,
       asked.lifted / split,
       options,
@@ -177,7 +177,7 @@ def _write(
   asked: build_request.Plan,
   shards: int | None,
   runner: dict[str, Any] | None,
-  report: Callable[[str, lifting.Outcome], None],
+  report: Callable[[str, lift_folder.Outcome], None],
 ) -> None:
   """Writes the records through the data set's builder."""
   if asked.file_format == "tfrecord":
@@ -203,7 +203,7 @@ def _write(
     )
   for split, faults in vars(builder).get("left_out", {}).items():
     if faults:
-      report(split, lifting.Outcome(failed=faults))
+      report(split, lift_folder.Outcome(failed=faults))
 
 
 def _complete(asked: build_request.Plan) -> None:
@@ -215,7 +215,7 @@ def _complete(asked: build_request.Plan) -> None:
     if asked.lifted.exists():
       lines = []
       for folder in sorted(asked.lifted.iterdir()):
-        for _, record in lifted.records(folder):
+        for _, record in lifted_folder.records(folder):
           del record["made_from"]  # differs between copies of the keypoints
           lines.append(json.dumps({"split": folder.name, **record}))
       atomic.write_text(

@@ -10,8 +10,8 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from data_pipeline import lifted, lifting
 from data_pipeline.building import record_reader
+from data_pipeline.lifting import lift_folder, lifted_folder
 from signllm_jax import errors
 
 DATASETS = ("fingerspelling", "prompt2sign")  # packages beside this module
@@ -66,7 +66,7 @@ def plan(
   file_format: str = "tfrecord",
   shards: int | None = None,
   fps: float | None = None,
-  options: lifted.Options = lifted.DEFAULT,
+  options: lifted_folder.Options = lifted_folder.DEFAULT,
 ) -> Plan:
   """Checks a build's request; writes nothing. Arguments as in `prepare`.
 
@@ -127,7 +127,7 @@ def plan(
       path=source,
       hint="Leave --fps out, or lift with it",
     )
-  if options != lifted.DEFAULT and not exists and not keypoints:
+  if options != lifted_folder.DEFAULT and not exists and not keypoints:
     raise errors.UsageError(
       "options of lifting, but nothing to lift",
       path=source,
@@ -165,8 +165,8 @@ def _is_keypoints(source: pathlib.Path) -> bool:
 
 def _lifted_in(source: pathlib.Path) -> bool:
   """Whether a folder is one of lifted clips, or has some as a split."""
-  folders = (source, *(source / split for split in lifting.SPLITS))
-  return any(map(lifted.is_one, folders))
+  folders = (source, *(source / split for split in lift_folder.SPLITS))
+  return any(map(lifted_folder.is_one, folders))
 
 
 def _at_rate(

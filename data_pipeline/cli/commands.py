@@ -7,9 +7,10 @@ from collections.abc import Iterable
 
 import tqdm
 
-from data_pipeline import convert, lifted, lifting, prompts, texts
+from data_pipeline import convert, prompts, texts
 from data_pipeline.building import build, build_request, record_reader, verify
 from data_pipeline.keypoints import find_clips
+from data_pipeline.lifting import lift_folder, lifted_folder
 from signllm_jax import clips, errors, languages
 from signllm_jax.formats import atomic, h5, splits
 
@@ -47,7 +48,7 @@ def lift(args: argparse.Namespace) -> None:
   if args.dry_run:
     print(f"{len(sources)} clips would be lifted into {args.output}: {options}")
     return
-  outcome = lifting.lift_all(
+  outcome = lift_folder.lift_all(
     sources,
     args.output,
     options,
@@ -60,17 +61,19 @@ def lift(args: argparse.Namespace) -> None:
 
 def export_skels(args: argparse.Namespace) -> None:
   """Lifted clips -> .skels and the files beside it."""
-  names = lifted.names(args.input)
+  names = lifted_folder.names(args.input)
   if not names:
     raise errors.DataError("no lifted clips", path=args.input)
-  lifted.check_name(args.split)
+  lifted_folder.check_name(args.split)
   target = pathlib.Path(args.output, f"{args.split}.skels")
   convert.refuse_existing(*convert.split_files(target).values())
   if args.dry_run:
     print(f"{len(names)} clips would be written to {target}")
     return
   read = (
-    lifted.exported(lifted.read(args.input, name), args.convention)
+    lifted_folder.exported(
+      lifted_folder.read(args.input, name), args.convention
+    )
     for name in names
   )
   atomic.make_folder(target.parent)
@@ -152,7 +155,7 @@ def build_records(args: argparse.Namespace) -> None:
     return
   failed = {}
 
-  def report(split: str, outcome: lifting.Outcome) -> None:
+  def report(split: str, outcome: lift_folder.Outcome) -> None:
     print(f"{split}: {outcome.describe(args.input)}", flush=True)
     failed.update({f"{split} {k}": v for k, v in outcome.failed.items()})
 
@@ -175,7 +178,7 @@ def build_records(args: argparse.Namespace) -> None:
 def _dry_build(plan: build_request.Plan, size: tuple[int, int] | None) -> None:
   print(f"Licence of {plan.name}: {plan.licence}")
   if plan.keypoints:
-    found = lifting.find_splits(
+    found = lift_folder.find_splits(
       str(plan.input), fps=plan.rate, size=size, report=_note
     )
     for split, sources in found.items():
@@ -213,8 +216,8 @@ def convert_file(args: argparse.Namespace) -> None:
   print(f"{count} clips: {args.output}")
 
 
-def _options(args: argparse.Namespace) -> lifted.Options:
-  return lifted.Options(args.mode, args.policy, args.condense)
+def _options(args: argparse.Namespace) -> lifted_folder.Options:
+  return lifted_folder.Options(args.mode, args.policy, args.condense)
 
 
 def _find(args: argparse.Namespace) -> list[find_clips.Source]:

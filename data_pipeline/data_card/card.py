@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data_pipeline import bones
 from data_pipeline.building import record_reader
 from data_pipeline.data_card import html, plots, statistics, text_section
 from data_pipeline.data_card.html import Number
+from data_pipeline.lifting import bones
 from signllm_jax import clips, errors, languages, render, skeleton
 from signllm_jax.formats import atomic
 

@@ -16,7 +16,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import axes, figure, ticker
 
-from data_pipeline import bones
+from data_pipeline.lifting import bones
 from signllm_jax import skeleton
 
 INK, FAINT, PAGE = "#010101", "#020202", "#030303"

@@ -20,8 +20,9 @@ import numpy as np
 import tqdm
 from google.protobuf import message
 
-from data_pipeline import bones, quality
 from data_pipeline.building import record_reader, verify
+from data_pipeline.lifting import bones as bones_lib
+from data_pipeline.lifting import quality
 from signllm_jax import clips, errors, records, skeleton, text
 
 EXAMPLES = 3  # clips shown a split
@@ -227,7 +228,9 @@ def _count(census: Census, split: Split, clip: clips.Clip) -> np.ndarray:
         heapq.heappush(kept, bad)
       else:
         heapq.heappushpop(kept, bad)
-  lengths = bones.bone_lengths(bones.limb_lengths(clip.frames, clip.valid))
+  lengths = bones_lib.bone_lengths(
+    bones_lib.limb_lengths(clip.frames, clip.valid)
+  )
   return lengths / (quality.shoulder_width(clip) or np.nan)
 
 

@@ -11,9 +11,10 @@ import tensorflow_datasets as tfds
 import tqdm
 from etils import epath
 
-from data_pipeline import lift, prompts
+from data_pipeline import prompts
 from data_pipeline.building import shard_writer
 from data_pipeline.fingerspelling import alphabets, spell
+from data_pipeline.lifting import lifter
 from signllm_jax import clips, errors, records, skeleton
 
 WORDS = epath.Path(__file__).parent / "words"
@@ -162,7 +163,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         yield chunk
 
     def lifted(chunk: list[clips.Clip]) -> list[clips.Clip]:
-      results = lift.lift([clip.frames for clip in chunk], bone_lengths=bones)
+      results = lifter.lift([clip.frames for clip in chunk], bone_lengths=bones)
       return [
         dataclasses.replace(clip, frames=result.frames, valid=result.valid)
         for clip, result in zip(chunk, results, strict=True)

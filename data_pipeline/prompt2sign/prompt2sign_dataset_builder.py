@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import tensorflow_datasets as tfds
 
 from data_pipeline import gloss as gloss_lib
-from data_pipeline import lifted, prompts, texts
+from data_pipeline import prompts, texts
 from data_pipeline.building import shard_writer
+from data_pipeline.lifting import lifted_folder
 from signllm_jax import clips, errors, languages, records
 from signllm_jax.formats import splits
 
@@ -98,7 +99,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _generate_examples(self, folder: pathlib.Path, split: str) -> Any:
     """Keys and records, read one by one, here or by Beam's workers."""
     if place := _lifted(folder, split):
-      entries = lifted.names(place)
+      entries = lifted_folder.names(place)
       read = functools.partial(_read_lifted, place)
     else:
       entries = splits.index_split(folder, split)
@@ -132,9 +133,9 @@ def _lifted(folder: pathlib.Path, split: str) -> pathlib.Path | None:
 
   A folder of lifted clips that has no splits is all train.
   """
-  if split == "train" and lifted.is_one(folder):
+  if split == "train" and lifted_folder.is_one(folder):
     return folder
-  return folder / split if lifted.is_one(folder / split) else None
+  return folder / split if lifted_folder.is_one(folder / split) else None
 
 
 def _present(folder: pathlib.Path, split: str) -> bool:
@@ -164,7 +165,7 @@ def _sift(
 
 
 def _read_lifted(folder: pathlib.Path, name: str) -> clips.Clip:
-  clip = lifted.read(folder, name)
+  clip = lifted_folder.read(folder, name)
   path = folder / f"{name}.npz"
   if not clip.text:
     raise errors.DataError(

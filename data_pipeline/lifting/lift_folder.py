@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from data_pipeline import lift, lifted, quality, stages, texts
+from data_pipeline import texts
 from data_pipeline.keypoints import cleaning, find_clips
+from data_pipeline.lifting import lifted_folder, lifter, quality, stage_files
 from signllm_jax import clips, errors
 from signllm_jax.formats import atomic
 
@@ -87,7 +88,7 @@ def find_splits(
 def lift_all(
   sources: Sequence[find_clips.Source],
   output: str | os.PathLike,
-  options: lifted.Options,
+  options: lifted_folder.Options,
   *,
   five_texts: bool = False,
   for_records: bool = False,
@@ -111,11 +112,11 @@ def lift_all(
   """
   folder = pathlib.Path(output)
   atomic.make_folder(folder)
-  with lifted.alone(folder):
-    lifted.claim(folder, options)
+  with lifted_folder.alone(folder):
+    lifted_folder.claim(folder, options)
     before = {
       name: (record["made_from"], record["kept"])
-      for name, record in lifted.records(folder)
+      for name, record in lifted_folder.records(folder)
     }
     others = sorted(before.keys() - {source.name for source in sources})
     if others and not for_records:
@@ -142,7 +143,7 @@ def lift_all(
       else:
         run.outcome.dropped.append(source.name)
     for name in before.keys() - {*run.outcome.reused, *run.outcome.dropped}:
-      lifted.remove(folder, name)
+      lifted_folder.remove(folder, name)
     with tqdm.tqdm(
       total=len(sources),
       initial=len(sources) - len(todo),
@@ -157,15 +158,15 @@ def lift_all(
 
 
 def _check(source: find_clips.Source, need_text: bool) -> str:
-  """What a clip is made from (`lifted.digest`), if it can be lifted at all."""
-  lifted.check_name(source.name)
+  """What a clip is made from (`lifted_folder.digest`), if it can be lifted at all."""
+  lifted_folder.check_name(source.name)
   if need_text and not source.text:
     raise errors.DataError(
       f"clip {source.name!r} has no text",
       expected="its name in clips.files and a sentence in the same line of "
       "clips.text, beside the keypoints",
     )
-  return lifted.digest(source)
+  return lifted_folder.digest(source)
 
 
 def _chunks(items: Iterable, size: int) -> Iterator[list]:
@@ -179,7 +180,7 @@ class _Run:
   """One call of `lift_all`."""
 
   folder: pathlib.Path
-  options: lifted.Options
+  options: lifted_folder.Options
   five_texts: bool
   outcome: Outcome
   digests: dict[str, str]  # name -> what the clip is made from
@@ -187,7 +188,8 @@ class _Run:
   def has(self, name: str) -> bool:
     """Whether all that is wanted of a clip with a record is there."""
     return (self.folder / f"{name}.npz").exists() and (
-      not self.five_texts or (self.folder / name / stages.NAMES[-1]).exists()
+      not self.five_texts
+      or (self.folder / name / stage_files.NAMES[-1]).exists()
     )
 
   def lift(
@@ -216,7 +218,7 @@ class _Run:
       if self.options.condense:
         kept = quality.condense(kept, self.options.condense)
       pairs.append((seen, kept))
-    results = lift.lift(
+    results = lifter.lift(
       [kept.frames for _, kept in pairs],
       mode=self.options.mode,
       keep_stages=self.five_texts,
@@ -228,17 +230,17 @@ class _Run:
         self.outcome.failed[seen.name] = error
         continue
       if result.stages:
-        stages.write(self.folder / seen.name, result.stages)
+        stage_files.write(self.folder / seen.name, result.stages)
       self._write(seen.name, clip, quality.measure(seen, result))
       self.outcome.lifted.append(seen.name)
 
   def _write(
     self, name: str, clip: clips.Clip | None, measured: quality.Quality
   ) -> None:
-    lifted.write(self.folder, name, clip, measured, self.digests[name])
+    lifted_folder.write(self.folder, name, clip, measured, self.digests[name])
 
 
-def _normalised(seen: clips.Keypoints, result: lift.Lifted) -> clips.Clip:
+def _normalised(seen: clips.Keypoints, result: lifter.Lifted) -> clips.Clip:
   """The lifted clip in the unit of the published stages, its text cleaned."""
   _, centre, scale = cleaning.normalise(seen.frames)
   frames = (result.frames - np.append(centre, 0)) / scale

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from data_pipeline import quality, stages
 from data_pipeline.keypoints import find_clips
 from data_pipeline.keypoints.cleaning import Mode
+from data_pipeline.lifting import quality, stage_files
 from signllm_jax import clips, errors, skeleton
 from signllm_jax.formats import atomic, npz
 
@@ -194,7 +194,7 @@ def remove(folder: pathlib.Path, name: str) -> None:
   """Removes what there is of a clip, its record first."""
   (folder / f"{name}.json").unlink(missing_ok=True)
   (folder / f"{name}.npz").unlink(missing_ok=True)
-  for text in stages.NAMES:
+  for text in stage_files.NAMES:
     (folder / name / text).unlink(missing_ok=True)
 
 

@@ -31,7 +31,7 @@ def write(folder: str | os.PathLike, stages: Sequence[np.ndarray]) -> None:
 
   Args:
     folder: the clip's; made if it is not there.
-    stages: five arrays [T, J, 3], as `lift.Lifted.stages` holds them.
+    stages: five arrays [T, J, 3], as `lifter.Lifted.stages` holds them.
 
   Raises:
     DataError: a stage is missing, of another shape, or not finite.

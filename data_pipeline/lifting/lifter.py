@@ -23,9 +23,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_pipeline import descent, initial
 from data_pipeline.keypoints import cleaning
 from data_pipeline.keypoints.cleaning import Mode
+from data_pipeline.lifting import gradient_filter, initialisation
 from signllm_jax import errors, skeleton
 
 BUCKET = 32  # clips are padded to a multiple of this many frames
@@ -84,14 +84,14 @@ def _prepare(
   pruned = cleaning.prune(normalised)
   interpolated = cleaning.interpolate(pruned)
   if bone_lengths is None:
-    log_lengths = initial.measure_bones(interpolated, mode)
+    log_lengths = initialisation.measure_bones(interpolated, mode)
   else:
-    log_lengths = initial.log_lengths(bone_lengths / scale)
+    log_lengths = initialisation.log_lengths(bone_lengths / scale)
   return Before(
     normalised,
     pruned,
     interpolated,
-    *initial.place(interpolated, log_lengths, mode),
+    *initialisation.place(interpolated, log_lengths, mode),
     log_lengths,
     centre,
     scale,
@@ -99,13 +99,17 @@ def _prepare(
 
 
 def _lift_one(clip, length, root, directions, lengths, mode: Mode, fixed: bool):
-  start = descent.Parameters(
+  start = gradient_filter.Parameters(
     lengths, root.T, jnp.transpose(directions, (1, 2, 0))
   )
-  goal = descent.target(clip, length)
-  end = descent.descend(start, goal, mode, fixed)
-  scores = jnp.stack([descent.objective(p, goal) for p in (start, end)])
-  return jnp.transpose(descent.forward(end), (2, 0, 1)), end.lengths, scores
+  goal = gradient_filter.target(clip, length)
+  end = gradient_filter.descend(start, goal, mode, fixed)
+  scores = jnp.stack([gradient_filter.objective(p, goal) for p in (start, end)])
+  return (
+    jnp.transpose(gradient_filter.forward(end), (2, 0, 1)),
+    end.lengths,
+    scores,
+  )
 
 
 @functools.partial(jax.jit, static_argnames=("mode", "fixed"))

@@ -13,8 +13,8 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from data_pipeline import bones, lift
 from data_pipeline.keypoints import cleaning
+from data_pipeline.lifting import bones, lifter
 from signllm_jax import clips, errors, skeleton
 
 Policy = Literal["drop", "trim", "keep"]
@@ -84,7 +84,7 @@ LIMITS = Limits()
 
 
 def measure(
-  clip: clips.Keypoints | clips.Clip, lifted: lift.Lifted | None = None
+  clip: clips.Keypoints | clips.Clip, lifted: lifter.Lifted | None = None
 ) -> Quality:
   """Measures a clip.
 
