@@ -43,7 +43,7 @@ _fork.set_forkserver_preload(
   [
     "data_pipeline.cli.parser",
     "data_pipeline.prompt2sign",
-    "data_pipeline.gloss",
+    "data_pipeline.texts.lemma_gloss",
   ]
 )
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_pipeline import gloss as maker
+from data_pipeline.texts import lemma_gloss as maker
 from signllm_jax import errors, gloss, languages
 
 PHOENIX = pathlib.Path(__file__).parents[2] / "shared/data/phoenix14t_gloss"

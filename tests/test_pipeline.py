@@ -11,11 +11,11 @@ import pytest
 import tensorflow_datasets as tfds
 
 import data_pipeline.prompt2sign as prompt2sign
-from data_pipeline import prompts
 from data_pipeline.building import build, record_reader
 from data_pipeline.cli import parser
 from data_pipeline.lifting import lifted_folder, lifter, stage_files
 from data_pipeline.prompt2sign import prompt2sign_dataset_builder
+from data_pipeline.texts import prompts
 from signllm_jax import clips, languages, records, skeleton
 from signllm_jax.formats import h5, skels, splits
 

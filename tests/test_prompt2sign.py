@@ -12,9 +12,9 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
 import data_pipeline.prompt2sign as prompt2sign
-from data_pipeline import prompts
 from data_pipeline.building import build, build_request, record_reader
 from data_pipeline.cli import parser
+from data_pipeline.texts import prompts
 from signllm_jax import clips, errors, languages, records, skeleton
 from signllm_jax.formats import skels, splits, tfrecord
 

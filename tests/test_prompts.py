@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_pipeline import prompts
+from data_pipeline.texts import prompts
 from signllm_jax import errors, languages
 
 FOLDER = pathlib.Path(prompts.__file__).with_name("prompts")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from data_pipeline import texts
+from data_pipeline.texts import normalisation
 from signllm_jax import errors, text
 
 # Letters that compose, quotes and spaces, more often than by chance.
@@ -30,7 +30,7 @@ def as_csv(sentence):
 
 def clean_or_skip(line):
   try:
-    return texts.clean(line)
+    return normalisation.clean(line)
   except errors.DataError:
     assume(False)
 
@@ -45,9 +45,9 @@ def clean_or_skip(line):
   ],
 )
 def test_csv_quotes_are_undone(line, repaired):
-  assert texts.unquote(line) == repaired
-  assert texts.unquote(repaired) == repaired
-  assert texts.clean(line + "\n") == repaired
+  assert normalisation.unquote(line) == repaired
+  assert normalisation.unquote(repaired) == repaired
+  assert normalisation.clean(line + "\n") == repaired
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_csv_quotes_are_undone(line, repaired):
   ],
 )
 def test_quotes_of_the_sentence_stay(line):
-  assert texts.unquote(line) == line
+  assert normalisation.unquote(line) == line
 
 
 @given(lines.filter(lambda line: "\n" not in line and "\r" not in line))
 def test_unquote_undoes_a_csv_writer(sentence):
-  assume(sentence and texts.unquote(sentence) == sentence)
-  assert texts.unquote(as_csv(sentence)) == sentence
+  assume(sentence and normalisation.unquote(sentence) == sentence)
+  assert normalisation.unquote(as_csv(sentence)) == sentence
 
 
 @given(lines)
@@ -77,45 +77,48 @@ def test_cleaning_is_idempotent(line):
   cleaned = clean_or_skip(line)
   assert unicodedata.is_normalized("NFC", cleaned)
   assert cleaned == " ".join(cleaned.split())
-  assume(texts.unquote(cleaned) == cleaned)
-  assert texts.clean(cleaned) == cleaned
+  assume(normalisation.unquote(cleaned) == cleaned)
+  assert normalisation.clean(cleaned) == cleaned
 
 
 def test_cleaning_keeps_case_and_drops_the_invisible():
-  assert texts.clean("  Der\u00a0Ha\u00adse\t mag\u2028I\u0307STANBUL\n") == (
-    "Der Hase mag İSTANBUL"
-  )
-  assert texts.clean("\ufeffa\u200bb") == "ab"
+  assert normalisation.clean(
+    "  Der\u00a0Ha\u00adse\t mag\u2028I\u0307STANBUL\n"
+  ) == ("Der Hase mag İSTANBUL")
+  assert normalisation.clean("\ufeffa\u200bb") == "ab"
 
 
 @pytest.mark.parametrize("bad", ["\0", "\x1b", "\x85", "\ufffd", "\ud800"])
 def test_control_characters_are_named(bad):
   with pytest.raises(errors.DataError, match=r"a\.text:7: character 3 is U\+"):
-    texts.clean(f"ab{bad}", path="a.text", line=7)
+    normalisation.clean(f"ab{bad}", path="a.text", line=7)
 
 
 def test_empty_text_is_named():
   with pytest.raises(errors.DataError, match=r"a\.text:7: an empty text"):
-    texts.clean(" \u200b\n", path="a.text", line=7)
+    normalisation.clean(" \u200b\n", path="a.text", line=7)
 
 
 def test_case_follows_the_language():
-  assert texts.upper("ışık iyi i̇", "tr") == "IŞIK İYİ İ"
-  assert texts.lower("IŞIK İYİ", "tr") == "ışık iyi"
-  assert texts.upper("groß ist i", "de") == "GROSS IST I"
-  assert texts.lower("ÉTÉ I", "fr") == "été i"
+  assert normalisation.upper("ışık iyi i̇", "tr") == "IŞIK İYİ İ"
+  assert normalisation.lower("IŞIK İYİ", "tr") == "ışık iyi"
+  assert normalisation.upper("groß ist i", "de") == "GROSS IST I"
+  assert normalisation.lower("ÉTÉ I", "fr") == "été i"
 
 
 @given(st.text("aeıiİIğĞş \"',."))
 def test_case_of_turkish_is_its_own_inverse(line):
-  upper, lower = texts.upper(line, "tr"), texts.lower(line, "tr")
-  assert texts.upper(lower, "tr") == upper
-  assert texts.lower(upper, "tr") == lower
+  upper, lower = (
+    normalisation.upper(line, "tr"),
+    normalisation.lower(line, "tr"),
+  )
+  assert normalisation.upper(lower, "tr") == upper
+  assert normalisation.lower(upper, "tr") == lower
 
 
 @given(lines, st.sampled_from(["de", "tr"]))
 def test_changing_case_keeps_nfc(line, spoken):
-  for change in (texts.upper, texts.lower):
+  for change in (normalisation.upper, normalisation.lower):
     assert unicodedata.is_normalized("NFC", change(line, spoken))
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 import tqdm
 
-from data_pipeline import convert, prompts, texts
+from data_pipeline import convert
 from data_pipeline.building import build, build_request, record_reader, verify
 from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lift_folder, lifted_folder
+from data_pipeline.texts import normalisation, prompts
 from signllm_jax import clips, errors, languages
 from signllm_jax.formats import atomic, h5, splits
 
@@ -93,7 +94,7 @@ def make_prompts(args: argparse.Namespace) -> None:
   made = {}  # file -> its lines
   for path in found:
     cleaned = [
-      texts.clean(line, path=path, line=number)
+      normalisation.clean(line, path=path, line=number)
       for number, line in enumerate(splits.read_texts(path), 1)
     ]
     names = [f"{path.stem}/{i:06d}" for i in range(1, len(cleaned) + 1)]
@@ -125,15 +126,15 @@ def make_prompts(args: argparse.Namespace) -> None:
 
 def _glosses(path: pathlib.Path, cleaned: list[str], spoken: str) -> list[str]:
   try:
-    from data_pipeline import (
-      gloss,
-    )  # of packages that other stages can do without
+    from data_pipeline.texts import (
+      lemma_gloss,  # of packages that other stages can do without
+    )
   except ModuleNotFoundError as error:
     raise build_request.not_installed("glosses are made", error) from error
   lines = []
   for number, text in enumerate(cleaned, 1):
     try:
-      lines.append(gloss.make(text, spoken))
+      lines.append(lemma_gloss.make(text, spoken))
     except errors.DataError as error:
       raise errors.DataError(str(error), path=path, line=number) from error
   return lines

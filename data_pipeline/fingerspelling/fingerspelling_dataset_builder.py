@@ -11,10 +11,10 @@ import tensorflow_datasets as tfds
 import tqdm
 from etils import epath
 
-from data_pipeline import prompts
 from data_pipeline.building import shard_writer
 from data_pipeline.fingerspelling import alphabets, spell
 from data_pipeline.lifting import lifter
+from data_pipeline.texts import prompts
 from signllm_jax import clips, errors, records, skeleton
 
 WORDS = epath.Path(__file__).parent / "words"

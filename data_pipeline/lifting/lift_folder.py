@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from data_pipeline import texts
 from data_pipeline.keypoints import cleaning, find_clips
 from data_pipeline.lifting import lifted_folder, lifter, quality, stage_files
+from data_pipeline.texts import normalisation
 from signllm_jax import clips, errors
 from signllm_jax.formats import atomic
 
@@ -249,6 +249,6 @@ def _normalised(seen: clips.Keypoints, result: lifter.Lifted) -> clips.Clip:
     valid=result.valid,
     fps=seen.fps,
     name=seen.name,
-    text=seen.text and texts.clean(seen.text),
-    gloss=seen.gloss and texts.clean(seen.gloss),
+    text=seen.text and normalisation.clean(seen.text),
+    gloss=seen.gloss and normalisation.clean(seen.gloss),
   )

@@ -12,10 +12,9 @@ from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
-from data_pipeline import gloss as gloss_lib
-from data_pipeline import prompts, texts
 from data_pipeline.building import shard_writer
 from data_pipeline.lifting import lifted_folder
+from data_pipeline.texts import lemma_gloss, normalisation, prompts
 from signllm_jax import clips, errors, languages, records
 from signllm_jax.formats import splits
 
@@ -183,7 +182,7 @@ def _read_entry(
   clip = splits.read_entry(folder, split, entry, fps)
   paths = {kind: folder / f"{split}.{kind}" for kind in ("text", "gloss")}
   said = {
-    kind: texts.clean(getattr(clip, kind), path=path, line=entry.number)
+    kind: normalisation.clean(getattr(clip, kind), path=path, line=entry.number)
     for kind, path in paths.items()
     if getattr(clip, kind)
   }
@@ -200,7 +199,7 @@ def _record(
   """The key and the record of a clip, its prompt and its gloss made."""
   clip = read(entry)
   spoken = languages.get(code).spoken
-  gloss, made = gloss_lib.complete(clip.gloss, clip.text, spoken)
+  gloss, made = lemma_gloss.complete(clip.gloss, clip.text, spoken)
   return clip.name, records.from_clip(
     dataclasses.replace(
       clip,

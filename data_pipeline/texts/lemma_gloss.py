@@ -15,7 +15,7 @@ from typing import Any
 
 import simplemma
 
-from data_pipeline import texts
+from data_pipeline.texts import normalisation
 from signllm_jax import errors
 
 # A number with its separators, or a word with inner hyphens and apostrophes.
@@ -140,12 +140,12 @@ def make(text: str, spoken: str) -> str:
     raise errors.DataError(
       f"{text!r} has no words", expected="a text to make a gloss of"
     )
-  return texts.upper(" ".join(lemmas), spoken)
+  return normalisation.upper(" ".join(lemmas), spoken)
 
 
 def _lemma(word: str, spoken: str) -> str:
   if spoken == "tr":
-    word = texts.lower(word, spoken)  # simplemma takes I for i
+    word = normalisation.lower(word, spoken)  # simplemma takes I for i
   lemma = simplemma.lemmatize(word, lang=spoken)
   if spoken == "en":
     if lemma == "gan":  # of gone

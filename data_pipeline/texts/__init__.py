@@ -1,0 +1,1 @@
+"""Texts of corpora: normalisation, prompts and rule-made glosses."""
