@@ -24,7 +24,8 @@ import torch
 from flax import nnx
 
 from benchmarks import rounds, torch_transformer, workload
-from signllm_jax import decoding, methods, skeleton
+from signllm_jax import decoding, methods
+from signllm_jax.core import skeleton
 from signllm_jax.statistics import Statistics
 
 # Rows, frames -> how much faster than recomputing.

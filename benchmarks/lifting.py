@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks import plain_lift, reading, rounds
 from data_pipeline.lifting import lifter
-from signllm_jax import clips
+from signllm_jax.core import clips
 
 ROOT = pathlib.Path(__file__).parents[1]
 TOLERANCE = 1e-4  # of joints in the normalised unit, `reference` to plain numpy

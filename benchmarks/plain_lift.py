@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from signllm_jax import skeleton
+from signllm_jax.core import skeleton
 
 CYCLES, RATE = 1000, 0.1
 LENGTH_WEIGHT, MOTION_WEIGHT = 0.001, 0.1

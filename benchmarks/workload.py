@@ -15,8 +15,9 @@ import numpy as np
 from benchmarks import rounds
 from configs import progressive_transformer, signllm
 from signllm_jax import config as config_lib
-from signllm_jax import partition, skeleton, steps
+from signllm_jax import partition, steps
 from signllm_jax import state as state_lib
+from signllm_jax.core import skeleton
 from signllm_jax.statistics import Statistics
 
 VOCABULARY = 1089  # glosses of PHOENIX14T

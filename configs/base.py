@@ -1,6 +1,7 @@
 """What the experiments of single languages share."""
 
-from signllm_jax import config, languages
+from signllm_jax import config
+from signllm_jax.core import languages
 
 
 def single_language(code: str) -> config.Experiment:

@@ -10,7 +10,8 @@ anything is bought; without --dry-run and --devices the same trains.
 import dataclasses
 
 from configs import base
-from signllm_jax import config, errors
+from signllm_jax import config
+from signllm_jax.core import errors
 
 # The paper gives the numbers of parameters and the layers of 40M; the rest is
 # ours.

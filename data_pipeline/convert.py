@@ -13,17 +13,8 @@ from typing import Any
 
 from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lifted_folder
-from signllm_jax import clips, errors
-from signllm_jax.formats import (
-  atomic,
-  bvh,
-  forms,
-  h5,
-  npz,
-  pose,
-  skels,
-  splits,
-)
+from signllm_jax.core import atomic_files, clips, errors
+from signllm_jax.formats import bvh, forms, h5, npz, pose, skels, splits
 
 
 def convert(
@@ -122,13 +113,13 @@ def write_split(
     _check_distinct(lines["files"])
 
   paths = split_files(target)
-  with atomic.all_or_none(*paths.values()):
+  with atomic_files.all_or_none(*paths.values()):
     skels.write(target, noted(), convention)
     for kind, said in lines.items():
       # The form knows clips without a gloss, but none without name or text.
       if (any if kind == "gloss" else all)(said):
         text = "".join(f"{line}\n" for line in said)
-        atomic.write_text(paths[kind], text)
+        atomic_files.write_text(paths[kind], text)
 
 
 def _check_distinct(names: Sequence[str]) -> None:
@@ -210,7 +201,7 @@ def _write_each(
     return
   names = [_file_name(each) for each in sequence]
   _check_distinct(names)
-  with atomic.new_folder(target) as folder:
+  with atomic_files.new_folder(target) as folder:
     for name, each in zip(names, sequence, strict=True):
       write(folder / f"{name}{suffix}", each)
 

@@ -19,17 +19,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax import (
-  checkpoint,
-  config_check,
-  data,
-  errors,
-  run,
-  trained,
-  workdir,
-)
+from signllm_jax import checkpoint, config_check, data, run, trained, workdir
 from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
+from signllm_jax.core import errors
 
 EPILOG = """\
 exit codes: 0 done; 1 wrong request; 65 fault in the data; 74 fault in storage

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from signllm_jax import fast_random, text
 from signllm_jax.config import Read
+from signllm_jax.core import random_bits, vocabulary
 from signllm_jax.statistics import Residuals
 
 
@@ -27,7 +27,7 @@ def gaussian_noise(
       counter is the last one and a step: noise would come back as residual
       and grow by `strength` every epoch.
   """
-  noise = fast_random.normal(key, frames.shape) * (strength * residuals.std)
+  noise = random_bits.normal(key, frames.shape) * (strength * residuals.std)
   noise = noise.at[:, 0].set(0)
   if not counter:
     noise = noise.at[..., -1].set(0)
@@ -155,4 +155,4 @@ def hide_tokens(tokens: jax.Array, share: float, key: jax.Array) -> jax.Array:
   if not share:
     return tokens
   hidden = jax.random.bernoulli(key, share, tokens.shape).at[:, 0].set(False)
-  return jnp.where(hidden & (tokens != text.PAD), text.UNK, tokens)
+  return jnp.where(hidden & (tokens != vocabulary.PAD), vocabulary.UNK, tokens)

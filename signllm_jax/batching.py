@@ -6,7 +6,9 @@ from typing import Protocol
 import grain
 import numpy as np
 
-from signllm_jax import clips, config, data, skeleton, sources, text
+from signllm_jax import config, data, sources
+from signllm_jax.core import clips, skeleton
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.plan import Plan, round_up
 
 SOURCE_MULTIPLE = 8  # source ids are padded to a multiple of this
@@ -85,7 +87,7 @@ class Batches:
         for clip in listed
       ]
       ids += [np.zeros(0, np.int32)] * (rows - len(ids))
-      batch["gloss"] = text.pad(ids, g)
+      batch["gloss"] = vocabulary_lib.pad(ids, g)
     return batch
 
 
@@ -158,9 +160,9 @@ def pad_batch(
     valid[row, :n] = clip.valid[:n]
     length[row] = n
   filled = [ids[:s] for ids in encoded]
-  filled += [np.array([text.EOS], np.int32)] * (rows - len(filled))
+  filled += [np.array([vocabulary_lib.EOS], np.int32)] * (rows - len(filled))
   return {
-    "source": text.pad(filled, s),
+    "source": vocabulary_lib.pad(filled, s),
     "frames": frames,
     "valid": valid,
     "length": length,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from signllm_jax import text
+from signllm_jax.core import vocabulary
 
 IMPOSSIBLE = -1e9  # finite log probability: differences of it are not NaN
 
@@ -66,14 +66,18 @@ def search(
   def forward(carry):
     t, beam, cache = carry
     before = jnp.take(beam.tokens, jnp.maximum(t - 1, 0), axis=2)
-    last = jnp.where(t == 0, text.BOS, before)  # [B, K]
+    last = jnp.where(t == 0, vocabulary.BOS, before)  # [B, K]
     log_p, cache = step(last.reshape(-1), t, cache)
     v = log_p.shape[-1]
     token = jnp.arange(v)
-    ends = token == text.EOS
-    allowed = (token != text.PAD) & (token != text.BOS) & (ends | ~only_end[t])
+    ends = token == vocabulary.EOS
+    allowed = (
+      (token != vocabulary.PAD)
+      & (token != vocabulary.BOS)
+      & (ends | ~only_end[t])
+    )
     going = jnp.where(allowed, log_p.reshape(b, k, v), IMPOSSIBLE)
-    done = jnp.where(token == text.PAD, 0, IMPOSSIBLE)
+    done = jnp.where(token == vocabulary.PAD, 0, IMPOSSIBLE)
     total = beam.log_p[..., None] + jnp.where(
       beam.ended[..., None], done, going
     )
@@ -94,12 +98,12 @@ def search(
       tokens=follow(beam.tokens).at[:, :, t].set(token),
       log_p=jnp.take_along_axis(total.reshape(b, k * v), chosen, 1),
       length=follow(length),
-      ended=follow(beam.ended) | (token == text.EOS),
+      ended=follow(beam.ended) | (token == vocabulary.EOS),
     )
     return t + 1, beam, jax.tree.map(follow_flat, cache)
 
   start = _Beam(
-    tokens=jnp.full((b, k, limit), text.PAD, jnp.int32),
+    tokens=jnp.full((b, k, limit), vocabulary.PAD, jnp.int32),
     # One real hypothesis: K equal ones would stay equal.
     log_p=jnp.full((b, k), IMPOSSIBLE).at[:, 0].set(0.0),
     length=jnp.zeros((b, k), jnp.int32),

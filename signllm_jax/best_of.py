@@ -6,7 +6,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from signllm_jax import errors, generate, intake, reader
+from signllm_jax import generate, intake, reader
+from signllm_jax.core import errors
 
 MAX_SAMPLES = 64
 

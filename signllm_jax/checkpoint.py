@@ -26,7 +26,8 @@ from absl import logging
 from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
-from signllm_jax import crash, errors, manifest, snapshot
+from signllm_jax import crash, manifest, snapshot
+from signllm_jax.core import errors
 from signllm_jax.snapshot import digest
 
 SAVE_TIMEOUT_S = 900.0  # seconds that one save may take in the background

@@ -10,7 +10,7 @@ import dataclasses
 import json
 from typing import Any
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 
 
 @dataclasses.dataclass

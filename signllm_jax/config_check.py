@@ -1,7 +1,7 @@
 """Refuses configurations that cannot work."""
 
 from signllm_jax import config as config_lib
-from signllm_jax import errors, text
+from signllm_jax.core import errors, vocabulary
 
 _CHOICES = {
   "method": (
@@ -12,7 +12,7 @@ _CHOICES = {
     "text2langgloss",
   ),
   "data.source": ("text", "prompt", "gloss"),
-  "data.tokens": text.KINDS,
+  "data.tokens": vocabulary.KINDS,
   "model.activation": ("relu", "gelu"),
   "model.compute_dtype": ("float32", "bfloat16"),
   "loss.kind": ("mse", "l1"),

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from signllm_jax import text
 from signllm_jax.beam import IMPOSSIBLE
+from signllm_jax.core import vocabulary
 
-BLANK = text.PAD
+BLANK = vocabulary.PAD
 
 
 class Labels(NamedTuple):

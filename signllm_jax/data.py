@@ -6,7 +6,9 @@ import json
 import numpy as np
 import tqdm
 
-from signllm_jax import config, errors, skeleton, sources, text
+from signllm_jax import config, sources
+from signllm_jax.core import errors, skeleton
+from signllm_jax.core import vocabulary as vocabulary_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +25,11 @@ class Facts:
     examples: number of clips; 0 in runs that are older than this field.
   """
 
-  vocabulary: text.Vocabulary
+  vocabulary: vocabulary_lib.Vocabulary
   longest_source: int
   longest: int
   fps: float
-  glosses: text.Vocabulary | None = None
+  glosses: vocabulary_lib.Vocabulary | None = None
   longest_gloss: int = 0
   examples: int = 0
 
@@ -62,11 +64,11 @@ def facts_from_json(value: str) -> dict[str, Facts]:
   try:
     return {
       code: Facts(
-        text.Vocabulary(facts["vocabulary"], facts["tokens"]),
+        vocabulary_lib.Vocabulary(facts["vocabulary"], facts["tokens"]),
         int(facts["longest_source"]),
         int(facts["longest"]),
         float(facts["fps"]),
-        text.Vocabulary(facts["glosses"], "words")
+        vocabulary_lib.Vocabulary(facts["glosses"], "words")
         if "glosses" in facts
         else None,
         int(facts.get("longest_gloss", 0)),
@@ -136,7 +138,7 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
       hint="Resample when you build the records",
     )
   least = settings.min_count
-  vocabulary = text.build_vocabulary(texts, settings.tokens, least)
+  vocabulary = vocabulary_lib.build_vocabulary(texts, settings.tokens, least)
   mean = total / np.maximum(count, 1)[..., None]
   around = squares - (mean**2 * count[..., None]).sum((1, 2))
   variance = around / (3 * count.sum(1))
@@ -149,7 +151,9 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
       longest_source=max(len(vocabulary.encode(t)) for t in texts),
       longest=max(lengths),
       fps=rates.pop(),
-      glosses=text.build_vocabulary(glosses, "words") if glosses else None,
+      glosses=vocabulary_lib.build_vocabulary(glosses, "words")
+      if glosses
+      else None,
       longest_gloss=max((len(g.split()) for g in glosses), default=0),
       examples=len(lengths),
     ),

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from signllm_jax import partition, skeleton
+from signllm_jax import partition
+from signllm_jax.core import skeleton
 from signllm_jax.models import layers
 from signllm_jax.models.pose_decoder import PoseDecoder, Source
 from signllm_jax.statistics import Statistics

@@ -20,7 +20,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 
 MODES = ("off", "auto")
 HEARTBEAT_S = 10  # a process silent for so long is taken for lost

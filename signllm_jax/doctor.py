@@ -23,7 +23,8 @@ import packaging.requirements
 import packaging.utils
 from jax.experimental import multihost_utils
 
-from signllm_jax import distributed, errors
+from signllm_jax import distributed
+from signllm_jax.core import errors
 
 SKEW_S = 2.0  # clocks further apart confuse logs and file times
 _TOLD = ("jax", "jaxlib", "flax", "libtpu")

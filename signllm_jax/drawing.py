@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from signllm_jax import clips, skeleton
+from signllm_jax.core import clips, skeleton
 
 PAGE, CARD, EDGE = "#f4f6f8", "#ffffff", "#e0e4ec"
 INK, FAINT = "#2b303b", "#8a93a3"

@@ -13,16 +13,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from signllm_jax import (
-  errors,
-  evaluation,
-  reading,
-  run,
-  sources,
-  trained,
-  workdir,
-)
-from signllm_jax.formats import atomic
+from signllm_jax import evaluation, reading, run, sources, trained, workdir
+from signllm_jax.core import atomic_files, errors
 from signllm_jax.metrics import (
   bootstrap,
   catalogue,
@@ -166,7 +158,7 @@ def _folder(args: argparse.Namespace, name: str) -> pathlib.Path:
 
 def _write(folder: pathlib.Path, files: dict[str, str]) -> None:
   for name, text in files.items():
-    atomic.write_text(folder / name, text)
+    atomic_files.write_text(folder / name, text)
   print("wrote", *(str(folder / name) for name in files))
 
 

@@ -7,17 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import (
-  clips,
-  config,
-  data,
-  errors,
-  floors,
-  generate,
-  intake,
-  sources,
-  writer,
-)
+from signllm_jax import config, data, floors, generate, intake, sources, writer
+from signllm_jax.core import clips, errors
 from signllm_jax.methods.method import Rows
 from signllm_jax.metrics import pose, report, tables
 

@@ -5,8 +5,9 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from signllm_jax import clips, errors, render
-from signllm_jax.formats import atomic, forms, h5, npz, skels
+from signllm_jax import render
+from signllm_jax.core import atomic_files, clips, errors
+from signllm_jax.formats import forms, h5, npz, skels
 
 SUFFIXES = (*render.SUFFIXES, *forms.POSES, ".h5")
 
@@ -36,7 +37,7 @@ def prepare(
         path=path,
         expected="a name without a suffix",
       )
-    atomic.make_folder(path.parent)
+    atomic_files.make_folder(path.parent)
     return path
   if path.suffix.lower() not in suffixes:
     raise errors.UsageError(
@@ -54,7 +55,7 @@ def prepare(
       path=gloss,
       hint="Remove it, or choose another name",
     )
-  atomic.make_folder(path.parent)
+  atomic_files.make_folder(path.parent)
   return path
 
 
@@ -118,7 +119,7 @@ def save(
     for file, clip in zip(files, made, strict=True):
       forms.EACH[suffix].write(file, clip)
   elif form:
-    atomic.make_folder(files[0].parent)
+    atomic_files.make_folder(files[0].parent)
     for folder, clip in zip(files, made, strict=True):
       named = dataclasses.replace(clip, name=folder.name)
       forms.FRAMES[form].write(folder, forms.to_keypoints(named))
@@ -149,4 +150,4 @@ def _slashless(clip: clips.Clip) -> clips.Clip:
 
 
 def _write_lines(path: pathlib.Path, lines: Sequence[str]) -> None:
-  atomic.write_text(path, "".join(f"{line}\n" for line in lines))
+  atomic_files.write_text(path, "".join(f"{line}\n" for line in lines))

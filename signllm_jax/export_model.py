@@ -10,7 +10,8 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from signllm_jax import errors, model_file, stablehlo, trained
+from signllm_jax import model_file, stablehlo, trained
+from signllm_jax.core import errors
 
 EXAMPLES = """\
 the name of --out decides:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax import clips, text
+from signllm_jax.core import clips, vocabulary
 
 _LONGEST = 3  # characters of the n-grams of `nearest`
 
@@ -81,7 +81,7 @@ def nearest(
 
 
 def _features(line: str, tokens: str) -> collections.Counter:
-  listed = text.tokenize(line, tokens)
+  listed = vocabulary.tokenize(line, tokens)
   if tokens == "words":
     return collections.Counter(listed)
   return collections.Counter(

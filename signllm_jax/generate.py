@@ -15,16 +15,9 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import (
-  batching,
-  clips,
-  data,
-  decoding,
-  errors,
-  partition,
-  plan,
-  text,
-)
+from signllm_jax import batching, data, decoding, partition, plan
+from signllm_jax.core import clips, errors
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.statistics import Statistics
 
 _LEAKY_MULTIPLE = 32  # frames; the limit of leaky batches is one of few
@@ -270,7 +263,9 @@ class Producer:
     sources = [vocabulary.encode(line) for line in texts]
     longest = max(self.facts.longest_source, *map(len, sources))
     sources += sources[:1] * (rows - len(sources))
-    ids = text.pad(sources, plan.round_up(longest, batching.SOURCE_MULTIPLE))
+    ids = vocabulary_lib.pad(
+      sources, plan.round_up(longest, batching.SOURCE_MULTIPLE)
+    )
     tokens = [[*vocabulary.tokenize(line), ""] for line in texts]
     return Read({"source": ids}, tokens, [""] * len(texts))
 
@@ -304,7 +299,7 @@ def _spans(
   borders = np.concatenate([[0], ends[: len(tokens)]])
   borders = np.minimum(borders, frames).round(3).tolist()
   return tuple(
-    Span(" " if token == text.SPACE else token, start, end)
+    Span(" " if token == vocabulary_lib.SPACE else token, start, end)
     for token, (start, end) in zip(
       tokens, itertools.pairwise(borders), strict=True
     )

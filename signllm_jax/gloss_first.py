@@ -6,7 +6,8 @@ beside the poses.
 
 from collections.abc import Sequence
 
-from signllm_jax import batching, generate, gloss, glosser, plan, text
+from signllm_jax import batching, generate, glosser, plan
+from signllm_jax.core import gloss, vocabulary
 
 
 class Producer(generate.Producer):
@@ -31,7 +32,7 @@ class Producer(generate.Producer):
     inputs = super()._read(asked, rows).inputs
     longest = max(self.facts.longest_gloss, *map(len, ids))
     ids += ids[:1] * (rows - len(ids))
-    inputs["gloss"] = text.pad(
+    inputs["gloss"] = vocabulary.pad(
       ids, plan.round_up(longest, batching.SOURCE_MULTIPLE)
     )
     plain = [gloss.plain(line) for line in lines]

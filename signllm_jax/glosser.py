@@ -10,16 +10,8 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import (
-  batching,
-  beam,
-  config,
-  data,
-  errors,
-  gloss,
-  partition,
-  text,
-)
+from signllm_jax import batching, beam, config, data, partition
+from signllm_jax.core import errors, gloss, vocabulary
 from signllm_jax.models.text_to_gloss import TextToGloss
 from signllm_jax.plan import round_up
 
@@ -56,7 +48,7 @@ def write(
   def step(tokens, at, cache):
     logits, cache = model.decoder.step(tokens, at, cache, memory)
     # A text is never answered with silence.
-    ended = (at == 0) & (jnp.arange(logits.shape[-1]) == text.EOS)
+    ended = (at == 0) & (jnp.arange(logits.shape[-1]) == vocabulary.EOS)
     logits = jnp.where(allowed & ~ended, logits, beam.IMPOSSIBLE)
     return jax.nn.log_softmax(logits), cache
 
@@ -102,8 +94,8 @@ class Glosser:
     self._model, self._mesh = (graphdef, params), mesh
     self._rows = settings.evaluate.batch_size
     own = [
-      i == text.EOS
-      or (i >= len(text.SPECIALS) and gloss.unmark(token)[0] == code)
+      i == vocabulary.EOS
+      or (i >= len(vocabulary.SPECIALS) and gloss.unmark(token)[0] == code)
       for i, token in enumerate(self._known.listed)
     ]
     self._allowed = np.array(own)
@@ -145,14 +137,16 @@ class Glosser:
     Of `gloss.ask`, as `write` takes texts; to be compiled by who calls it.
     """
     found = write(*self._model, source, self._allowed, self._limits)
-    return jnp.where(found.tokens == text.EOS, text.PAD, found.tokens)
+    return jnp.where(
+      found.tokens == vocabulary.EOS, vocabulary.PAD, found.tokens
+    )
 
   def _batch(self, group: Sequence[np.ndarray]) -> list[str]:
     rows = partition.batch_rows(self._mesh, len(group), self._rows)
     longest = round_up(max(map(len, group)), batching.SOURCE_MULTIPLE)
     filled = [*group, *[group[0]] * (rows - len(group))]
     batch = partition.put_batch(
-      {"source": text.pad(filled, longest)}, self._mesh
+      {"source": vocabulary.pad(filled, longest)}, self._mesh
     )
     found = partition.to_host(
       write(*self._model, batch["source"], self._allowed, self._limits)

@@ -7,12 +7,12 @@ from signllm_jax import (
   config,
   evaluation,
   floors,
-  gloss,
   glosser,
   pairs,
   reading,
   writer,
 )
+from signllm_jax.core import gloss
 from signllm_jax.methods.method import Rows
 from signllm_jax.metrics import tables
 

@@ -8,7 +8,9 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from signllm_jax import clips, config, data, errors, sentences, sources, text
+from signllm_jax import config, data, sources
+from signllm_jax.core import clips, errors, sentences
+from signllm_jax.core import vocabulary as vocabulary_lib
 
 MAX_FILE = 16 << 20  # bytes of a file of texts
 MAX_TOKENS = 1024  # of one text; memory grows with their square
@@ -87,7 +89,9 @@ def read_file(path: str | os.PathLike) -> list[Typed]:
     raise errors.DataError("empty", path=path, expected="one text a line")
   found = []
   for number, line in enumerate(lines, 1):
-    found.append(Typed(text.decode_line(line, path, number), path, number))
+    found.append(
+      Typed(vocabulary_lib.decode_line(line, path, number), path, number)
+    )
   return found
 
 
@@ -133,7 +137,7 @@ def understand(typed: Typed, facts: data.Facts) -> Reading:
     size,
     facts.longest_source,
     words=vocabulary.tokens == "characters"
-    and text.SPACE not in vocabulary.listed,
+    and vocabulary_lib.SPACE not in vocabulary.listed,
   )
   longest = max(parts, key=size)
   if size(longest) > MAX_TOKENS:
@@ -149,8 +153,8 @@ def understand(typed: Typed, facts: data.Facts) -> Reading:
   ]
   quoted = show(typed_line)
   # Spaces are nothing to sign, even where the model knows them.
-  meant = [t for t in vocabulary.tokenize(read) if t != text.SPACE]
-  if len([t for t in unknown if t != text.SPACE]) == len(meant):
+  meant = [t for t in vocabulary.tokenize(read) if t != vocabulary_lib.SPACE]
+  if len([t for t in unknown if t != vocabulary_lib.SPACE]) == len(meant):
     raise refuse(
       f"the model knows none of the {name} of {quoted}",
       describe(vocabulary),
@@ -182,7 +186,7 @@ def understand(typed: Typed, facts: data.Facts) -> Reading:
   return Reading(read, known, tuple(notes))
 
 
-def _spellable(line: str, vocabulary: text.Vocabulary) -> str:
+def _spellable(line: str, vocabulary: vocabulary_lib.Vocabulary) -> str:
   """The text without punctuation, where a model that spells knows none of it.
 
   Left as it is where nothing else is in it.
@@ -258,11 +262,11 @@ def of_split(
   return Task(lines, [(line,) for line in lines], true, notes)
 
 
-def describe(vocabulary: text.Vocabulary) -> str:
+def describe(vocabulary: vocabulary_lib.Vocabulary) -> str:
   """The tokens and scripts a model knows, in a few words."""
-  listed = vocabulary.listed[len(text.SPECIALS) :]
+  listed = vocabulary.listed[len(vocabulary_lib.SPECIALS) :]
   if vocabulary.tokens == "words+characters":  # any word of these is read
-    listed = [t[1:] for t in listed if t.startswith(text.SPACE)]
+    listed = [t[1:] for t in listed if t.startswith(vocabulary_lib.SPACE)]
   known = [t for t in listed if t.isalnum()]
   scripts = " and ".join(sorted({_script(t[0]) for t in known if t.isalpha()}))
   place = f" ({scripts})" if scripts else ""
@@ -278,7 +282,9 @@ def _script(letter: str) -> str:
 
 def _listing(tokens: Iterable[str], limit: int = 10) -> str:
   # Characters of a spelt word are marked as such.
-  bare = (t[1:] if len(t) > 1 and t[0] == text.SPACE else t for t in tokens)
+  bare = (
+    t[1:] if len(t) > 1 and t[0] == vocabulary_lib.SPACE else t for t in tokens
+  )
   once: Sequence[str] = list(dict.fromkeys(bare))
   more = f" and {len(once) - limit:,} more" if len(once) > limit else ""
   return " ".join(show(token)[1:-1] for token in once[:limit]) + more

@@ -13,7 +13,6 @@ from signllm_jax import (
   checkpoint,
   config_check,
   distributed,
-  errors,
   partition,
   signals,
   steps,
@@ -24,6 +23,7 @@ from signllm_jax import config as config_lib
 from signllm_jax import run as run_lib
 from signllm_jax import state as state_lib
 from signllm_jax import writer as writer_lib
+from signllm_jax.core import errors
 from signllm_jax.methods.method import Rows
 
 

@@ -11,7 +11,8 @@ import os
 import pathlib
 from typing import Any
 
-from signllm_jax import crash, errors
+from signllm_jax import crash
+from signllm_jax.core import errors
 
 VERSION = 1  # of the format; newer ones are refused, older ones are read
 NAME = "manifest.json"

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import jax
 
 from signllm_jax import config as config_lib
-from signllm_jax import errors, partition, run
+from signllm_jax import partition, run
+from signllm_jax.core import errors
 
 _GIB = 1 << 30
 

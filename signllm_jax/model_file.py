@@ -18,9 +18,9 @@ import safetensors
 from safetensors import numpy as safetensors_numpy
 
 from signllm_jax import config as config_lib
-from signllm_jax import config_check, data, errors
+from signllm_jax import config_check, data
 from signllm_jax import state as state_lib
-from signllm_jax.formats import atomic
+from signllm_jax.core import atomic_files, errors
 
 SUFFIX = ".safetensors"
 FORMAT = 1
@@ -85,7 +85,7 @@ def write(
     "facts": json.loads(data.facts_to_json(described.facts)),
   }
   metadata = {_ENTRY: json.dumps(about, ensure_ascii=False)}
-  with atomic.replacing(path) as part:
+  with atomic_files.replacing(path) as part:
     part.write_bytes(safetensors_numpy.save(tensors, metadata))
 
 

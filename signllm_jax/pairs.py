@@ -11,16 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import (
-  config,
-  data,
-  errors,
-  gloss,
-  plan,
-  skeleton,
-  sources,
-  text,
-)
+from signllm_jax import config, data, plan, sources
+from signllm_jax.core import errors, skeleton
+from signllm_jax.core import gloss as gloss_lib
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.formats import splits
 
 _GLOSS_MULTIPLE = 4  # glosses are padded to a multiple of so many tokens
@@ -66,9 +60,9 @@ def open_pairs(settings: config.Data, split: str) -> list[Pair]:
     texts = [sources.source_text(clip, settings) for clip in listed]
     glosses = [sources.gloss(clip) for clip in listed]
   if code in config.listed(settings.clean):
-    glosses = [gloss.clean_phoenix(line) for line in glosses]
+    glosses = [gloss_lib.clean_phoenix(line) for line in glosses]
   return [
-    Pair(name, gloss.ask(said, code), gloss.mark(line, code))
+    Pair(name, gloss_lib.ask(said, code), gloss_lib.mark(line, code))
     for name, said, line in zip(names, texts, glosses, strict=True)
   ]
 
@@ -104,10 +98,10 @@ class Corpus:
     settings = parts[0]
     texts = [pair.source for pair in self.train]
     glosses = [pair.gloss for pair in self.train]
-    vocabulary = text.build_vocabulary(
+    vocabulary = vocabulary_lib.build_vocabulary(
       texts, settings.tokens, settings.min_count
     )
-    known = text.build_vocabulary(glosses, "words")
+    known = vocabulary_lib.build_vocabulary(glosses, "words")
     self._sources = [vocabulary.encode(line) for line in texts]
     self._glosses = [known.encode(line)[:-1] for line in glosses]
     self.facts = data.Facts(
@@ -193,11 +187,13 @@ class Batches:
     listed = [self._sources[int(i)] for i in ids]
     length = np.zeros(rows, np.int32)
     length[: len(ids)] = [len(each) for each in listed]
-    end = np.array([text.EOS], np.int32)
+    end = np.array([vocabulary_lib.EOS], np.int32)
     nothing = np.zeros(0, np.int32)
     glosses = [self._glosses[int(i)] for i in ids]
     return {
-      "source": text.pad([*listed, *[end] * empty], t),
-      "gloss": text.pad([*glosses, *[nothing] * empty], self._widest[t]),
+      "source": vocabulary_lib.pad([*listed, *[end] * empty], t),
+      "gloss": vocabulary_lib.pad(
+        [*glosses, *[nothing] * empty], self._widest[t]
+      ),
       "length": length,
     }

@@ -16,7 +16,8 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from signllm_jax import config as config_lib
-from signllm_jax import errors, plan
+from signllm_jax import plan
+from signllm_jax.core import errors
 
 AXES = ("data", "fsdp", "tensor", "language")
 _ROWS = ("data", "fsdp")

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import clips, generate, polish, skeleton
+from signllm_jax import generate, polish
+from signllm_jax.core import clips, skeleton
 
 JOINT_SECONDS = 0.24  # between two parts
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import clips, errors, skeleton
+from signllm_jax.core import clips, errors, skeleton
 
 SPEEDS = (0.25, 4.0)  # slowest and fastest signing, times the model's own
 

@@ -14,11 +14,8 @@ from collections.abc import Sequence
 from signllm_jax import (
   account,
   best_of,
-  clips,
-  errors,
   evaluation,
   export_clips,
-  gloss,
   glosser,
   intake,
   passages,
@@ -28,7 +25,7 @@ from signllm_jax import (
   run,
   trained,
 )
-from signllm_jax.formats import atomic
+from signllm_jax.core import atomic_files, clips, errors, gloss
 
 SIZES = (64, 1024)  # pixels, of a clip in a picture
 _SHOWN = 20  # glosses on the terminal
@@ -150,7 +147,7 @@ def _write_glosses(
   marked = model.write(task.sources)
   assert marked is not None  # nobody stops it
   lines = [gloss.plain(line) for line in marked]
-  atomic.write_text(target, "".join(f"{line}\n" for line in lines))
+  atomic_files.write_text(target, "".join(f"{line}\n" for line in lines))
   for source, line in zip(task.sources[:_SHOWN], lines, strict=False):
     print(f"{intake.show(source)}: {line}")
   print(f"wrote {target}")

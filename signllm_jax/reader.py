@@ -10,18 +10,8 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import (
-  batching,
-  beam,
-  clips,
-  config,
-  ctc,
-  data,
-  errors,
-  partition,
-  plan,
-)
-from signllm_jax import text as text_lib
+from signllm_jax import batching, beam, config, ctc, data, partition, plan
+from signllm_jax.core import clips, errors, vocabulary
 from signllm_jax.models import tokens
 from signllm_jax.models.back_translation import PoseToText
 from signllm_jax.statistics import Statistics
@@ -127,7 +117,7 @@ def judge(
   logits = model.decoder(tokens.shifted(source), model.attendable(encoded))
   log_p = jax.nn.log_softmax(logits)
   own = jnp.take_along_axis(log_p, source[..., None], -1)[..., 0]
-  real = source != text_lib.PAD
+  real = source != vocabulary.PAD
   return jnp.sum(own * real, -1) / jnp.sum(real, -1)
 
 

@@ -7,7 +7,7 @@ floor. Written by tensorflow-datasets builders; read without their code.
 import numpy as np
 import tensorflow_datasets as tfds
 
-from signllm_jax import clips, skeleton
+from signllm_jax.core import clips, skeleton
 
 VERSION = "1.0.0"
 

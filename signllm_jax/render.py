@@ -15,8 +15,9 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image, ImageColor
 
-from signllm_jax import clips, drawing, errors, page, vector
-from signllm_jax.formats import atomic
+from signllm_jax import drawing, page, vector
+from signllm_jax.core import atomic_files, errors
+from signllm_jax.core import clips as clips_lib
 
 SUFFIXES = (".gif", ".mp4", ".png", ".svg")
 HOLD = 0.5  # seconds each of several scenes rests on its last frame
@@ -31,12 +32,12 @@ class Scene(NamedTuple):
     caption: the text, above.
   """
 
-  clips: Mapping[str, clips.Clip]
+  clips: Mapping[str, clips_lib.Clip]
   caption: str = ""
 
 
 def frames(
-  clips: Mapping[str, clips.Clip], caption: str = "", size: int = 320
+  clips: Mapping[str, clips_lib.Clip], caption: str = "", size: int = 320
 ) -> Iterator[np.ndarray]:
   """Draws clips side by side, one view and one scale for all of them.
 
@@ -61,7 +62,7 @@ def frames(
 
 def save(
   path: str | os.PathLike,
-  clips: Mapping[str, clips.Clip],
+  clips: Mapping[str, clips_lib.Clip],
   caption: str = "",
   size: int = 320,
   columns: int = 5,
@@ -105,7 +106,7 @@ def save_scenes(
       expected="one of " + ", ".join(SUFFIXES),
     )
   fps = _check(scenes)
-  with atomic.replacing(path) as part:
+  with atomic_files.replacing(path) as part:
     if suffix == ".png":
       sheets = [_sheet(scene, size, columns) for scene in scenes]
       page.stack(sheets).save(part, optimize=True)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial import transform
 
-from signllm_jax import clips, skeleton
+from signllm_jax.core import clips, skeleton
 
 AXES = np.array([1.0, -1.0, -1.0])  # a clip's to these and back
 

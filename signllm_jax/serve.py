@@ -15,7 +15,8 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from signllm_jax import config as config_lib
-from signllm_jax import errors, run, trained
+from signllm_jax import run, trained
+from signllm_jax.core import errors
 
 try:
   import uvicorn

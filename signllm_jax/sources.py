@@ -9,8 +9,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
 
-from signllm_jax import clips, config, errors, records
-from signllm_jax import gloss as gloss_lib
+from signllm_jax import config, records
+from signllm_jax.core import clips as clips_lib
+from signllm_jax.core import errors
+from signllm_jax.core import gloss as gloss_lib
 from signllm_jax.formats import splits, tfrecord
 
 Example = TypeVar("Example", covariant=True)
@@ -25,7 +27,7 @@ class Examples(Protocol[Example]):
   def __getitem__(self, index: int, /) -> Example: ...
 
 
-Clips = Examples[clips.Clip]
+Clips = Examples[clips_lib.Clip]
 
 
 class _Built:
@@ -53,7 +55,7 @@ class _Built:
   def __len__(self) -> int:
     return len(self._read)
 
-  def __getitem__(self, index: int) -> clips.Clip:
+  def __getitem__(self, index: int) -> clips_lib.Clip:
     record = self._features.deserialize_example_np(self._read[index])
     language = record["language"].decode()
     if self._language and language != self._language:
@@ -66,7 +68,7 @@ class _Built:
     return records.to_clip(record)
 
 
-class _Read(list[clips.Clip]):
+class _Read(list[clips_lib.Clip]):
   """A split of a folder of .skels, in memory."""
 
 
@@ -81,7 +83,7 @@ def open_clips(settings: config.Data, split: str) -> Clips:
     return _Built(folder, split, settings.language)
   if (folder / f"{split}.skels").exists():
     return _Read(
-      clips.canonical(clip)
+      clips_lib.canonical(clip)
       for clip in splits.read_split(folder, split, fps=settings.fps)
     )
   found = "nothing there" if not folder.exists() else "neither of them"
@@ -112,7 +114,7 @@ class Joined:
   def __len__(self) -> int:
     return int(self._ends[-1])
 
-  def __getitem__(self, index: int) -> clips.Clip:
+  def __getitem__(self, index: int) -> clips_lib.Clip:
     at = int(np.searchsorted(self._ends, index, "right"))
     code, part = self._parts[at]
     clip = part[index - int(self._ends[at]) + len(part)]
@@ -133,7 +135,7 @@ def open_joined(parts: Sequence[config.Data], split: str) -> Joined:
   return Joined([(part.language, open_clips(part, split)) for part in parts])
 
 
-def source_text(clip: clips.Clip, settings: config.Data) -> str:
+def source_text(clip: clips_lib.Clip, settings: config.Data) -> str:
   """What the model reads of a clip: its text, its prompt or its gloss.
 
   Raises:
@@ -151,7 +153,7 @@ def source_text(clip: clips.Clip, settings: config.Data) -> str:
   return clip.prompt
 
 
-def gloss(clip: clips.Clip) -> str:
+def gloss(clip: clips_lib.Clip) -> str:
   """The gloss of a clip.
 
   Raises:

@@ -26,17 +26,8 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
-from signllm_jax import (
-  batching,
-  decoding,
-  errors,
-  generate,
-  gloss,
-  gloss_first,
-  plan,
-  skeleton,
-)
-from signllm_jax.formats import atomic
+from signllm_jax import batching, decoding, generate, gloss_first, plan
+from signllm_jax.core import atomic_files, errors, gloss, skeleton
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -58,7 +49,7 @@ def write(folder: str | os.PathLike, producer: generate.Producer) -> None:
     )
   programs = _programs(producer)
   described = json.dumps(_describe(producer), ensure_ascii=False, indent=1)
-  with atomic.new_folder(folder) as made:
+  with atomic_files.new_folder(folder) as made:
     for name, program in programs.items():
       (made / f"{name}.bin").write_bytes(program.serialize())
     (made / "model.json").write_text(described + "\n", encoding="utf-8")

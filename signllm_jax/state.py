@@ -13,7 +13,8 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from signllm_jax import config as config_lib
-from signllm_jax import data, methods, optim, partition, skeleton
+from signllm_jax import data, methods, optim, partition
+from signllm_jax.core import skeleton
 from signllm_jax.models.pose_decoder import FRAME
 from signllm_jax.rl import priority
 from signllm_jax.statistics import Residuals, Statistics

@@ -12,7 +12,7 @@ import jax
 
 from signllm_jax import config as config_lib
 from signllm_jax import config_check, evaluate, loop, workdir
-from signllm_jax.formats import atomic
+from signllm_jax.core import atomic_files
 from signllm_jax.metrics import study
 
 # Every row starts from this, whatever the base's file says.
@@ -175,5 +175,5 @@ def write(
     "study.svg": study.curves(made),
   }
   for file, content in files.items():
-    atomic.write_text(path / file, content)
+    atomic_files.write_text(path / file, content)
   print("wrote", *(str(path / file) for file in files))

@@ -25,15 +25,8 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from signllm_jax import config as config_lib
-from signllm_jax import (
-  config_check,
-  distributed,
-  errors,
-  loop,
-  mesh_plan,
-  run,
-  workdir,
-)
+from signllm_jax import config_check, distributed, loop, mesh_plan, run, workdir
+from signllm_jax.core import errors
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Experiment: a file of configs/, fields can be set."

@@ -15,11 +15,9 @@ import jax
 from signllm_jax import (
   checkpoint,
   data,
-  errors,
   generate,
   gloss_first,
   glosser,
-  languages,
   manifest,
   model_file,
   partition,
@@ -28,6 +26,7 @@ from signllm_jax import (
 )
 from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
+from signllm_jax.core import errors, languages
 
 
 def sizes(facts: dict[str, data.Facts]) -> state_lib.Sizes:

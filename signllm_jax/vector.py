@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import clips, drawing, skeleton
+from signllm_jax import drawing
+from signllm_jax.core import clips, skeleton
 
 _CELL, _GAP, _LINE = 1000, 25, 75  # of a drawing, between, of a line of text
 _THICK, _THIN = 20, 6  # strokes of arms and fingers

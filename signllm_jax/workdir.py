@@ -24,8 +24,8 @@ import jax
 from absl import logging
 
 from signllm_jax import config as config_lib
-from signllm_jax import data, errors
-from signllm_jax.formats import atomic
+from signllm_jax import data
+from signllm_jax.core import atomic_files, errors
 
 # May differ when a run goes on: they change how long, where and how often,
 # but not what a step computes. All else needs another work directory. `steps`
@@ -84,7 +84,7 @@ class WorkDir:
   def write_text(self, path: pathlib.Path, text: str) -> None:
     """Writes a file whole, on process 0."""
     if self.first:
-      atomic.write_text(path, text)
+      atomic_files.write_text(path, text)
 
   def check_facts(self, facts: dict[str, data.Facts]) -> None:
     """Keeps the facts of the data, or compares them with those kept.
@@ -179,7 +179,7 @@ def _keep_config(path: pathlib.Path, config: config_lib.Experiment) -> None:
         path=path,
         hint="Bring the file back, or use another --workdir",
       )
-    atomic.write_text(file, config_lib.to_json(config))
+    atomic_files.write_text(file, config_lib.to_json(config))
     return
   changed = config_lib.differences(read_config(path), config)
   refused = [
@@ -198,7 +198,7 @@ def _keep_config(path: pathlib.Path, config: config_lib.Experiment) -> None:
       hint="Use another --workdir for a new run, or the old values to go on",
     )
   if changed:
-    atomic.write_text(file, config_lib.to_json(config))
+    atomic_files.write_text(file, config_lib.to_json(config))
 
 
 @contextlib.contextmanager

@@ -8,7 +8,8 @@ import numpy as np
 import tensorboardX
 from PIL import Image
 
-from signllm_jax import clips, config, render
+from signllm_jax import config, render
+from signllm_jax.core import clips as clips_lib
 
 
 class Writer:
@@ -47,7 +48,7 @@ class Writer:
     self._writer.add_text("hparams", table, 0)
 
   def clips(
-    self, step: int, name: str, shown: Mapping[str, clips.Clip]
+    self, step: int, name: str, shown: Mapping[str, clips_lib.Clip]
   ) -> None:
     """Writes a contact sheet of clips, e.g. produced beside true."""
     caption = next(iter(shown.values())).text

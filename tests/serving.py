@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from signllm_jax import clips, config, skeleton, train
+from signllm_jax import config, train
+from signllm_jax.core import clips, skeleton
 from signllm_jax.formats import skels
 
 TEXTS = ("regen", "sonne", "wind", "nacht", "norden")

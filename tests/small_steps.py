@@ -3,15 +3,8 @@
 import jax
 import numpy as np
 
-from signllm_jax import (
-  batching,
-  clips,
-  config,
-  data,
-  partition,
-  state,
-  steps,
-)
+from signllm_jax import batching, config, data, partition, state, steps
+from signllm_jax.core import clips
 from signllm_jax.plan import Plan
 
 

@@ -12,19 +12,9 @@ import optax
 import pytest
 from flax import nnx
 
-from signllm_jax import (
-  augment,
-  beam,
-  clips,
-  config,
-  ctc,
-  data,
-  errors,
-  reading,
-  text,
-  train,
-)
+from signllm_jax import augment, beam, config, ctc, data, reading, train
 from signllm_jax import trained as trained_lib
+from signllm_jax.core import clips, errors, vocabulary
 from signllm_jax.formats import skels
 from signllm_jax.methods import method, pose_to_text
 from signllm_jax.metrics import bootstrap, catalogue, report
@@ -188,8 +178,8 @@ def test_loss_ignores_empty_rows_and_counts_clips_without_room(model):
   settings.read = config.Read(
     stretch=0, jitter=0, smooth=0, token_dropout=0, subsample=2
   )
-  source = text.pad([np.array([4, 5, 3]), np.array([6, 3]), [3]], 4)
-  gloss = text.pad([np.array([4, 5]), np.array([6, 6, 6]), []], 4)
+  source = vocabulary.pad([np.array([4, 5, 3]), np.array([6, 3]), [3]], 4)
+  gloss = vocabulary.pad([np.array([4, 5]), np.array([6, 6, 6]), []], 4)
   batch = _batch() | {"source": source, "gloss": gloss}
   batch["length"] = jnp.array([12, 6, 0])
   statistics = jnp.zeros(150), jnp.float32(1), jnp.ones(50, bool)
@@ -260,7 +250,12 @@ def _all_texts(table, row, limit, alpha):
   letters = [i for i in range(table.shape[1]) if i not in (0, 2, 3)]
   for n in range(limit):
     for body in itertools.product(letters, repeat=n):
-      tokens, state, last, total = [*body, text.EOS], row, text.BOS, 0.0
+      tokens, state, last, total = (
+        [*body, vocabulary.EOS],
+        row,
+        vocabulary.BOS,
+        0.0,
+      )
       for token in tokens:
         state = state * 7 + last + 1
         logits = table[state % len(table)]
@@ -284,12 +279,12 @@ def test_beam_of_one_is_greedy_and_a_wider_one_is_no_worse():
   table = np.random.default_rng(2).normal(size=(97, 6))
   tokens, narrow = _search(table, 0.0, width=1, limit=6)
   for row in range(4):
-    state, last, expected = row, text.BOS, []
-    while last != text.EOS:
+    state, last, expected = row, vocabulary.BOS, []
+    while last != vocabulary.EOS:
       state = state * 7 + last + 1
       logits = table[state % len(table)].copy()
-      logits[[text.PAD, text.BOS]] = -np.inf
-      last = int(logits.argmax()) if len(expected) < 5 else text.EOS
+      logits[[vocabulary.PAD, vocabulary.BOS]] = -np.inf
+      last = int(logits.argmax()) if len(expected) < 5 else vocabulary.EOS
       expected.append(last)
     assert [int(i) for i in tokens[row] if i] == expected
   wide = _search(table, 0.0, width=64, limit=6).score

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from data_pipeline import convert
-from signllm_jax import clips, errors, export_clips, rig, skeleton
+from signllm_jax import export_clips, rig
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import bvh, npz, splits
 
 with warnings.catch_warnings():

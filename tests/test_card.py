@@ -16,7 +16,7 @@ from test_prompt2sign import PHOENIX, numbers
 from data_pipeline.building import build
 from data_pipeline.data_card import card, statistics, text_section
 from data_pipeline.lifting import quality
-from signllm_jax import clips, errors, skeleton
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import skels
 
 HOSTILE = (

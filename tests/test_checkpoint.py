@@ -16,7 +16,8 @@ from checkpoint_states import (
   run,
 )
 
-from signllm_jax import checkpoint, errors, manifest
+from signllm_jax import checkpoint, manifest
+from signllm_jax.core import errors
 
 
 def test_restored_bit_for_bit(tmp_path):

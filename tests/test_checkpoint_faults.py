@@ -21,7 +21,8 @@ from checkpoint_states import (
   run,
 )
 
-from signllm_jax import checkpoint, errors
+from signllm_jax import checkpoint
+from signllm_jax.core import errors
 
 
 def flip(path, seed):

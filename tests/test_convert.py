@@ -9,7 +9,7 @@ import pytest
 from data_pipeline import convert
 from data_pipeline.cli import parser
 from data_pipeline.keypoints import find_clips
-from signllm_jax import clips, errors, skeleton
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import dwpose, forms, npz, openpose, pose, splits
 
 DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"

@@ -5,16 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from signllm_jax import (
-  batching,
-  clips,
-  config,
-  data,
-  errors,
-  records,
-  sources,
-  text,
-)
+from signllm_jax import batching, config, data, records, sources
+from signllm_jax.core import clips, errors, vocabulary
 from signllm_jax.formats import skels, splits
 from signllm_jax.plan import Plan
 from signllm_jax.statistics import Statistics
@@ -86,7 +78,7 @@ def test_batch_marks_padding_and_missing():
   assert not batch["valid"][row, 10:].any()
   assert not batch["valid"][row, :10, 8:29].any()
   assert batch["valid"][row, :10, 29:].all()
-  assert batch["source"][row, 2] == text.EOS
+  assert batch["source"][row, 2] == vocabulary.EOS
 
 
 def test_statistics_count_true_cells_only():
@@ -189,7 +181,9 @@ def test_no_data_says_what_was_expected(tmp_path):
 
 
 def test_facts_survive_json():
-  facts = data.Facts(text.build_vocabulary(["ä b", "b"], "words"), 3, 9, 12.5)
+  facts = data.Facts(
+    vocabulary.build_vocabulary(["ä b", "b"], "words"), 3, 9, 12.5
+  )
   both = data.facts_from_json(data.facts_to_json({"GSL": facts, "ASL": facts}))
   assert list(both) == ["GSL", "ASL"]
   again = both["ASL"]

@@ -16,7 +16,8 @@ import pytest
 from tensorboardX.proto import event_pb2
 
 from data_pipeline.building import build
-from signllm_jax import clips, distributed, errors, manifest
+from signllm_jax import distributed, manifest
+from signllm_jax.core import clips, errors
 from signllm_jax.formats import skels, tfrecord
 
 ROOT = pathlib.Path(__file__).parents[1]

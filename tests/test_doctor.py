@@ -9,7 +9,8 @@ import sys
 import jax
 import pytest
 
-from signllm_jax import doctor, errors
+from signllm_jax import doctor
+from signllm_jax.core import errors
 
 ROOT = pathlib.Path(__file__).parents[1]
 

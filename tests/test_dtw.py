@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 from signllm_jax.formats import splits
 from signllm_jax.losses import dtw, frame_cost
 

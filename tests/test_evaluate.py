@@ -13,18 +13,16 @@ import numpy as np
 import pytest
 
 from signllm_jax import (
-  clips,
   config,
   decoding,
-  errors,
   evaluate,
   evaluation,
   generate,
   run,
-  skeleton,
   train,
   trained,
 )
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import skels, splits
 from signllm_jax.metrics import (
   bootstrap,

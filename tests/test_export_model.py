@@ -11,7 +11,8 @@ import pytest
 import safetensors.numpy as safetensors
 from serving import make_home
 
-from signllm_jax import errors, export_model, model_file, produce, run, trained
+from signllm_jax import export_model, model_file, produce, run, trained
+from signllm_jax.core import errors
 from signllm_jax.formats import npz
 
 TEXTS = ["wind", "norden"]

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from signllm_jax import clips, errors, skeleton
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import dwpose, h5, openpose, pose
 
 SECONDS = 60

@@ -10,21 +10,18 @@ from flax import nnx
 
 from signllm_jax import (
   best_of,
-  clips,
   config,
   data,
   decoding,
-  errors,
   generate,
   methods,
   partition,
   passages,
   polish,
   reader,
-  sentences,
-  skeleton,
-  text,
 )
+from signllm_jax.core import clips, errors, sentences, skeleton
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.models import back_translation
 from signllm_jax.statistics import Statistics
 
@@ -43,7 +40,9 @@ def build(dtype: str = "float32", patience: float = 0.0) -> generate.Producer:
     alignment=True,
     compute_dtype=dtype,
   )
-  vocabulary = text.build_vocabulary(["regen sonne wind norden"], "characters")
+  vocabulary = vocabulary_lib.build_vocabulary(
+    ["regen sonne wind norden"], "characters"
+  )
   method = methods.of(experiment.method)
   model = method.build_model(experiment, len(vocabulary), 0, nnx.Rngs(0))
   model.alignment.duration.kernel[...] *= 0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_pipeline.texts import lemma_gloss as maker
-from signllm_jax import errors, gloss, languages
+from signllm_jax.core import errors, gloss, languages
 
 PHOENIX = pathlib.Path(__file__).parents[2] / "shared/data/phoenix14t_gloss"
 

@@ -12,13 +12,10 @@ import pytest
 from flax import nnx
 
 from signllm_jax import (
-  clips,
   config,
   config_check,
   data,
-  errors,
   export_model,
-  gloss,
   glosser,
   glossing,
   pairs,
@@ -27,10 +24,10 @@ from signllm_jax import (
   produce,
   run,
   sources,
-  text,
   train,
 )
 from signllm_jax import trained as trained_lib
+from signllm_jax.core import clips, errors, gloss, vocabulary
 from signllm_jax.formats import skels
 from signllm_jax.methods import text_to_gloss
 from signllm_jax.models import text_to_gloss as models
@@ -138,10 +135,11 @@ def test_targets_end_and_inputs_start():
   made = jnp.array([[7, 8, 0], [5, 6, 9], [0, 0, 0]])
   np.testing.assert_array_equal(
     text_to_gloss.targets(made),
-    [[7, 8, text.EOS, 0], [5, 6, 9, text.EOS], [0, 0, 0, 0]],
+    [[7, 8, vocabulary.EOS, 0], [5, 6, 9, vocabulary.EOS], [0, 0, 0, 0]],
   )
   np.testing.assert_array_equal(
-    models.started(made)[:2], [[text.BOS, 7, 8, 0], [text.BOS, 5, 6, 9]]
+    models.started(made)[:2],
+    [[vocabulary.BOS, 7, 8, 0], [vocabulary.BOS, 5, 6, 9]],
   )
   assert int(text_to_gloss.count(made)) == 7
   assert int(text_to_gloss.count(made[2:])) == 1
@@ -185,7 +183,7 @@ def test_a_batch_counts_each_pair_once_an_epoch(folders):
     real = batch["length"] > 0
     rows += int(real.sum())
     assert not batch["gloss"][~real].any()
-    assert (batch["gloss"][real, 0] >= len(text.SPECIALS)).all()
+    assert (batch["gloss"][real, 0] >= len(vocabulary.SPECIALS)).all()
   assert rows == 2 * len(WORDS) == len(corpus.train)
 
 
@@ -194,9 +192,9 @@ def test_rare_words_are_spelt_but_rare_glosses_stay(folders):
     folder=str(folders / "ASL"), language="ASL", glosses=True, min_count=1000
   )
   facts = data.summarise(sources.open_clips(part, "train"), part).facts
-  assert facts.vocabulary.listed == text.SPECIALS
+  assert facts.vocabulary.listed == vocabulary.SPECIALS
   assert facts.glosses is not None
-  assert set(facts.glosses.listed) == {*text.SPECIALS, *"ABCD"}
+  assert set(facts.glosses.listed) == {*vocabulary.SPECIALS, *"ABCD"}
 
 
 def test_small_corpora_are_repeated_by_temperature():
@@ -314,8 +312,13 @@ def test_programs_write_the_gloss_and_sign_it(signs, tmp_path):
   words = (about["before"] + "abcd").split()
   listed = about["vocabulary"]
   assert words == ["<GSL>", "abcd"]
-  spelt = [text.SPACE, *(text.SPACE + letter for letter in words[1])]
-  tokens = [listed.index(token) for token in [words[0], *spelt]] + [text.EOS]
+  spelt = [
+    vocabulary.SPACE,
+    *(vocabulary.SPACE + letter for letter in words[1]),
+  ]
+  tokens = [listed.index(token) for token in [words[0], *spelt]] + [
+    vocabulary.EOS
+  ]
   ids[0, : len(tokens)] = tokens
   (expected,) = trained_lib.load_producer(signs, "GSL").produce(["abcd"])
   written = write.call(ids)
@@ -365,7 +368,7 @@ def test_poses_see_the_gloss_and_not_what_is_after_it(folders):
   """State i depends on gloss i, and not on the glosses after it."""
   experiment = _experiment(folders, "text_to_gloss", 1)
   model = models.TextToGloss(experiment.model, 20, 12, nnx.Rngs(0))
-  source = jnp.array([[5, 6, 7, text.EOS]])
+  source = jnp.array([[5, 6, 7, vocabulary.EOS]])
   first = jnp.array([[5, 6, 7]])
   for at in range(3):
     changed = first.at[0, at].set(9)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signllm_jax import clips, errors, skeleton
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import h5
 
 SECRET = np.full((4, skeleton.C), 0.5, np.float32)

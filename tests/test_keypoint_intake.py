@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.keypoints import find_clips
-from signllm_jax import clips, errors, skeleton
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import dwpose, h5, openpose, pose
 
 DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"

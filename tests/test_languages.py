@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from signllm_jax import languages
+from signllm_jax.core import languages
 
 
 @pytest.mark.parametrize("code", languages.LANGUAGES)

@@ -10,7 +10,7 @@ import pytest
 
 from data_pipeline.keypoints import cleaning
 from data_pipeline.lifting import gradient_filter, lifter
-from signllm_jax import clips, errors, skeleton
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import skels
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from signllm_jax import clips, floors, skeleton
+from signllm_jax import floors
+from signllm_jax.core import clips, skeleton
 from signllm_jax.formats import splits
 from signllm_jax.metrics import (
   bootstrap,

@@ -10,10 +10,8 @@ import pytest
 from signllm_jax import (
   add_language,
   checkpoint,
-  clips,
   config,
   config_check,
-  errors,
   partition,
   produce,
   run,
@@ -21,6 +19,7 @@ from signllm_jax import (
   train,
   workdir,
 )
+from signllm_jax.core import clips, errors
 from signllm_jax.formats import npz, skels
 from signllm_jax.plan import Plan
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signllm_jax import clips, errors
+from signllm_jax.core import clips, errors
 from signllm_jax.formats import npz
 
 

@@ -8,7 +8,7 @@ import pytest
 from pose_format import pose_header
 from pose_format.numpy import NumPyPoseBody
 
-from signllm_jax import clips, errors, skeleton
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import landmarks, pose
 from signllm_jax.formats.pose import openpose
 

@@ -11,20 +11,17 @@ import pytest
 from PIL import Image, ImageSequence
 
 from signllm_jax import (
-  clips,
   config,
   data,
-  errors,
   export_clips,
   intake,
   produce,
   render,
   run,
-  skeleton,
-  text,
   train,
   trained,
 )
+from signllm_jax.core import clips, errors, skeleton, vocabulary
 from signllm_jax.formats import forms, h5, npz, pose, skels, splits
 
 REAL = pathlib.Path(__file__).parents[2] / "shared" / "data" / "phoenix14t_mini"
@@ -388,7 +385,7 @@ def test_notes(home, tmp_path, capsys):
 
 
 def facts(texts: list[str], tokens: str) -> data.Facts:
-  return data.Facts(text.build_vocabulary(texts, tokens), 9, 9, 25.0)
+  return data.Facts(vocabulary.build_vocabulary(texts, tokens), 9, 9, 25.0)
 
 
 def test_understand():

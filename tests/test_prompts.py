@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_pipeline.texts import prompts
-from signllm_jax import errors, languages
+from signllm_jax.core import errors, languages
 
 FOLDER = pathlib.Path(prompts.__file__).with_name("prompts")
 FILES = sorted(path.stem for path in FOLDER.glob("*.txt"))

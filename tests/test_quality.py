@@ -9,7 +9,7 @@ import pytest
 
 from data_pipeline.keypoints import cleaning
 from data_pipeline.lifting import bones, lifter, quality
-from signllm_jax import clips, errors, skeleton
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import splits
 
 DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"

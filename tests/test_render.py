@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor, ImageSequence
 
-from signllm_jax import clips, drawing, errors, render, skeleton
+from signllm_jax import drawing, render
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import skels
 
 DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"

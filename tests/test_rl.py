@@ -10,7 +10,8 @@ import small_steps
 from flax import nnx
 from scipy import stats
 
-from signllm_jax import config, config_check, errors, partition, snapshot
+from signllm_jax import config, config_check, partition, snapshot
+from signllm_jax.core import errors
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.rl import policy, priority, reward
 from signllm_jax.statistics import Statistics

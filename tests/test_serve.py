@@ -18,7 +18,8 @@ from PIL import Image
 from prometheus_client import parser
 from serving import TEXTS, Server, corpus, make_home, serving
 
-from signllm_jax import errors, passages, polish, serve, trained, workdir
+from signllm_jax import passages, polish, serve, trained, workdir
+from signllm_jax.core import errors
 from signllm_jax.formats import forms, npz, splits
 from signllm_jax.web import answers, app, engine, limits, metrics
 

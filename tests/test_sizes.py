@@ -10,15 +10,8 @@ import pytest
 from flax import nnx
 
 from configs import signllm
-from signllm_jax import (
-  clips,
-  config,
-  errors,
-  mesh_plan,
-  partition,
-  state,
-  train,
-)
+from signllm_jax import config, mesh_plan, partition, state, train
+from signllm_jax.core import clips, errors
 from signllm_jax.formats import skels
 from signllm_jax.models.text_to_pose import TextToPose
 

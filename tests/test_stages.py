@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.lifting import stage_files
-from signllm_jax import errors, skeleton
+from signllm_jax.core import errors, skeleton
 
 GOLDEN = (
   pathlib.Path(__file__).parents[2] / "shared" / "data" / "golden" / "lift"

@@ -6,7 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from signllm_jax import config, fast_random, optim
+from signllm_jax import config, optim
+from signllm_jax.core import random_bits
 from signllm_jax.models.product import product
 
 SHAPE = (16, 64, 128)
@@ -15,7 +16,7 @@ SHAPE = (16, 64, 128)
 @pytest.fixture(scope="module")
 def drawn():
   """Uniform numbers of two keys that differ in one bit."""
-  draw = jax.jit(lambda key: fast_random.bits(key, SHAPE))
+  draw = jax.jit(lambda key: random_bits.bits(key, SHAPE))
   keys = [
     jax.random.wrap_key_data(jnp.array([5, k], jnp.uint32)) for k in (0, 1)
   ]
@@ -39,7 +40,7 @@ def test_bits_of_two_keys_are_unrelated(drawn):
 
 
 def test_noise_is_standard_normal():
-  noise = np.asarray(fast_random.normal(jax.random.key(3), SHAPE))
+  noise = np.asarray(random_bits.normal(jax.random.key(3), SHAPE))
   assert np.isfinite(noise).all()
   assert abs(noise.mean()) < 0.01
   assert abs(noise.std() - 1) < 0.01

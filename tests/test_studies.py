@@ -9,7 +9,8 @@ import pytest
 import small_steps
 
 from configs import ablation
-from signllm_jax import config, errors, studies
+from signllm_jax import config, studies
+from signllm_jax.core import errors
 from signllm_jax.formats import skels
 from signllm_jax.metrics import study
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sacrebleu
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 from signllm_jax.metrics import bootstrap, text
 
 GOLDEN = pathlib.Path("../shared/data/golden/text_metrics.json")

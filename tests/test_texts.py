@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from data_pipeline.texts import normalisation
-from signllm_jax import errors, text
+from signllm_jax.core import errors
+from signllm_jax.core import vocabulary as vocabulary_lib
 
 # Letters that compose, quotes and spaces, more often than by chance.
 lines = st.text(
@@ -123,20 +124,22 @@ def test_changing_case_keeps_nfc(line, spoken):
 
 
 def test_typed_specials_are_words():
-  typed = " ".join(text.SPECIALS)
-  unaware = text.build_vocabulary(["a b"], "words")
+  typed = " ".join(vocabulary_lib.SPECIALS)
+  unaware = vocabulary_lib.build_vocabulary(["a b"], "words")
   np.testing.assert_array_equal(
-    unaware.encode(typed), [text.UNK] * 4 + [text.EOS]
+    unaware.encode(typed), [vocabulary_lib.UNK] * 4 + [vocabulary_lib.EOS]
   )
-  assert unaware.unknown(typed) == list(text.SPECIALS)
-  aware = text.build_vocabulary(["a <s>", "</s>"], "words")
+  assert unaware.unknown(typed) == list(vocabulary_lib.SPECIALS)
+  aware = vocabulary_lib.build_vocabulary(["a <s>", "</s>"], "words")
   ids = aware.encode("<s> </s>")
-  assert (ids[:2] >= len(text.SPECIALS)).all() and ids[2] == text.EOS
+  assert (ids[:2] >= len(vocabulary_lib.SPECIALS)).all() and ids[
+    2
+  ] == vocabulary_lib.EOS
   assert aware.decode(ids) == "<s> </s>"
 
 
 def test_unlisted_words_are_spelt():
-  vocabulary = text.build_vocabulary(
+  vocabulary = vocabulary_lib.build_vocabulary(
     ["the cat", "the dog", "the a"], "words+characters", min_count=2
   )
   assert vocabulary.tokenize("the tea a") == (
@@ -150,29 +153,31 @@ def test_unlisted_words_are_spelt():
 @given(st.lists(words, min_size=1), st.data(), st.integers(1, 3))
 def test_known_letters_are_never_unknown(known, data, min_count):
   normal = unicodedata.normalize("NFC", " ".join(known)).split()
-  vocabulary = text.build_vocabulary(known, "words+characters", min_count)
+  vocabulary = vocabulary_lib.build_vocabulary(
+    known, "words+characters", min_count
+  )
   letters = st.text(st.sampled_from("".join(normal)), min_size=1)
   typed = " ".join(data.draw(st.lists(letters | st.sampled_from(normal))))
   assume(unicodedata.is_normalized("NFC", typed))
   ids = vocabulary.encode(typed)
-  assert text.UNK not in ids and ids[-1] == text.EOS
-  assert (ids[:-1] >= len(text.SPECIALS)).all()
+  assert vocabulary_lib.UNK not in ids and ids[-1] == vocabulary_lib.EOS
+  assert (ids[:-1] >= len(vocabulary_lib.SPECIALS)).all()
   assert vocabulary.decode(ids) == typed
 
 
-@pytest.mark.parametrize("tokens", text.KINDS)
+@pytest.mark.parametrize("tokens", vocabulary_lib.KINDS)
 def test_decode_is_the_inverse_of_encode(tokens):
   line = "<ASL_HELLO> <LSF-CH_ÉTÉ> a"
-  vocabulary = text.build_vocabulary([line], tokens)
+  vocabulary = vocabulary_lib.build_vocabulary([line], tokens)
   assert vocabulary.decode(vocabulary.encode(line)) == line
-  assert vocabulary.decode([text.BOS, text.EOS, 4]) == ""
+  assert vocabulary.decode([vocabulary_lib.BOS, vocabulary_lib.EOS, 4]) == ""
 
 
 def test_marked_glosses_of_two_languages_differ():
-  vocabulary = text.build_vocabulary(["<ASL_A> <GSL_A>"], "words")
+  vocabulary = vocabulary_lib.build_vocabulary(["<ASL_A> <GSL_A>"], "words")
   assert len(set(vocabulary.encode("<ASL_A> <GSL_A>").tolist())) == 3
 
 
 def test_unknown_kind_of_tokens_is_refused():
   with pytest.raises(errors.DataError, match="syllables"):
-    text.Vocabulary(text.SPECIALS, "syllables")
+    vocabulary_lib.Vocabulary(vocabulary_lib.SPECIALS, "syllables")

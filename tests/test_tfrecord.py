@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from etils import epath
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 from signllm_jax.formats import tfrecord
 
 RECORDS = [b"first", b"", b"x" * 1000, bytes(range(256)), b"last"]

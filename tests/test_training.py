@@ -15,15 +15,8 @@ import pytest
 
 from configs import asl, gsl
 from data_pipeline.building import build
-from signllm_jax import (
-  batching,
-  clips,
-  config,
-  errors,
-  manifest,
-  records,
-  train,
-)
+from signllm_jax import batching, config, manifest, records, train
+from signllm_jax.core import clips, errors
 from signllm_jax.formats import skels, splits, tfrecord
 
 DATA = pathlib.Path("../shared/data").resolve()

@@ -12,8 +12,8 @@ import time
 import pytest
 
 from signllm_jax import config as config_lib
-from signllm_jax import data, errors, text, workdir
-from signllm_jax.formats import atomic
+from signllm_jax import data, workdir
+from signllm_jax.core import atomic_files, errors, vocabulary
 
 HOLDER = """
 import sys, time
@@ -37,7 +37,10 @@ def changed(**fields):
 
 def facts(words=("hello", "world"), longest=9):
   return data.Facts(
-    text.Vocabulary([*text.SPECIALS, *words], "words"), 4, longest, 25.0
+    vocabulary.Vocabulary([*vocabulary.SPECIALS, *words], "words"),
+    4,
+    longest,
+    25.0,
   )
 
 
@@ -92,7 +95,7 @@ def test_read_only(tmp_path):
     ):
       pass
     with pytest.raises(errors.StorageError, match="cannot write"):
-      atomic.write_text(folder / "report.json", "x")
+      atomic_files.write_text(folder / "report.json", "x")
   finally:
     if mount:
       subprocess.run(["umount", folder], check=True)
@@ -172,9 +175,9 @@ def test_damaged_and_missing_config(tmp_path):
 
 def test_write_text_is_whole_or_not_at_all(tmp_path):
   file = tmp_path / "report.json"
-  atomic.write_text(file, "old")
+  atomic_files.write_text(file, "old")
   with pytest.raises(UnicodeEncodeError):
-    atomic.write_text(file, "new \ud800")
+    atomic_files.write_text(file, "new \ud800")
   assert file.read_text() == "old"
   assert os.listdir(tmp_path) == ["report.json"]
   assert stat.S_IMODE(file.stat().st_mode) == 0o644

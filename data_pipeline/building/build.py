@@ -19,8 +19,7 @@ from absl import logging
 from data_pipeline.building import build_request, checksums
 from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lift_folder, lifted_folder
-from signllm_jax import errors
-from signllm_jax.formats import atomic
+from signllm_jax.core import atomic_files, errors
 
 QUALITY = "quality.jsonl"  # of every clip that was lifted, in the build
 
@@ -106,7 +105,7 @@ def prepare(
   print(f"Licence of {asked.name}: {asked.licence}")
   runner = None if beam is None else _on_beam(asked, beam)
   parent = asked.folder.parent
-  atomic.make_folder(parent)
+  atomic_files.make_folder(parent)
   with lifted_folder.alone(parent), _storage_errors(asked.folder):
     if asked.folder.exists():
       print(
@@ -218,7 +217,7 @@ def _complete(asked: build_request.Plan) -> None:
         for _, record in lifted_folder.records(folder):
           del record["made_from"]  # differs between copies of the keypoints
           lines.append(json.dumps({"split": folder.name, **record}))
-      atomic.write_text(
+      atomic_files.write_text(
         asked.folder / QUALITY, "".join(f"{line}\n" for line in lines)
       )
     checksums.write_sums(asked.folder)

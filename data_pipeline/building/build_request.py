@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 from data_pipeline.building import record_reader
 from data_pipeline.lifting import lift_folder, lifted_folder
-from signllm_jax import errors
+from signllm_jax.core import errors
 
 DATASETS = ("fingerspelling", "prompt2sign")  # packages beside this module
 FILE_FORMATS = ("tfrecord", "array_record")

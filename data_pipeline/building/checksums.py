@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 
 from data_pipeline.building import record_reader
-from signllm_jax import errors
-from signllm_jax.formats import atomic, tfrecord
+from signllm_jax.core import atomic_files, errors
+from signllm_jax.formats import tfrecord
 
 SUMS = "SHA256SUMS"
 _DESCRIPTION = ("dataset_info.json", "features.json")
@@ -34,7 +34,7 @@ def write_sums(folder: str | os.PathLike) -> pathlib.Path:
     raise errors.StorageError(
       f"cannot be read: {error}", path=folder
     ) from error
-  atomic.write_text(folder / SUMS, "".join(lines))
+  atomic_files.write_text(folder / SUMS, "".join(lines))
   return folder / SUMS
 
 

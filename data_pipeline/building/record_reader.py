@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
 from google.protobuf import json_format
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 from signllm_jax.formats import tfrecord
 
 REBUILD = "Remove the folder and build again"

@@ -12,8 +12,8 @@ from data_pipeline.building import build, build_request, record_reader, verify
 from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lift_folder, lifted_folder
 from data_pipeline.texts import normalisation, prompts
-from signllm_jax import clips, errors, languages
-from signllm_jax.formats import atomic, h5, splits
+from signllm_jax.core import atomic_files, clips, errors, languages
+from signllm_jax.formats import h5, splits
 
 
 def extract(args: argparse.Namespace) -> None:
@@ -77,7 +77,7 @@ def export_skels(args: argparse.Namespace) -> None:
     )
     for name in names
   )
-  atomic.make_folder(target.parent)
+  atomic_files.make_folder(target.parent)
   convert.write_split(
     target, _progress(read, len(names), "writing"), args.convention
   )
@@ -117,10 +117,10 @@ def make_prompts(args: argparse.Namespace) -> None:
     for target, lines in made.items():
       print(f"{len(lines)} lines would be written to {target}")
     return
-  atomic.make_folder(folder)
-  with atomic.all_or_none(*made):
+  atomic_files.make_folder(folder)
+  with atomic_files.all_or_none(*made):
     for target, lines in made.items():
-      atomic.write_text(target, "".join(f"{line}\n" for line in lines))
+      atomic_files.write_text(target, "".join(f"{line}\n" for line in lines))
       print(f"{len(lines)} lines: {target}")
 
 

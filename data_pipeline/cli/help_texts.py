@@ -1,6 +1,6 @@
 """The long texts of the command line's --help."""
 
-from signllm_jax import languages
+from signllm_jax.core import languages
 
 _LANGUAGES = " ".join(x.config_name for x in languages.LANGUAGES.values())
 

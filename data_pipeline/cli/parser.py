@@ -13,7 +13,7 @@ from absl import logging
 
 from data_pipeline.building import build_request
 from data_pipeline.cli import commands, help_texts
-from signllm_jax import errors
+from signllm_jax.core import errors
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib import axes, figure, ticker
 
 from data_pipeline.lifting import bones
-from signllm_jax import skeleton
+from signllm_jax.core import skeleton
 
 INK, FAINT, PAGE = "#010101", "#020202", "#030303"
 SERIES = ("#110101", "#120202", "#130303", "#140404")

@@ -23,7 +23,10 @@ from google.protobuf import message
 from data_pipeline.building import record_reader, verify
 from data_pipeline.lifting import bones as bones_lib
 from data_pipeline.lifting import quality
-from signllm_jax import clips, errors, records, skeleton, text
+from signllm_jax import records
+from signllm_jax.core import clips as clips_lib
+from signllm_jax.core import errors, skeleton
+from signllm_jax.core import vocabulary as vocabulary_lib
 
 EXAMPLES = 3  # clips shown a split
 WORST = 3  # clips listed a measure
@@ -56,7 +59,7 @@ class Split:
   )
   names: set[str] = dataclasses.field(default_factory=set)
   poses: set[bytes] = dataclasses.field(default_factory=set)  # digests
-  examples: list[clips.Clip] = dataclasses.field(default_factory=list)
+  examples: list[clips_lib.Clip] = dataclasses.field(default_factory=list)
 
   @property
   def clips(self) -> int:
@@ -116,7 +119,7 @@ class Census:
     """Token -> how often it occurs in a split."""
     found = collections.Counter()
     for sentence, count in self.splits[split].texts.items():
-      for token in text.tokenize(sentence, self.tokens):
+      for token in vocabulary_lib.tokenize(sentence, self.tokens):
         found[token] += count
     return found
 
@@ -126,7 +129,7 @@ class Census:
     return [
       length
       for sentence, count in self.splits[split].texts.items()
-      for length in [len(text.tokenize(sentence, tokens))] * count
+      for length in [len(vocabulary_lib.tokenize(sentence, tokens))] * count
     ]
 
   def leaks(self) -> list[Leak]:
@@ -190,7 +193,7 @@ def take(folder: str | os.PathLike) -> Census:
 
 def _decode(
   data: bytes, info: Any, folder: pathlib.Path, split: Split
-) -> tuple[dict, clips.Clip]:
+) -> tuple[dict, clips_lib.Clip]:
   try:
     record = info.features.deserialize_example_np(data)
     wrong = verify.fault(record, info.config_name or "")
@@ -207,7 +210,7 @@ def _decode(
   return record, dataclasses.replace(clip, text=clean)
 
 
-def _count(census: Census, split: Split, clip: clips.Clip) -> np.ndarray:
+def _count(census: Census, split: Split, clip: clips_lib.Clip) -> np.ndarray:
   """Adds a clip to the counts; returns its bones [K] in shoulder widths."""
   split.frames += len(clip)
   split.seconds.append(len(clip) / clip.fps)
@@ -242,7 +245,9 @@ def _count_fields(census: Census, record: dict) -> None:
   census.prompts += bool(record["prompt"])
 
 
-def _keep_example(split: Split, ranks: list[bytes], clip: clips.Clip) -> None:
+def _keep_example(
+  split: Split, ranks: list[bytes], clip: clips_lib.Clip
+) -> None:
   """Keeps the clips whose names have the lowest digests: chance, but fixed."""
   rank = hashlib.sha256(clip.name.encode()).digest()
   at = sum(each < rank for each in ranks)

@@ -5,7 +5,7 @@ ISO 639-3 code; a further one is one more line here and a word list for its
 spoken language in `words/`.
 """
 
-from signllm_jax.languages import LANGUAGES, Language
+from signllm_jax.core.languages import LANGUAGES, Language
 
 _CORPUS = "letter recordings of spoken-to-signed"
 

@@ -19,9 +19,9 @@ from spoken_to_signed.gloss_to_pose.lookup.fingerspelling_lookup import (
   FingerspellingPoseLookup,
 )
 
-from signllm_jax import clips, errors
+from signllm_jax.core import clips, errors
+from signllm_jax.core.languages import Language
 from signllm_jax.formats import landmarks
-from signllm_jax.languages import Language
 
 _BODY, _FACE = "POSE_LANDMARKS", "FACE_LANDMARKS"
 _HANDS = ("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS")

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from signllm_jax import skeleton
+from signllm_jax.core import skeleton
 
 Mode = Literal["fast", "reference"]
 

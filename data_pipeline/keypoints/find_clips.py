@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from absl import logging
 
 from data_pipeline.keypoints import sidecar_texts
-from signllm_jax import clips, errors
+from signllm_jax.core import clips, errors
 from signllm_jax.formats import dwpose, frame_files, h5, openpose, pose
 
 _SUFFIXES = {".pose": "pose", ".h5": "h5", ".hdf5": "h5"}

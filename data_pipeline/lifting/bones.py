@@ -5,7 +5,7 @@ Dim letters: T frames, J = 50 joints, N = 49 limbs, K = 25 bones.
 
 import numpy as np
 
-from signllm_jax import skeleton
+from signllm_jax.core import skeleton
 
 NAMES: tuple[str, ...] = (
   *("neck", "shoulder", "upper arm", "forearm", "wrist"),

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.keypoints.cleaning import Mode
-from signllm_jax import skeleton
+from signllm_jax.core import skeleton
 
 LENGTH_WEIGHT, MOTION_WEIGHT = 0.001, 0.1  # the two regularisers of J
 CYCLES = {"fast": 100, "reference": 1000}

@@ -14,7 +14,7 @@ are equally many limbs away from the root.
 import numpy as np
 
 from data_pipeline.keypoints.cleaning import Mode
-from signllm_jax import skeleton
+from signllm_jax.core import skeleton
 
 ROOT_NOISE = 0.001  # the root is moved by up to this at random
 MIN_DEPTH = 0.001  # every limb points away from the camera by this much

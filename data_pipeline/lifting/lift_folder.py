@@ -19,8 +19,7 @@ import tqdm
 from data_pipeline.keypoints import cleaning, find_clips
 from data_pipeline.lifting import lifted_folder, lifter, quality, stage_files
 from data_pipeline.texts import normalisation
-from signllm_jax import clips, errors
-from signllm_jax.formats import atomic
+from signllm_jax.core import atomic_files, clips, errors
 
 SPLITS = ("train", "dev", "test")
 _CHUNK = 64  # clips lifted a call
@@ -111,7 +110,7 @@ def lift_all(
     StorageError: it cannot be written.
   """
   folder = pathlib.Path(output)
-  atomic.make_folder(folder)
+  atomic_files.make_folder(folder)
   with lifted_folder.alone(folder):
     lifted_folder.claim(folder, options)
     before = {

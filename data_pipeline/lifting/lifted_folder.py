@@ -21,8 +21,8 @@ import numpy as np
 from data_pipeline.keypoints import find_clips
 from data_pipeline.keypoints.cleaning import Mode
 from data_pipeline.lifting import quality, stage_files
-from signllm_jax import clips, errors, skeleton
-from signllm_jax.formats import atomic, npz
+from signllm_jax.core import atomic_files, clips, errors, skeleton
+from signllm_jax.formats import npz
 
 OPTIONS = "lift.json"
 _MAX_NAME = 200  # bytes; suffixes and a temporary name's digits come on top
@@ -116,7 +116,7 @@ def claim(folder: str | os.PathLike, options: Options) -> None:
   """
   folder = pathlib.Path(folder)
   wanted = dataclasses.asdict(options)
-  left = atomic.left_in(folder)
+  left = atomic_files.left_in(folder)
   if is_one(folder):
     found = _load(folder / OPTIONS)
     for name in sorted(wanted | found):
@@ -134,7 +134,9 @@ def claim(folder: str | os.PathLike, options: Options) -> None:
       expected="a new folder, or one that an earlier lift left",
     )
   else:
-    atomic.write_text(folder / OPTIONS, json.dumps(wanted, indent=2) + "\n")
+    atomic_files.write_text(
+      folder / OPTIONS, json.dumps(wanted, indent=2) + "\n"
+    )
   for path in left:
     path.unlink()
 
@@ -187,7 +189,7 @@ def write(
     "made_from": made_from,
   }
   path = folder / f"{name}.json"  # last: a clip with its record is done
-  atomic.write_text(path, json.dumps(record, indent=2) + "\n")
+  atomic_files.write_text(path, json.dumps(record, indent=2) + "\n")
 
 
 def remove(folder: pathlib.Path, name: str) -> None:

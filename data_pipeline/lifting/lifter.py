@@ -26,7 +26,7 @@ import numpy as np
 from data_pipeline.keypoints import cleaning
 from data_pipeline.keypoints.cleaning import Mode
 from data_pipeline.lifting import gradient_filter, initialisation
-from signllm_jax import errors, skeleton
+from signllm_jax.core import errors, skeleton
 
 BUCKET = 32  # clips are padded to a multiple of this many frames
 MAX_COORDINATE = 1e6  # its square has to be added up in float32

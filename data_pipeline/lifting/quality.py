@@ -15,7 +15,7 @@ import numpy as np
 
 from data_pipeline.keypoints import cleaning
 from data_pipeline.lifting import bones, lifter
-from signllm_jax import clips, errors, skeleton
+from signllm_jax.core import clips, errors, skeleton
 
 Policy = Literal["drop", "trim", "keep"]
 AnyClip = TypeVar("AnyClip", clips.Clip, clips.Keypoints)

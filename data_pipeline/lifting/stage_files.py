@@ -13,8 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax import errors, skeleton
-from signllm_jax.formats import atomic
+from signllm_jax.core import atomic_files, errors, skeleton
 
 NAMES = ("1.txt", "2.txt", "3.txt", "4.txt", "5.txt")
 _MAX_LINE = 4096  # bytes; 150 numbers take 2,250 at most
@@ -44,10 +43,10 @@ def write(folder: str | os.PathLike, stages: Sequence[np.ndarray]) -> None:
     )
   for name, stage in zip(NAMES, stages, strict=True):
     _check(stage, len(stages[0]), folder / name)
-  atomic.make_folder(folder)
+  atomic_files.make_folder(folder)
   for name, stage in zip(NAMES, stages, strict=True):
     rows = stage.reshape(len(stage), skeleton.C).tolist()
-    atomic.write_text(
+    atomic_files.write_text(
       folder / name, "".join(_FORM % tuple(row) for row in rows)
     )
 

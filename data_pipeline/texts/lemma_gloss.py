@@ -16,7 +16,7 @@ from typing import Any
 import simplemma
 
 from data_pipeline.texts import normalisation
-from signllm_jax import errors
+from signllm_jax.core import errors
 
 # A number with its separators, or a word with inner hyphens and apostrophes.
 _WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+(?:['-][^\W_]+)*")

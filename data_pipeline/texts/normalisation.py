@@ -8,7 +8,7 @@ language, since Turkish has two letters where others have I and i.
 import os
 import unicodedata
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 
 _REPLACEMENT = "\ufffd"  # stands where a decoder has already lost a character
 

@@ -11,7 +11,7 @@ import hashlib
 import pathlib
 import unicodedata
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 
 _FOLDER = pathlib.Path(__file__).with_name("prompts")
 

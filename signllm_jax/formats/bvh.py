@@ -24,8 +24,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from signllm_jax import clips, errors, rig, skeleton
-from signllm_jax.formats import atomic, skels
+from signllm_jax import rig
+from signllm_jax.core import atomic_files, clips, errors, skeleton
+from signllm_jax.formats import skels
 
 MAX_BYTES = 256 << 20
 MAX_FRAMES = 50_000  # half an hour
@@ -70,7 +71,10 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
   rest = directions * rig.bone_lengths(clip)[:, None]
   values = rig.solve(rig.fill(clip, rest), directions).reshape(len(clip), -1)
   row = " ".join(["%.6f"] * values.shape[1]) + "\n"
-  with atomic.replacing(path) as part, part.open("w", newline="\n") as file:
+  with (
+    atomic_files.replacing(path) as part,
+    part.open("w", newline="\n") as file,
+  ):
     file.write("HIERARCHY\n" + "".join(_hierarchy(0, rest, "")))
     file.write(
       f"MOTION\nFrames: {len(clip)}\nFrame Time: {1 / float(clip.fps)!r}\n"

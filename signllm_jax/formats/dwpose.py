@@ -22,7 +22,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from signllm_jax import clips, errors, skeleton
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import frame_files, people
 from signllm_jax.formats.frame_files import FrameFiles
 

@@ -7,7 +7,7 @@ by lifting, which is a stage of its own (`data_pipeline lift`).
 
 import numpy as np
 
-from signllm_jax import clips
+from signllm_jax.core import clips
 from signllm_jax.formats import bvh, dwpose, openpose, pose
 
 EACH = {".pose": pose, ".bvh": bvh}  # one clip a file

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 
 MAX_FILE = 4 << 20  # bytes of a frame; a person takes 4,000
 MAX_FRAMES = 100_000  # of a clip, an hour; missing ones count

@@ -18,8 +18,8 @@ from collections.abc import Iterable, Iterator
 import h5py
 import numpy as np
 
-from signllm_jax import clips, errors, skeleton
-from signllm_jax.formats import atomic, people
+from signllm_jax.core import atomic_files, clips, errors, skeleton
+from signllm_jax.formats import people
 
 MAX_FRAMES = 100_000  # of a clip, an hour
 _MAX_CHUNK = MAX_FRAMES * skeleton.C * 4  # bytes
@@ -90,7 +90,7 @@ def write(path: str | os.PathLike, sequence: Iterable[clips.Keypoints]) -> None:
     StorageError: the file cannot be written.
   """
   with (
-    atomic.replacing(path) as part,
+    atomic_files.replacing(path) as part,
     h5py.File(part, "w", libver="latest") as file,
   ):
     for clip in sequence:

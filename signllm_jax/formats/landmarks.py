@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax import skeleton
+from signllm_jax.core import skeleton
 
 Point = tuple[str, str]  # component, name
 

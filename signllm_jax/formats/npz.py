@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax import clips, errors, skeleton
-from signllm_jax.formats import atomic
+from signllm_jax.core import atomic_files, clips, errors, skeleton
 
 MAX_BYTES = 4 << 30  # unpacked; some six million frames
 # Kind of number and shape after the first axis of each member.
@@ -46,7 +45,7 @@ def write(path: str | os.PathLike, sequence: Sequence[clips.Clip]) -> None:
   for key in ("name", "text", "gloss"):
     arrays[key] = np.array([getattr(clip, key) for clip in sequence], "<U")
   _check_finite(arrays["frames"], path)
-  with atomic.replacing(path) as part, part.open("wb") as file:
+  with atomic_files.replacing(path) as part, part.open("wb") as file:
     np.savez(file, allow_pickle=False, **arrays)
 
 

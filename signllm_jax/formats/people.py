@@ -5,7 +5,7 @@ Dim letters: M detections (one person in one frame), T frames, J = 50 joints.
 
 import numpy as np
 
-from signllm_jax import skeleton
+from signllm_jax.core import skeleton
 
 MAX_PEOPLE = 100  # in one frame
 MAX_PIXEL = 1e6  # no picture is as wide; squares stay far inside float32

@@ -24,8 +24,8 @@ from pose_format import pose_header
 from pose_format.numpy import NumPyPoseBody
 from pose_format.utils import reader
 
-from signllm_jax import clips, errors, skeleton
-from signllm_jax.formats import atomic, landmarks, people
+from signllm_jax.core import atomic_files, clips, errors, skeleton
+from signllm_jax.formats import landmarks, people
 
 with warnings.catch_warnings():
   # Python warns of a pattern in it when it compiles the module.
@@ -80,7 +80,7 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
   data[:, 0, at] = np.where(clip.valid[..., None], to_pixels(clip.frames), 0)
   confidence[:, 0, at] = clip.valid
   body = NumPyPoseBody(clip.fps, data, confidence)
-  with atomic.replacing(path) as part, part.open("wb") as file:
+  with atomic_files.replacing(path) as part, part.open("wb") as file:
     pose_format.Pose(header, body).write(file)
 
 

@@ -19,8 +19,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from signllm_jax import clips, errors, skeleton
-from signllm_jax.formats import atomic, decimals
+from signllm_jax.core import atomic_files, clips, errors, skeleton
+from signllm_jax.formats import decimals
 
 MAX_LINE = 64 << 20  # bytes; some 50,000 frames, half an hour in one line
 MISSING = 0.016
@@ -146,7 +146,7 @@ def write(
     raise errors.UsageError(
       f"unknown convention {convention!r}", expected="prompt2sign or pt"
     )
-  with atomic.replacing(path) as part, part.open("wb") as file:
+  with atomic_files.replacing(path) as part, part.open("wb") as file:
     for number, clip in enumerate(sequence, 1):
       line = _format(clip, convention, path, number)
       if len(line) > MAX_LINE:

@@ -14,7 +14,7 @@ import google_crc32c
 import numpy as np
 from etils import epath
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 
 HEADER = struct.Struct("<QI")  # length, its checksum
 FOOTER = struct.Struct("<I")  # checksum of the data

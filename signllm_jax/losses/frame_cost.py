@@ -6,7 +6,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 
 Metric = Literal["l1", "l2", "squared_l2", "mean_joint"]
 

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from signllm_jax import skeleton
 from signllm_jax.config import Loss
+from signllm_jax.core import skeleton
 
 
 def cell_weights(

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from signllm_jax import augment, text
+from signllm_jax import augment
 from signllm_jax.config import Experiment
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.losses.cross_entropy import cross_entropy
 from signllm_jax.methods.method import Batch, Known, Outcome, track_nothing
 from signllm_jax.models import tokens
@@ -47,7 +48,7 @@ def total(config: Experiment, batch: Batch) -> Tokens:
 
   def count(name: str) -> jax.Array:
     ids = batch.get(name, jnp.zeros_like(batch["source"]))
-    return jnp.maximum(jnp.sum(real & (ids != text.PAD)), 1)
+    return jnp.maximum(jnp.sum(real & (ids != vocabulary_lib.PAD)), 1)
 
   return Tokens(count("source"), count("gloss"))
 
@@ -79,7 +80,7 @@ def loss(
     inputs, model.attendable(encoded), decoder_key if drops else None
   )
   real = _real(batch)
-  counts = (real[:, None] & (target != text.PAD)).astype(jnp.float32)
+  counts = (real[:, None] & (target != vocabulary_lib.PAD)).astype(jnp.float32)
   each = cross_entropy(logits, target, settings.label_smoothing)
   translation = jnp.sum(each * counts)
   parts = {"translation": translation / total.text}
@@ -90,8 +91,8 @@ def loss(
       model.gloss_logits(encoded),
       1.0 - encoded.real,
       labels,
-      jnp.where(labels == text.PAD, 1.0, 0.0),
-      blank_id=text.PAD,
+      jnp.where(labels == vocabulary_lib.PAD, 1.0, 0.0),
+      blank_id=vocabulary_lib.PAD,
     )
     parts["ctc"] = jnp.sum(jnp.where(fits, each, 0)) / total.gloss
     parts["ctc_too_short"] = jnp.sum(real & ~fits).astype(jnp.float32)
@@ -114,6 +115,6 @@ def ctc_fits(labels: jax.Array, steps: jax.Array) -> jax.Array:
   Returns:
     [B] bool.
   """
-  real = labels != text.PAD
+  real = labels != vocabulary_lib.PAD
   repeats = real[:, 1:] & (labels[:, 1:] == labels[:, :-1])
   return jnp.sum(real, 1) + jnp.sum(repeats, 1) <= steps

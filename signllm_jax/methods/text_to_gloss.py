@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from signllm_jax import augment, text
+from signllm_jax import augment
 from signllm_jax.config import Experiment, Gloss
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.losses.cross_entropy import cross_entropy
 from signllm_jax.methods.method import Batch, Known, Outcome, track_nothing
 from signllm_jax.models.text_to_gloss import TextToGloss, started
@@ -23,15 +24,17 @@ def build_model(
 
 def targets(gloss: jax.Array) -> jax.Array:
   """Glosses [B, G] with </s> after them: [B, G + 1]; empty rows stay empty."""
-  length = jnp.sum(gloss != text.PAD, 1)
+  length = jnp.sum(gloss != vocabulary_lib.PAD, 1)
   ended = jnp.pad(gloss, ((0, 0), (0, 1)))
   rows = jnp.arange(len(gloss))
-  return ended.at[rows, length].set(jnp.where(length > 0, text.EOS, text.PAD))
+  return ended.at[rows, length].set(
+    jnp.where(length > 0, vocabulary_lib.EOS, vocabulary_lib.PAD)
+  )
 
 
 def count(gloss: jax.Array) -> jax.Array:
   """Tokens of glosses [B, G] that are taught, </s> counted; at least 1."""
-  return jnp.maximum(jnp.sum(targets(gloss) != text.PAD), 1)
+  return jnp.maximum(jnp.sum(targets(gloss) != vocabulary_lib.PAD), 1)
 
 
 def total(config: Experiment, batch: Batch) -> jax.Array:
@@ -56,7 +59,7 @@ def sum_of(logits: jax.Array, gloss: jax.Array, settings: Gloss) -> jax.Array:
   """Summed cross-entropy [] of logits [B, G + 1, V]."""
   target = targets(gloss)
   each = cross_entropy(logits, target, settings.label_smoothing)
-  return jnp.sum(each * (target != text.PAD))
+  return jnp.sum(each * (target != vocabulary_lib.PAD))
 
 
 def loss(

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from signllm_jax import augment, skeleton
+from signllm_jax import augment
 from signllm_jax.config import Experiment
+from signllm_jax.core import skeleton
 from signllm_jax.losses import pose as losses
 from signllm_jax.methods.method import Batch, Known, Outcome
 from signllm_jax.models.pose_decoder import FRAME, PoseDecoder, Source

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 from signllm_jax.metrics import bootstrap, report, tables
 from signllm_jax.metrics.metric import Metric
 

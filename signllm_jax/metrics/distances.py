@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax import clips, skeleton
+from signllm_jax.core import clips, skeleton
 from signllm_jax.losses import dtw, frame_cost
 from signllm_jax.metrics import pairs
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax import clips, skeleton
+from signllm_jax.core import clips, skeleton
 
 _BODY = [
   skeleton.NOSE,

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax import clips, render
+from signllm_jax import render
+from signllm_jax.core import clips
 from signllm_jax.metrics import plots, published, report, tables
 
 _SIZE = 180  # pixels, of a clip

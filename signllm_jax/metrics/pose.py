@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax import clips, skeleton
+from signllm_jax.core import clips, skeleton
 from signllm_jax.metrics import distances, metric
 
 WRISTS = [skeleton.RIGHT_WRIST, skeleton.LEFT_WRIST]

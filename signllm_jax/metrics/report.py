@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from signllm_jax import clips
+from signllm_jax.core import clips
 from signllm_jax.metrics import bootstrap, published
 from signllm_jax.metrics.metric import Metric
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from signllm_jax import errors, workdir
+from signllm_jax import workdir
+from signllm_jax.core import errors
 from signllm_jax.metrics import (
   bootstrap,
   catalogue,

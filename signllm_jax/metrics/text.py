@@ -11,7 +11,7 @@ import numpy as np
 import sacrebleu
 from sacrebleu.metrics import helpers
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 from signllm_jax.metrics import metric
 
 _ORDERS = 4  # of BLEU

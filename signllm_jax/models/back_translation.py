@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from signllm_jax import skeleton
 from signllm_jax.config import Experiment
+from signllm_jax.core import skeleton
 from signllm_jax.models import layers, stacks, tokens
 
 KERNEL = 5  # frames of a convolution

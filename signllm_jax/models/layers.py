@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from signllm_jax import fast_random
+from signllm_jax.core import random_bits
 from signllm_jax.models.product import product
 
 MASKED = -1e9  # finite: a row without keys gives a mean, not NaN
@@ -81,7 +81,7 @@ def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
   """Zeroes a share of x and scales the rest; nothing without a key."""
   if key is None or rate == 0.0:
     return x
-  keep = fast_random.bits(key, x.shape) >= jnp.uint32(round(rate * 2**32))
+  keep = random_bits.bits(key, x.shape) >= jnp.uint32(round(rate * 2**32))
   return jnp.where(keep, x * (1 / (1 - rate)), 0)
 
 

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from signllm_jax import skeleton
 from signllm_jax.config import Model
+from signllm_jax.core import skeleton
 from signllm_jax.models import alignment, layers, stacks
 
 FRAME = skeleton.C + 1  # numbers of a frame with its counter

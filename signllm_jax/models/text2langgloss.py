@@ -8,8 +8,8 @@ read of the text for it, and what the model expects to come next.
 import jax
 from flax import nnx
 
-from signllm_jax import text
 from signllm_jax.config import Model
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.models.pose_decoder import PoseDecoder
 from signllm_jax.models.text_to_gloss import TextToGloss, started
 
@@ -52,5 +52,5 @@ class Text2LangGloss(PoseDecoder):
   ) -> tuple[jax.Array, jax.Array]:
     """`encode` of states [B, G + 1, D] that are there already."""
     # The empty rows of a batch have a place too, or they would last 0 frames.
-    real = (gloss != text.PAD).at[:, 0].set(True)
+    real = (gloss != vocabulary_lib.PAD).at[:, 0].set(True)
     return states[:, 1:], real[:, None, None]

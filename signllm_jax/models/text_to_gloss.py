@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from signllm_jax import text
 from signllm_jax.config import Model
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.models import layers, tokens
 
 
@@ -56,4 +56,4 @@ class TextToGloss(nnx.Module):
 
 def started(gloss: jax.Array) -> jax.Array:
   """Decoder inputs of glosses [B, G]: <s> before them, [B, G + 1]."""
-  return jnp.pad(gloss, ((0, 0), (1, 0)), constant_values=text.BOS)
+  return jnp.pad(gloss, ((0, 0), (1, 0)), constant_values=vocabulary_lib.BOS)

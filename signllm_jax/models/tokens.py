@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from signllm_jax import partition, text
+from signllm_jax import partition
 from signllm_jax.config import Model
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.models import layers, stacks
 
 
@@ -62,7 +63,7 @@ class TokenEncoder(nnx.Module):
     x = partition.by_rows(self.embedding[...][ids])
     x = self.scale * x + positions
     x = layers.dropout(x, self.dropout_rate, keys[0])
-    mask = (ids != text.PAD)[:, None, None]
+    mask = (ids != vocabulary_lib.PAD)[:, None, None]
     x = stacks.encode(self.layers, x, mask, keys[1:], self.remat)
     return self.norm(x), mask
 
@@ -159,5 +160,5 @@ class TokenDecoder(nnx.Module):
 
 def shifted(tokens: jax.Array) -> jax.Array:
   """Decoder inputs of targets [B, U]: <s>, then all targets but the last."""
-  start = jnp.full((len(tokens), 1), text.BOS, tokens.dtype)
+  start = jnp.full((len(tokens), 1), vocabulary_lib.BOS, tokens.dtype)
   return jnp.concatenate([start, tokens[:, :-1]], 1)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from signllm_jax import clips, errors, generate, intake, languages, passages
+from signllm_jax import generate, intake, passages
+from signllm_jax.core import clips, errors, languages
 from signllm_jax.web import engine as engine_lib
 
 DIGITS = 5  # after the point, of a coordinate; shoulders are 1/3 apart

@@ -15,7 +15,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from signllm_jax import drawing, errors, intake, polish, skeleton
+from signllm_jax import drawing, intake, polish
+from signllm_jax.core import errors, skeleton
 from signllm_jax.web import answers, assets, download, limits, schema
 from signllm_jax.web import engine as engine_lib
 from signllm_jax.web import metrics as metrics_lib

@@ -8,7 +8,8 @@ import tempfile
 import zipfile
 from typing import NamedTuple
 
-from signllm_jax import clips, export_clips
+from signllm_jax import export_clips
+from signllm_jax.core import clips
 from signllm_jax.formats import forms
 
 # Suffix or form of `export_clips` -> what it is called, and its media type.

@@ -21,9 +21,7 @@ import numpy as np
 
 from signllm_jax import (
   batching,
-  clips,
   data,
-  errors,
   generate,
   intake,
   passages,
@@ -31,6 +29,7 @@ from signllm_jax import (
   trained,
 )
 from signllm_jax import config as config_lib
+from signllm_jax.core import clips, errors
 from signllm_jax.plan import round_up
 from signllm_jax.web import metrics as metrics_lib
 from signllm_jax.web import truth as truth_lib

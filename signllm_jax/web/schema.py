@@ -5,7 +5,9 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from signllm_jax import errors, intake, languages, text
+from signllm_jax import intake
+from signllm_jax.core import errors, languages
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.web import engine as engine_lib
 from signllm_jax.web import limits
 
@@ -169,12 +171,14 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
   return reading
 
 
-def _unknown(vocabulary: text.Vocabulary, line: str) -> list[str]:
+def _unknown(vocabulary: vocabulary_lib.Vocabulary, line: str) -> list[str]:
   """Each once, in the case that knows most; nobody has to know the space."""
   line = unicodedata.normalize("NFC", line)
   forms = (line, line.lower(), line.upper())
   found = min((vocabulary.unknown(form) for form in forms), key=len)
-  meant = dict.fromkeys(token for token in found if token != text.SPACE)
+  meant = dict.fromkeys(
+    token for token in found if token != vocabulary_lib.SPACE
+  )
   return [_plain(token) for token in meant][:50]
 
 

@@ -4,7 +4,8 @@ import pathlib
 import threading
 import unicodedata
 
-from signllm_jax import clips, config, sources
+from signllm_jax import config, sources
+from signllm_jax.core import clips
 
 MAX_CLIPS = 2000  # of a split that are looked at
 EXAMPLES = 6

@@ -8,7 +8,7 @@ import dataclasses
 import re
 import unicodedata
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 
 
 @dataclasses.dataclass(frozen=True)

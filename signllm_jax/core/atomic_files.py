@@ -8,7 +8,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 
-from signllm_jax import errors
+from signllm_jax.core import errors
 
 _LEFT = re.compile(r"\..*\.[0-9a-f]{32}(\.[^.]*)?")  # as `replacing` names it
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from signllm_jax import errors, skeleton
+from signllm_jax.core import errors, skeleton
 
 SHOULDER_WIDTH = 1 / 3  # canonical distance of the shoulders in x and y
 

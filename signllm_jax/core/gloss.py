@@ -9,7 +9,7 @@ character: glosses may hold underscores and brackets themselves.
 import itertools
 import re
 
-from signllm_jax import errors, languages
+from signllm_jax.core import errors, languages
 
 _MARKED = re.compile(r"<([^_]+)_(\S+)>")
 _ANNOTATION = re.compile(r"__\S*__")  # e.g. __ON__, __EMP__, __??BERG__

@@ -1,0 +1,1 @@
+"""Facts and types that everything else stands on."""
