@@ -33,9 +33,10 @@ import numpy as np
 
 from benchmarks import prediction, rounds, workload
 from configs import quickstart
-from signllm_jax import batching, checkpoint, corpus, partition, steps
+from signllm_jax import checkpoint, partition, steps
 from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
+from signllm_jax.data import corpus, loader
 
 INPUT_GOAL, BUSY_GOAL = 10.5, 0.98
 SMALL, LARGE = (8, 100), (32, 200)
@@ -64,12 +65,12 @@ def measure_input(folder: pathlib.Path) -> list[rounds.Ratio]:
     jax.block_until_ready(state)
 
     began, read = time.perf_counter(), 0
-    for read, _ in enumerate(batching.stream(batches, 0, config.data), 1):
+    for read, _ in enumerate(loader.stream(batches, 0, config.data), 1):
       if read == STEPS // 10:
         began = time.perf_counter()
     reading = time.perf_counter() - began
 
-    stream, waited = batching.stream(batches, 0, config.data), 0.0
+    stream, waited = loader.stream(batches, 0, config.data), 0.0
     for index in range(STEPS):
       if index == STEPS // 10:
         jax.block_until_ready(state)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_pipeline.keypoints import find_clips
-from signllm_jax import records
 from signllm_jax.core import clips, skeleton
+from signllm_jax.data import records
 from signllm_jax.formats import openpose, skels, tfrecord
 
 SKELS_GOAL, JSON_GOAL, RECORDS_GOAL = 10, 3, 20

@@ -18,7 +18,7 @@ from signllm_jax import config as config_lib
 from signllm_jax import partition, steps
 from signllm_jax import state as state_lib
 from signllm_jax.core import skeleton
-from signllm_jax.statistics import Statistics
+from signllm_jax.data.pose_statistics import Statistics
 
 VOCABULARY = 1089  # glosses of PHOENIX14T
 SIZES = state_lib.Sizes(VOCABULARY)

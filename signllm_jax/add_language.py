@@ -19,10 +19,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax import checkpoint, config_check, data, run, trained, workdir
+from signllm_jax import checkpoint, config_check, run, trained, workdir
 from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
 from signllm_jax.core import errors
+from signllm_jax.data import corpus_facts
 
 EPILOG = """\
 exit codes: 0 done; 1 wrong request; 65 fault in the data; 74 fault in storage
@@ -152,7 +153,9 @@ def add_language(
         saved.wait()
 
 
-def _tokens(new: data.Facts, source: data.Facts | None) -> np.ndarray:
+def _tokens(
+  new: corpus_facts.Facts, source: corpus_facts.Facts | None
+) -> np.ndarray:
   """Of each new token, its id in the source's vocabulary or -1: [V]."""
   ids = {}
   if source is not None:

@@ -17,9 +17,9 @@ from flax import nnx
 
 from signllm_jax import partition
 from signllm_jax.core import skeleton
+from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.models import layers
 from signllm_jax.models.pose_decoder import PoseDecoder, Source
-from signllm_jax.statistics import Statistics
 
 ROOM = 64  # frames of the first cache, of which every other is a multiple
 PART = ROOM // 2  # frames that come at once

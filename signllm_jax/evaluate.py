@@ -13,8 +13,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from signllm_jax import evaluation, reading, run, sources, trained, workdir
+from signllm_jax import evaluation, reading, run, trained, workdir
 from signllm_jax.core import atomic_files, errors
+from signllm_jax.data import sources
 from signllm_jax.metrics import (
   bootstrap,
   catalogue,

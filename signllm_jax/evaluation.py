@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import config, data, floors, generate, intake, sources, writer
+from signllm_jax import config, floors, generate, intake, writer
 from signllm_jax.core import clips, errors
+from signllm_jax.data import corpus_facts
+from signllm_jax.data import sources as sources_lib
 from signllm_jax.methods.method import Rows
 from signllm_jax.metrics import pose, report, tables
 
@@ -23,7 +25,7 @@ class Evaluation:
 
   def __init__(
     self,
-    split: sources.Clips,
+    split: sources_lib.Clips,
     settings: config.Experiment,
     mean_pose: np.ndarray,
   ):
@@ -38,7 +40,9 @@ class Evaluation:
       DataError: the split is empty.
     """
     self.true = first(split, settings)
-    self.sources = [sources.source_text(c, settings.data) for c in self.true]
+    self.sources = [
+      sources_lib.source_text(c, settings.data) for c in self.true
+    ]
     still = floors.floors(self.true, mean_pose.reshape(-1, 3))
     self._shown = settings.evaluate.clips
     self._fixed: Rows = {
@@ -90,8 +94,8 @@ class Evaluation:
 
 
 def first(
-  split: sources.Examples[sources.Example], settings: config.Experiment
-) -> list[sources.Example]:
+  split: sources_lib.Examples[sources_lib.Example], settings: config.Experiment
+) -> list[sources_lib.Example]:
   """The examples of a split that are scored while a model trains.
 
   Raises:
@@ -127,7 +131,7 @@ class Held(NamedTuple):
   notes: list[str]
 
 
-def hold(settings: config.Data, facts: data.Facts, split: str) -> Held:
+def hold(settings: config.Data, facts: corpus_facts.Facts, split: str) -> Held:
   """Reads a whole split and, for the floors, the training split.
 
   Raises:
@@ -136,9 +140,9 @@ def hold(settings: config.Data, facts: data.Facts, split: str) -> Held:
   task = intake.of_split(settings, facts, split)
   assert task.true is not None
   try:
-    train = sources.open_clips(settings, "train")
-    mean = data.summarise(train, settings).mean.reshape(-1, 3)
-    texts = [sources.source_text(clip, settings) for clip in _each(train)]
+    train = sources_lib.open_clips(settings, "train")
+    mean = corpus_facts.summarise(train, settings).mean.reshape(-1, 3)
+    texts = [sources_lib.source_text(clip, settings) for clip in _each(train)]
   except errors.DataError as error:
     raise errors.DataError(
       f"the floors need the training split: {error}",
@@ -155,5 +159,5 @@ def hold(settings: config.Data, facts: data.Facts, split: str) -> Held:
   return Held(task.sources, task.true, rows, task.notes)
 
 
-def _each(split: sources.Clips):
+def _each(split: sources_lib.Clips):
   return (split[i] for i in range(len(split)))

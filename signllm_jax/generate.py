@@ -15,10 +15,11 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import batching, data, decoding, partition, plan
+from signllm_jax import decoding, partition
 from signllm_jax.core import clips, errors
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.statistics import Statistics
+from signllm_jax.data import batch_plan, corpus_facts, loader
+from signllm_jax.data.pose_statistics import Statistics
 
 _LEAKY_MULTIPLE = 32  # frames; the limit of leaky batches is one of few
 
@@ -74,7 +75,7 @@ class Producer:
     graphdef: nnx.GraphDef,
     params: nnx.State,
     statistics: Statistics,
-    facts: data.Facts,
+    facts: corpus_facts.Facts,
     *,
     limit: int,
     batch_size: int,
@@ -191,7 +192,7 @@ class Producer:
       group = slice(start, start + self.batch_size)
       read, placed = self._enter(texts[group])
       leaked = _leak(true[group], len(placed[0]))
-      limit = plan.round_up(int(leaked["length"].max()), _LEAKY_MULTIPLE)
+      limit = batch_plan.round_up(int(leaked["length"].max()), _LEAKY_MULTIPLE)
       leak = decoding.Leak(**partition.put_batch(leaked, self._mesh))
       parts = self._decode(texts[group], read, placed, limit, leak)
       made += [one.clip for one in _whole(parts, len(texts[group]))]
@@ -264,7 +265,7 @@ class Producer:
     longest = max(self.facts.longest_source, *map(len, sources))
     sources += sources[:1] * (rows - len(sources))
     ids = vocabulary_lib.pad(
-      sources, plan.round_up(longest, batching.SOURCE_MULTIPLE)
+      sources, batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)
     )
     tokens = [[*vocabulary.tokenize(line), ""] for line in texts]
     return Read({"source": ids}, tokens, [""] * len(texts))

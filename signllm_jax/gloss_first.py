@@ -6,8 +6,9 @@ beside the poses.
 
 from collections.abc import Sequence
 
-from signllm_jax import batching, generate, glosser, plan
+from signllm_jax import generate, glosser
 from signllm_jax.core import gloss, vocabulary
+from signllm_jax.data import batch_plan, loader
 
 
 class Producer(generate.Producer):
@@ -33,7 +34,7 @@ class Producer(generate.Producer):
     longest = max(self.facts.longest_gloss, *map(len, ids))
     ids += ids[:1] * (rows - len(ids))
     inputs["gloss"] = vocabulary.pad(
-      ids, plan.round_up(longest, batching.SOURCE_MULTIPLE)
+      ids, batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)
     )
     plain = [gloss.plain(line) for line in lines]
     return generate.Read(inputs, [line.split() for line in plain], plain)

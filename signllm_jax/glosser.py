@@ -10,10 +10,11 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import batching, beam, config, data, partition
+from signllm_jax import beam, config, partition
 from signllm_jax.core import errors, gloss, vocabulary
+from signllm_jax.data import corpus_facts, loader
+from signllm_jax.data.batch_plan import round_up
 from signllm_jax.models.text_to_gloss import TextToGloss
-from signllm_jax.plan import round_up
 
 
 class Limits(NamedTuple):
@@ -73,7 +74,7 @@ class Glosser:
     self,
     graphdef: nnx.GraphDef,
     params: nnx.State,
-    facts: data.Facts,
+    facts: corpus_facts.Facts,
     code: str,
     settings: config.Experiment,
     mesh: Mesh,
@@ -123,7 +124,7 @@ class Glosser:
       self.facts.vocabulary.encode(gloss.ask(line, self.code)) for line in texts
     ]
     found = [""] * len(texts)
-    for group in batching.by_length(list(map(len, encoded)), self._rows):
+    for group in loader.by_length(list(map(len, encoded)), self._rows):
       if should_stop():
         return None
       lines = self._batch([encoded[i] for i in group])
@@ -143,7 +144,7 @@ class Glosser:
 
   def _batch(self, group: Sequence[np.ndarray]) -> list[str]:
     rows = partition.batch_rows(self._mesh, len(group), self._rows)
-    longest = round_up(max(map(len, group)), batching.SOURCE_MULTIPLE)
+    longest = round_up(max(map(len, group)), loader.SOURCE_MULTIPLE)
     filled = [*group, *[group[0]] * (rows - len(group))]
     batch = partition.put_batch(
       {"source": vocabulary.pad(filled, longest)}, self._mesh

@@ -3,16 +3,9 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from signllm_jax import (
-  config,
-  evaluation,
-  floors,
-  glosser,
-  pairs,
-  reading,
-  writer,
-)
+from signllm_jax import config, evaluation, floors, glosser, reading, writer
 from signllm_jax.core import gloss
+from signllm_jax.data import text_gloss_corpus
 from signllm_jax.methods.method import Rows
 from signllm_jax.metrics import tables
 
@@ -32,7 +25,9 @@ class Evaluation:
 
   how = "by beam search"
 
-  def __init__(self, settings: config.Experiment, train: Sequence[pairs.Pair]):
+  def __init__(
+    self, settings: config.Experiment, train: Sequence[text_gloss_corpus.Pair]
+  ):
     """Reads the split and scores what needs no model.
 
     Args:
@@ -43,7 +38,7 @@ class Evaluation:
       DataError: the language has no such split, or it is empty.
     """
     part = settings.data
-    opened = pairs.open_pairs(part, settings.evaluate.split)
+    opened = text_gloss_corpus.open_pairs(part, settings.evaluate.split)
     split = evaluation.first(opened, settings)
     mark = gloss.ask("", part.language)
     own = [pair for pair in train if pair.source.startswith(mark)]

@@ -8,9 +8,11 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from signllm_jax import config, data, sources
+from signllm_jax import config
 from signllm_jax.core import clips, errors, sentences
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.data import corpus_facts
+from signllm_jax.data import sources as sources_lib
 
 MAX_FILE = 16 << 20  # bytes of a file of texts
 MAX_TOKENS = 1024  # of one text; memory grows with their square
@@ -95,7 +97,7 @@ def read_file(path: str | os.PathLike) -> list[Typed]:
   return found
 
 
-def understand(typed: Typed, facts: data.Facts) -> Reading:
+def understand(typed: Typed, facts: corpus_facts.Facts) -> Reading:
   """The text for a model that was trained with these facts.
 
   Where another case has fewer unknown tokens, it is taken: a model of
@@ -220,7 +222,7 @@ def of_question(question: str, settings: config.Data) -> str:
   return found[1] or found[2]
 
 
-def of_texts(typed: Sequence[Typed], facts: data.Facts) -> Task:
+def of_texts(typed: Sequence[Typed], facts: corpus_facts.Facts) -> Task:
   """The task of signing these texts; raises what `understand` raises."""
   readings = [understand(line, facts) for line in typed]
   notes = [note for reading in readings for note in reading.notes]
@@ -229,7 +231,7 @@ def of_texts(typed: Sequence[Typed], facts: data.Facts) -> Task:
 
 
 def of_split(
-  settings: config.Data, facts: data.Facts, split: str, count: int = 0
+  settings: config.Data, facts: corpus_facts.Facts, split: str, count: int = 0
 ) -> Task:
   """The task of signing the first `count` texts of a split (0: all).
 
@@ -247,11 +249,11 @@ def of_split(
       hint="Bring them back, start where the training was started if the "
       "name is relative, or sign texts of your own",
     )
-  opened = sources.open_clips(settings, split)
+  opened = sources_lib.open_clips(settings, split)
   true = [opened[i] for i in range(min(len(opened), count or len(opened)))]
   if not true:
     raise errors.DataError(f"the split {split!r} is empty", path=folder)
-  lines = [sources.source_text(clip, settings) for clip in true]
+  lines = [sources_lib.source_text(clip, settings) for clip in true]
   strange = sum(bool(facts.vocabulary.unknown(line)) for line in lines)
   notes = []
   if strange:

@@ -9,7 +9,6 @@ import numpy as np
 import tqdm
 
 from signllm_jax import (
-  batching,
   checkpoint,
   config_check,
   distributed,
@@ -24,6 +23,7 @@ from signllm_jax import run as run_lib
 from signllm_jax import state as state_lib
 from signllm_jax import writer as writer_lib
 from signllm_jax.core import errors
+from signllm_jax.data import loader
 from signllm_jax.methods.method import Rows
 
 
@@ -83,7 +83,7 @@ class Loop:
     else:
       start, state = 0, run.create_state()
     step_function = run.make_step()
-    stream = batching.stream(run.batches(), start, config.data)
+    stream = loader.stream(run.batches(), start, config.data)
     pool = config.plc.pool or 1  # candidates of each row that is trained
     read_share = pool * float(run.fed.mean())  # this process's, of a batch
     window = _Window(read_share)
@@ -132,7 +132,7 @@ class Loop:
         began = time.perf_counter()
         batch = next(stream)
         window.waited += time.perf_counter() - began
-        t = batching.padded_length(batch)
+        t = loader.padded_length(batch)
         new_shape = t not in compiled
         if new_shape:
           compiled.add(t)

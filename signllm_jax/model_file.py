@@ -18,9 +18,10 @@ import safetensors
 from safetensors import numpy as safetensors_numpy
 
 from signllm_jax import config as config_lib
-from signllm_jax import config_check, data
+from signllm_jax import config_check
 from signllm_jax import state as state_lib
 from signllm_jax.core import atomic_files, errors
+from signllm_jax.data import corpus_facts
 
 SUFFIX = ".safetensors"
 FORMAT = 1
@@ -42,7 +43,7 @@ class Described(NamedTuple):
   """What is known of a model before it is loaded."""
 
   config: config_lib.Experiment
-  facts: dict[str, data.Facts]
+  facts: dict[str, corpus_facts.Facts]
 
 
 def is_one(path: str | os.PathLike) -> bool:
@@ -82,7 +83,7 @@ def write(
     "format": FORMAT,
     "step": int(state.step),
     "config": json.loads(config_lib.to_json(described.config)),
-    "facts": json.loads(data.facts_to_json(described.facts)),
+    "facts": json.loads(corpus_facts.facts_to_json(described.facts)),
   }
   metadata = {_ENTRY: json.dumps(about, ensure_ascii=False)}
   with atomic_files.replacing(path) as part:
@@ -205,7 +206,7 @@ def _describe(path: str | os.PathLike, file: Any) -> Described:
   about = _about(path, file)
   try:
     config = config_lib.from_json(json.dumps(about["config"]))
-    facts = data.facts_from_json(json.dumps(about["facts"]))
+    facts = corpus_facts.facts_from_json(json.dumps(about["facts"]))
     _check_types(config)
     config_check.check(config)
     codes = [corpus.language for corpus in config_lib.corpora(config)]

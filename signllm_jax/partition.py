@@ -16,8 +16,8 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from signllm_jax import config as config_lib
-from signllm_jax import plan
 from signllm_jax.core import errors
+from signllm_jax.data import batch_plan
 
 AXES = ("data", "fsdp", "tensor", "language")
 _ROWS = ("data", "fsdp")
@@ -179,7 +179,7 @@ def batch_rows(mesh: Mesh, count: int, most: int) -> int:
   if count >= most:
     return most
   parts = mesh.shape["data"] * mesh.shape["fsdp"]
-  return plan.round_up(1 << (count - 1).bit_length(), parts)
+  return batch_plan.round_up(1 << (count - 1).bit_length(), parts)
 
 
 def batch_sharding(mesh: Mesh, stacked: bool) -> NamedSharding:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from signllm_jax import sources
+from signllm_jax.data import sources
 from signllm_jax.formats import forms
 
 EXAMPLES = """\

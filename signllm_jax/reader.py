@@ -10,11 +10,12 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import batching, beam, config, ctc, data, partition, plan
+from signllm_jax import beam, config, ctc, partition
 from signllm_jax.core import clips, errors, vocabulary
+from signllm_jax.data import batch_plan, corpus_facts, loader
+from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.models import tokens
 from signllm_jax.models.back_translation import PoseToText
-from signllm_jax.statistics import Statistics
 
 
 class Translation(NamedTuple):
@@ -132,7 +133,7 @@ class Reader:
     graphdef: nnx.GraphDef,
     params: nnx.State,
     statistics: Statistics,
-    facts: data.Facts,
+    facts: corpus_facts.Facts,
     settings: config.Experiment,
     mesh: Mesh,
   ):
@@ -178,7 +179,7 @@ class Reader:
     """
     self._check(listed)
     found: list[Translation] = [Translation("", "")] * len(listed)
-    for group in batching.by_length(list(map(len, listed)), self._rows):
+    for group in loader.by_length(list(map(len, listed)), self._rows):
       if should_stop():
         return None
       readings = self._batch([listed[i] for i in group])
@@ -206,8 +207,8 @@ class Reader:
     found = np.zeros(len(listed), np.float32)
     ids = [self.facts.vocabulary.encode(line) for line in texts]
     longest = max(self.facts.longest_source, *map(len, ids))
-    s = plan.round_up(longest, batching.SOURCE_MULTIPLE)
-    for group in batching.by_length(list(map(len, listed)), self._rows):
+    s = batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)
+    for group in loader.by_length(list(map(len, listed)), self._rows):
       batch = self._place(
         [listed[i] for i in group], [ids[i] for i in group], s
       )
@@ -240,7 +241,7 @@ class Reader:
       t *= 2
     # Empty rows repeat the first clip: they end when it does.
     filled = [*group, *[group[0]] * (rows - len(group))]
-    batch = batching.pad_batch(filled, ids, rows, t, s)
+    batch = loader.pad_batch(filled, ids, rows, t, s)
     return partition.put_batch(batch, self._mesh)
 
   def _batch(self, group: Sequence[clips.Clip]) -> list[Translation]:

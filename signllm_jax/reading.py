@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from signllm_jax import config, evaluation, reader, sources, writer
+from signllm_jax import config, evaluation, reader, writer
+from signllm_jax.data import sources
 from signllm_jax.methods.method import Rows
 from signllm_jax.metrics import metric, report, tables
 from signllm_jax.metrics import text as text_metrics

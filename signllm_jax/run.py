@@ -11,22 +11,19 @@ from typing import Any
 import jax
 import numpy as np
 
+from signllm_jax import config as config_lib
 from signllm_jax import (
-  batching,
-  data,
   evaluation,
   glossing,
   methods,
-  pairs,
   partition,
   reading,
-  sources,
   steps,
   trained,
 )
-from signllm_jax import config as config_lib
-from signllm_jax import corpus as corpus_lib
 from signllm_jax import state as state_lib
+from signllm_jax.data import corpus as corpus_lib
+from signllm_jax.data import corpus_facts, loader, sources, text_gloss_corpus
 from signllm_jax.methods.method import Evaluation
 
 _MOST_DRAWN = 5  # examples named in a report
@@ -60,7 +57,7 @@ class Run:
     parts = math.lcm(parts, config.plc.parts)
     multiple = parts * config.optim.accumulate * pool
     rows = config.data.batch_size * pool
-    self.corpora: list[corpus_lib.Corpus | pairs.Corpus]
+    self.corpora: list[corpus_lib.Corpus | text_gloss_corpus.Corpus]
     if self.stacked:
       self.corpora = [
         corpus_lib.Corpus(
@@ -78,7 +75,9 @@ class Run:
         corpus.plan = dataclasses.replace(corpus.plan, batch_size=rows)
     elif config.method == "text_to_gloss":
       self.corpora = [
-        pairs.Corpus(corpora, config.seed, rows=rows, multiple=multiple)
+        text_gloss_corpus.Corpus(
+          corpora, config.seed, rows=rows, multiple=multiple
+        )
       ]
     else:
       self.corpora = [
@@ -106,7 +105,7 @@ class Run:
     self.abstract = self._abstract()
 
   @property
-  def facts(self) -> dict[str, data.Facts]:
+  def facts(self) -> dict[str, corpus_facts.Facts]:
     """What generation must know of each corpus, by its language's code."""
     return {
       code: corpus.facts for corpus in self.corpora for code in corpus.codes
@@ -214,19 +213,21 @@ class Run:
   def fed(self) -> np.ndarray:
     """[L, B] bool, rows of each corpus that this process reads."""
     rows = self.corpora[0].plan.batch_size
-    if isinstance(self.corpora[0], pairs.Corpus):  # all texts are in memory
+    if isinstance(
+      self.corpora[0], text_gloss_corpus.Corpus
+    ):  # all texts are in memory
       return np.ones((1, rows), bool)
     shape = (len(self.corpora), rows) if self.stacked else (rows,)
     fed = partition.fed_rows(self.mesh, shape, self.stacked)
     return fed.reshape(-1, rows)
 
-  def batches(self) -> batching.Source:
+  def batches(self) -> loader.Source:
     """All batches of the run, in order; what this process feeds of each."""
     parts = [
       corpus.batches(self.config.steps, fed)
       for corpus, fed in zip(self.corpora, self.fed, strict=True)
     ]
-    return batching.SideBySide(parts) if self.stacked else parts[0]
+    return loader.SideBySide(parts) if self.stacked else parts[0]
 
   def examples(self, step: int) -> list[str]:
     """Number and name of every example of a step, for messages."""
@@ -269,13 +270,15 @@ class Run:
     return opened
 
   def _open_evaluation(
-    self, corpus: corpus_lib.Corpus | pairs.Corpus, part: config_lib.Data
+    self,
+    corpus: corpus_lib.Corpus | text_gloss_corpus.Corpus,
+    part: config_lib.Data,
   ) -> Evaluation | None:
     """That of a language; None for texts alone that lack the split."""
     settings = dataclasses.replace(self.config, data=part)
     name = settings.evaluate.split
-    if isinstance(corpus, pairs.Corpus):
-      if not pairs.has_split(part, name):
+    if isinstance(corpus, text_gloss_corpus.Corpus):
+      if not text_gloss_corpus.has_split(part, name):
         return None
       return glossing.Evaluation(settings, corpus.train)
     split = sources.open_clips(part, name)

@@ -26,8 +26,9 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
-from signllm_jax import batching, decoding, generate, gloss_first, plan
+from signllm_jax import decoding, generate, gloss_first
 from signllm_jax.core import atomic_files, errors, gloss, skeleton
+from signllm_jax.data import batch_plan, loader
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -94,7 +95,7 @@ def _export(program: Callable[..., Any], *shapes: Any) -> jax.export.Exported:
 
 def _source_length(producer: generate.Producer) -> int:
   longest = producer.facts.longest_source
-  return plan.round_up(longest, batching.SOURCE_MULTIPLE)
+  return batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)
 
 
 def _describe(producer: generate.Producer) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from signllm_jax import config as config_lib
-from signllm_jax import data, methods, optim, partition
+from signllm_jax import methods, optim, partition
 from signllm_jax.core import skeleton
+from signllm_jax.data import corpus_facts
+from signllm_jax.data.pose_statistics import Residuals, Statistics
 from signllm_jax.models.pose_decoder import FRAME
 from signllm_jax.rl import priority
-from signllm_jax.statistics import Residuals, Statistics
 
 
 class Sizes(NamedTuple):
@@ -194,7 +195,7 @@ def abstract_state(
   )
 
 
-def measured(summary: data.Summary, normalize: bool) -> Statistics:
+def measured(summary: corpus_facts.Summary, normalize: bool) -> Statistics:
   """The statistics of a training split, on the host."""
   if normalize:
     return Statistics(summary.mean, summary.scale, summary.seen)

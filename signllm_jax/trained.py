@@ -14,7 +14,6 @@ import jax
 
 from signllm_jax import (
   checkpoint,
-  data,
   generate,
   gloss_first,
   glosser,
@@ -27,9 +26,10 @@ from signllm_jax import (
 from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
 from signllm_jax.core import errors, languages
+from signllm_jax.data import corpus_facts
 
 
-def sizes(facts: dict[str, data.Facts]) -> state_lib.Sizes:
+def sizes(facts: dict[str, corpus_facts.Facts]) -> state_lib.Sizes:
   """Of the language with most."""
   each = facts.values()
   return state_lib.Sizes(
@@ -44,7 +44,7 @@ Model = generate.Producer | reader.Reader | glosser.Glosser
 
 def generator(
   config: config_lib.Experiment,
-  facts: dict[str, data.Facts],
+  facts: dict[str, corpus_facts.Facts],
   state: state_lib.TrainState,
   code: str,
   mesh: jax.sharding.Mesh,
@@ -84,7 +84,7 @@ def generator(
 
 def _glosser(
   config: config_lib.Experiment,
-  facts: dict[str, data.Facts],
+  facts: dict[str, corpus_facts.Facts],
   state: state_lib.TrainState,
   code: str,
   mesh: jax.sharding.Mesh,
@@ -103,7 +103,7 @@ class Chosen(NamedTuple):
 
   code: str
   settings: config_lib.Data  # of its corpus alone
-  facts: data.Facts
+  facts: corpus_facts.Facts
 
 
 def describe(path: str | os.PathLike) -> model_file.Described:
@@ -167,7 +167,7 @@ class Restored(NamedTuple):
   """A run as its best checkpoint or a model file holds it, on one device."""
 
   config: config_lib.Experiment
-  facts: dict[str, data.Facts]
+  facts: dict[str, corpus_facts.Facts]
   mesh: jax.sharding.Mesh
   state: state_lib.TrainState
 

@@ -24,8 +24,8 @@ import jax
 from absl import logging
 
 from signllm_jax import config as config_lib
-from signllm_jax import data
 from signllm_jax.core import atomic_files, errors
+from signllm_jax.data import corpus_facts
 
 # May differ when a run goes on: they change how long, where and how often,
 # but not what a step computes. All else needs another work directory. `steps`
@@ -70,7 +70,7 @@ class WorkDir:
 
   @property
   def vocabulary(self) -> pathlib.Path:
-    """JSON of `data.facts_to_json`."""
+    """JSON of `corpus_facts.facts_to_json`."""
     return self.path / "vocabulary.json"
 
   def read_history(self, step: int) -> list[dict[str, float]]:
@@ -86,17 +86,17 @@ class WorkDir:
     if self.first:
       atomic_files.write_text(path, text)
 
-  def check_facts(self, facts: dict[str, data.Facts]) -> None:
+  def check_facts(self, facts: dict[str, corpus_facts.Facts]) -> None:
     """Keeps the facts of the data, or compares them with those kept.
 
     Raises:
       UsageError: the run was trained on other data.
     """
     if not self.vocabulary.exists():
-      self.write_text(self.vocabulary, data.facts_to_json(facts))
+      self.write_text(self.vocabulary, corpus_facts.facts_to_json(facts))
       return
     old, new = (
-      json.loads(data.facts_to_json(each))["languages"]
+      json.loads(corpus_facts.facts_to_json(each))["languages"]
       for each in (read_facts(self.path), facts)
     )
     changed = [f"language {code!r}" for code in sorted(set(old) ^ set(new))]
@@ -293,7 +293,7 @@ def read_config(workdir: str | os.PathLike) -> config_lib.Experiment:
     raise errors.DataError(str(error), path=path) from error
 
 
-def read_facts(workdir: str | os.PathLike) -> dict[str, data.Facts]:
+def read_facts(workdir: str | os.PathLike) -> dict[str, corpus_facts.Facts]:
   """What generation must know of the data a run was trained on, by language.
 
   Raises:
@@ -302,7 +302,7 @@ def read_facts(workdir: str | os.PathLike) -> dict[str, data.Facts]:
   """
   text = _read(workdir, "vocabulary.json")
   try:
-    return data.facts_from_json(text)
+    return corpus_facts.facts_from_json(text)
   except errors.DataError as error:
     path = pathlib.Path(workdir, "vocabulary.json")
     raise errors.DataError(str(error), path=path) from error

@@ -3,9 +3,10 @@
 import jax
 import numpy as np
 
-from signllm_jax import batching, config, data, partition, state, steps
+from signllm_jax import config, partition, state, steps
 from signllm_jax.core import clips
-from signllm_jax.plan import Plan
+from signllm_jax.data import corpus_facts, loader
+from signllm_jax.data.batch_plan import Plan
 
 
 class _Clips(list):
@@ -42,7 +43,7 @@ def new_experiment() -> config.Experiment:
 def start(experiment, devices):
   """Mesh, fresh state, step and batches."""
   mesh = partition.make_mesh(experiment.mesh, devices)
-  summary = data.summarise(SPLIT, experiment.data)
+  summary = corpus_facts.summarise(SPLIT, experiment.data)
   rows = experiment.data.batch_size * (experiment.plc.pool or 1)
   plan = Plan(summary.lengths, rows, experiment.data.bucket, 0)
   sizes = state.Sizes(len(summary.facts.vocabulary), examples=len(SPLIT))
@@ -53,7 +54,7 @@ def start(experiment, devices):
     plan.batches_per_epoch,
     state.shardings_of(abstract),
   )
-  batches = batching.Batches(SPLIT, plan, summary.facts, experiment.data, 1000)
+  batches = loader.Batches(SPLIT, plan, summary.facts, experiment.data, 1000)
   with jax.set_mesh(mesh):
     fresh = state.create_state(
       experiment,

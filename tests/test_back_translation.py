@@ -12,14 +12,15 @@ import optax
 import pytest
 from flax import nnx
 
-from signllm_jax import augment, beam, config, ctc, data, reading, train
+from signllm_jax import beam, config, ctc, reading, train
 from signllm_jax import trained as trained_lib
 from signllm_jax.core import clips, errors, vocabulary
+from signllm_jax.data import augmentation, corpus_facts
+from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.formats import skels
 from signllm_jax.methods import method, pose_to_text
 from signllm_jax.metrics import bootstrap, catalogue, report
 from signllm_jax.models import back_translation
-from signllm_jax.statistics import Statistics
 
 LETTERS = "abcd"
 WORDS = ("dab", "cab", "add", "bad", "abba", "caca")
@@ -212,7 +213,9 @@ def test_stretched_clips_keep_their_ends():
   settings = config.Read(stretch=0.5, jitter=0, smooth=0)
   valid = jnp.ones_like(batch["valid"])
   poses, _, new = jax.jit(
-    lambda key: augment.clips(batch["frames"], valid, length, settings, key)
+    lambda key: augmentation.clips(
+      batch["frames"], valid, length, settings, key
+    )
   )(jax.random.key(3))
   assert new[2] == 0
   for row in (0, 1):
@@ -415,7 +418,7 @@ def test_a_reader_does_not_sign(trained):
 def test_clips_without_gloss_are_refused_by_name(tmp_path):
   without = dataclasses.replace(_spelt("dab", "w7"), gloss="")
   with pytest.raises(errors.DataError, match=r"w7.*no gloss"):
-    data.summarise([without], _experiment().data)
+    corpus_facts.summarise([without], _experiment().data)
 
 
 def test_columns_of_a_report_say_what_was_read(trained, loaded):

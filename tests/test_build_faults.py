@@ -25,8 +25,8 @@ from data_pipeline.building import checksums, record_reader
 from data_pipeline.cli import parser
 from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lift_folder, lifted_folder
-from signllm_jax import records
 from signllm_jax.core import clips
+from signllm_jax.data import records
 from signllm_jax.formats import h5
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -5,11 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from signllm_jax import batching, config, data, records, sources
+from signllm_jax import config
 from signllm_jax.core import clips, errors, vocabulary
+from signllm_jax.data import corpus_facts, loader, records, sources
+from signllm_jax.data.batch_plan import Plan
+from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.formats import skels, splits
-from signllm_jax.plan import Plan
-from signllm_jax.statistics import Statistics
 
 
 class _Clips(list):
@@ -69,9 +70,9 @@ def test_batches_hold_one_bucket():
 def test_batch_marks_padding_and_missing():
   split = _Clips([_clip("x", 10), _clip("y", 20, "b c")])
   settings = config.Data(batch_size=4, bucket=32)
-  summary = data.summarise(split, settings)
+  summary = corpus_facts.summarise(split, settings)
   plan = Plan(summary.lengths, 4, 32, 0)
-  batch = batching.Batches(split, plan, summary.facts, settings, 10)[0]
+  batch = loader.Batches(split, plan, summary.facts, settings, 10)[0]
   assert batch["frames"].shape == (4, 32, 150)
   assert sorted(batch["length"].tolist()) == [0, 0, 10, 20]
   row = int(np.argmax(batch["length"] == 10))
@@ -83,7 +84,7 @@ def test_batch_marks_padding_and_missing():
 
 def test_statistics_count_true_cells_only():
   split = _Clips([_clip("x", 10), _clip("y", 20)])
-  summary = data.summarise(split, config.Data())
+  summary = corpus_facts.summarise(split, config.Data())
   cells = np.concatenate([c.frames for c in split])
   mean = cells[:, 29:].mean(0).reshape(-1)
   np.testing.assert_allclose(summary.mean[87:], mean, rtol=1e-5)
@@ -104,14 +105,14 @@ def test_languages_that_share_a_model_are_normalised_each_by_its_own():
   large = [dataclasses.replace(clip, gloss="B") for clip in large]
   joined = sources.Joined([("ASL", large), ("GSL", small)])
   settings = config.Data(batch_size=4, bucket=32, glosses=True)
-  summary = data.summarise(joined, settings)
+  summary = corpus_facts.summarise(joined, settings)
   for at, split in enumerate((large, small)):
-    own = data.summarise(split, settings)
+    own = corpus_facts.summarise(split, settings)
     np.testing.assert_allclose(summary.mean[at], own.mean, rtol=1e-6)
     np.testing.assert_allclose(summary.scale[at], own.scale, rtol=1e-6)
     np.testing.assert_array_equal(summary.seen[at], own.seen)
   plan = Plan(summary.lengths, 4, 32, 0)
-  batch = batching.Batches(joined, plan, summary.facts, settings, 10)[0]
+  batch = loader.Batches(joined, plan, summary.facts, settings, 10)[0]
   rows = batch["example"][:3]
   assert sorted(rows.tolist()) == [0, 1, 2]
   np.testing.assert_array_equal(batch["language"], [*(rows == 2), 0])
@@ -134,13 +135,13 @@ def test_rows_of_another_process_are_not_read():
   read: list[int] = []
   listed = [dataclasses.replace(_clip(str(i), 8), gloss="A") for i in range(8)]
   settings = config.Data(batch_size=4, bucket=8, glosses=True)
-  summary = data.summarise(_Clips(listed), settings)
+  summary = corpus_facts.summarise(_Clips(listed), settings)
   plan = Plan(summary.lengths, 4, 8, 0)
   arguments = Watched(listed), plan, summary.facts, settings, 10
-  whole = batching.Batches(*arguments)[1]
+  whole = loader.Batches(*arguments)[1]
   read.clear()
   fed = np.array([False, True, True, False])
-  part = batching.Batches(*arguments, fed)[1]
+  part = loader.Batches(*arguments, fed)[1]
   assert read == whole["example"][fed].tolist()
   np.testing.assert_array_equal(part["example"], whole["example"])
   for name in set(whole) - {"example"}:
@@ -152,11 +153,11 @@ def test_rows_of_another_process_are_not_read():
 def test_stream_resumes_exactly():
   split = _Clips([_clip(str(i), 5 + i) for i in range(20)])
   settings = config.Data(batch_size=4, bucket=8, threads=3)
-  summary = data.summarise(split, settings)
+  summary = corpus_facts.summarise(split, settings)
   plan = Plan(summary.lengths, 4, 8, 0)
-  batches = batching.Batches(split, plan, summary.facts, settings, 30)
-  straight = list(batching.stream(batches, 0, settings))
-  resumed = list(batching.stream(batches, 11, settings))
+  batches = loader.Batches(split, plan, summary.facts, settings, 30)
+  straight = list(loader.stream(batches, 0, settings))
+  resumed = list(loader.stream(batches, 11, settings))
   assert len(straight) == 30 and len(resumed) == 19
   for a, b in zip(straight[11:], resumed, strict=True):
     for name in a:
@@ -166,7 +167,7 @@ def test_stream_resumes_exactly():
 def test_mixed_frame_rates_are_refused():
   split = _Clips([_clip("x", 10), _clip("y", 20, fps=30.0)])
   with pytest.raises(errors.DataError, match=r"25\.0, 30\.0"):
-    data.summarise(split, config.Data(folder="somewhere"))
+    corpus_facts.summarise(split, config.Data(folder="somewhere"))
 
 
 def test_missing_gloss_names_the_clip():
@@ -181,16 +182,18 @@ def test_no_data_says_what_was_expected(tmp_path):
 
 
 def test_facts_survive_json():
-  facts = data.Facts(
+  facts = corpus_facts.Facts(
     vocabulary.build_vocabulary(["ä b", "b"], "words"), 3, 9, 12.5
   )
-  both = data.facts_from_json(data.facts_to_json({"GSL": facts, "ASL": facts}))
+  both = corpus_facts.facts_from_json(
+    corpus_facts.facts_to_json({"GSL": facts, "ASL": facts})
+  )
   assert list(both) == ["GSL", "ASL"]
   again = both["ASL"]
   assert again.vocabulary.listed == ("<pad>", "<unk>", "<s>", "</s>", "b", "ä")
   assert (again.longest_source, again.longest, again.fps) == (3, 9, 12.5)
   with pytest.raises(errors.DataError):
-    data.facts_from_json('{"fps": 3}')
+    corpus_facts.facts_from_json('{"fps": 3}')
 
 
 def test_prompts_are_a_source(tmp_path):

@@ -16,8 +16,8 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from data_pipeline.building import build_request, record_reader
 from data_pipeline.cli import parser
-from signllm_jax import records
 from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.data import records
 
 ROOT = pathlib.Path(__file__).parents[1]
 LEFT = slice(skeleton.LEFT_HAND, skeleton.LEFT_HAND + skeleton.HAND_JOINTS)

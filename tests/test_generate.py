@@ -11,7 +11,6 @@ from flax import nnx
 from signllm_jax import (
   best_of,
   config,
-  data,
   decoding,
   generate,
   methods,
@@ -22,8 +21,9 @@ from signllm_jax import (
 )
 from signllm_jax.core import clips, errors, sentences, skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.data import corpus_facts
+from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.models import back_translation
-from signllm_jax.statistics import Statistics
 
 LIMIT = 100  # frames; two sizes of the cache
 
@@ -53,7 +53,7 @@ def build(dtype: str = "float32", patience: float = 0.0) -> generate.Producer:
   return generate.Producer(
     *nnx.split(model),
     statistics,
-    data.Facts(vocabulary, 7, 20, 25.0),
+    corpus_facts.Facts(vocabulary, 7, 20, 25.0),
     limit=LIMIT,
     batch_size=8,
     mesh=partition.make_mesh(config.Mesh(), jax.devices()[:1]),

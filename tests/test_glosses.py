@@ -14,20 +14,22 @@ from flax import nnx
 from signllm_jax import (
   config,
   config_check,
-  data,
   export_model,
   glosser,
   glossing,
-  pairs,
   partition,
-  plan,
   produce,
   run,
-  sources,
   train,
 )
 from signllm_jax import trained as trained_lib
 from signllm_jax.core import clips, errors, gloss, vocabulary
+from signllm_jax.data import (
+  batch_plan,
+  corpus_facts,
+  sources,
+  text_gloss_corpus,
+)
 from signllm_jax.formats import skels
 from signllm_jax.methods import text_to_gloss
 from signllm_jax.models import text_to_gloss as models
@@ -147,7 +149,7 @@ def test_targets_end_and_inputs_start():
 
 def test_pairs_carry_their_language(folders):
   part = config.Data(folder=str(folders / "GSL"), language="GSL")
-  (first, *_) = pairs.open_pairs(part, "train")
+  (first, *_) = text_gloss_corpus.open_pairs(part, "train")
   assert first.source == "<GSL> aaaa"
   assert first.gloss == "<GSL_A> <GSL_A> <GSL_A> <GSL_A>"
   assert gloss.plain(first.gloss) == "A A A A"
@@ -157,9 +159,11 @@ def test_glosses_are_cleaned_where_asked(tmp_path):
   (tmp_path / "train.text").write_text("guten abend\n")
   (tmp_path / "train.gloss").write_text("__ON__ loc-NORD ABEND ABEND\n")
   part = config.Data(folder=str(tmp_path), language="GSL")
-  (raw,) = pairs.open_pairs(part, "train")
+  (raw,) = text_gloss_corpus.open_pairs(part, "train")
   assert gloss.plain(raw.gloss) == "__ON__ loc-NORD ABEND ABEND"
-  (clean,) = pairs.open_pairs(dataclasses.replace(part, clean="GSL"), "train")
+  (clean,) = text_gloss_corpus.open_pairs(
+    dataclasses.replace(part, clean="GSL"), "train"
+  )
   assert gloss.plain(clean.gloss) == "NORD ABEND"
 
 
@@ -168,14 +172,14 @@ def test_files_of_unequal_length_are_refused(tmp_path):
   (tmp_path / "train.gloss").write_text("A\n")
   part = config.Data(folder=str(tmp_path), language="GSL")
   with pytest.raises(errors.DataError, match=r"train.gloss.*1 lines.*2 as in"):
-    pairs.open_pairs(part, "train")
+    text_gloss_corpus.open_pairs(part, "train")
 
 
 def test_a_batch_counts_each_pair_once_an_epoch(folders):
   experiment = _experiment(folders, "text_to_gloss", 1)
   made = run.Run(experiment)
   (corpus,) = made.corpora
-  assert isinstance(corpus, pairs.Corpus)
+  assert isinstance(corpus, text_gloss_corpus.Corpus)
   batches = corpus.batches(corpus.plan.batches_per_epoch)
   rows = 0
   for i in range(len(batches)):
@@ -191,7 +195,7 @@ def test_rare_words_are_spelt_but_rare_glosses_stay(folders):
   part = config.Data(
     folder=str(folders / "ASL"), language="ASL", glosses=True, min_count=1000
   )
-  facts = data.summarise(sources.open_clips(part, "train"), part).facts
+  facts = corpus_facts.summarise(sources.open_clips(part, "train"), part).facts
   assert facts.vocabulary.listed == vocabulary.SPECIALS
   assert facts.glosses is not None
   assert set(facts.glosses.listed) == {*vocabulary.SPECIALS, *"ABCD"}
@@ -199,9 +203,9 @@ def test_rare_words_are_spelt_but_rare_glosses_stay(folders):
 
 def test_small_corpora_are_repeated_by_temperature():
   sizes = [800, 50]
-  assert plan.listing(sizes, 1).tolist() == list(range(850))
+  assert batch_plan.listing(sizes, 1).tolist() == list(range(850))
   for temperature in (2.0, 5.0, 1e9):
-    places = plan.listing(sizes, temperature)
+    places = batch_plan.listing(sizes, temperature)
     assert set(places.tolist()) == set(range(850))
     share = (places >= 800).sum() / (places < 800).sum()
     assert abs(share - (50 / 800) ** (1 / temperature)) < 2e-3

@@ -20,8 +20,8 @@ from signllm_jax import (
   workdir,
 )
 from signllm_jax.core import clips, errors
+from signllm_jax.data.batch_plan import Plan
 from signllm_jax.formats import npz, skels
-from signllm_jax.plan import Plan
 
 CODES = ("ASL", "GSL", "TSL")
 

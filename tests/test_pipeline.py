@@ -16,8 +16,8 @@ from data_pipeline.cli import parser
 from data_pipeline.lifting import lifted_folder, lifter, stage_files
 from data_pipeline.prompt2sign import prompt2sign_dataset_builder
 from data_pipeline.texts import prompts
-from signllm_jax import records
 from signllm_jax.core import clips, languages, skeleton
+from signllm_jax.data import records
 from signllm_jax.formats import h5, skels, splits
 
 ROOT = pathlib.Path(__file__).parents[1]

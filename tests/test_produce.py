@@ -12,7 +12,6 @@ from PIL import Image, ImageSequence
 
 from signllm_jax import (
   config,
-  data,
   export_clips,
   intake,
   produce,
@@ -22,6 +21,7 @@ from signllm_jax import (
   trained,
 )
 from signllm_jax.core import clips, errors, skeleton, vocabulary
+from signllm_jax.data import corpus_facts
 from signllm_jax.formats import forms, h5, npz, pose, skels, splits
 
 REAL = pathlib.Path(__file__).parents[2] / "shared" / "data" / "phoenix14t_mini"
@@ -384,8 +384,10 @@ def test_notes(home, tmp_path, capsys):
   assert [clip.text for clip in npz.read(out)] == ["regen", "wind 😀", long]
 
 
-def facts(texts: list[str], tokens: str) -> data.Facts:
-  return data.Facts(vocabulary.build_vocabulary(texts, tokens), 9, 9, 25.0)
+def facts(texts: list[str], tokens: str) -> corpus_facts.Facts:
+  return corpus_facts.Facts(
+    vocabulary.build_vocabulary(texts, tokens), 9, 9, 25.0
+  )
 
 
 def test_understand():

@@ -15,8 +15,8 @@ import data_pipeline.prompt2sign as prompt2sign
 from data_pipeline.building import build, build_request, record_reader
 from data_pipeline.cli import parser
 from data_pipeline.texts import prompts
-from signllm_jax import records
 from signllm_jax.core import clips, errors, languages, skeleton
+from signllm_jax.data import records
 from signllm_jax.formats import skels, splits, tfrecord
 
 ROOT = pathlib.Path(__file__).parents[1]

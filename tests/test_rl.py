@@ -12,9 +12,9 @@ from scipy import stats
 
 from signllm_jax import config, config_check, partition, snapshot
 from signllm_jax.core import errors
+from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.rl import policy, priority, reward
-from signllm_jax.statistics import Statistics
 
 PLAIN = config.Priority(pool=1, eta=0, floor=0)
 

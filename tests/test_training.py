@@ -15,8 +15,9 @@ import pytest
 
 from configs import asl, gsl
 from data_pipeline.building import build
-from signllm_jax import batching, config, manifest, records, train
+from signllm_jax import config, manifest, train
 from signllm_jax.core import clips, errors
+from signllm_jax.data import loader, records
 from signllm_jax.formats import skels, splits, tfrecord
 
 DATA = pathlib.Path("../shared/data").resolve()
@@ -135,7 +136,7 @@ class _StopAt:
     self.step = step
 
   def __enter__(self):
-    self._read = batching.Batches.__getitem__
+    self._read = loader.Batches.__getitem__
     self._seen = set()
 
     def read(batches, index):
@@ -144,10 +145,10 @@ class _StopAt:
         os.kill(os.getpid(), signal.SIGTERM)
       return self._read(batches, index)
 
-    batching.Batches.__getitem__ = read
+    loader.Batches.__getitem__ = read
 
   def __exit__(self, *_):
-    batching.Batches.__getitem__ = self._read
+    loader.Batches.__getitem__ = self._read
 
 
 def _start(folder, workdir, *extra) -> subprocess.Popen:

@@ -19,8 +19,8 @@ from data_pipeline.building import (
   record_reader,
   verify,
 )
-from signllm_jax import records
 from signllm_jax.core import errors, skeleton
+from signllm_jax.data import records
 from signllm_jax.formats import tfrecord
 
 CLIPS = {"train": 6, "dev": 3}

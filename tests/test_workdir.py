@@ -12,8 +12,9 @@ import time
 import pytest
 
 from signllm_jax import config as config_lib
-from signllm_jax import data, workdir
+from signllm_jax import workdir
 from signllm_jax.core import atomic_files, errors, vocabulary
+from signllm_jax.data import corpus_facts
 
 HOLDER = """
 import sys, time
@@ -36,7 +37,7 @@ def changed(**fields):
 
 
 def facts(words=("hello", "world"), longest=9):
-  return data.Facts(
+  return corpus_facts.Facts(
     vocabulary.Vocabulary([*vocabulary.SPECIALS, *words], "words"),
     4,
     longest,
@@ -141,9 +142,9 @@ def test_every_field_is_judged():
 def test_facts_are_kept_and_compared(tmp_path):
   with workdir.open_workdir(tmp_path, config_lib.Experiment()) as work:
     work.check_facts({"GSL": facts()})
-    assert data.facts_to_json(
+    assert corpus_facts.facts_to_json(
       workdir.read_facts(tmp_path)
-    ) == data.facts_to_json({"GSL": facts()})
+    ) == corpus_facts.facts_to_json({"GSL": facts()})
     work.check_facts({"GSL": facts()})
     with pytest.raises(errors.UsageError, match="longest: 9 -> 10"):
       work.check_facts({"GSL": facts(longest=10)})

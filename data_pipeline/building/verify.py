@@ -18,8 +18,8 @@ from array_record.python import array_record_data_source
 from google.protobuf import message
 
 from data_pipeline.building import checksums, record_reader
-from signllm_jax import records
 from signllm_jax.core import errors, languages, skeleton
+from signllm_jax.data import records
 from signllm_jax.formats import tfrecord
 
 LISTED = 20  # problems in one message

@@ -23,10 +23,10 @@ from google.protobuf import message
 from data_pipeline.building import record_reader, verify
 from data_pipeline.lifting import bones as bones_lib
 from data_pipeline.lifting import quality
-from signllm_jax import records
 from signllm_jax.core import clips as clips_lib
 from signllm_jax.core import errors, skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.data import records
 
 EXAMPLES = 3  # clips shown a split
 WORST = 3  # clips listed a measure

@@ -15,8 +15,8 @@ from data_pipeline.building import shard_writer
 from data_pipeline.fingerspelling import alphabets, spell
 from data_pipeline.lifting import lifter
 from data_pipeline.texts import prompts
-from signllm_jax import records
 from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.data import records
 
 WORDS = epath.Path(__file__).parent / "words"
 DEPTH_MARGIN = 1.15  # true bone length over its longest image

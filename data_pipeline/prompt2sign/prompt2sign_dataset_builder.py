@@ -15,8 +15,8 @@ import tensorflow_datasets as tfds
 from data_pipeline.building import shard_writer
 from data_pipeline.lifting import lifted_folder
 from data_pipeline.texts import lemma_gloss, normalisation, prompts
-from signllm_jax import records
 from signllm_jax.core import clips, errors, languages
+from signllm_jax.data import records
 from signllm_jax.formats import splits
 
 SPLITS = ("train", "dev", "test")

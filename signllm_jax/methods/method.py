@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 
 from signllm_jax.config import Experiment
-from signllm_jax.statistics import Residuals, Statistics
+from signllm_jax.data.pose_statistics import Residuals, Statistics
 
 Batch = dict[str, jax.Array]
 Rows = dict[str, dict[str, float]]  # of a report: name -> metric -> score

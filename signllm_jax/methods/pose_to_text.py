@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from signllm_jax import augment
 from signllm_jax.config import Experiment
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.data import augmentation
 from signllm_jax.losses.cross_entropy import cross_entropy
 from signllm_jax.methods.method import Batch, Known, Outcome, track_nothing
 from signllm_jax.models import tokens
@@ -64,7 +64,7 @@ def loss(
   """The joint loss; clips are augmented as `config.read` says."""
   clip_key, token_key, encoder_key, decoder_key = jax.random.split(key, 4)
   settings, drops = config.read, config.model.dropout > 0
-  poses, valid, length = augment.clips(
+  poses, valid, length = augmentation.clips(
     known.statistics.normalize(batch["frames"]),
     batch["valid"],
     batch["length"],
@@ -73,7 +73,7 @@ def loss(
   )
   encoded = model.encode(poses, valid, length, encoder_key if drops else None)
   target = batch["source"]
-  inputs = augment.hide_tokens(
+  inputs = augmentation.hide_tokens(
     tokens.shifted(target), settings.token_dropout, token_key
   )
   logits = model.decoder(

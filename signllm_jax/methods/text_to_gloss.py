@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from signllm_jax import augment
 from signllm_jax.config import Experiment, Gloss
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.data import augmentation
 from signllm_jax.losses.cross_entropy import cross_entropy
 from signllm_jax.methods.method import Batch, Known, Outcome, track_nothing
 from signllm_jax.models.text_to_gloss import TextToGloss, started
@@ -48,8 +48,10 @@ def hidden(
   """Source [B, S] and decoder inputs [B, G + 1], with tokens hidden."""
   source_key, input_key = jax.random.split(key)
   return (
-    augment.hide_tokens(batch["source"], settings.source_dropout, source_key),
-    augment.hide_tokens(
+    augmentation.hide_tokens(
+      batch["source"], settings.source_dropout, source_key
+    ),
+    augmentation.hide_tokens(
       started(batch["gloss"]), settings.token_dropout, input_key
     ),
   )

@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from signllm_jax import augment
 from signllm_jax.config import Experiment
 from signllm_jax.core import skeleton
+from signllm_jax.data import augmentation
+from signllm_jax.data.pose_statistics import Residuals, Statistics
 from signllm_jax.losses import pose as losses
 from signllm_jax.methods.method import Batch, Known, Outcome
 from signllm_jax.models.pose_decoder import FRAME, PoseDecoder, Source
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.rl import policy, reward
-from signllm_jax.statistics import Residuals, Statistics
 
 UNIT: str = "frames"
 
@@ -135,7 +135,7 @@ def _regress(
   noise_key, dropout_key = jax.random.split(key)
   inputs = teacher_inputs(model.start_frames(len(target)), target)
   if config.augment.noise:
-    inputs = augment.gaussian_noise(
+    inputs = augmentation.gaussian_noise(
       inputs,
       known.residuals,
       config.augment.noise,
@@ -210,4 +210,4 @@ def track(
 ) -> Residuals:
   """Adds the errors of a batch, for the noise of the next epoch."""
   error, weights = errors
-  return augment.track_residuals(residuals, error, weights, epoch_ends)
+  return augmentation.track_residuals(residuals, error, weights, epoch_ends)

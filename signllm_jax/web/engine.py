@@ -19,18 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import (
-  batching,
-  data,
-  generate,
-  intake,
-  passages,
-  polish,
-  trained,
-)
 from signllm_jax import config as config_lib
+from signllm_jax import generate, intake, passages, polish, trained
 from signllm_jax.core import clips, errors
-from signllm_jax.plan import round_up
+from signllm_jax.data import corpus_facts, loader
+from signllm_jax.data.batch_plan import round_up
 from signllm_jax.web import metrics as metrics_lib
 from signllm_jax.web import truth as truth_lib
 
@@ -121,7 +114,7 @@ class Engine:
     # Every other length is one more program to compile and to keep.
     self.max_tokens = min(
       round_up(
-        int(STRETCH * self.facts.longest_source), batching.SOURCE_MULTIPLE
+        int(STRETCH * self.facts.longest_source), loader.SOURCE_MULTIPLE
       ),
       intake.MAX_TOKENS,
     )
@@ -294,7 +287,7 @@ def _pieces(clip: clips.Clip, first: int) -> Iterator[clips.Clip]:
     yield clips.Clip(clip.frames[piece], clip.valid[piece], clip.fps)
 
 
-def _warm_up_text(facts: data.Facts) -> str:
+def _warm_up_text(facts: corpus_facts.Facts) -> str:
   """Any text the model can read."""
   return next(token for token in facts.vocabulary.listed[4:] if token != "▁")
 

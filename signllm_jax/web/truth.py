@@ -4,8 +4,9 @@ import pathlib
 import threading
 import unicodedata
 
-from signllm_jax import config, sources
+from signllm_jax import config
 from signllm_jax.core import clips
+from signllm_jax.data import sources
 
 MAX_CLIPS = 2000  # of a split that are looked at
 EXAMPLES = 6

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax import batching, data, plan, sources
 from signllm_jax import config as config_lib
+from signllm_jax.data import batch_plan, corpus_facts, loader, sources
 
 
 class Corpus:
@@ -40,17 +40,17 @@ class Corpus:
     if joined:
       self.settings = dataclasses.replace(parts[0], glosses=True)
       self.train = sources.open_joined(parts, "train")
-      places = plan.listing(self.train.sizes, self.settings.temperature)
+      places = batch_plan.listing(self.train.sizes, self.settings.temperature)
     else:
       self.train = sources.open_clips(self.settings, "train")
-    self.summary = data.summarise(self.train, self.settings)
+    self.summary = corpus_facts.summarise(self.train, self.settings)
     self.facts = self.summary.facts
     lengths = self.summary.lengths
     if places is not None:
       lengths = lengths[places]
     # A data set smaller than a batch would be mostly empty rows.
-    enough = plan.round_up(len(lengths), multiple)
-    self.plan = plan.Plan(
+    enough = batch_plan.round_up(len(lengths), multiple)
+    self.plan = batch_plan.Plan(
       lengths,
       min(rows, enough),
       self.settings.bucket,
@@ -69,8 +69,8 @@ class Corpus:
 
   def batches(
     self, count: int, fed: np.ndarray | None = None
-  ) -> batching.Batches:
+  ) -> loader.Batches:
     """The first `count` batches; of them the rows `fed` alone."""
-    return batching.Batches(
+    return loader.Batches(
       self.train, self.plan, self.facts, self.settings, count, fed
     )

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from signllm_jax.config import Read
 from signllm_jax.core import random_bits, vocabulary
-from signllm_jax.statistics import Residuals
+from signllm_jax.data.pose_statistics import Residuals
 
 
 def gaussian_noise(

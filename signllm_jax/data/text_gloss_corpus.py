@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import config, data, plan, sources
+from signllm_jax import config
 from signllm_jax.core import errors, skeleton
 from signllm_jax.core import gloss as gloss_lib
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.data import batch_plan, corpus_facts, sources
 from signllm_jax.formats import splits
 
 _GLOSS_MULTIPLE = 4  # glosses are padded to a multiple of so many tokens
@@ -104,7 +105,7 @@ class Corpus:
     known = vocabulary_lib.build_vocabulary(glosses, "words")
     self._sources = [vocabulary.encode(line) for line in texts]
     self._glosses = [known.encode(line)[:-1] for line in glosses]
-    self.facts = data.Facts(
+    self.facts = corpus_facts.Facts(
       vocabulary,
       longest_source=max(map(len, self._sources)),
       longest=0,
@@ -122,16 +123,16 @@ class Corpus:
       np.int32,
     )
     sizes = [len(found) for found in opened]
-    places = plan.listing(sizes, settings.temperature)
-    enough = plan.round_up(len(places), multiple)
-    self.plan = plan.Plan(
+    places = batch_plan.listing(sizes, settings.temperature)
+    enough = batch_plan.round_up(len(places), multiple)
+    self.plan = batch_plan.Plan(
       lengths[places],
       min(rows, enough),
       settings.bucket,
       seed,
       examples=places,
     )
-    self.summary = data.Summary(
+    self.summary = corpus_facts.Summary(
       self.facts,
       lengths,
       mean=np.zeros(skeleton.C, np.float32),
@@ -164,7 +165,7 @@ class Batches:
     self,
     encoded: Sequence[np.ndarray],
     glosses: Sequence[np.ndarray],
-    order: plan.Plan,
+    order: batch_plan.Plan,
     count: int,
   ):
     self._sources, self._glosses = encoded, glosses
@@ -173,8 +174,8 @@ class Batches:
     self._widest: dict[int, int] = {}
     assert order.examples is not None
     for length, i in zip(order.lengths, order.examples, strict=True):
-      t = plan.round_up(int(length), order.bucket)
-      g = plan.round_up(len(glosses[i]), _GLOSS_MULTIPLE)
+      t = batch_plan.round_up(int(length), order.bucket)
+      g = batch_plan.round_up(len(glosses[i]), _GLOSS_MULTIPLE)
       self._widest[t] = max(self._widest.get(t, 0), g)
 
   def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Records -> batches of fixed shapes, in the order of a `plan.Plan`."""
+"""Records -> batches of fixed shapes, in the order of a `batch_plan.Plan`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -6,10 +6,11 @@ from typing import Protocol
 import grain
 import numpy as np
 
-from signllm_jax import config, data, sources
+from signllm_jax import config
 from signllm_jax.core import clips, skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.plan import Plan, round_up
+from signllm_jax.data import corpus_facts, sources
+from signllm_jax.data.batch_plan import Plan, round_up
 
 SOURCE_MULTIPLE = 8  # source ids are padded to a multiple of this
 
@@ -36,7 +37,7 @@ class Batches:
     self,
     split: sources.Clips,
     plan: Plan,
-    facts: data.Facts,
+    facts: corpus_facts.Facts,
     settings: config.Data,
     count: int,
     fed: np.ndarray | None = None,

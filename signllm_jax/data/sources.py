@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
 
-from signllm_jax import config, records
+from signllm_jax import config
 from signllm_jax.core import clips as clips_lib
 from signllm_jax.core import errors
 from signllm_jax.core import gloss as gloss_lib
+from signllm_jax.data import records
 from signllm_jax.formats import splits, tfrecord
 
 Example = TypeVar("Example", covariant=True)

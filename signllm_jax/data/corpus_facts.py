@@ -6,9 +6,10 @@ import json
 import numpy as np
 import tqdm
 
-from signllm_jax import config, sources
+from signllm_jax import config
 from signllm_jax.core import errors, skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.data import sources
 
 
 @dataclasses.dataclass(frozen=True)
