@@ -13,9 +13,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from signllm_jax import evaluation, reading, run, trained, workdir
+from signllm_jax import run, trained, workdir
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.data import sources
+from signllm_jax.evaluation import reading, signing
 from signllm_jax.metrics import (
   bootstrap,
   catalogue,
@@ -80,7 +81,7 @@ def evaluate(
   saved = trained.identify(path)
   chosen = trained.choose(path, language)
   producer = trained.load_producer(path, chosen.code)
-  held = evaluation.hold(chosen.settings, producer.facts, split)
+  held = signing.hold(chosen.settings, producer.facts, split)
   for note in held.notes:
     print(f"note: {note}", file=sys.stderr)
   began = time.perf_counter()
@@ -91,7 +92,7 @@ def evaluate(
       one.clip for batch in producer.batches(held.sources) for one in batch
     ]
   seconds = time.perf_counter() - began
-  made = evaluation.named(made, held.true)
+  made = signing.named(made, held.true)
   weights = bootstrap.resample(len(held.true), resamples)
   scored = report.build(
     {

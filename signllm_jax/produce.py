@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from signllm_jax import (
   account,
   best_of,
-  evaluation,
   export_clips,
   glosser,
   intake,
@@ -26,6 +25,7 @@ from signllm_jax import (
   trained,
 )
 from signllm_jax.core import atomic_files, clips, errors, gloss
+from signllm_jax.evaluation import signing
 
 SIZES = (64, 1024)  # pixels, of a clip in a picture
 _SHOWN = 20  # glosses on the terminal
@@ -196,7 +196,7 @@ def _name(
   """Gives each clip the truth's name and texts, or a name of its own."""
   made = [one.clip for one in signed]
   if true is not None:
-    made = evaluation.named(made, true)
+    made = signing.named(made, true)
   else:
     made = [
       dataclasses.replace(clip, name=f"{stem}-{number:03}")

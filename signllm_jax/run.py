@@ -12,18 +12,11 @@ import jax
 import numpy as np
 
 from signllm_jax import config as config_lib
-from signllm_jax import (
-  evaluation,
-  glossing,
-  methods,
-  partition,
-  reading,
-  steps,
-  trained,
-)
+from signllm_jax import methods, partition, steps, trained
 from signllm_jax import state as state_lib
 from signllm_jax.data import corpus as corpus_lib
 from signllm_jax.data import corpus_facts, loader, sources, text_gloss_corpus
+from signllm_jax.evaluation import glossing, reading, signing
 from signllm_jax.methods.method import Evaluation
 
 _MOST_DRAWN = 5  # examples named in a report
@@ -287,7 +280,7 @@ class Run:
     mean = corpus.summary.mean
     if mean.ndim > 1:  # the floor is the language's own mean pose
       mean = mean[corpus.codes.index(part.language)]
-    return evaluation.Evaluation(split, settings, mean)
+    return signing.Evaluation(split, settings, mean)
 
   def generator(self, state: state_lib.TrainState, code: str) -> trained.Model:
     """What signs, reads or glosses a language with a state's parameters."""

@@ -12,11 +12,12 @@ import optax
 import pytest
 from flax import nnx
 
-from signllm_jax import beam, config, ctc, reading, train
+from signllm_jax import beam, config, ctc, train
 from signllm_jax import trained as trained_lib
 from signllm_jax.core import clips, errors, vocabulary
 from signllm_jax.data import augmentation, corpus_facts
 from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.evaluation import reading
 from signllm_jax.formats import skels
 from signllm_jax.methods import method, pose_to_text
 from signllm_jax.metrics import bootstrap, catalogue, report

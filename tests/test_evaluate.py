@@ -16,13 +16,13 @@ from signllm_jax import (
   config,
   decoding,
   evaluate,
-  evaluation,
   generate,
   run,
   train,
   trained,
 )
 from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.evaluation import signing
 from signllm_jax.formats import skels, splits
 from signllm_jax.metrics import (
   bootstrap,
@@ -245,7 +245,7 @@ def test_another_truth_changes_nothing_produced(home, made, tmp_path):
 def test_leaky_protocol_is_pts(home):
   """Against one pass over its own inputs: true first frame, true counters."""
   producer = trained.load_producer(home / "a")
-  held = evaluation.hold(
+  held = signing.hold(
     config.Data(folder=str(home / "data")), producer.facts, "dev"
   )
   statistics = producer.model.statistics

@@ -16,7 +16,6 @@ from signllm_jax import (
   config_check,
   export_model,
   glosser,
-  glossing,
   partition,
   produce,
   run,
@@ -30,6 +29,7 @@ from signllm_jax.data import (
   sources,
   text_gloss_corpus,
 )
+from signllm_jax.evaluation import glossing
 from signllm_jax.formats import skels
 from signllm_jax.methods import text_to_gloss
 from signllm_jax.models import text_to_gloss as models

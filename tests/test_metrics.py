@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from signllm_jax import floors
 from signllm_jax.core import clips, skeleton
+from signllm_jax.evaluation import baselines
 from signllm_jax.formats import splits
 from signllm_jax.metrics import (
   bootstrap,
@@ -237,7 +237,7 @@ def test_frechet_takes_missing_joints_and_short_clips():
 
 
 def test_floors_and_truth_take_their_known_values():
-  rows = {"truth": TRUE, **floors.floors(TRUE, np.zeros((50, 3)))}
+  rows = {"truth": TRUE, **baselines.floors(TRUE, np.zeros((50, 3)))}
   found = {
     name: {m.key: m.score(made, TRUE) for m in catalogue.POSE}
     for name, made in rows.items()
@@ -332,9 +332,9 @@ def test_paired_comparison_sees_what_pairs_share():
 def test_nearest_training_text():
   training = ["regen im norden", "sonne im süden", "sonne im süden", "wind"]
   texts = ["viel sonne im süden", "regen", "nebel", "wind"]
-  assert floors.nearest(texts, training, "words").tolist() == [1, 0, 0, 3]
+  assert baselines.nearest(texts, training, "words").tolist() == [1, 0, 0, 3]
   words = ["hello", "yellow", "world", "help"]
-  found = floors.nearest(["hell", "words", "help"], words, "characters")
+  found = baselines.nearest(["hell", "words", "help"], words, "characters")
   assert found.tolist() == [0, 2, 3]
 
 

@@ -3,9 +3,10 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from signllm_jax import config, evaluation, floors, glosser, reading, writer
+from signllm_jax import config, glosser, writer
 from signllm_jax.core import gloss
 from signllm_jax.data import text_gloss_corpus
+from signllm_jax.evaluation import baselines, reading, signing
 from signllm_jax.methods.method import Rows
 from signllm_jax.metrics import tables
 
@@ -39,12 +40,12 @@ class Evaluation:
     """
     part = settings.data
     opened = text_gloss_corpus.open_pairs(part, settings.evaluate.split)
-    split = evaluation.first(opened, settings)
+    split = signing.first(opened, settings)
     mark = gloss.ask("", part.language)
     own = [pair for pair in train if pair.source.startswith(mark)]
     self._texts = [pair.source.removeprefix(mark) for pair in split]
     self.true = [gloss.plain(pair.gloss) for pair in split]
-    near = floors.nearest(
+    near = baselines.nearest(
       self._texts, [pair.source.removeprefix(mark) for pair in own], "words"
     )
     self._fixed = {

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from signllm_jax import config, evaluation, reader, writer
+from signllm_jax import config, reader, writer
 from signllm_jax.data import sources
+from signllm_jax.evaluation import signing
 from signllm_jax.methods.method import Rows
 from signllm_jax.metrics import metric, report, tables
 from signllm_jax.metrics import text as text_metrics
@@ -55,7 +56,7 @@ class Evaluation:
     Raises:
       DataError: the split is empty.
     """
-    self.true = evaluation.first(split, settings)
+    self.true = signing.first(split, settings)
     self._texts = [sources.source_text(c, settings.data) for c in self.true]
     self._glosses = (
       [sources.gloss(clip) for clip in self.true]

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import config, floors, generate, intake, writer
+from signllm_jax import config, generate, intake, writer
 from signllm_jax.core import clips, errors
 from signllm_jax.data import corpus_facts
 from signllm_jax.data import sources as sources_lib
+from signllm_jax.evaluation import baselines
 from signllm_jax.methods.method import Rows
 from signllm_jax.metrics import pose, report, tables
 
@@ -43,7 +44,7 @@ class Evaluation:
     self.sources = [
       sources_lib.source_text(c, settings.data) for c in self.true
     ]
-    still = floors.floors(self.true, mean_pose.reshape(-1, 3))
+    still = baselines.floors(self.true, mean_pose.reshape(-1, 3))
     self._shown = settings.evaluate.clips
     self._fixed: Rows = {
       name: pose.scores(made, self.true)
@@ -148,10 +149,10 @@ def hold(settings: config.Data, facts: corpus_facts.Facts, split: str) -> Held:
       f"the floors need the training split: {error}",
       path=pathlib.Path(settings.folder),
     ) from error
-  near = floors.nearest(task.sources, texts, facts.vocabulary.tokens)
+  near = baselines.nearest(task.sources, texts, facts.vocabulary.tokens)
   rows = {
     "truth": task.true,
-    **floors.floors(task.true, mean),
+    **baselines.floors(task.true, mean),
     "nearest_train": [train[int(i)] for i in near],
   }
   if len(task.true) < 2:

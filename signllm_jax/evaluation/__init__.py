@@ -1,0 +1,1 @@
+"""Evaluation: scores of produced signing, glosses and readings."""
