@@ -17,9 +17,9 @@ from signllm_jax import run, trained, workdir
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.data import sources
 from signllm_jax.evaluation import reading, signing
-from signllm_jax.metrics import (
+from signllm_jax.evaluation.metrics import catalogue
+from signllm_jax.evaluation.report import (
   bootstrap,
-  catalogue,
   comparison,
   html,
   report,

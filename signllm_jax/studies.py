@@ -13,7 +13,7 @@ import jax
 from signllm_jax import config as config_lib
 from signllm_jax import config_check, evaluate, loop, workdir
 from signllm_jax.core import atomic_files
-from signllm_jax.metrics import study
+from signllm_jax.evaluation.report import study
 
 # Every row starts from this, whatever the base's file says.
 _OFF: dict[str, Any] = {

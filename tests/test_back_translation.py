@@ -18,9 +18,10 @@ from signllm_jax.core import clips, errors, vocabulary
 from signllm_jax.data import augmentation, corpus_facts
 from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.evaluation import reading
+from signllm_jax.evaluation.metrics import catalogue
+from signllm_jax.evaluation.report import bootstrap, report
 from signllm_jax.formats import skels
 from signllm_jax.methods import method, pose_to_text
-from signllm_jax.metrics import bootstrap, catalogue, report
 from signllm_jax.models import back_translation
 
 LETTERS = "abcd"

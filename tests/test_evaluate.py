@@ -23,15 +23,15 @@ from signllm_jax import (
 )
 from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.evaluation import signing
-from signllm_jax.formats import skels, splits
-from signllm_jax.metrics import (
+from signllm_jax.evaluation.metrics import catalogue
+from signllm_jax.evaluation.report import (
   bootstrap,
-  catalogue,
   comparison,
   html,
   report,
   tables,
 )
+from signllm_jax.formats import skels, splits
 
 REAL = pathlib.Path("../shared/data/phoenix14t_mini").resolve()
 ROWS = [

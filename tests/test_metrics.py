@@ -10,15 +10,15 @@ import scipy.linalg
 
 from signllm_jax.core import clips, skeleton
 from signllm_jax.evaluation import baselines
-from signllm_jax.formats import splits
-from signllm_jax.metrics import (
-  bootstrap,
+from signllm_jax.evaluation.metrics import (
   catalogue,
   distances,
   frechet,
   metric,
   pose,
 )
+from signllm_jax.evaluation.report import bootstrap
+from signllm_jax.formats import splits
 
 DATA = pathlib.Path("../shared/data")
 METRICS = {m.key: m for m in catalogue.POSE}

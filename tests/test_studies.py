@@ -11,8 +11,8 @@ import small_steps
 from configs import ablation
 from signllm_jax import config, studies
 from signllm_jax.core import errors
+from signllm_jax.evaluation.report import study
 from signllm_jax.formats import skels
-from signllm_jax.metrics import study
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import pytest
 import sacrebleu
 
 from signllm_jax.core import errors
-from signllm_jax.metrics import bootstrap, text
+from signllm_jax.evaluation.metrics import text
+from signllm_jax.evaluation.report import bootstrap
 
 GOLDEN = pathlib.Path("../shared/data/golden/text_metrics.json")
 METRICS = {m.key: m for m in text.TEXT}

@@ -7,8 +7,8 @@ from signllm_jax import config, glosser, writer
 from signllm_jax.core import gloss
 from signllm_jax.data import text_gloss_corpus
 from signllm_jax.evaluation import baselines, reading, signing
+from signllm_jax.evaluation.report import tables
 from signllm_jax.methods.method import Rows
-from signllm_jax.metrics import tables
 
 METRICS = tuple(  # names as the field's scripts have them: bleu4
   dataclasses.replace(m, key=m.key.replace("bleu_", "bleu"))

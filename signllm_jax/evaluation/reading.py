@@ -9,9 +9,10 @@ import numpy as np
 from signllm_jax import config, reader, writer
 from signllm_jax.data import sources
 from signllm_jax.evaluation import signing
+from signllm_jax.evaluation.metrics import metric
+from signllm_jax.evaluation.metrics import text as text_metrics
+from signllm_jax.evaluation.report import report, tables
 from signllm_jax.methods.method import Rows
-from signllm_jax.metrics import metric, report, tables
-from signllm_jax.metrics import text as text_metrics
 
 _LETTERS = ("letter_error_rate", "wer")
 _WORDS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "chrf", "rouge_l", "wer")

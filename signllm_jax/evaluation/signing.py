@@ -12,8 +12,9 @@ from signllm_jax.core import clips, errors
 from signllm_jax.data import corpus_facts
 from signllm_jax.data import sources as sources_lib
 from signllm_jax.evaluation import baselines
+from signllm_jax.evaluation.metrics import pose
+from signllm_jax.evaluation.report import report, tables
 from signllm_jax.methods.method import Rows
-from signllm_jax.metrics import pose, report, tables
 
 
 class Evaluation:

@@ -3,9 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from signllm_jax.metrics import bootstrap, published
-from signllm_jax.metrics.metric import Metric
-from signllm_jax.metrics.report import FEW, ROW_NAMES, Report, Rows, with_shares
+from signllm_jax.evaluation.metrics.metric import Metric
+from signllm_jax.evaluation.report import bootstrap, published
+from signllm_jax.evaluation.report.report import (
+  FEW,
+  ROW_NAMES,
+  Report,
+  Rows,
+  with_shares,
+)
 
 _COLUMNS = (
   ("dtw_mje", "DTW-MJE", "{:.4f}"),

@@ -10,7 +10,7 @@ import numpy as np
 
 from signllm_jax import render
 from signllm_jax.core import clips
-from signllm_jax.metrics import plots, published, report, tables
+from signllm_jax.evaluation.report import plots, published, report, tables
 
 _SIZE = 180  # pixels, of a clip
 _STYLE = """

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from signllm_jax.core import clips
-from signllm_jax.metrics import distances, frechet, metric, pose
+from signllm_jax.evaluation.metrics import distances, frechet, metric, pose
 
 _UNIT = "canonical units (shoulders 1/3 apart)"
 

@@ -12,7 +12,7 @@ import sacrebleu
 from sacrebleu.metrics import helpers
 
 from signllm_jax.core import errors
-from signllm_jax.metrics import metric
+from signllm_jax.evaluation.metrics import metric
 
 _ORDERS = 4  # of BLEU
 _LETTERS = 6  # longest n-gram of chrF

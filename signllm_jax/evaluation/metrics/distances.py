@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from signllm_jax.core import clips, skeleton
+from signllm_jax.evaluation.metrics import pairs
 from signllm_jax.losses import dtw, frame_cost
-from signllm_jax.metrics import pairs
 
 HANDS = [*skeleton.PARTS["left_hand"], *skeleton.PARTS["right_hand"]]
 DTWP_FILL = 10.0  # where a joint is missing, in pose-evaluation's DTWp

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from signllm_jax.core import clips, skeleton
-from signllm_jax.metrics import distances, metric
+from signllm_jax.evaluation.metrics import distances, metric
 
 WRISTS = [skeleton.RIGHT_WRIST, skeleton.LEFT_WRIST]
 

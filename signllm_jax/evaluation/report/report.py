@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from signllm_jax.core import clips
-from signllm_jax.metrics import bootstrap, published
-from signllm_jax.metrics.metric import Metric
+from signllm_jax.evaluation.metrics.metric import Metric
+from signllm_jax.evaluation.report import bootstrap, published
 
 Rows = Mapping[str, Mapping[str, float]]
 

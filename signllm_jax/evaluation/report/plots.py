@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from signllm_jax.metrics import report
+from signllm_jax.evaluation.report import report
 
 _INK = "#123456"  # becomes the page's own colour
 _COLOURS = {

@@ -11,14 +11,8 @@ from scipy import stats
 
 from signllm_jax import workdir
 from signllm_jax.core import errors
-from signllm_jax.metrics import (
-  bootstrap,
-  catalogue,
-  plots,
-  published,
-  tables,
-  text,
-)
+from signllm_jax.evaluation.metrics import catalogue, text
+from signllm_jax.evaluation.report import bootstrap, plots, published, tables
 
 # Rows of ours that the paper has, by its names in `published`.
 _PUBLISHED = {

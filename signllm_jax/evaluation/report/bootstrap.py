@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax.metrics.metric import Metric
+from signllm_jax.evaluation.metrics.metric import Metric
 
 LEVEL = 0.95
 RESAMPLES = 1000

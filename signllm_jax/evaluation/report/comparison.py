@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from signllm_jax.core import errors
-from signllm_jax.metrics import bootstrap, report, tables
-from signllm_jax.metrics.metric import Metric
+from signllm_jax.evaluation.metrics.metric import Metric
+from signllm_jax.evaluation.report import bootstrap, report, tables
 
 HEADS = ("metric", "better", "a", "b", "a - b", "95 % interval", "p")
 

@@ -1,0 +1,1 @@
+"""Reports: tables, plots and pages of scores with their intervals."""
