@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from data_pipeline import convert
-from signllm_jax import export_clips, rig
+from signllm_jax import export_clips
 from signllm_jax.core import clips, errors, skeleton
-from signllm_jax.formats import bvh, npz, splits
+from signllm_jax.formats import bvh, bvh_rig, npz, splits
 
 with warnings.catch_warnings():
   # Its library of vectors is about to get another name.
@@ -116,12 +116,12 @@ def test_another_tool_reads_the_same_places(tmp_path):
 def test_turns_point_bones_along_their_children(tmp_path):
   """Positions left out, every bone with one child still shows the way."""
   clip = random_clip(9)
-  directions = rig.rest_directions()
+  directions = bvh_rig.rest_directions()
   assert np.allclose(np.linalg.norm(directions[1:], axis=-1), 1)
-  values = rig.solve(clip.frames.astype(float) * rig.AXES, directions)
-  order = list(rig.walk(0))
+  values = bvh_rig.solve(clip.frames.astype(float) * bvh_rig.AXES, directions)
+  order = list(bvh_rig.walk(0))
   joints = [
-    rig.Joint(
+    bvh_rig.Joint(
       skeleton.JOINT_NAMES[joint],
       order.index(
         int(skeleton.PARENTS[skeleton.CHILDREN.tolist().index(joint)])
@@ -133,10 +133,12 @@ def test_turns_point_bones_along_their_children(tmp_path):
     )
     for joint in order
   ]
-  turned = rig.forward(joints, values[..., 3:].reshape(9, -1)) * rig.AXES
+  turned = (
+    bvh_rig.forward(joints, values[..., 3:].reshape(9, -1)) * bvh_rig.AXES
+  )
   checked = 0
   for parent, child, _ in skeleton.LIMBS:
-    if len(rig.children(parent)) == 1:
+    if len(bvh_rig.children(parent)) == 1:
       way = clip.frames[:, child] - clip.frames[:, parent]
       way = way / np.linalg.norm(way, axis=-1, keepdims=True)
       bone = turned[:, order.index(child)] - turned[:, order.index(parent)]
@@ -146,12 +148,12 @@ def test_turns_point_bones_along_their_children(tmp_path):
 
 
 def test_a_still_rest_pose_has_no_turns():
-  directions = rig.rest_directions()
-  places = rig.fill(
+  directions = bvh_rig.rest_directions()
+  places = bvh_rig.fill(
     clips.Clip(np.zeros((3, 50, 3), np.float32), np.zeros((3, 50), bool)),
     directions,
   )
-  values = rig.solve(places, directions)
+  values = bvh_rig.solve(places, directions)
   assert np.abs(values[..., 3:]).max() < 1e-4
   assert np.allclose(places[:, skeleton.NECK], 0)
 
@@ -162,7 +164,7 @@ def test_angles_do_not_jump():
   frames = np.zeros((100, 50, 3), np.float32)
   frames[:, skeleton.LEFT_ELBOW :, 0] = np.cos(angle)[:, None]
   frames[:, skeleton.LEFT_ELBOW :, 1] = np.sin(angle)[:, None]
-  values = rig.solve(frames * rig.AXES, rig.rest_directions())
+  values = bvh_rig.solve(frames * bvh_rig.AXES, bvh_rig.rest_directions())
   assert np.abs(np.diff(values[..., 3:], axis=0)).max() < 180
 
 
@@ -197,7 +199,7 @@ def test_up_in_a_clip_is_up_in_the_file(tmp_path):
   root.loadPose(0)
   (wrist,) = [j for j, _, _ in root.layout() if j.Name == "right_wrist"]
   assert np.allclose(list(wrist.PositionWorld), [0.2, 0.9, 0.4], atol=1e-4)
-  assert np.prod(rig.AXES) == 1  # a turn, no mirror
+  assert np.prod(bvh_rig.AXES) == 1  # a turn, no mirror
 
 
 def test_any_order_of_channels(tmp_path):

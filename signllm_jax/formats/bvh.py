@@ -24,9 +24,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from signllm_jax import rig
 from signllm_jax.core import atomic_files, clips, errors, skeleton
-from signllm_jax.formats import skels
+from signllm_jax.formats import bvh_rig, skels
 
 MAX_BYTES = 256 << 20
 MAX_FRAMES = 50_000  # half an hour
@@ -67,9 +66,11 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
       path=path,
       frame=int(np.argmin(fine)) + 1,
     )
-  directions = rig.rest_directions()
-  rest = directions * rig.bone_lengths(clip)[:, None]
-  values = rig.solve(rig.fill(clip, rest), directions).reshape(len(clip), -1)
+  directions = bvh_rig.rest_directions()
+  rest = directions * bvh_rig.bone_lengths(clip)[:, None]
+  values = bvh_rig.solve(bvh_rig.fill(clip, rest), directions).reshape(
+    len(clip), -1
+  )
   row = " ".join(["%.6f"] * values.shape[1]) + "\n"
   with (
     atomic_files.replacing(path) as part,
@@ -116,7 +117,9 @@ def read(path: str | os.PathLike) -> clips.Clip:
   frames = np.empty((len(values), skeleton.J, 3), np.float32)
   for start in range(0, len(values), _BLOCK):
     block = slice(start, start + _BLOCK)
-    frames[block] = rig.forward(joints, values[block])[:, ours] * rig.AXES
+    frames[block] = (
+      bvh_rig.forward(joints, values[block])[:, ours] * bvh_rig.AXES
+    )
   return clips.Clip(frames, np.ones(frames.shape[:2], bool), fps, path.stem)
 
 
@@ -129,9 +132,9 @@ def _hierarchy(joint: int, rest: np.ndarray, indent: str) -> Iterator[str]:
   channels = " ".join((*_POSITIONS, *_ROTATIONS))
   yield f"{indent}{kind} {skeleton.JOINT_NAMES[joint]}\n{indent}{{\n"
   yield f"{inner}{offset(rest[joint])}\n{inner}CHANNELS 6 {channels}\n"
-  for child in rig.children(joint):
+  for child in bvh_rig.children(joint):
     yield from _hierarchy(child, rest, inner)
-  if not rig.children(joint):  # as long as the bone before
+  if not bvh_rig.children(joint):  # as long as the bone before
     yield f"{inner}End Site\n{inner}{{\n"
     yield f"{inner}  {offset(rest[joint])}\n{inner}}}\n"
   yield f"{indent}}}\n"
@@ -197,7 +200,7 @@ class _Words:
     )
 
 
-def _read_tree(words: _Words) -> list[rig.Joint]:
+def _read_tree(words: _Words) -> list[bvh_rig.Joint]:
   """All joints, parents first, in the order of their numbers."""
   words.take("HIERARCHY")
   kind = words.take("ROOT")
@@ -228,7 +231,7 @@ def _read_tree(words: _Words) -> list[rig.Joint]:
   return joints
 
 
-def _read_joint(words: _Words, parent: int) -> rig.Joint:
+def _read_joint(words: _Words, parent: int) -> bvh_rig.Joint:
   name = words.take()
   words.take("{")
   words.take("OFFSET")
@@ -238,7 +241,7 @@ def _read_joint(words: _Words, parent: int) -> rig.Joint:
   channels = [words.take(*_CHANNELS) for _ in range(count)]
   if len(set(channels)) < count:
     raise words.wrong(" ".join(channels), "each channel once")
-  return rig.Joint(name, parent, offset, channels)
+  return bvh_rig.Joint(name, parent, offset, channels)
 
 
 def _read_motion(words: _Words, width: int) -> tuple[float, np.ndarray]:
