@@ -24,9 +24,10 @@ import torch
 from flax import nnx
 
 from benchmarks import rounds, torch_transformer, workload
-from signllm_jax import decoding, methods
+from signllm_jax import methods
 from signllm_jax.core import skeleton
 from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.inference import decoding
 
 # Rows, frames -> how much faster than recomputing.
 GOALS = {(1, 100): 10.0, (1, 300): 20.0, (32, 200): 80.0}

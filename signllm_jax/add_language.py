@@ -19,11 +19,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax import checkpoint, config_check, run, trained, workdir
+from signllm_jax import checkpoint, config_check, run, workdir
 from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
 from signllm_jax.core import errors
 from signllm_jax.data import corpus_facts
+from signllm_jax.inference import load
 
 EPILOG = """\
 exit codes: 0 done; 1 wrong request; 65 fault in the data; 74 fault in storage
@@ -136,7 +137,7 @@ def add_language(
   wanted = extended(config, language, folder, freeze)
   wanted.mesh = config_lib.Mesh()
   config_check.check(wanted)
-  _, facts, mesh, old = trained.restore(path)
+  _, facts, mesh, old = load.restore(path)
   with workdir.open_workdir(out, wanted) as work:
     if any(work.checkpoints.glob("[0-9]*")):
       raise errors.UsageError(

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from signllm_jax import run, trained, workdir
+from signllm_jax import run, workdir
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.data import sources
 from signllm_jax.evaluation import reading, signing
@@ -25,6 +25,7 @@ from signllm_jax.evaluation.report import (
   report,
   tables,
 )
+from signllm_jax.inference import load
 
 PROTOCOLS = ("free", "pt")
 MOST_RESAMPLES = 100_000
@@ -77,10 +78,10 @@ def evaluate(
     NonFiniteError: the model gives NaN or infinity.
     StorageError: the best checkpoint is damaged or cannot be read.
   """
-  settings = trained.describe(path).config
-  saved = trained.identify(path)
-  chosen = trained.choose(path, language)
-  producer = trained.load_producer(path, chosen.code)
+  settings = load.describe(path).config
+  saved = load.identify(path)
+  chosen = load.choose(path, language)
+  producer = load.load_producer(path, chosen.code)
   held = signing.hold(chosen.settings, producer.facts, split)
   for note in held.notes:
     print(f"note: {note}", file=sys.stderr)
@@ -121,9 +122,9 @@ def evaluate(
   facts = {
     "name": judge.name,
     "workdir": os.fspath(back_translation),
-    "checkpoint": trained.identify(back_translation),
+    "checkpoint": load.identify(back_translation),
   }
-  model = trained.load_reader(back_translation)
+  model = load.load_reader(back_translation)
   return reading.add_columns(scored, model, judge.data, facts, weights)
 
 
@@ -145,7 +146,7 @@ def _folder(args: argparse.Namespace, name: str) -> pathlib.Path:
   """
   paths = args.compare or [args.workdir]
   for path in paths:
-    trained.choose(path, args.language)
+    load.choose(path, args.language)
   leaky = "leaky" if args.protocol == "pt" else ""
   name = "-".join(filter(None, [args.language, name, leaky]))
   folder = pathlib.Path(args.out or pathlib.Path(paths[0], "evaluation", name))

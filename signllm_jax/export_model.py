@@ -10,8 +10,8 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from signllm_jax import model_file, stablehlo, trained
 from signllm_jax.core import errors
+from signllm_jax.inference import load, model_file, stablehlo
 
 EXAMPLES = """\
 the name of --out decides:
@@ -58,7 +58,7 @@ def export_model(
   if out.suffix == model_file.SUFFIX:
     if language:
       raise errors.UsageError("--language: a model file holds all languages")
-    config, facts, _, state = trained.restore(path)
+    config, facts, _, state = load.restore(path)
     described = model_file.Described(config, facts)
     model_file.write(out, described, state, dtype)
     print(f"wrote {out}: {out.stat().st_size / 1e6:.1f} MB")
@@ -69,7 +69,7 @@ def export_model(
       path=out,
       expected=f"{model_file.SUFFIX}, or a folder's name without --dtype",
     )
-  producer = trained.load_producer(path, language)
+  producer = load.load_producer(path, language)
   stablehlo.write(out, producer)
   print(f"wrote {out}: " + ", ".join(sorted(os.listdir(out))))
 

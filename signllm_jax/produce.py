@@ -11,21 +11,20 @@ import sys
 import time
 from collections.abc import Sequence
 
-from signllm_jax import (
-  account,
-  best_of,
-  export_clips,
-  glosser,
-  intake,
-  passages,
-  polish,
-  produce_options,
-  render,
-  run,
-  trained,
-)
+from signllm_jax import render, run
 from signllm_jax.core import atomic_files, clips, errors, gloss
 from signllm_jax.evaluation import signing
+from signllm_jax.inference import (
+  clip_files,
+  glosser,
+  load,
+  long_text,
+  postprocess,
+  produce_flags,
+  produce_summary,
+  rerank,
+  text_input,
+)
 
 SIZES = (64, 1024)  # pixels, of a clip in a picture
 _SHOWN = 20  # glosses on the terminal
@@ -44,12 +43,12 @@ def produce(
   convention: str = "prompt2sign",
   size: int = 320,
   form: str = "",
-  manner: polish.Manner = polish.PLAIN,
+  manner: postprocess.Manner = postprocess.PLAIN,
   dtype: str = "",
   samples: int = 1,
   judge: str | os.PathLike = "",
   seed: int = 0,
-) -> list[passages.Passage]:
+) -> list[long_text.Passage]:
   """Signs texts with the model of a work directory and writes the clips.
 
   One of `texts`, `prompts`, `file` and `split` says what. Notes and progress go
@@ -57,7 +56,7 @@ def produce(
 
   Args:
     path: work directory of a run.
-    out: what to write; `export_clips.save` says what the suffixes mean.
+    out: what to write; `clip_files.save` says what the suffixes mean.
     texts: what to sign.
     prompts: questions that quote it, and may name the language.
     file: UTF-8 file with one text a line.
@@ -70,7 +69,7 @@ def produce(
     size: width in pixels of a clip in pictures.
     form: openpose or dwpose, where `out` is a folder of JSON.
     manner: how the clips are finished.
-    dtype: of the model's products, as of `trained.load_producer`.
+    dtype: of the model's products, as of `load.load_producer`.
     samples: of each text, of which the best is kept (`best_of`).
     judge: work directory of the reader that says which is best.
     seed: of the samples.
@@ -90,50 +89,50 @@ def produce(
       "--samples and --judge go together",
       hint="Train what reads with --config=configs/back_translation.py",
     )
-  polish.check(manner)
-  config = trained.describe(path).config
-  lines = [intake.Typed(line) for line in (*texts, *prompts)]
+  postprocess.check(manner)
+  config = load.describe(path).config
+  lines = [text_input.Typed(line) for line in (*texts, *prompts)]
   if file:
-    lines = intake.read_file(file)
-  chosen = trained.choose(path, language, [line.text for line in lines])
+    lines = text_input.read_file(file)
+  chosen = load.choose(path, language, [line.text for line in lines])
   glosses = pathlib.Path(out).suffix.lower() == ".gloss"
   if glosses and split:
     raise errors.UsageError("--split with a file of glosses")
-  target = export_clips.prepare(
-    out, [".gloss"] if glosses else export_clips.SUFFIXES, form
+  target = clip_files.prepare(
+    out, [".gloss"] if glosses else clip_files.SUFFIXES, form
   )
   _check_target(target, config, file)
   if split:
-    task = intake.of_split(chosen.settings, chosen.facts, split, count)
+    task = text_input.of_split(chosen.settings, chosen.facts, split, count)
   else:
     if prompts:
       lines = [
-        intake.Typed(intake.of_question(line, chosen.settings))
+        text_input.Typed(text_input.of_question(line, chosen.settings))
         for line in prompts
       ]
-    task = intake.of_texts(lines, chosen.facts)
+    task = text_input.of_texts(lines, chosen.facts)
   for note in task.notes:
     print(f"note: {note}", file=sys.stderr)
   run.use_compilation_cache()
   if glosses:
-    _write_glosses(trained.load_glosser(path, chosen.code), task, target)
+    _write_glosses(load.load_glosser(path, chosen.code), task, target)
     return []
-  signer = producer = trained.load_producer(path, chosen.code, dtype)
+  signer = producer = load.load_producer(path, chosen.code, dtype)
   if judge:
-    reader = trained.load_reader(judge)
-    signer = best_of.BestOf(producer, reader, samples, config.rl.std, seed)
+    reader = load.load_reader(judge)
+    signer = rerank.BestOf(producer, reader, samples, config.rl.std, seed)
   began = time.perf_counter()
-  signed = account.sign(signer, task.parts, manner)
+  signed = produce_summary.sign(signer, task.parts, manner)
   seconds = time.perf_counter() - began
   signed = _name(signed, task.true, target.stem)
   made = [one.clip for one in signed]
   if len(made) > 1 and target.suffix.lower() in render.SUFFIXES:
     print(f"drawing {len(made)} clips", file=sys.stderr)
-  files = export_clips.save(
+  files = clip_files.save(
     target, made, task.true, convention=convention, size=size, form=form
   )
-  print(account.table(signed, seconds))
-  if isinstance(signer, best_of.BestOf):
+  print(produce_summary.table(signed, seconds))
+  if isinstance(signer, rerank.BestOf):
     print(signer.table())
   last = f" to {files[-1]}" if len(files) > 3 else ""
   print("wrote", *files[: 1 if last else 3], end=f"{last}\n")
@@ -141,7 +140,7 @@ def produce(
 
 
 def _write_glosses(
-  model: glosser.Glosser, task: intake.Task, target: pathlib.Path
+  model: glosser.Glosser, task: text_input.Task, target: pathlib.Path
 ) -> None:
   """Writes the gloss of each text, a line each, and shows the first."""
   marked = model.write(task.sources)
@@ -149,7 +148,7 @@ def _write_glosses(
   lines = [gloss.plain(line) for line in marked]
   atomic_files.write_text(target, "".join(f"{line}\n" for line in lines))
   for source, line in zip(task.sources[:_SHOWN], lines, strict=False):
-    print(f"{intake.show(source)}: {line}")
+    print(f"{text_input.show(source)}: {line}")
   print(f"wrote {target}")
 
 
@@ -178,7 +177,7 @@ def _check_request(texts, prompts, file, split, count: int, size: int) -> None:
 
 def _check_target(target: pathlib.Path, config, file) -> None:
   """Refuses to write over what is read."""
-  for written in export_clips.targets(target, 1):
+  for written in clip_files.targets(target, 1):
     if file and written.resolve() == pathlib.Path(file).resolve():
       raise errors.UsageError("--out would overwrite --file", path=written)
   folder = pathlib.Path(config.data.folder).resolve()
@@ -189,10 +188,10 @@ def _check_target(target: pathlib.Path, config, file) -> None:
 
 
 def _name(
-  signed: Sequence[passages.Passage],
+  signed: Sequence[long_text.Passage],
   true: Sequence[clips.Clip] | None,
   stem: str,
-) -> list[passages.Passage]:
+) -> list[long_text.Passage]:
   """Gives each clip the truth's name and texts, or a name of its own."""
   made = [one.clip for one in signed]
   if true is not None:
@@ -209,7 +208,7 @@ def _name(
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command; returns the exit code."""
-  args = produce_options.parser().parse_args(arguments)
+  args = produce_flags.parser().parse_args(arguments)
   return errors.exit_code_of(
     lambda: produce(
       args.workdir,
@@ -223,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       convention=args.convention,
       size=args.size,
       form=args.form,
-      manner=polish.Manner(args.speed, args.smooth, args.constant_bones),
+      manner=postprocess.Manner(args.speed, args.smooth, args.constant_bones),
       dtype=args.dtype,
       samples=args.samples,
       judge=args.judge,

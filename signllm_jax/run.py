@@ -12,11 +12,12 @@ import jax
 import numpy as np
 
 from signllm_jax import config as config_lib
-from signllm_jax import methods, partition, steps, trained
+from signllm_jax import methods, partition, steps
 from signllm_jax import state as state_lib
 from signllm_jax.data import corpus as corpus_lib
 from signllm_jax.data import corpus_facts, loader, sources, text_gloss_corpus
 from signllm_jax.evaluation import glossing, reading, signing
+from signllm_jax.inference import load
 from signllm_jax.methods.method import Evaluation
 
 _MOST_DRAWN = 5  # examples named in a report
@@ -83,7 +84,7 @@ class Run:
         )
       ]
     self.codes = [c.code for c in self.corpora] if self.stacked else []
-    self.sizes = trained.sizes(self.facts)
+    self.sizes = load.sizes(self.facts)
     self.abstract = self._abstract()
     self.data_seconds = time.monotonic() - started
 
@@ -282,9 +283,9 @@ class Run:
       mean = mean[corpus.codes.index(part.language)]
     return signing.Evaluation(split, settings, mean)
 
-  def generator(self, state: state_lib.TrainState, code: str) -> trained.Model:
+  def generator(self, state: state_lib.TrainState, code: str) -> load.Model:
     """What signs, reads or glosses a language with a state's parameters."""
-    return trained.generator(self.config, self.facts, state, code, self.mesh)
+    return load.generator(self.config, self.facts, state, code, self.mesh)
 
 
 def use_compilation_cache() -> None:

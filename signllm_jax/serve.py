@@ -15,8 +15,9 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from signllm_jax import config as config_lib
-from signllm_jax import run, trained
+from signllm_jax import run
 from signllm_jax.core import errors
+from signllm_jax.inference import load
 
 try:
   import uvicorn
@@ -73,7 +74,7 @@ def serve(
     raise errors.UsageError(f"--queue={waiting}", expected="at least 1")
   paths = [path] if compare is None else [path, compare]
   # Before the seconds that loading takes.
-  configs = [trained.describe(each).config for each in paths]
+  configs = [load.describe(each).config for each in paths]
   with _bind(host, port) as listening:
     run.use_compilation_cache()
     counters = metrics.Metrics()

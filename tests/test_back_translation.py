@@ -12,8 +12,7 @@ import optax
 import pytest
 from flax import nnx
 
-from signllm_jax import beam, config, ctc, train
-from signllm_jax import trained as trained_lib
+from signllm_jax import config, train
 from signllm_jax.core import clips, errors, vocabulary
 from signllm_jax.data import augmentation, corpus_facts
 from signllm_jax.data.pose_statistics import Statistics
@@ -21,6 +20,7 @@ from signllm_jax.evaluation import reading
 from signllm_jax.evaluation.metrics import catalogue
 from signllm_jax.evaluation.report import bootstrap, report
 from signllm_jax.formats import skels
+from signllm_jax.inference import beam_search, ctc_decoding, load
 from signllm_jax.methods import method, pose_to_text
 from signllm_jax.models import back_translation
 
@@ -142,7 +142,7 @@ def _ctc_by_hand(log_p: np.ndarray, labels: tuple[int, ...]) -> float:
   total = -np.inf
   for path in itertools.product(range(v), repeat=s):
     merged = [a for a, _ in itertools.groupby(path)]
-    if tuple(a for a in merged if a != ctc.BLANK) == labels:
+    if tuple(a for a in merged if a != ctc_decoding.BLANK) == labels:
       total = np.logaddexp(total, log_p[range(s), path].sum())
   return float(total)
 
@@ -161,7 +161,7 @@ def test_ctc_loss_counts_all_paths_and_no_padding():
     jnp.arange(6) >= jnp.asarray(steps)[:, None],
     labels,
     labels == 0,
-    blank_id=ctc.BLANK,
+    blank_id=ctc_decoding.BLANK,
   )
   expected = [
     -_ctc_by_hand(row[:n], tuple(ids[ids > 0].tolist()))
@@ -245,7 +245,7 @@ def _table_step(table: jax.Array):
 @functools.partial(jax.jit, static_argnames=("width", "limit"))
 def _search(table, alpha, *, width, limit):
   cache = jnp.repeat(jnp.arange(4), width)
-  return beam.search(
+  return beam_search.search(
     _table_step(table), cache, rows=4, width=width, limit=limit, alpha=alpha
   )
 
@@ -308,9 +308,9 @@ def test_length_penalty_makes_texts_longer():
 def test_prefix_search_finds_the_likeliest_labels():
   log_p = _log_p(5, 6, 5, 3)
   length = np.array([5, 5, 4, 3, 1, 5])
-  found = jax.jit(lambda x, n: ctc.prefix_search(x, n, width=40, limit=5))(
-    log_p, length
-  )
+  found = jax.jit(
+    lambda x, n: ctc_decoding.prefix_search(x, n, width=40, limit=5)
+  )(log_p, length)
   for row, n in enumerate(length):
     best = max(
       (_ctc_by_hand(log_p[row, :n], labels), labels)
@@ -324,7 +324,7 @@ def test_prefix_search_finds_the_likeliest_labels():
 def test_greedy_ctc_merges_repeats_and_drops_blanks():
   paths = np.array([[1, 1, 0, 1, 2, 2, 0], [0, 0, 3, 3, 0, 3, 3]])
   log_p = np.where(np.arange(4) == paths[..., None], -0.1, -5.0)
-  found = ctc.greedy(jnp.asarray(log_p), jnp.array([7, 6]), 4)
+  found = ctc_decoding.greedy(jnp.asarray(log_p), jnp.array([7, 6]), 4)
   assert found.tokens.tolist() == [[1, 1, 2, 0], [3, 3, 0, 0]]
 
 
@@ -383,7 +383,7 @@ def test_a_run_reads_its_training_words(trained):
 
 @pytest.fixture(scope="module")
 def loaded(trained):
-  return trained_lib.load_reader(trained)
+  return load.load_reader(trained)
 
 
 def test_a_reader_reads_any_number_of_clips_in_order(loaded):
@@ -414,7 +414,7 @@ def test_a_reader_finds_the_true_text_likeliest(loaded):
 
 def test_a_reader_does_not_sign(trained):
   with pytest.raises(errors.UsageError, match="a model that reads poses"):
-    trained_lib.load_producer(trained)
+    load.load_producer(trained)
 
 
 def test_clips_without_gloss_are_refused_by_name(tmp_path):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from data_pipeline import convert
-from signllm_jax import export_clips
 from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import bvh, bvh_rig, npz, splits
+from signllm_jax.inference import clip_files
 
 with warnings.catch_warnings():
   # Its library of vectors is about to get another name.
@@ -315,8 +315,8 @@ def test_clips_that_cannot_be_written(tmp_path):
 
 def test_produced_clips_get_a_file_each(tmp_path):
   made = [random_clip(3, seed) for seed in range(2)]
-  one = export_clips.save(export_clips.prepare(tmp_path / "one.bvh"), made[:1])
-  two = export_clips.save(export_clips.prepare(tmp_path / "Two.BVH"), made)
+  one = clip_files.save(clip_files.prepare(tmp_path / "one.bvh"), made[:1])
+  two = clip_files.save(clip_files.prepare(tmp_path / "Two.BVH"), made)
   names = [path.name for path in (*one, *two)]
   assert names == ["one.bvh", "Two-001.BVH", "Two-002.BVH"]
   for path, clip in zip((*one, *two), (made[0], *made), strict=True):

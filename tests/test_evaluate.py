@@ -12,15 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from signllm_jax import (
-  config,
-  decoding,
-  evaluate,
-  generate,
-  run,
-  train,
-  trained,
-)
+from signllm_jax import config, evaluate, run, train
 from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.evaluation import signing
 from signllm_jax.evaluation.metrics import catalogue
@@ -32,6 +24,8 @@ from signllm_jax.evaluation.report import (
   tables,
 )
 from signllm_jax.formats import skels, splits
+from signllm_jax.inference import decoding, load
+from signllm_jax.inference import producer as producer_lib
 
 REAL = pathlib.Path("../shared/data/phoenix14t_mini").resolve()
 ROWS = [
@@ -195,14 +189,16 @@ def test_floors_rank_at_the_floors_and_truth_at_the_ceiling(made):
 
 def test_the_model_gets_texts_and_nothing_else(home, monkeypatch):
   for door in ("produce", "batches", "stream"):
-    signature = inspect.signature(getattr(generate.Producer, door))
+    signature = inspect.signature(getattr(producer_lib.Producer, door))
     assert list(signature.parameters)[:2] == ["self", "texts"]
   for door, more in (
     ("stream", set()),
     ("batches", set()),
     ("produce", {"should_stop"}),
   ):
-    parameters = inspect.signature(getattr(generate.Producer, door)).parameters
+    parameters = inspect.signature(
+      getattr(producer_lib.Producer, door)
+    ).parameters
     assert set(parameters) == {"self", "texts"} | more
   seen = []
   real = decoding.decode
@@ -244,7 +240,7 @@ def test_another_truth_changes_nothing_produced(home, made, tmp_path):
 
 def test_leaky_protocol_is_pts(home):
   """Against one pass over its own inputs: true first frame, true counters."""
-  producer = trained.load_producer(home / "a")
+  producer = load.load_producer(home / "a")
   held = signing.hold(
     config.Data(folder=str(home / "data")), producer.facts, "dev"
   )

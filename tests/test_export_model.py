@@ -11,9 +11,10 @@ import pytest
 import safetensors.numpy as safetensors
 from serving import make_home
 
-from signllm_jax import export_model, model_file, produce, run, trained
+from signllm_jax import export_model, produce, run
 from signllm_jax.core import errors
 from signllm_jax.formats import npz
+from signllm_jax.inference import load, model_file
 
 TEXTS = ["wind", "norden"]
 
@@ -30,8 +31,8 @@ def export(path, out, *arguments: str) -> int:
 
 
 def test_file_signs_the_bits_of_the_checkpoint(home, tmp_path, monkeypatch):
-  expected = trained.load_producer(home / "run").produce(TEXTS)
-  found = trained.load_producer(home / "model.safetensors").produce(TEXTS)
+  expected = load.load_producer(home / "run").produce(TEXTS)
+  found = load.load_producer(home / "model.safetensors").produce(TEXTS)
   for a, b in zip(expected, found, strict=True):
     assert a.frames.tobytes() == b.frames.tobytes()
   monkeypatch.setattr(run, "use_compilation_cache", lambda: None)
@@ -50,11 +51,11 @@ def test_files_are_small_and_the_same_each_time(home, tmp_path):
   tensors = safetensors.load_file(file)
   assert half.stat().st_size < 0.6 * file.stat().st_size
   assert sum(t.nbytes for t in tensors.values()) < file.stat().st_size
-  (near,) = trained.load_producer(half).produce(["wind"])
-  (exact,) = trained.load_producer(file).produce(["wind"])
+  (near,) = load.load_producer(half).produce(["wind"])
+  (exact,) = load.load_producer(file).produce(["wind"])
   np.testing.assert_allclose(near.frames[0], exact.frames[0], atol=5e-3)
-  assert trained.identify(file)["step"] == 3
-  assert trained.identify(file) != trained.identify(half)
+  assert load.identify(file)["step"] == 3
+  assert load.identify(file) != load.identify(half)
 
 
 def test_programs_sign_what_the_model_signs(home, tmp_path, capsys):
@@ -76,7 +77,7 @@ def test_programs_sign_what_the_model_signs(home, tmp_path, capsys):
     frames.append(np.asarray(pose)[0])
     if length[0]:
       break
-  (expected,) = trained.load_producer(home / "run").produce(["norden"])
+  (expected,) = load.load_producer(home / "run").produce(["norden"])
   assert described["fps"] == expected.fps
   np.testing.assert_allclose(np.stack(frames), expected.frames, atol=1e-6)
   assert export(home / "run", out) == 1
@@ -139,7 +140,7 @@ def _whole(tensors, about):
 def test_hostile_files(home, tmp_path, change, message):
   bad = altered(home / "model.safetensors", tmp_path / "a.safetensors", change)
   with pytest.raises(errors.DataError, match=message):
-    trained.restore(bad)
+    load.restore(bad)
 
 
 def test_damaged_files(home, tmp_path, capsys):
@@ -155,7 +156,7 @@ def test_damaged_files(home, tmp_path, capsys):
   ):
     bad.write_bytes(content)
     with pytest.raises(errors.DataError, match="a model file of"):
-      trained.restore(bad)
+      load.restore(bad)
   arguments = ["--text=wind", f"--out={tmp_path / 'a.npz'}"]
   assert produce.main([f"--model={bad}", *arguments]) == 65
   missing = tmp_path / "no.safetensors"

@@ -8,27 +8,27 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from signllm_jax import (
-  best_of,
-  config,
-  decoding,
-  generate,
-  methods,
-  partition,
-  passages,
-  polish,
-  reader,
-)
+from signllm_jax import config, methods, partition
 from signllm_jax.core import clips, errors, sentences, skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import corpus_facts
 from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.inference import (
+  decoding,
+  long_text,
+  pose_reader,
+  postprocess,
+  rerank,
+)
+from signllm_jax.inference import producer as producer_lib
 from signllm_jax.models import back_translation
 
 LIMIT = 100  # frames; two sizes of the cache
 
 
-def build(dtype: str = "float32", patience: float = 0.0) -> generate.Producer:
+def build(
+  dtype: str = "float32", patience: float = 0.0
+) -> producer_lib.Producer:
   """A model that was never trained; its tokens last 8 softplus(patience)."""
   experiment = config.Experiment()
   experiment.model = config.Model(
@@ -50,7 +50,7 @@ def build(dtype: str = "float32", patience: float = 0.0) -> generate.Producer:
   statistics = Statistics(
     np.zeros(skeleton.C, np.float32), np.float32(1), np.ones(skeleton.J, bool)
   )
-  return generate.Producer(
+  return producer_lib.Producer(
     *nnx.split(model),
     statistics,
     corpus_facts.Facts(vocabulary, 7, 20, 25.0),
@@ -61,12 +61,12 @@ def build(dtype: str = "float32", patience: float = 0.0) -> generate.Producer:
 
 
 @pytest.fixture(scope="module")
-def producer() -> generate.Producer:
+def producer() -> producer_lib.Producer:
   return build()
 
 
 @pytest.fixture(scope="module")
-def endless() -> generate.Producer:
+def endless() -> producer_lib.Producer:
   return build(patience=50.0)
 
 
@@ -142,7 +142,7 @@ def test_bfloat16_is_near_and_not_the_same(producer):
 
 def test_passage_of_one_part_is_the_model_s_own(producer):
   (clip,) = producer.produce(["wind"])
-  (one,) = passages.sign(producer, [["wind"]], polish.PLAIN)
+  (one,) = long_text.sign(producer, [["wind"]], postprocess.PLAIN)
   assert one.clip.frames.tobytes() == clip.frames.tobytes()
   assert one.sections == (("wind", 0, len(clip)),)
   assert one.spans[-1].end <= len(clip)
@@ -150,8 +150,8 @@ def test_passage_of_one_part_is_the_model_s_own(producer):
 
 def test_passage_joins_its_parts_and_says_where(producer):
   ticks = []
-  first, second = passages.sign(
-    producer, [["wind", "regen"], ["sonne"]], polish.PLAIN, ticks.append
+  first, second = long_text.sign(
+    producer, [["wind", "regen"], ["sonne"]], postprocess.PLAIN, ticks.append
   )
   alone = producer.produce(["wind", "regen", "sonne"])
   for section, clip in zip(first.sections, alone, strict=False):
@@ -178,8 +178,10 @@ def test_parts_that_grow_side_by_side_are_the_passage(lengths):
     clips.Clip(part.astype(np.float32), np.tile(seen, (len(part), 1)), 25.0)
     for part in np.split(frames, np.cumsum(lengths)[:-1])
   ]
-  whole = passages.join([generate.Signed(clip, True, None) for clip in made])
-  growing = passages.Growing(len(made), seen, 25.0)
+  whole = long_text.join(
+    [producer_lib.Signed(clip, True, None) for clip in made]
+  )
+  growing = long_text.Growing(len(made), seen, 25.0)
   came, known = [], 0
   for start in range(0, max(lengths), 16):
     for number, clip in enumerate(made):
@@ -197,8 +199,8 @@ def test_parts_that_grow_side_by_side_are_the_passage(lengths):
 def test_joint_goes_on_with_the_velocities_of_both_sides():
   before, after = wave(20), wave(30)
   after = dataclasses.replace(after, frames=after.frames + 0.1)
-  made = passages.join(
-    [generate.Signed(clip, True, None) for clip in (before, after)]
+  made = long_text.join(
+    [producer_lib.Signed(clip, True, None) for clip in (before, after)]
   )
   # Second differences: no kick where a clip meets the joint.
   bends = np.abs(np.diff(made.clip.frames, 2, axis=0)).max((1, 2))
@@ -207,8 +209,8 @@ def test_joint_goes_on_with_the_velocities_of_both_sides():
   assert made.spans is None
   missing = dataclasses.replace(after, valid=after.valid.copy())
   missing.valid[0, 8] = False
-  made = passages.join(
-    [generate.Signed(clip, True, None) for clip in (before, missing)]
+  made = long_text.join(
+    [producer_lib.Signed(clip, True, None) for clip in (before, missing)]
   )
   assert made.clip.valid[20:26, 8].sum() == 0
   assert (made.clip.frames[20:26, 8] == 0).all()
@@ -216,8 +218,10 @@ def test_joint_goes_on_with_the_velocities_of_both_sides():
 
 def test_spans_and_sections_follow_the_speed():
   clip = wave(41)
-  spans = (generate.Span("a", 0.0, 20.0), generate.Span("", 20.0, 41.0))
-  made = passages.join([generate.Signed(clip, True, spans)], polish.Manner(2.0))
+  spans = (producer_lib.Span("a", 0.0, 20.0), producer_lib.Span("", 20.0, 41.0))
+  made = long_text.join(
+    [producer_lib.Signed(clip, True, spans)], postprocess.Manner(2.0)
+  )
   assert len(made.clip) == 21
   assert [span.start for span in made.spans] == [0, 10]
   assert made.spans[-1].end == 20.5
@@ -229,7 +233,7 @@ def test_spans_and_sections_follow_the_speed():
 
 def test_speed_changes_time_and_nothing_else():
   clip = wave(41)
-  slow, fast = polish.at_speed(clip, 0.5), polish.at_speed(clip, 2)
+  slow, fast = postprocess.at_speed(clip, 0.5), postprocess.at_speed(clip, 2)
   assert (len(slow), len(fast), slow.fps) == (81, 21, clip.fps)
   np.testing.assert_allclose(slow.frames[::2], clip.frames, atol=1e-6)
   np.testing.assert_allclose(fast.frames, clip.frames[::2], atol=1e-6)
@@ -244,7 +248,7 @@ def test_constant_bones_have_the_median_length_and_keep_directions():
   clip = clips.canonical(wave(30))
   clip.valid[3, 20] = False
   clip.frames[3, 20] = 0
-  made = polish.with_constant_bones(clip)
+  made = postprocess.with_constant_bones(clip)
   found, before = lengths(made), lengths(clip)
   touched = np.ones(found.shape, bool)
   for limb, (parent, child, _) in enumerate(skeleton.LIMBS):
@@ -273,10 +277,10 @@ def test_one_euro_takes_noise_of_what_rests_and_follows_what_moves():
   noise = np.random.default_rng(0).normal(0, 0.003, rest.shape)
   valid = np.ones(rest.shape[:2], bool)
   noisy = clips.Clip((rest + noise).astype(np.float32), valid)
-  assert polish.smoothed(noisy).frames[50:].std() < 0.7 * noise.std()
+  assert postprocess.smoothed(noisy).frames[50:].std() < 0.7 * noise.std()
   moved = rest.copy()
   moved[100:] = 1.0  # a jump: followed within a tenth of a second
-  made = polish.smoothed(clips.Clip(moved, valid))
+  made = postprocess.smoothed(clips.Clip(moved, valid))
   assert (made.frames[103] > 0.9).all()
 
 
@@ -293,9 +297,9 @@ def test_one_euro_equals_the_published_recurrence():
 
     a = alpha(1.0)
     v = a * (raw - x) * clip.fps + (1 - a) * v
-    a = alpha(polish._CUTOFF + polish._BETA * np.linalg.norm(v))
+    a = alpha(postprocess._CUTOFF + postprocess._BETA * np.linalg.norm(v))
     x = a * raw + (1 - a) * x
-  made = polish.smoothed(clip)
+  made = postprocess.smoothed(clip)
   np.testing.assert_allclose(made.frames[-1, 9], x, atol=1e-6)
   assert made.frames[0, 9, 0] == np.float32(place)
 
@@ -304,7 +308,7 @@ def test_one_euro_starts_anew_where_a_joint_was_missing():
   clip = wave(20)
   clip.valid[5:8, 3] = False
   clip.frames[5:8, 3] = 0
-  made = polish.smoothed(clip)
+  made = postprocess.smoothed(clip)
   assert (made.frames[5:8, 3] == 0).all()
   np.testing.assert_array_equal(made.frames[8, 3], clip.frames[8, 3])
 
@@ -370,7 +374,7 @@ def test_splitting_leaves_nothing_out_and_takes_no_time():
 
 
 @pytest.fixture(scope="module")
-def judge(producer) -> reader.Reader:
+def judge(producer) -> pose_reader.Reader:
   """A reader that was never taught: it likes some clips better than others."""
   experiment = config.Experiment(method="pose_to_text")
   experiment.model = config.Model(
@@ -378,7 +382,7 @@ def judge(producer) -> reader.Reader:
   )
   words = len(producer.facts.vocabulary)
   model = back_translation.PoseToText(experiment, words, 0, nnx.Rngs(0))
-  return reader.Reader(
+  return pose_reader.Reader(
     *nnx.split(model),
     producer.model.statistics,
     producer.facts,
@@ -418,7 +422,7 @@ def test_samples_lie_around_the_models_own_and_follow_their_key(producer):
 
 def test_the_sample_is_kept_that_the_reader_understands_best(producer, judge):
   texts, samples = ["wind", "regen sonne"], 4
-  signer = best_of.BestOf(producer, judge, samples, 0.3, seed=5)
+  signer = rerank.BestOf(producer, judge, samples, 0.3, seed=5)
   kept = [one for batch in signer.batches(texts) for one in batch]
   keys = jax.random.split(jax.random.key(5), samples - 1)
   (drawn,) = producer.samples(texts, 0.3, keys)
@@ -435,7 +439,7 @@ def test_the_sample_is_kept_that_the_reader_understands_best(producer, judge):
 
 
 def test_what_came_to_no_end_is_kept_only_if_nothing_did(endless, judge):
-  signer = best_of.BestOf(endless, judge, 2, 0.1)
+  signer = rerank.BestOf(endless, judge, 2, 0.1)
   ((one,),) = signer.batches(["wind"])
   assert not one.finished and len(one.clip) == LIMIT
 
@@ -445,4 +449,4 @@ def test_what_came_to_no_end_is_kept_only_if_nothing_did(endless, judge):
 )
 def test_useless_samples_are_refused(producer, judge, samples, std):
   with pytest.raises(errors.UsageError):
-    best_of.BestOf(producer, judge, samples, std)
+    rerank.BestOf(producer, judge, samples, std)

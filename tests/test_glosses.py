@@ -15,13 +15,11 @@ from signllm_jax import (
   config,
   config_check,
   export_model,
-  glosser,
   partition,
   produce,
   run,
   train,
 )
-from signllm_jax import trained as trained_lib
 from signllm_jax.core import clips, errors, gloss, vocabulary
 from signllm_jax.data import (
   batch_plan,
@@ -31,6 +29,7 @@ from signllm_jax.data import (
 )
 from signllm_jax.evaluation import glossing
 from signllm_jax.formats import skels
+from signllm_jax.inference import glosser, load
 from signllm_jax.methods import text_to_gloss
 from signllm_jax.models import text_to_gloss as models
 
@@ -247,8 +246,8 @@ def test_only_tokens_of_the_language_are_written(folders):
 
 
 def test_an_unknown_word_is_spelt_not_dropped(writes):
-  config_, facts, mesh, made = trained_lib.restore(writes)
-  model = trained_lib.generator(config_, facts, made, "ASL", mesh)
+  config_, facts, mesh, made = load.restore(writes)
+  model = load.generator(config_, facts, made, "ASL", mesh)
   assert isinstance(model, glosser.Glosser)
   assert "▁d" in model.facts.vocabulary.tokenize("dddd")
   found = model.write(["dad"])
@@ -258,7 +257,7 @@ def test_an_unknown_word_is_spelt_not_dropped(writes):
 
 def test_a_model_of_glosses_does_not_sign(writes):
   with pytest.raises(errors.UsageError, match="writes glosses"):
-    trained_lib.load_producer(writes, "ASL")
+    load.load_producer(writes, "ASL")
 
 
 def test_gloss_and_pose_come_out_of_one_model(signs):
@@ -268,7 +267,7 @@ def test_gloss_and_pose_come_out_of_one_model(signs):
     share = rows["produced"]["dtw_mje"] / rows["mean_pose"]["dtw_mje"]
     assert share < 0.25, (code, share)
   for code in CODES:
-    producer = trained_lib.load_producer(signs, code)
+    producer = load.load_producer(signs, code)
     made = producer.produce(WORDS[::4])
     assert made is not None
     expected = [_gloss(code, word) for word in WORDS[::4]]
@@ -279,7 +278,7 @@ def test_gloss_and_pose_come_out_of_one_model(signs):
 def test_the_same_word_is_signed_in_the_language_asked_for(signs):
   """Each language's letters lie nearer to its own poses than to the other's."""
   for code, other in (CODES, CODES[::-1]):
-    made = trained_lib.load_producer(signs, code).produce(["abcd", "dcab"])
+    made = load.load_producer(signs, code).produce(["abcd", "dcab"])
     assert made is not None
     for clip in made:
       own, strange = (
@@ -324,7 +323,7 @@ def test_programs_write_the_gloss_and_sign_it(signs, tmp_path):
     vocabulary.EOS
   ]
   ids[0, : len(tokens)] = tokens
-  (expected,) = trained_lib.load_producer(signs, "GSL").produce(["abcd"])
+  (expected,) = load.load_producer(signs, "GSL").produce(["abcd"])
   written = write.call(ids)
   glosses = [about["glosses"][i] for i in np.asarray(written)[0] if i]
   assert gloss.plain(" ".join(glosses)) == expected.gloss == "D C B A"

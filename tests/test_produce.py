@@ -10,19 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from signllm_jax import (
-  config,
-  export_clips,
-  intake,
-  produce,
-  render,
-  run,
-  train,
-  trained,
-)
+from signllm_jax import config, produce, render, run, train
 from signllm_jax.core import clips, errors, skeleton, vocabulary
 from signllm_jax.data import corpus_facts
 from signllm_jax.formats import forms, h5, npz, pose, skels, splits
+from signllm_jax.inference import clip_files, load, text_input
 
 REAL = pathlib.Path(__file__).parents[2] / "shared" / "data" / "phoenix14t_mini"
 FRAMES = 10
@@ -93,7 +85,7 @@ def home(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def producer(home):
-  return trained.load_producer(home / "run")
+  return load.load_producer(home / "run")
 
 
 @pytest.fixture(autouse=True)
@@ -306,7 +298,7 @@ def test_file(home, tmp_path):
     (b"", "a.txt: empty"),
     (b"wind\nr\xff", "a.txt:2: byte 2 is not UTF-8"),
     ("wind\n😀\n".encode(), "a.txt:2: the model knows none"),
-    (b"wind\n" * (intake.MAX_FILE // 5 + 1), "a.txt: more than"),
+    (b"wind\n" * (text_input.MAX_FILE // 5 + 1), "a.txt: more than"),
     (None, "a.txt: no such file"),
   ],
 )
@@ -392,33 +384,33 @@ def facts(texts: list[str], tokens: str) -> corpus_facts.Facts:
 
 def test_understand():
   words = facts(["MORGEN REGEN", "MORGEN Schnee"], "words")
-  read = intake.understand(intake.Typed("morgen"), words)
+  read = text_input.understand(text_input.Typed("morgen"), words)
   assert read.text == "MORGEN"
   # Where no case helps, it stays as it is.
-  read = intake.understand(intake.Typed("Schnee REGEN"), words)
+  read = text_input.understand(text_input.Typed("Schnee REGEN"), words)
   assert read == ("Schnee REGEN", ("Schnee REGEN",), ())
   with pytest.raises(
     errors.UsageError,
     match=r"some of its 3 words \(Latin\), such as MORGEN REGEN Schnee",
   ):
-    intake.understand(intake.Typed("wind 😀"), words)
+    text_input.understand(text_input.Typed("wind 😀"), words)
   spelt = facts(["morgen"], "characters")  # no space, and no punctuation
-  read = intake.understand(intake.Typed("Rogen, ✂ genom!"), spelt)
+  read = text_input.understand(text_input.Typed("Rogen, ✂ genom!"), spelt)
   assert read.parts == ("rogen", "genom")
   assert "left out, as nothing is known: ✂" in read.notes[-2]
   assert "signed in 2 parts" in read.notes[-1]
   letters = facts(["가 나", "é"], "characters")
-  composed = intake.Typed(unicodedata.normalize("NFD", "가é"))
-  assert intake.understand(composed, letters).text == "가é"
+  composed = text_input.Typed(unicodedata.normalize("NFD", "가é"))
+  assert text_input.understand(composed, letters).text == "가é"
   with pytest.raises(
     errors.UsageError, match=r"some of these 3 \(Hangul and Latin\): é 가 나"
   ):
     # The space between is known, but nothing to sign.
-    intake.understand(intake.Typed("x y"), letters)
+    text_input.understand(text_input.Typed("x y"), letters)
 
 
 def test_more_poses_than_three_digits():
-  names = export_clips.targets(pathlib.Path("a.pose"), 1000)
+  names = clip_files.targets(pathlib.Path("a.pose"), 1000)
   assert (names[0].name, names[-1].name) == ("a-0001.pose", "a-1000.pose")
 
 
@@ -432,6 +424,6 @@ def test_more_poses_than_three_digits():
   ],
 )
 def test_quotation_marks(question, quoted):
-  assert intake.of_question(question, config.Data()) == quoted
+  assert text_input.of_question(question, config.Data()) == quoted
   prompts = config.Data(source="prompt")
-  assert intake.of_question(question, prompts) == question
+  assert text_input.of_question(question, prompts) == question

@@ -18,9 +18,10 @@ from PIL import Image
 from prometheus_client import parser
 from serving import TEXTS, Server, corpus, make_home, serving
 
-from signllm_jax import passages, polish, serve, trained, workdir
+from signllm_jax import serve, workdir
 from signllm_jax.core import errors
 from signllm_jax.formats import forms, npz, splits
+from signllm_jax.inference import load, long_text, postprocess
 from signllm_jax.web import answers, app, engine, limits, metrics
 
 STATIC = pathlib.Path(app.__file__).parent / "static"
@@ -57,7 +58,7 @@ def test_signing_equals_the_producer(home, server):
   status, _, body = server.post("/v1/sign", {"text": "Wind"})
   made = json.loads(body)
   check(made, "Signing")
-  (expected,) = trained.load_producer(home / "run").produce(["wind"])
+  (expected,) = load.load_producer(home / "run").produce(["wind"])
   assert status == 200
   assert made["text"] == "wind"
   assert "'Wind' is read as 'wind'" in made["notes"][0]
@@ -104,9 +105,9 @@ def test_sentence_is_signed_word_by_word(home, server):
   tokens = "".join(span["token"] for span in made["tokens"])
   assert "windregen".startswith(tokens)
   assert tokens[4:]  # the limit may have cut the second word
-  producer = trained.load_producer(home / "run")
-  (expected,) = passages.sign(
-    producer, [["wind", "regen"]], polish.Manner(0.5, constant_bones=True)
+  producer = load.load_producer(home / "run")
+  (expected,) = long_text.sign(
+    producer, [["wind", "regen"]], postprocess.Manner(0.5, constant_bones=True)
   )
   frames = np.array(made["frames"], float).reshape(-1, 50, 3)
   np.testing.assert_allclose(frames, expected.clip.frames, atol=2e-5)

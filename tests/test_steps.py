@@ -7,8 +7,9 @@ import pytest
 import small_steps
 
 from benchmarks import communication
-from signllm_jax import config, decoding, partition, state
+from signllm_jax import config, partition, state
 from signllm_jax.core import errors
+from signllm_jax.inference import decoding
 from signllm_jax.losses import pose
 from signllm_jax.methods import text_to_pose
 

@@ -3,11 +3,12 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from signllm_jax import config, glosser, writer
+from signllm_jax import config, writer
 from signllm_jax.core import gloss
 from signllm_jax.data import text_gloss_corpus
 from signllm_jax.evaluation import baselines, reading, signing
 from signllm_jax.evaluation.report import tables
+from signllm_jax.inference import glosser
 from signllm_jax.methods.method import Rows
 
 METRICS = tuple(  # names as the field's scripts have them: bleu4

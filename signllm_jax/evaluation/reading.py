@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from signllm_jax import config, reader, writer
+from signllm_jax import config, writer
 from signllm_jax.data import sources
 from signllm_jax.evaluation import signing
 from signllm_jax.evaluation.metrics import metric
 from signllm_jax.evaluation.metrics import text as text_metrics
 from signllm_jax.evaluation.report import report, tables
+from signllm_jax.inference import pose_reader
 from signllm_jax.methods.method import Rows
 
 _LETTERS = ("letter_error_rate", "wer")
@@ -70,9 +71,9 @@ class Evaluation:
 
   def run(
     self,
-    model: reader.Reader,
+    model: pose_reader.Reader,
     should_stop: Callable[[], bool] = lambda: False,
-  ) -> tuple[Rows, list[reader.Translation]] | None:
+  ) -> tuple[Rows, list[pose_reader.Translation]] | None:
     """Reads the split and scores it; None if stopped."""
     made = model.read(self.true, should_stop)
     if made is None:
@@ -106,7 +107,7 @@ class Evaluation:
     board: writer.Writer,
     step: int,
     mark: str,
-    made: Sequence[reader.Translation],
+    made: Sequence[pose_reader.Translation],
   ) -> None:
     """Writes texts, read above true, to TensorBoard."""
     pairs = list(zip(made, self._texts, strict=True))[: self._shown]
@@ -116,7 +117,7 @@ class Evaluation:
 
 def add_columns(
   made: report.Report,
-  model: reader.Reader,
+  model: pose_reader.Reader,
   settings: config.Data,
   facts: Mapping[str, Any],
   weights: np.ndarray,

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import config, generate, intake, writer
+from signllm_jax import config, writer
 from signllm_jax.core import clips, errors
 from signllm_jax.data import corpus_facts
 from signllm_jax.data import sources as sources_lib
 from signllm_jax.evaluation import baselines
 from signllm_jax.evaluation.metrics import pose
 from signllm_jax.evaluation.report import report, tables
+from signllm_jax.inference import producer, text_input
 from signllm_jax.methods.method import Rows
 
 
@@ -54,7 +55,7 @@ class Evaluation:
 
   def run(
     self,
-    model: generate.Producer,
+    model: producer.Producer,
     should_stop: Callable[[], bool] = lambda: False,
   ) -> tuple[Rows, list[clips.Clip]] | None:
     """Produces the split and scores it.
@@ -139,7 +140,7 @@ def hold(settings: config.Data, facts: corpus_facts.Facts, split: str) -> Held:
   Raises:
     DataError: the data are gone, or have no such split, or it is empty.
   """
-  task = intake.of_split(settings, facts, split)
+  task = text_input.of_split(settings, facts, split)
   assert task.true is not None
   try:
     train = sources_lib.open_clips(settings, "train")

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from signllm_jax import generate, intake, passages
 from signllm_jax.core import clips, errors, languages
+from signllm_jax.inference import long_text, producer, text_input
 from signllm_jax.web import engine as engine_lib
 
 DIGITS = 5  # after the point, of a coordinate; shoulders are 1/3 apart
 
 
 async def head(
-  engine: engine_lib.Engine, reading: intake.Reading
+  engine: engine_lib.Engine, reading: text_input.Reading
 ) -> dict[str, Any]:
   """What an answer says first."""
   true = None
@@ -66,7 +66,7 @@ def _line(value: dict[str, Any]) -> str:
   return json.dumps(value, separators=(",", ":")) + "\n"
 
 
-def tail(whole: passages.Passage) -> dict[str, Any]:
+def tail(whole: long_text.Passage) -> dict[str, Any]:
   """What an answer says when all frames are there."""
   return {
     "length": len(whole.clip),
@@ -87,7 +87,7 @@ def describe(engine: engine_lib.Engine) -> dict[str, Any]:
     "spoken": known.spoken if known else "",
     "source": engine.settings.source,
     "tokens": engine.facts.vocabulary.tokens,
-    "knows": intake.describe(engine.facts.vocabulary),
+    "knows": text_input.describe(engine.facts.vocabulary),
     "fps": engine.facts.fps,
     "max_tokens": engine.max_tokens - 1,
     "timed": engine.timed,
@@ -106,7 +106,7 @@ def frames(clip: clips.Clip) -> list[list[float | None]]:
 
 
 def _tokens(
-  spans: tuple[generate.Span, ...] | None,
+  spans: tuple[producer.Span, ...] | None,
 ) -> list[dict[str, object]] | None:
   """When each token is signed, in frames; null if the model does not know."""
   if spans is None:

@@ -15,8 +15,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from signllm_jax import drawing, intake, polish
+from signllm_jax import drawing
 from signllm_jax.core import errors, skeleton
+from signllm_jax.inference import postprocess, text_input
 from signllm_jax.web import answers, assets, download, limits, schema
 from signllm_jax.web import engine as engine_lib
 from signllm_jax.web import metrics as metrics_lib
@@ -27,7 +28,7 @@ DRAWINGS = 4  # downloads that may wait for the one thread that draws
 
 class _Asked(NamedTuple):
   engine: engine_lib.Engine
-  reading: intake.Reading
+  reading: text_input.Reading
   how: engine_lib.Asked
   suffix: str
 
@@ -221,7 +222,9 @@ class Site:
         503, "not_ready", "The model is not ready yet.", retry=RETRY
       )
     reading = schema.understand(wanted, engine)
-    manner = polish.Manner(wanted.speed, wanted.smooth, wanted.constant_bones)
+    manner = postprocess.Manner(
+      wanted.speed, wanted.smooth, wanted.constant_bones
+    )
     how = engine_lib.Asked(reading.parts, manner)
     return _Asked(engine, reading, how, wanted.format)
 

@@ -8,9 +8,9 @@ import tempfile
 import zipfile
 from typing import NamedTuple
 
-from signllm_jax import export_clips
 from signllm_jax.core import clips
 from signllm_jax.formats import forms
+from signllm_jax.inference import clip_files
 
 # Suffix or form of `export_clips` -> what it is called, and its media type.
 # What is several files comes as a ZIP.
@@ -49,8 +49,8 @@ def make(clip: clips.Clip, suffix: str) -> File:
   with tempfile.TemporaryDirectory(prefix="signllm_jax_") as folder:
     form = suffix if suffix in forms.FRAMES else ""
     path = pathlib.Path(folder, stem if form else stem + suffix)
-    path = export_clips.prepare(path, form=form)
-    files = export_clips.save(path, [clip], form=form)
+    path = clip_files.prepare(path, form=form)
+    files = clip_files.save(path, [clip], form=form)
     media_type = FORMATS[suffix][1]
     if form:
       files = sorted(path.iterdir())

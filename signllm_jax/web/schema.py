@@ -5,9 +5,9 @@ import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from signllm_jax import intake
 from signllm_jax.core import errors, languages
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.inference import text_input
 from signllm_jax.web import engine as engine_lib
 from signllm_jax.web import limits
 
@@ -51,7 +51,7 @@ def read(body: bytes) -> Wanted:
   if not isinstance(found, dict):
     raise limits.Problem(422, "shape", "The body must be a JSON object.")
   if strange := sorted(set(found) - set(Wanted._fields)):
-    names = ", ".join(intake.show(name) for name in strange[:5])
+    names = ", ".join(text_input.show(name) for name in strange[:5])
     raise limits.Problem(
       422, "fields", f"Unknown: {names}. Known: {', '.join(Wanted._fields)}."
     )
@@ -99,7 +99,7 @@ def choose(
   return engine
 
 
-def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
+def understand(wanted: Wanted, engine: engine_lib.Engine) -> text_input.Reading:
   """The text for a model.
 
   Raises:
@@ -124,7 +124,7 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
   line = wanted.text
   if wanted.mode == "prompt":
     try:
-      line = intake.of_question(line, engine.settings)
+      line = text_input.of_question(line, engine.settings)
     except errors.UsageError:
       raise limits.Problem(
         422,
@@ -135,7 +135,7 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
     raise limits.Problem(422, "empty", "The text is empty: type what to sign.")
   vocabulary = engine.facts.vocabulary
   try:
-    reading = intake.understand(intake.Typed(line), engine.facts)
+    reading = text_input.understand(text_input.Typed(line), engine.facts)
   except errors.UsageError as error:
     raise limits.Problem(
       422,
@@ -165,7 +165,7 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> intake.Reading:
       422,
       "unknown_characters",
       f"The model cannot spell {_listed(unknown)}. It knows "
-      f"{intake.describe(vocabulary).removeprefix('some of ')}.",
+      f"{text_input.describe(vocabulary).removeprefix('some of ')}.",
       unknown=unknown,
     )
   return reading
@@ -188,7 +188,7 @@ def _plain(token: str) -> str:
 
 
 def _listed(tokens: list[str]) -> str:
-  shown = [intake.show(token) for token in tokens[:10]]
+  shown = [text_input.show(token) for token in tokens[:10]]
   return ", ".join(shown) + (" and more" if len(tokens) > 10 else "")
 
 

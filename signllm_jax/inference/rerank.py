@@ -6,8 +6,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from signllm_jax import generate, intake, reader
 from signllm_jax.core import errors
+from signllm_jax.inference import pose_reader, text_input
+from signllm_jax.inference import producer as producer_lib
 
 MAX_SAMPLES = 64
 
@@ -33,8 +34,8 @@ class BestOf:
 
   def __init__(
     self,
-    producer: generate.Producer,
-    judge: reader.Reader,
+    producer: producer_lib.Producer,
+    judge: pose_reader.Reader,
     samples: int,
     std: float,
     seed: int = 0,
@@ -64,8 +65,10 @@ class BestOf:
     self._producer, self._judge, self._std = producer, judge, std
     self._keys = list(jax.random.split(jax.random.key(seed), samples - 1))
 
-  def batches(self, texts: Sequence[str]) -> Iterator[list[generate.Signed]]:
-    """The best sample of each text; as `generate.Producer.batches`."""
+  def batches(
+    self, texts: Sequence[str]
+  ) -> Iterator[list[producer_lib.Signed]]:
+    """The best sample of each text; as `producer.Producer.batches`."""
     for batch in self._producer.samples(texts, self._std, self._keys):
       yield [self._best(samples) for samples in batch]
 
@@ -74,10 +77,12 @@ class BestOf:
     lines = ["likelihood of the text from the sample kept, and from the own"]
     for text, scores, kept in self.judged:
       best, own = np.exp(scores[[kept, 0]])
-      lines.append(f"{best:10.1%} {own:8.1%}  {intake.show(text)}")
+      lines.append(f"{best:10.1%} {own:8.1%}  {text_input.show(text)}")
     return "\n".join(lines)
 
-  def _best(self, samples: Sequence[generate.Signed]) -> generate.Signed:
+  def _best(
+    self, samples: Sequence[producer_lib.Signed]
+  ) -> producer_lib.Signed:
     made = [one.clip for one in samples]
     scores = self._judge.likelihoods(made, [clip.text for clip in made])
     ended = np.array([one.finished for one in samples])

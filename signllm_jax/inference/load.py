@@ -12,21 +12,18 @@ from typing import Any, NamedTuple
 
 import jax
 
-from signllm_jax import (
-  checkpoint,
-  generate,
-  gloss_first,
-  glosser,
-  manifest,
-  model_file,
-  partition,
-  reader,
-  workdir,
-)
+from signllm_jax import checkpoint, manifest, partition, workdir
 from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
 from signllm_jax.core import errors, languages
 from signllm_jax.data import corpus_facts
+from signllm_jax.inference import (
+  gloss_first,
+  glosser,
+  model_file,
+  pose_reader,
+  producer,
+)
 
 
 def sizes(facts: dict[str, corpus_facts.Facts]) -> state_lib.Sizes:
@@ -39,7 +36,7 @@ def sizes(facts: dict[str, corpus_facts.Facts]) -> state_lib.Sizes:
   )
 
 
-Model = generate.Producer | reader.Reader | glosser.Glosser
+Model = producer.Producer | pose_reader.Reader | glosser.Glosser
 
 
 def generator(
@@ -68,7 +65,7 @@ def generator(
   graph = state_lib.graph(config, sizes(facts))
   model = graph, group.params, statistics, facts[code]
   if config.method == "pose_to_text":
-    return reader.Reader(*model, config, mesh)
+    return pose_reader.Reader(*model, config, mesh)
   if config.method == "text_to_gloss":
     return _glosser(config, facts, state, code, mesh)
   shape = {
@@ -79,7 +76,7 @@ def generator(
   if config.method == "text2langgloss":
     first = _glosser(config, facts, state, code, mesh)
     return gloss_first.Producer(*model, glosser=first, **shape)
-  return generate.Producer(*model, **shape)
+  return producer.Producer(*model, **shape)
 
 
 def _glosser(
@@ -238,7 +235,7 @@ def _nothing_saved(path: str | os.PathLike) -> errors.UsageError:
 
 def load_producer(
   path: str | os.PathLike, language: str = "", dtype: str = ""
-) -> generate.Producer:
+) -> producer.Producer:
   """A model, ready to sign.
 
   Args:
@@ -251,7 +248,7 @@ def load_producer(
     StorageError: every checkpoint is damaged.
   """
   loaded = _load(path, language, dtype)
-  if isinstance(loaded, reader.Reader):
+  if isinstance(loaded, pose_reader.Reader):
     raise errors.UsageError(
       "a model that reads poses (method pose_to_text)",
       path=path,
@@ -292,7 +289,7 @@ def load_glosser(
   return _glosser(config, facts, state, code, mesh)
 
 
-def load_reader(path: str | os.PathLike) -> reader.Reader:
+def load_reader(path: str | os.PathLike) -> pose_reader.Reader:
   """The model of pose to text of a work directory: its best checkpoint.
 
   Raises:
@@ -300,7 +297,7 @@ def load_reader(path: str | os.PathLike) -> reader.Reader:
     StorageError: every checkpoint is damaged.
   """
   loaded = _load(path)
-  if not isinstance(loaded, reader.Reader):
+  if not isinstance(loaded, pose_reader.Reader):
     raise errors.UsageError(
       "not a model that reads poses",
       path=path,

@@ -10,10 +10,11 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import beam, config, partition
+from signllm_jax import config, partition
 from signllm_jax.core import errors, gloss, vocabulary
 from signllm_jax.data import corpus_facts, loader
 from signllm_jax.data.batch_plan import round_up
+from signllm_jax.inference import beam_search
 from signllm_jax.models.text_to_gloss import TextToGloss
 
 
@@ -32,7 +33,7 @@ def write(
   source: jax.Array,
   allowed: jax.Array,
   limits: Limits,
-) -> beam.Found:
+) -> beam_search.Found:
   """Glosses of a batch, by beam search.
 
   Args:
@@ -50,11 +51,11 @@ def write(
     logits, cache = model.decoder.step(tokens, at, cache, memory)
     # A text is never answered with silence.
     ended = (at == 0) & (jnp.arange(logits.shape[-1]) == vocabulary.EOS)
-    logits = jnp.where(allowed & ~ended, logits, beam.IMPOSSIBLE)
+    logits = jnp.where(allowed & ~ended, logits, beam_search.IMPOSSIBLE)
     return jax.nn.log_softmax(logits), cache
 
   rows = len(source)
-  return beam.search(
+  return beam_search.search(
     step,
     model.decoder.empty_cache(rows * limits.width, limits.tokens),
     rows=rows,

@@ -6,26 +6,27 @@ beside the poses.
 
 from collections.abc import Sequence
 
-from signllm_jax import generate, glosser
 from signllm_jax.core import gloss, vocabulary
 from signllm_jax.data import batch_plan, loader
+from signllm_jax.inference import glosser as glosser_lib
+from signllm_jax.inference import producer
 
 
-class Producer(generate.Producer):
+class Producer(producer.Producer):
   """Signs texts in one language and says with which glosses."""
 
-  def __init__(self, *model, glosser: glosser.Glosser, **shape):
-    """Wraps a model; arguments as of `generate.Producer`.
+  def __init__(self, *model, glosser: glosser_lib.Glosser, **shape):
+    """Wraps a model; arguments as of `producer.Producer`.
 
     Args:
-      model: what `generate.Producer` takes.
+      model: what `producer.Producer` takes.
       glosser: of the same model, for the language to sign in.
       shape: limit, batch size and mesh.
     """
     super().__init__(*model, **shape)
     self.glosser = glosser
 
-  def _read(self, texts: Sequence[str], rows: int) -> generate.Read:
+  def _read(self, texts: Sequence[str], rows: int) -> producer.Read:
     lines = self.glosser.write(texts)
     assert lines is not None and self.facts.glosses is not None
     ids = [self.facts.glosses.encode(line)[:-1] for line in lines]
@@ -37,4 +38,4 @@ class Producer(generate.Producer):
       ids, batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)
     )
     plain = [gloss.plain(line) for line in lines]
-    return generate.Read(inputs, [line.split() for line in plain], plain)
+    return producer.Read(inputs, [line.split() for line in plain], plain)

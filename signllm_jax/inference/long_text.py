@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import generate, polish
 from signllm_jax.core import clips, skeleton
+from signllm_jax.inference import postprocess
+from signllm_jax.inference import producer as producer_lib
 
 JOINT_SECONDS = 0.24  # between two parts
 
@@ -30,14 +31,14 @@ class Passage(NamedTuple):
 
   clip: clips.Clip
   finished: bool  # False where the limit of frames ended some part of it
-  spans: tuple[generate.Span, ...] | None  # of its tokens, if known
+  spans: tuple[producer_lib.Span, ...] | None  # of its tokens, if known
   sections: tuple[Section, ...]  # one for a text that was signed in one go
 
 
 def sign(
-  producer: generate.Signer,
+  producer: producer_lib.Signer,
   texts: Sequence[Sequence[str]],
-  manner: polish.Manner,
+  manner: postprocess.Manner,
   tick: Callable[[int], object] = lambda frames: None,
 ) -> Iterator[Passage]:
   """Signs texts, batches of parts at a time.
@@ -56,7 +57,7 @@ def sign(
   """
   flat = [part for parts in texts for part in parts]
 
-  def each() -> Iterator[generate.Signed]:
+  def each() -> Iterator[producer_lib.Signed]:
     for batch in producer.batches(flat):
       tick(sum(len(one.clip) for one in batch))
       yield from batch
@@ -67,7 +68,8 @@ def sign(
 
 
 def join(
-  parts: Sequence[generate.Signed], manner: polish.Manner = polish.PLAIN
+  parts: Sequence[producer_lib.Signed],
+  manner: postprocess.Manner = postprocess.PLAIN,
 ) -> Passage:
   """The parts of a text as one clip, in the manner asked for.
 
@@ -90,14 +92,14 @@ def join(
     text=" ".join(each.text for each in made),
     gloss=" ".join(each.gloss for each in made if each.gloss),
   )
-  done = polish.apply(clip, manner)
+  done = postprocess.apply(clip, manner)
   # Speed moves frame t to t * share: the first stays, and so does the last.
   share = (len(done) - 1) / max(len(clip) - 1, 1)
 
   def placed(frame: float) -> float:
     return round(min(frame * share, len(done)), 3)
 
-  spans: list[generate.Span] | None = []
+  spans: list[producer_lib.Span] | None = []
   for part, section in zip(parts, sections, strict=True):
     if spans is not None and part.spans is not None:
       spans += [

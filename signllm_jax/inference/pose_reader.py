@@ -10,10 +10,11 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import beam, config, ctc, partition
+from signllm_jax import config, partition
 from signllm_jax.core import clips, errors, vocabulary
 from signllm_jax.data import batch_plan, corpus_facts, loader
 from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.inference import beam_search, ctc_decoding
 from signllm_jax.models import tokens
 from signllm_jax.models.back_translation import PoseToText
 
@@ -37,8 +38,8 @@ class Limits(NamedTuple):
 class Found(NamedTuple):
   """A batch of readings."""
 
-  text: beam.Found
-  gloss: ctc.Labels | None
+  text: beam_search.Found
+  gloss: ctc_decoding.Labels | None
 
 
 @functools.partial(jax.jit, static_argnames=("graphdef", "limits"))
@@ -72,7 +73,7 @@ def translate(
     return jax.nn.log_softmax(logits), cache
 
   rows = len(frames)
-  found = beam.search(
+  found = beam_search.search(
     step,
     model.decoder.empty_cache(rows * limits.width, limits.text),
     rows=rows,
@@ -83,7 +84,7 @@ def translate(
   if not limits.gloss:
     return Found(found, None)
   log_p = jax.nn.log_softmax(model.gloss_logits(encoded))
-  labels = ctc.prefix_search(
+  labels = ctc_decoding.prefix_search(
     log_p, encoded.length, width=limits.width, limit=limits.gloss
   )
   return Found(found, labels)

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 
 import tqdm
 
-from signllm_jax import generate, intake, passages, polish
+from signllm_jax.inference import long_text, postprocess, text_input
+from signllm_jax.inference import producer as producer_lib
 
 _SHOWN = 20  # joints of a text
 
 
 def sign(
-  producer: generate.Signer,
+  producer: producer_lib.Signer,
   texts: Sequence[Sequence[str]],
-  manner: polish.Manner,
-) -> list[passages.Passage]:
-  """Signs as `passages.sign` does, with a bar of progress on stderr."""
+  manner: postprocess.Manner,
+) -> list[long_text.Passage]:
+  """Signs as `long_text.sign` does, with a bar of progress on stderr."""
   made, frames = [], 0
   began = time.perf_counter()
   with tqdm.tqdm(
@@ -33,13 +34,13 @@ def sign(
       rate = frames / (time.perf_counter() - began)
       bar.set_postfix_str(f"{rate:.0f} frames/s", refresh=False)
 
-    for passage in passages.sign(producer, texts, manner, tick):
+    for passage in long_text.sign(producer, texts, manner, tick):
       made.append(passage)
       bar.update()
   return made
 
 
-def table(signed: Sequence[passages.Passage], seconds: float) -> str:
+def table(signed: Sequence[long_text.Passage], seconds: float) -> str:
   """A line a text, and the speed.
 
   Args:
@@ -54,7 +55,7 @@ def table(signed: Sequence[passages.Passage], seconds: float) -> str:
     end = "its counter" if finished else "the limit  "
     lines.append(
       f"{len(clip):6}  {len(clip) / clip.fps:7.2f}  {end}  "
-      + intake.show(clip.text)
+      + text_input.show(clip.text)
       + (f": {clip.gloss}" if clip.gloss else "")
     )
     lines += _joints(sections)
@@ -71,7 +72,7 @@ def table(signed: Sequence[passages.Passage], seconds: float) -> str:
   return "\n".join(lines)
 
 
-def _joints(sections: Sequence[passages.Section]) -> list[str]:
+def _joints(sections: Sequence[long_text.Section]) -> list[str]:
   """Where the parts of a text were joined, in frames from 0."""
   if len(sections) == 1:
     return []

@@ -26,14 +26,15 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
-from signllm_jax import decoding, generate, gloss_first
 from signllm_jax.core import atomic_files, errors, gloss, skeleton
 from signllm_jax.data import batch_plan, loader
+from signllm_jax.inference import decoding, gloss_first
+from signllm_jax.inference import producer as producer_lib
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 
-def write(folder: str | os.PathLike, producer: generate.Producer) -> None:
+def write(folder: str | os.PathLike, producer: producer_lib.Producer) -> None:
   """Exports what signs a text in one language.
 
   Args:
@@ -56,7 +57,9 @@ def write(folder: str | os.PathLike, producer: generate.Producer) -> None:
     (made / "model.json").write_text(described + "\n", encoding="utf-8")
 
 
-def _programs(producer: generate.Producer) -> dict[str, jax.export.Exported]:
+def _programs(
+  producer: producer_lib.Producer,
+) -> dict[str, jax.export.Exported]:
   """By the names of their files."""
   model, limit = producer.model, producer.limit
   merged = model.structure.merge(model.leaves)
@@ -93,12 +96,12 @@ def _export(program: Callable[..., Any], *shapes: Any) -> jax.export.Exported:
   return jax.export.export(jax.jit(program), platforms=PLATFORMS)(*shapes)
 
 
-def _source_length(producer: generate.Producer) -> int:
+def _source_length(producer: producer_lib.Producer) -> int:
   longest = producer.facts.longest_source
   return batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)
 
 
-def _describe(producer: generate.Producer) -> dict[str, Any]:
+def _describe(producer: producer_lib.Producer) -> dict[str, Any]:
   """`model.json`."""
   vocabulary, before, written = producer.facts.vocabulary, "", {}
   if isinstance(producer, gloss_first.Producer):

@@ -15,11 +15,12 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import decoding, partition
+from signllm_jax import partition
 from signllm_jax.core import clips, errors
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import batch_plan, corpus_facts, loader
 from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.inference import decoding
 
 _LEAKY_MULTIPLE = 32  # frames; the limit of leaky batches is one of few
 

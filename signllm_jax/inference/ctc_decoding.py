@@ -10,8 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from signllm_jax.beam import IMPOSSIBLE
 from signllm_jax.core import vocabulary
+from signllm_jax.inference.beam_search import IMPOSSIBLE
 
 BLANK = vocabulary.PAD
 

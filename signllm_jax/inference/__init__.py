@@ -1,0 +1,1 @@
+"""Inference: from text to signing, with a trained model."""
