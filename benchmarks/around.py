@@ -33,10 +33,11 @@ import numpy as np
 
 from benchmarks import prediction, rounds, workload
 from configs import quickstart
-from signllm_jax import checkpoint, partition, steps
+from signllm_jax import checkpoint, steps
 from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
 from signllm_jax.data import corpus, loader
+from signllm_jax.parallel import sharding
 
 INPUT_GOAL, BUSY_GOAL = 10.5, 0.98
 SMALL, LARGE = (8, 100), (32, 200)
@@ -49,7 +50,7 @@ def measure_input(folder: pathlib.Path) -> list[rounds.Ratio]:
   """Of the quick start's run on its data set."""
   config = quickstart.get_config()
   config.data.folder, rows = str(folder), config.data.batch_size
-  mesh = partition.make_mesh(config_lib.Mesh(), jax.devices()[:1])
+  mesh = sharding.make_mesh(config_lib.Mesh(), jax.devices()[:1])
   clips = corpus.Corpus([config.data], 0, rows=rows, multiple=1)
   batches = clips.batches(STEPS)
   sizes = state_lib.Sizes(len(clips.facts.vocabulary))
@@ -61,7 +62,7 @@ def measure_input(folder: pathlib.Path) -> list[rounds.Ratio]:
       config, sizes, 100, state_lib.shardings_of(shapes)
     )
     for index in range(STEPS):  # compiles every shape
-      state, _ = step(state, partition.put_batch(batches[index], mesh))
+      state, _ = step(state, sharding.put_batch(batches[index], mesh))
     jax.block_until_ready(state)
 
     began, read = time.perf_counter(), 0
@@ -78,7 +79,7 @@ def measure_input(folder: pathlib.Path) -> list[rounds.Ratio]:
       asked = time.perf_counter()
       batch = next(stream)
       waited += time.perf_counter() - asked
-      state, _ = step(state, partition.put_batch(batch, mesh))
+      state, _ = step(state, sharding.put_batch(batch, mesh))
     jax.block_until_ready(state)
     training = time.perf_counter() - began
   return [
@@ -109,7 +110,7 @@ def measure_save() -> list[rounds.Ratio]:
   import torch
 
   config = workload.experiment("pt", "float32")
-  mesh = partition.make_mesh(config_lib.Mesh(), jax.devices()[:1])
+  mesh = sharding.make_mesh(config_lib.Mesh(), jax.devices()[:1])
   with jax.set_mesh(mesh), tempfile.TemporaryDirectory() as folder:
     state, shapes = workload.state(config, mesh)
     jax.block_until_ready(state)

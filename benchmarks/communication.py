@@ -39,8 +39,9 @@ from jax.experimental import topologies
 
 from benchmarks import prediction, rounds, workload
 from signllm_jax import config as config_lib
-from signllm_jax import partition, steps
 from signllm_jax import state as state_lib
+from signllm_jax import steps
+from signllm_jax.parallel import sharding as sharding_lib
 
 KINDS = (
   "all-reduce",
@@ -72,7 +73,7 @@ class Case(NamedTuple):
     """Such as "40m data 2 x tensor 4"."""
     axes = [
       f"{axis} {getattr(self.mesh, axis)}"
-      for axis in partition.AXES
+      for axis in sharding_lib.AXES
       if getattr(self.mesh, axis) > 1
     ]
     return f"{self.model} " + " x ".join(axes)
@@ -126,14 +127,14 @@ def compiled(
   """The step of a case, and its abstract state; nothing is allocated."""
   config = workload.experiment(case.model, dtype)
   config.mesh = case.mesh
-  mesh = partition.make_mesh(case.mesh, devices)
+  mesh = sharding_lib.make_mesh(case.mesh, devices)
   stacked = case.mesh.language > 1
   codes = LANGUAGES if stacked else ()
   if stacked:
     config.method = "mlsf"
   abstract = workload.abstract(config, mesh, codes)
   rows = case.rows * case.mesh.data * case.mesh.fsdp
-  sharding = partition.batch_sharding(mesh, stacked)
+  sharding = sharding_lib.batch_sharding(mesh, stacked)
   stack = (len(codes),) if stacked else ()
   batch = {
     name: jax.ShapeDtypeStruct(
@@ -238,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     "--models", nargs="+", choices=workload.MODELS, default=["pt", "40m"]
   )
   parser.add_argument(
-    "--meshes", nargs="+", choices=partition.AXES, default=partition.AXES
+    "--meshes", nargs="+", choices=sharding_lib.AXES, default=sharding_lib.AXES
   )
   parser.add_argument("--rows", type=int, default=4, help="for each device")
   parser.add_argument(

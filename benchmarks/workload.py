@@ -15,10 +15,11 @@ import numpy as np
 from benchmarks import rounds
 from configs import progressive_transformer, signllm
 from signllm_jax import config as config_lib
-from signllm_jax import partition, steps
 from signllm_jax import state as state_lib
+from signllm_jax import steps
 from signllm_jax.core import skeleton
 from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.parallel import sharding
 
 VOCABULARY = 1089  # glosses of PHOENIX14T
 SIZES = state_lib.Sizes(VOCABULARY)
@@ -87,13 +88,13 @@ def train_step(
   config: config_lib.Experiment, rows: int, frames: int
 ) -> Callable[[], float]:
   """What trains one step on one batch, again and again; returns the loss."""
-  mesh = partition.make_mesh(config_lib.Mesh(), jax.devices()[:1])
+  mesh = sharding.make_mesh(config_lib.Mesh(), jax.devices()[:1])
   with jax.set_mesh(mesh):
     current, shapes = state(config, mesh)
   step = steps.make_train_step(
     config, SIZES, 1000, state_lib.shardings_of(shapes)
   )
-  placed = partition.put_batch(batch(rows, frames), mesh)
+  placed = sharding.put_batch(batch(rows, frames), mesh)
   kept: list[Any] = [current]  # the step takes the state's memory over
 
   def run() -> float:

@@ -23,8 +23,8 @@ import packaging.requirements
 import packaging.utils
 from jax.experimental import multihost_utils
 
-from signllm_jax import distributed
 from signllm_jax.core import errors
+from signllm_jax.parallel import processes
 
 SKEW_S = 2.0  # clocks further apart confuse logs and file times
 _TOLD = ("jax", "jaxlib", "flax", "libtpu")
@@ -268,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
   add("--coordinator", help="HOST:PORT that must answer")
   add(
     "--distributed",
-    choices=distributed.MODES,
+    choices=processes.MODES,
     default="off",
     help="auto: examine all processes of a run together",
   )
@@ -290,7 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("\n".join(checks))
     return 0
   try:
-    distributed.start(args.distributed)
+    processes.start(args.distributed)
   except errors.SignLLMError as error:
     print(f"FAULT  {'processes':12} {error}")
     return error.exit_code

@@ -11,8 +11,6 @@ import tqdm
 from signllm_jax import (
   checkpoint,
   config_check,
-  distributed,
-  partition,
   signals,
   steps,
   stopping,
@@ -25,6 +23,7 @@ from signllm_jax import writer as writer_lib
 from signllm_jax.core import errors
 from signllm_jax.data import loader
 from signllm_jax.methods.method import Rows
+from signllm_jax.parallel import processes, sharding
 
 
 def train(config: config_lib.Experiment, path: str) -> int:
@@ -65,7 +64,7 @@ class Loop:
     self.run, self.work, self.stop = run, work, stop
     self.config = run.config
     self.evaluations = run.open_evaluations()
-    self.vote = distributed.Vote()
+    self.vote = processes.Vote()
     self.stopping = False  # in all processes at the same step
     self.train_seconds = self.compile_seconds = 0.0
     self.history: list[dict[str, float]] = []  # of the evaluations
@@ -143,7 +142,7 @@ class Loop:
         # ---- step
         began = time.perf_counter()
         state, metrics = step_function(
-          state, partition.put_batch(batch, run.mesh, run.stacked)
+          state, sharding.put_batch(batch, run.mesh, run.stacked)
         )
         if new_shape:
           seconds = time.perf_counter() - began
@@ -175,7 +174,7 @@ class Loop:
   def _must_stop(self) -> bool:
     """Whether an evaluation must end; all processes ask between batches."""
     requested = self.stop.requested is not None
-    self.stopping = distributed.any_process(self.stopping or requested)
+    self.stopping = processes.any_process(self.stopping or requested)
     return self.stopping
 
   def _save_due(self, step: int, start: int) -> bool:

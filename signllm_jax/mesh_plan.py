@@ -7,8 +7,9 @@ from typing import NamedTuple
 import jax
 
 from signllm_jax import config as config_lib
-from signllm_jax import partition, run
+from signllm_jax import run
 from signllm_jax.core import errors
+from signllm_jax.parallel import sharding
 
 _GIB = 1 << 30
 
@@ -42,7 +43,7 @@ def meshes(
     for fsdp in _divisors(each // tensor)
     if rows % (each // tensor) == 0
   ]
-  found = [mesh for mesh in found if not partition.unsplit(vars(mesh), config)]
+  found = [mesh for mesh in found if not sharding.unsplit(vars(mesh), config)]
   if not found:
     raise errors.UsageError(
       f"batches of {config.data.batch_size} (evaluate: "
@@ -111,7 +112,7 @@ def describe(config: config_lib.Experiment, gibibytes: float) -> None:
       "--config.data.batch_size or a larger --config.optim.accumulate",
     )
   flags = [
-    f"--config.mesh.{axis}={getattr(fit.mesh, axis)}" for axis in partition.AXES
+    f"--config.mesh.{axis}={getattr(fit.mesh, axis)}" for axis in sharding.AXES
   ]
   print("fits:", *flags)
 

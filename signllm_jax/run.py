@@ -12,13 +12,14 @@ import jax
 import numpy as np
 
 from signllm_jax import config as config_lib
-from signllm_jax import methods, partition, steps
+from signllm_jax import methods, steps
 from signllm_jax import state as state_lib
 from signllm_jax.data import corpus as corpus_lib
 from signllm_jax.data import corpus_facts, loader, sources, text_gloss_corpus
 from signllm_jax.evaluation import glossing, reading, signing
 from signllm_jax.inference import load
 from signllm_jax.methods.method import Evaluation
+from signllm_jax.parallel import sharding as sharding_lib
 
 _MOST_DRAWN = 5  # examples named in a report
 
@@ -37,13 +38,13 @@ class Run:
     """
     self.config = config
     started = time.monotonic()
-    self.mesh = partition.make_mesh(config.mesh) if mesh is None else mesh
+    self.mesh = sharding_lib.make_mesh(config.mesh) if mesh is None else mesh
     for name, size in (
       ("--config.data.batch_size", config.data.batch_size),
       ("--config.evaluate.batch_size", config.evaluate.batch_size),
     ):
-      partition.check_batch(self.mesh, name, size)
-    partition.check_model(self.mesh, config)
+      sharding_lib.check_batch(self.mesh, name, size)
+    sharding_lib.check_model(self.mesh, config)
     self.stacked = config.method == "mlsf"
     corpora = config_lib.corpora(config)
     parts = self.mesh.shape["data"] * self.mesh.shape["fsdp"]
@@ -95,7 +96,7 @@ class Run:
 
   def spread(self, mesh: config_lib.Mesh) -> None:
     """Puts the run on another mesh of as many devices, before its start."""
-    self.config.mesh, self.mesh = mesh, partition.make_mesh(mesh)
+    self.config.mesh, self.mesh = mesh, sharding_lib.make_mesh(mesh)
     self.abstract = self._abstract()
 
   @property
@@ -158,7 +159,7 @@ class Run:
     """
     batches, count = self.batches(), self.corpora[0].plan.batches_per_epoch
     lengths = [self.corpora[0].plan[i][0] for i in range(count)]
-    sharding = partition.batch_sharding(self.mesh, self.stacked)
+    sharding = sharding_lib.batch_sharding(self.mesh, self.stacked)
     batch = {
       name: jax.ShapeDtypeStruct(value.shape, value.dtype, sharding=sharding)
       for name, value in batches[int(np.argmax(lengths))].items()
@@ -212,7 +213,7 @@ class Run:
     ):  # all texts are in memory
       return np.ones((1, rows), bool)
     shape = (len(self.corpora), rows) if self.stacked else (rows,)
-    fed = partition.fed_rows(self.mesh, shape, self.stacked)
+    fed = sharding_lib.fed_rows(self.mesh, shape, self.stacked)
     return fed.reshape(-1, rows)
 
   def batches(self) -> loader.Source:
@@ -240,7 +241,7 @@ class Run:
     """
     if state.table is None:
       return {}
-    drawn = np.atleast_2d(partition.to_host(state.table.drawn))
+    drawn = np.atleast_2d(sharding_lib.to_host(state.table.drawn))
     told = {}
     for corpus, counts in zip(self.corpora, drawn, strict=True):
       counts = counts[: len(corpus.train)]

@@ -13,11 +13,12 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from signllm_jax import config as config_lib
-from signllm_jax import methods, optim, partition
+from signllm_jax import methods, optim
 from signllm_jax.core import skeleton
 from signllm_jax.data import corpus_facts
 from signllm_jax.data.pose_statistics import Residuals, Statistics
 from signllm_jax.models.pose_decoder import FRAME
+from signllm_jax.parallel import sharding as sharding_lib
 from signllm_jax.rl import priority
 
 
@@ -190,7 +191,7 @@ def abstract_state(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), leaf
     ),
     abstract,
-    partition.shardings(abstract, mesh),
+    sharding_lib.shardings(abstract, mesh),
     is_leaf=_is_variable,
   )
 

@@ -25,8 +25,9 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from signllm_jax import config as config_lib
-from signllm_jax import config_check, distributed, loop, mesh_plan, run, workdir
+from signllm_jax import config_check, loop, mesh_plan, run, workdir
 from signllm_jax.core import errors
+from signllm_jax.parallel import processes
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Experiment: a file of configs/, fields can be set."
@@ -52,12 +53,12 @@ _MEMORY = flags.DEFINE_float(
 _DISTRIBUTED = flags.DEFINE_enum(
   "distributed",
   "off",
-  distributed.MODES,
+  processes.MODES,
   "auto: this is one of several processes, as the environment says.",
 )
 _HEARTBEAT = flags.DEFINE_integer(
   "heartbeat",
-  distributed.HEARTBEAT_S,
+  processes.HEARTBEAT_S,
   "Seconds after which a silent process is taken for lost.",
   lower_bound=2,
 )
@@ -107,18 +108,18 @@ def main(argv: list[str]) -> None:
         )
       jax.config.update("jax_platforms", "cpu")
       jax.config.update("jax_num_cpu_devices", _DEVICES.value)
-    distributed.start(_DISTRIBUTED.value, _HEARTBEAT.value)
+    processes.start(_DISTRIBUTED.value, _HEARTBEAT.value)
     config = _CONFIG.value or workdir.read_config(_WORKDIR.value or "")
     code = train(config, _WORKDIR.value or "", _DRY_RUN.value, _MEMORY.value)
   except errors.SignLLMError as error:
     print(f"error: {error}", file=sys.stderr)
-    distributed.leave(error.exit_code)
+    processes.leave(error.exit_code)
   except jax.errors.JaxRuntimeError as error:
-    if not distributed.is_lost(error):
+    if not processes.is_lost(error):
       raise
     traceback.print_exc()
     print("error: another process of this run is gone", file=sys.stderr)
-    distributed.leave(errors.StorageError.exit_code)
+    processes.leave(errors.StorageError.exit_code)
   sys.exit(code)
 
 

@@ -3,10 +3,11 @@
 import jax
 import numpy as np
 
-from signllm_jax import config, partition, state, steps
+from signllm_jax import config, state, steps
 from signllm_jax.core import clips
 from signllm_jax.data import corpus_facts, loader
 from signllm_jax.data.batch_plan import Plan
+from signllm_jax.parallel import sharding
 
 
 class _Clips(list):
@@ -42,7 +43,7 @@ def new_experiment() -> config.Experiment:
 
 def start(experiment, devices):
   """Mesh, fresh state, step and batches."""
-  mesh = partition.make_mesh(experiment.mesh, devices)
+  mesh = sharding.make_mesh(experiment.mesh, devices)
   summary = corpus_facts.summarise(SPLIT, experiment.data)
   rows = experiment.data.batch_size * (experiment.plc.pool or 1)
   plan = Plan(summary.lengths, rows, experiment.data.bucket, 0)
@@ -74,6 +75,6 @@ def run(experiment, devices, count, spoil=None):
       batch = batches[i]
       if spoil is not None:
         batch = spoil(i, batch)
-      current, metrics = step(current, partition.put_batch(batch, mesh))
+      current, metrics = step(current, sharding.put_batch(batch, mesh))
       losses.append(float(metrics["loss"]))
   return np.array(losses), current, metrics

@@ -16,9 +16,10 @@ import pytest
 from tensorboardX.proto import event_pb2
 
 from data_pipeline.building import build
-from signllm_jax import distributed, manifest
+from signllm_jax import manifest
 from signllm_jax.core import clips, errors
 from signllm_jax.formats import skels, tfrecord
+from signllm_jax.parallel import processes as processes_lib
 
 ROOT = pathlib.Path(__file__).parents[1]
 MINI = pathlib.Path("../shared/data/phoenix14t_mini").resolve()
@@ -177,17 +178,19 @@ def folder(tmp_path_factory):
   ],
 )
 def test_loopback_is_recognised(address, inside):
-  assert distributed.is_loopback(address) is inside
+  assert processes_lib.is_loopback(address) is inside
 
 
 def test_single_process_votes_for_itself():
-  vote = distributed.Vote()
+  vote = processes_lib.Vote()
   assert [vote.ask(yes) for yes in (False, True, False)] == [False, True, False]
-  assert distributed.any_process(True) and not distributed.any_process(False)
+  assert processes_lib.any_process(True) and not processes_lib.any_process(
+    False
+  )
 
 
 def test_off_starts_nothing():
-  distributed.start("off")
+  processes_lib.start("off")
   assert not jax.distributed.is_initialized()
 
 
@@ -197,7 +200,7 @@ def test_half_an_environment_is_refused(monkeypatch, number):
   monkeypatch.setenv("JAX_NUM_PROCESSES", "2")
   monkeypatch.setenv("JAX_PROCESS_ID", number)
   with pytest.raises(errors.UsageError, match="JAX_PROCESS_ID"):
-    distributed.start("auto")
+    processes_lib.start("auto")
 
 
 def probe(code: str, **env) -> subprocess.CompletedProcess:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from signllm_jax import config, methods, partition
+from signllm_jax import config, methods
 from signllm_jax.core import clips, errors, sentences, skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import corpus_facts
@@ -22,6 +22,7 @@ from signllm_jax.inference import (
 )
 from signllm_jax.inference import producer as producer_lib
 from signllm_jax.models import back_translation
+from signllm_jax.parallel import sharding
 
 LIMIT = 100  # frames; two sizes of the cache
 
@@ -56,7 +57,7 @@ def build(
     corpus_facts.Facts(vocabulary, 7, 20, 25.0),
     limit=LIMIT,
     batch_size=8,
-    mesh=partition.make_mesh(config.Mesh(), jax.devices()[:1]),
+    mesh=sharding.make_mesh(config.Mesh(), jax.devices()[:1]),
   )
 
 
@@ -387,7 +388,7 @@ def judge(producer) -> pose_reader.Reader:
     producer.model.statistics,
     producer.facts,
     experiment,
-    partition.make_mesh(config.Mesh(), jax.devices()[:1]),
+    sharding.make_mesh(config.Mesh(), jax.devices()[:1]),
   )
 
 

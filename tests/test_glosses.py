@@ -11,15 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from signllm_jax import (
-  config,
-  config_check,
-  export_model,
-  partition,
-  produce,
-  run,
-  train,
-)
+from signllm_jax import config, config_check, export_model, produce, run, train
 from signllm_jax.core import clips, errors, gloss, vocabulary
 from signllm_jax.data import (
   batch_plan,
@@ -32,6 +24,7 @@ from signllm_jax.formats import skels
 from signllm_jax.inference import glosser, load
 from signllm_jax.methods import text_to_gloss
 from signllm_jax.models import text_to_gloss as models
+from signllm_jax.parallel import sharding
 
 CODES = ("ASL", "GSL")
 LETTERS = "abcd"
@@ -353,15 +346,13 @@ def test_steps_on_eight_devices_equal_one(folders):
   experiment = _experiment(folders, "text2langgloss", 3)
   losses = []
   for devices in (jax.devices()[:1], jax.devices()):
-    planned = run.Run(experiment, partition.make_mesh(experiment.mesh, devices))
+    planned = run.Run(experiment, sharding.make_mesh(experiment.mesh, devices))
     with jax.set_mesh(planned.mesh):
       made, step = planned.create_state(), planned.make_step()
       batches = planned.batches()
       each = []
       for i in range(3):
-        made, metrics = step(
-          made, partition.put_batch(batches[i], planned.mesh)
-        )
+        made, metrics = step(made, sharding.put_batch(batches[i], planned.mesh))
         each.append(float(metrics["loss"]))
     losses.append(each)
   np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)

@@ -12,7 +12,6 @@ from signllm_jax import (
   checkpoint,
   config,
   config_check,
-  partition,
   produce,
   run,
   state,
@@ -22,6 +21,7 @@ from signllm_jax import (
 from signllm_jax.core import clips, errors
 from signllm_jax.data.batch_plan import Plan
 from signllm_jax.formats import npz, skels
+from signllm_jax.parallel import sharding
 
 CODES = ("ASL", "GSL", "TSL")
 
@@ -84,13 +84,13 @@ def _experiment(folders, *codes, steps=4) -> config.Experiment:
 
 
 def _steps(experiment, devices, count=4):
-  planned = run.Run(experiment, partition.make_mesh(experiment.mesh, devices))
+  planned = run.Run(experiment, sharding.make_mesh(experiment.mesh, devices))
   losses = []
   with jax.set_mesh(planned.mesh):
     current, step = planned.create_state(), planned.make_step()
     batches = planned.batches()
     for i in range(count):
-      batch = partition.put_batch(batches[i], planned.mesh, stacked=True)
+      batch = sharding.put_batch(batches[i], planned.mesh, stacked=True)
       current, metrics = step(current, batch)
       losses.append(float(metrics["loss"]))
   return losses, current, planned
@@ -226,7 +226,7 @@ def test_added_language_leaves_others_bit_equal(
 
 def _restored(path, best=False) -> state.TrainState:
   settings, facts = workdir.read_config(path), workdir.read_facts(path)
-  mesh = partition.make_mesh(config.Mesh(), jax.devices()[:1])
+  mesh = sharding.make_mesh(config.Mesh(), jax.devices()[:1])
   sizes = run.trained.sizes(facts)
   abstract = state.abstract_state(settings, sizes, mesh, list(facts))
   with checkpoint.Checkpoints(path / "checkpoints", keep=None) as saved:

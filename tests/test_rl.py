@@ -10,10 +10,11 @@ import small_steps
 from flax import nnx
 from scipy import stats
 
-from signllm_jax import config, config_check, partition, snapshot
+from signllm_jax import config, config_check, snapshot
 from signllm_jax.core import errors
 from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.models.text_to_pose import TextToPose
+from signllm_jax.parallel import sharding
 from signllm_jax.rl import policy, priority, reward
 
 PLAIN = config.Priority(pool=1, eta=0, floor=0)
@@ -147,7 +148,7 @@ def test_eight_devices_draw_what_one_does_and_move_no_frames():
 
   mesh, fresh, step, batches = small_steps.start(experiment, jax.devices())
   with jax.set_mesh(mesh):
-    batch = partition.put_batch(batches[0], mesh)
+    batch = sharding.put_batch(batches[0], mesh)
     text = step.lower(fresh, batch).compile().as_text()
   moved = [
     line

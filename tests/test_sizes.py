@@ -10,10 +10,11 @@ import pytest
 from flax import nnx
 
 from configs import signllm
-from signllm_jax import config, mesh_plan, partition, state, train
+from signllm_jax import config, mesh_plan, state, train
 from signllm_jax.core import clips, errors
 from signllm_jax.formats import skels
 from signllm_jax.models.text_to_pose import TextToPose
+from signllm_jax.parallel import sharding
 
 WORDS = 3000  # about the vocabulary of PHOENIX14T
 
@@ -23,7 +24,7 @@ WORDS = 3000  # about the vocabulary of PHOENIX14T
 )
 def test_sizes_have_the_parameters_in_their_name(size, named):
   experiment = signllm.get_config(f"gsl-{size}")
-  mesh = partition.make_mesh(config.Mesh(fsdp=8, data=1))
+  mesh = sharding.make_mesh(config.Mesh(fsdp=8, data=1))
   abstract = state.abstract_state(experiment, state.Sizes(WORDS), mesh)
   assert abs(state.count_parameters(abstract) / named - 1) < 0.05
 

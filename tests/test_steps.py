@@ -7,11 +7,12 @@ import pytest
 import small_steps
 
 from benchmarks import communication
-from signllm_jax import config, partition, state
+from signllm_jax import config, state
 from signllm_jax.core import errors
 from signllm_jax.inference import decoding
 from signllm_jax.losses import pose
 from signllm_jax.methods import text_to_pose
+from signllm_jax.parallel import sharding
 
 
 def _leaves(tree):
@@ -50,7 +51,7 @@ def test_fsdp_sends_matrices_whatever_the_rows():
     experiment.data.batch_size = rows
     mesh, current, step, batches = small_steps.start(experiment, jax.devices())
     with jax.set_mesh(mesh):
-      batch = partition.put_batch(batches[0], mesh)
+      batch = sharding.put_batch(batches[0], mesh)
       program = step.lower(current, batch).compile().as_text()
     sent.append(sum(communication.collectives(program).values()))
   assert sent[0] > 0
@@ -62,7 +63,7 @@ def test_moments_are_sharded_as_parameters():
   experiment.mesh = config.Mesh(data=2, fsdp=4)
   mesh, current, step, batches = small_steps.start(experiment, jax.devices())
   with jax.set_mesh(mesh):
-    current, _ = step(current, partition.put_batch(batches[0], mesh))
+    current, _ = step(current, sharding.put_batch(batches[0], mesh))
   adam = next(s for s in current.opt_state if hasattr(s, "mu"))
   parameters = jax.tree.leaves(current.params)
   for moment in (adam.mu, adam.nu):
@@ -182,11 +183,11 @@ def test_missing_cells_teach_nothing():
 
 def test_mesh_that_does_not_fit_is_refused():
   with pytest.raises(errors.UsageError, match="a product of 8"):
-    partition.make_mesh(config.Mesh(data=3), jax.devices())
-  mesh = partition.make_mesh(config.Mesh(data=-1, tensor=2), jax.devices())
+    sharding.make_mesh(config.Mesh(data=3), jax.devices())
+  mesh = sharding.make_mesh(config.Mesh(data=-1, tensor=2), jax.devices())
   assert dict(mesh.shape) == {"data": 4, "fsdp": 1, "tensor": 2, "language": 1}
   with pytest.raises(errors.UsageError, match="a multiple of 4"):
-    partition.check_batch(mesh, "--config.data.batch_size", 6)
+    sharding.check_batch(mesh, "--config.data.batch_size", 6)
 
 
 @pytest.mark.parametrize(
@@ -204,13 +205,13 @@ def test_mesh_that_does_not_fit_is_refused():
 )
 def test_a_mesh_that_would_not_split_the_model_is_refused(mesh, message):
   experiment = small_steps.new_experiment()
-  made = partition.make_mesh(mesh, jax.devices())
+  made = sharding.make_mesh(mesh, jax.devices())
   experiment.model.width, experiment.model.heads = 36, 2
   experiment.model.feed_forward = 63
   with pytest.raises(errors.UsageError, match=message):
-    partition.check_model(made, experiment)
-  partition.check_model(
-    partition.make_mesh(config.Mesh(fsdp=2), jax.devices()), experiment
+    sharding.check_model(made, experiment)
+  sharding.check_model(
+    sharding.make_mesh(config.Mesh(fsdp=2), jax.devices()), experiment
   )
 
 

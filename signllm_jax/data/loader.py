@@ -50,7 +50,7 @@ class Batches:
       facts: of the training split.
       settings: of the data.
       count: of batches.
-      fed: [B] bool, rows to read (`partition.fed_rows`); None for all.
+      fed: [B] bool, rows to read (`sharding.fed_rows`); None for all.
     """
     self._split, self._plan, self._facts = split, plan, facts
     self._settings, self._count, self._fed = settings, count, fed

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from signllm_jax import partition
 from signllm_jax.core import skeleton
 from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.models import layers
 from signllm_jax.models.pose_decoder import PoseDecoder, Source
+from signllm_jax.parallel import sharding
 
 ROOM = 64  # frames of the first cache, of which every other is a multiple
 PART = ROOM // 2  # frames that come at once
@@ -308,6 +308,6 @@ def decode(
       room = _larger(room)
       state = state._replace(caches=_grow(state.caches, room))
     state, frames = _advance(model, source, state, limit, drive)
-    made = partition.to_host(Part(frames, state.length, ends))
+    made = sharding.to_host(Part(frames, state.length, ends))
     yield made._replace(frames=made.frames[:, : limit - done])
     done, length = done + frames.shape[1], made.length

@@ -10,12 +10,13 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import config, partition
+from signllm_jax import config
 from signllm_jax.core import errors, gloss, vocabulary
 from signllm_jax.data import corpus_facts, loader
 from signllm_jax.data.batch_plan import round_up
 from signllm_jax.inference import beam_search
 from signllm_jax.models.text_to_gloss import TextToGloss
+from signllm_jax.parallel import sharding
 
 
 class Limits(NamedTuple):
@@ -144,13 +145,13 @@ class Glosser:
     )
 
   def _batch(self, group: Sequence[np.ndarray]) -> list[str]:
-    rows = partition.batch_rows(self._mesh, len(group), self._rows)
+    rows = sharding.batch_rows(self._mesh, len(group), self._rows)
     longest = round_up(max(map(len, group)), loader.SOURCE_MULTIPLE)
     filled = [*group, *[group[0]] * (rows - len(group))]
-    batch = partition.put_batch(
+    batch = sharding.put_batch(
       {"source": vocabulary.pad(filled, longest)}, self._mesh
     )
-    found = partition.to_host(
+    found = sharding.to_host(
       write(*self._model, batch["source"], self._allowed, self._limits)
     )
     if not np.isfinite(found.score[: len(group)]).all():

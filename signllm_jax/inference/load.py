@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from signllm_jax import checkpoint, manifest, partition, workdir
+from signllm_jax import checkpoint, manifest, workdir
 from signllm_jax import config as config_lib
 from signllm_jax import state as state_lib
 from signllm_jax.core import errors, languages
@@ -24,6 +24,7 @@ from signllm_jax.inference import (
   pose_reader,
   producer,
 )
+from signllm_jax.parallel import sharding
 
 
 def sizes(facts: dict[str, corpus_facts.Facts]) -> state_lib.Sizes:
@@ -180,7 +181,7 @@ def restore(path: str | os.PathLike) -> Restored:
   config, facts = describe(path)
   config.mesh = config_lib.Mesh()
   codes = list(facts) if config.method == "mlsf" else []
-  mesh = partition.make_mesh(config.mesh, jax.devices()[:1])
+  mesh = sharding.make_mesh(config.mesh, jax.devices()[:1])
   abstract = state_lib.abstract_state(config, sizes(facts), mesh, codes)
   if model_file.is_one(path):
     state = model_file.read(path, abstract)

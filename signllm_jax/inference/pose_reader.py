@@ -10,13 +10,14 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import config, partition
+from signllm_jax import config
 from signllm_jax.core import clips, errors, vocabulary
 from signllm_jax.data import batch_plan, corpus_facts, loader
 from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.inference import beam_search, ctc_decoding
 from signllm_jax.models import tokens
 from signllm_jax.models.back_translation import PoseToText
+from signllm_jax.parallel import sharding
 
 
 class Translation(NamedTuple):
@@ -213,7 +214,7 @@ class Reader:
       batch = self._place(
         [listed[i] for i in group], [ids[i] for i in group], s
       )
-      scores = partition.to_host(judge(*self._model, **batch))
+      scores = sharding.to_host(judge(*self._model, **batch))
       found[group] = scores[: len(group)]
     if not np.isfinite(found).all():
       clip = listed[int(np.argmin(np.isfinite(found)))]
@@ -235,7 +236,7 @@ class Reader:
     self, group: Sequence[clips.Clip], ids: Sequence[np.ndarray], s: int
   ) -> dict[str, jax.Array]:
     """Clips, with ids [s] of their texts, on the devices."""
-    rows = partition.batch_rows(self._mesh, len(group), self._rows)
+    rows = sharding.batch_rows(self._mesh, len(group), self._rows)
     longest = max(len(clip) for clip in group)
     t = self._bucket
     while t < longest:
@@ -243,12 +244,12 @@ class Reader:
     # Empty rows repeat the first clip: they end when it does.
     filled = [*group, *[group[0]] * (rows - len(group))]
     batch = loader.pad_batch(filled, ids, rows, t, s)
-    return partition.put_batch(batch, self._mesh)
+    return sharding.put_batch(batch, self._mesh)
 
   def _batch(self, group: Sequence[clips.Clip]) -> list[Translation]:
     batch = self._place(group, [], 1)
     del batch["source"]
-    out = partition.to_host(
+    out = sharding.to_host(
       translate(*self._model, **batch, limits=self._limits)
     )
     readings = []

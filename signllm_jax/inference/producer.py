@@ -15,12 +15,12 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from signllm_jax import partition
 from signllm_jax.core import clips, errors
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import batch_plan, corpus_facts, loader
 from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.inference import decoding
+from signllm_jax.parallel import sharding
 
 _LEAKY_MULTIPLE = 32  # frames; the limit of leaky batches is one of few
 
@@ -194,7 +194,7 @@ class Producer:
       read, placed = self._enter(texts[group])
       leaked = _leak(true[group], len(placed[0]))
       limit = batch_plan.round_up(int(leaked["length"].max()), _LEAKY_MULTIPLE)
-      leak = decoding.Leak(**partition.put_batch(leaked, self._mesh))
+      leak = decoding.Leak(**sharding.put_batch(leaked, self._mesh))
       parts = self._decode(texts[group], read, placed, limit, leak)
       made += [one.clip for one in _whole(parts, len(texts[group]))]
     return made
@@ -219,10 +219,10 @@ class Producer:
     """Texts, and what the model takes of them on its devices."""
     if not all(line.strip() for line in texts):
       raise errors.UsageError("an empty text", expected="words to sign")
-    rows = partition.batch_rows(self._mesh, len(texts), self.batch_size)
+    rows = sharding.batch_rows(self._mesh, len(texts), self.batch_size)
     read = self._read(texts, rows)
     # In this order: `put_batch` keeps it.
-    return read, tuple(partition.put_batch(read.inputs, self._mesh).values())
+    return read, tuple(sharding.put_batch(read.inputs, self._mesh).values())
 
   def _take(
     self,

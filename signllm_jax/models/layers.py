@@ -6,7 +6,7 @@ softmax and residuals in float32. Matrices are applied to [B * T, D]: XLA's CPU
 backend is a quarter faster on two axes than on three.
 
 Every parameter carries the logical names of its axes as metadata `axes`, which
-`partition.RULES` maps to the mesh.
+`sharding.RULES` maps to the mesh.
 """
 
 from typing import NamedTuple

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from signllm_jax import partition
+from signllm_jax.parallel import sharding
 
 
 def product(
@@ -22,7 +22,7 @@ def product(
     x: [..., K] float32.
     kernel: [K, N] float32.
     dtype: of the operands; sums and result are float32.
-    axes: logical axes of the matrix, of `partition.RULES`.
+    axes: logical axes of the matrix, of `sharding.RULES`.
 
   Returns:
     [..., N] float32.
@@ -40,7 +40,7 @@ def _forward(x, kernel, dtype, axes):
   x = x.astype(dtype)
   y = jnp.dot(
     x.reshape(-1, x.shape[-1]),
-    partition.gathered(kernel.astype(dtype), axes),
+    sharding.gathered(kernel.astype(dtype), axes),
     preferred_element_type=jnp.float32,
   )
   return y.reshape(*x.shape[:-1], kernel.shape[1]), (x, kernel)
@@ -52,7 +52,7 @@ def _backward(dtype, axes, kept, gradient):
   dot = functools.partial(
     jax.lax.dot_general, preferred_element_type=jnp.float32
   )
-  whole = partition.gathered(kernel.astype(dtype), axes)
+  whole = sharding.gathered(kernel.astype(dtype), axes)
   to_x = dot(gradient, whole, (((1,), (1,)), ((), ())))
 
   def to_kernel(x, gradient):

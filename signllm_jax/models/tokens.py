@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from signllm_jax import partition
 from signllm_jax.config import Model
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.models import layers, stacks
+from signllm_jax.parallel import sharding
 
 
 class Memory(NamedTuple):
@@ -60,7 +60,7 @@ class TokenEncoder(nnx.Module):
     """Encodes ids [B, S] (PAD = 0) to [B, S, D] and its mask [B, 1, 1, S]."""
     keys = layers.split(key, len(self.layers) + 1)
     positions = layers.sinusoids(ids.shape[1], self.width)
-    x = partition.by_rows(self.embedding[...][ids])
+    x = sharding.by_rows(self.embedding[...][ids])
     x = self.scale * x + positions
     x = layers.dropout(x, self.dropout_rate, keys[0])
     mask = (ids != vocabulary_lib.PAD)[:, None, None]
@@ -96,7 +96,7 @@ class TokenDecoder(nnx.Module):
     return Memory(memories, mask)
 
   def _enter(self, tokens: jax.Array, positions: jax.Array) -> jax.Array:
-    x = partition.by_rows(self.embedding[...][tokens])
+    x = sharding.by_rows(self.embedding[...][tokens])
     return self.scale * x + positions
 
   def states(

@@ -1,0 +1,1 @@
+"""Devices and processes: sharding and its set-up."""
