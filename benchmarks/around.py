@@ -33,11 +33,11 @@ import numpy as np
 
 from benchmarks import prediction, rounds, workload
 from configs import quickstart
-from signllm_jax import checkpoint, steps
 from signllm_jax import config as config_lib
-from signllm_jax import state as state_lib
+from signllm_jax import steps
 from signllm_jax.data import corpus, loader
 from signllm_jax.parallel import sharding
+from signllm_jax.runs import checkpointer, train_state
 
 INPUT_GOAL, BUSY_GOAL = 10.5, 0.98
 SMALL, LARGE = (8, 100), (32, 200)
@@ -53,13 +53,13 @@ def measure_input(folder: pathlib.Path) -> list[rounds.Ratio]:
   mesh = sharding.make_mesh(config_lib.Mesh(), jax.devices()[:1])
   clips = corpus.Corpus([config.data], 0, rows=rows, multiple=1)
   batches = clips.batches(STEPS)
-  sizes = state_lib.Sizes(len(clips.facts.vocabulary))
-  statistics = state_lib.measured(clips.summary, normalize=True)
+  sizes = train_state.Sizes(len(clips.facts.vocabulary))
+  statistics = train_state.measured(clips.summary, normalize=True)
   with jax.set_mesh(mesh):
-    shapes = state_lib.abstract_state(config, sizes, mesh)
-    state = state_lib.create_state(config, statistics, shapes, sizes)
+    shapes = train_state.abstract_state(config, sizes, mesh)
+    state = train_state.create_state(config, statistics, shapes, sizes)
     step = steps.make_train_step(
-      config, sizes, 100, state_lib.shardings_of(shapes)
+      config, sizes, 100, train_state.shardings_of(shapes)
     )
     for index in range(STEPS):  # compiles every shape
       state, _ = step(state, sharding.put_batch(batches[index], mesh))
@@ -119,7 +119,7 @@ def measure_save() -> list[rounds.Ratio]:
     theirs = [torch.from_numpy(x.copy()) for x in arrays]
     file = pathlib.Path(folder, "torch.pt")
     path = pathlib.Path(folder, "ours")
-    with checkpoint.Checkpoints(path, keep=1) as saved:
+    with checkpointer.Checkpoints(path, keep=1) as saved:
       step = itertools.count()
       ways = {
         "stall": lambda: saved.save(next(step), state),

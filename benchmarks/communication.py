@@ -39,9 +39,9 @@ from jax.experimental import topologies
 
 from benchmarks import prediction, rounds, workload
 from signllm_jax import config as config_lib
-from signllm_jax import state as state_lib
 from signllm_jax import steps
 from signllm_jax.parallel import sharding as sharding_lib
+from signllm_jax.runs import train_state
 
 KINDS = (
   "all-reduce",
@@ -123,7 +123,7 @@ def collectives(hlo: str) -> dict[str, int]:
 
 def compiled(
   case: Case, dtype: str, devices: Sequence[Any]
-) -> tuple[Any, state_lib.TrainState]:
+) -> tuple[Any, train_state.TrainState]:
   """The step of a case, and its abstract state; nothing is allocated."""
   config = workload.experiment(case.model, dtype)
   config.mesh = case.mesh
@@ -146,7 +146,7 @@ def compiled(
     config,
     workload.SIZES,
     np.full(len(codes), 1000) if stacked else 1000,
-    state_lib.shardings_of(abstract),
+    train_state.shardings_of(abstract),
     np.ones(len(codes), bool) if stacked else None,
   )
   with jax.set_mesh(mesh):
@@ -154,7 +154,7 @@ def compiled(
   return program, abstract
 
 
-def theory(case: Case, abstract: state_lib.TrainState, dtype: str) -> float:
+def theory(case: Case, abstract: train_state.TrainState, dtype: str) -> float:
   """Bytes a device that the mesh needs, see the text of this module."""
   config, mesh = workload.experiment(case.model, dtype).model, case.mesh
   total = 0.0

@@ -1,7 +1,7 @@
 """Models of the compared shapes, on batches of noise.
 
 What is timed is what trains: the step of `steps.make_train_step` on a state of
-`state.create_state`. Only the numbers in the batch are made up.
+`train_state.create_state`. Only the numbers in the batch are made up.
 """
 
 import dataclasses
@@ -15,14 +15,14 @@ import numpy as np
 from benchmarks import rounds
 from configs import progressive_transformer, signllm
 from signllm_jax import config as config_lib
-from signllm_jax import state as state_lib
 from signllm_jax import steps
 from signllm_jax.core import skeleton
 from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.parallel import sharding
+from signllm_jax.runs import train_state
 
 VOCABULARY = 1089  # glosses of PHOENIX14T
-SIZES = state_lib.Sizes(VOCABULARY)
+SIZES = train_state.Sizes(VOCABULARY)
 SOURCE = 16  # tokens of each source
 MODELS = ("pt", "40m", "120m", "1b")
 
@@ -65,14 +65,14 @@ def abstract(
   config: config_lib.Experiment,
   mesh: jax.sharding.Mesh,
   codes: Sequence[str] = (),
-) -> state_lib.TrainState:
-  """Shapes and places of a state; `codes` as of `state.abstract_state`."""
-  return state_lib.abstract_state(config, SIZES, mesh, codes)
+) -> train_state.TrainState:
+  """Shapes and places of a state; `codes` as of `train_state.abstract_state`."""
+  return train_state.abstract_state(config, SIZES, mesh, codes)
 
 
 def state(
   config: config_lib.Experiment, mesh: jax.sharding.Mesh
-) -> tuple[state_lib.TrainState, state_lib.TrainState]:
+) -> tuple[train_state.TrainState, train_state.TrainState]:
   """A fresh state and its abstract form."""
   shapes = abstract(config, mesh)
   statistics = Statistics(
@@ -80,7 +80,7 @@ def state(
     np.ones((), np.float32),
     np.ones(skeleton.J, bool),
   )
-  made = state_lib.create_state(config, statistics, shapes, SIZES)
+  made = train_state.create_state(config, statistics, shapes, SIZES)
   return made, shapes
 
 
@@ -92,7 +92,7 @@ def train_step(
   with jax.set_mesh(mesh):
     current, shapes = state(config, mesh)
   step = steps.make_train_step(
-    config, SIZES, 1000, state_lib.shardings_of(shapes)
+    config, SIZES, 1000, train_state.shardings_of(shapes)
   )
   placed = sharding.put_batch(batch(rows, frames), mesh)
   kept: list[Any] = [current]  # the step takes the state's memory over

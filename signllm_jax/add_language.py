@@ -19,12 +19,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax import checkpoint, config_check, run, workdir
 from signllm_jax import config as config_lib
-from signllm_jax import state as state_lib
+from signllm_jax import run
 from signllm_jax.core import errors
 from signllm_jax.data import corpus_facts
 from signllm_jax.inference import load
+from signllm_jax.runs import checkpointer, config_check, train_state, workdir
 
 EPILOG = """\
 exit codes: 0 done; 1 wrong request; 65 fault in the data; 74 fault in storage
@@ -61,11 +61,11 @@ def extended(
 
 
 def append_group(
-  old: state_lib.TrainState,
-  fresh: state_lib.TrainState,
+  old: train_state.TrainState,
+  fresh: train_state.TrainState,
   source: int | None,
   tokens: np.ndarray,
-) -> state_lib.TrainState:
+) -> train_state.TrainState:
   """The fresh state of n + 1 languages with the n groups of an old one.
 
   Args:
@@ -149,7 +149,7 @@ def add_language(
     tokens = _tokens(planned.facts[language], facts.get(warm_start))
     with jax.set_mesh(mesh):
       state = append_group(old, planned.create_state(), source, tokens)
-      with checkpoint.Checkpoints(work.checkpoints, keep=1) as saved:
+      with checkpointer.Checkpoints(work.checkpoints, keep=1) as saved:
         saved.save(0, state)
         saved.wait()
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from signllm_jax import run, workdir
+from signllm_jax import run
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.data import sources
 from signllm_jax.evaluation import reading, signing
@@ -26,6 +26,7 @@ from signllm_jax.evaluation.report import (
   tables,
 )
 from signllm_jax.inference import load
+from signllm_jax.runs import workdir
 
 PROTOCOLS = ("free", "pt")
 MOST_RESAMPLES = 100_000

@@ -8,22 +8,20 @@ import jax
 import numpy as np
 import tqdm
 
-from signllm_jax import (
-  checkpoint,
-  config_check,
-  signals,
-  steps,
-  stopping,
-  workdir,
-)
 from signllm_jax import config as config_lib
 from signllm_jax import run as run_lib
-from signllm_jax import state as state_lib
-from signllm_jax import writer as writer_lib
+from signllm_jax import signals, steps, stopping
 from signllm_jax.core import errors
 from signllm_jax.data import loader
 from signllm_jax.methods.method import Rows
 from signllm_jax.parallel import processes, sharding
+from signllm_jax.runs import (
+  checkpointer,
+  config_check,
+  tensorboard,
+  train_state,
+  workdir,
+)
 
 
 def train(config: config_lib.Experiment, path: str) -> int:
@@ -48,7 +46,7 @@ def train(config: config_lib.Experiment, path: str) -> int:
     work.check_facts(run.facts)
     with (
       jax.set_mesh(run.mesh),
-      checkpoint.Checkpoints(
+      checkpointer.Checkpoints(
         work.checkpoints, keep=config.checkpoint.keep
       ) as saved,
     ):
@@ -69,7 +67,7 @@ class Loop:
     self.train_seconds = self.compile_seconds = 0.0
     self.history: list[dict[str, float]] = []  # of the evaluations
 
-  def train(self, saved: checkpoint.Checkpoints) -> int:
+  def train(self, saved: checkpointer.Checkpoints) -> int:
     """Runs to the end or to a stop; returns the exit code."""
     run, config = self.run, self.config
     restored = saved.restore(run.abstract)
@@ -89,7 +87,7 @@ class Loop:
     compiled: set[int] = set()
     rate = f"{run.unit}_per_second"
     with (
-      writer_lib.Writer(
+      tensorboard.Writer(
         self.work.path / "tensorboard", start, write=self.work.first
       ) as writer,
       tqdm.tqdm(
@@ -165,7 +163,7 @@ class Loop:
             refresh=False,
           )
 
-  def _evaluation_due(self, step: int, state: state_lib.TrainState) -> bool:
+  def _evaluation_due(self, step: int, state: train_state.TrainState) -> bool:
     every = self.config.evaluate.every
     last = step >= self.config.steps
     due = last or (every > 0 and step > 0 and step % every == 0)
@@ -180,7 +178,7 @@ class Loop:
   def _save_due(self, step: int, start: int) -> bool:
     return step > start and step % self.config.checkpoint.every == 0
 
-  def _score(self, step: int, state: state_lib.TrainState) -> float | None:
+  def _score(self, step: int, state: train_state.TrainState) -> float | None:
     """The score of this very step, if it was evaluated."""
     if int(state.progress.evaluated) != step:
       return None
@@ -251,7 +249,7 @@ class Loop:
     progress = stopping.judge(self.config, state.progress, step, score)
     return state._replace(
       progress=jax.device_put(
-        progress, state_lib.shardings_of(self.run.abstract).progress
+        progress, train_state.shardings_of(self.run.abstract).progress
       )
     )
 

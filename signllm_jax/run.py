@@ -13,13 +13,13 @@ import numpy as np
 
 from signllm_jax import config as config_lib
 from signllm_jax import methods, steps
-from signllm_jax import state as state_lib
 from signllm_jax.data import corpus as corpus_lib
 from signllm_jax.data import corpus_facts, loader, sources, text_gloss_corpus
 from signllm_jax.evaluation import glossing, reading, signing
 from signllm_jax.inference import load
 from signllm_jax.methods.method import Evaluation
 from signllm_jax.parallel import sharding as sharding_lib
+from signllm_jax.runs import train_state
 
 _MOST_DRAWN = 5  # examples named in a report
 
@@ -89,8 +89,8 @@ class Run:
     self.abstract = self._abstract()
     self.data_seconds = time.monotonic() - started
 
-  def _abstract(self) -> state_lib.TrainState:
-    return state_lib.abstract_state(
+  def _abstract(self) -> train_state.TrainState:
+    return train_state.abstract_state(
       self.config, self.sizes, self.mesh, self.codes
     )
 
@@ -121,7 +121,7 @@ class Run:
     axes = ", ".join(f"{k} {v}" for k, v in self.mesh.shape.items())
     lines = [
       f"devices     {jax.device_count()} x {jax.default_backend()}: {axes}",
-      f"parameters  {state_lib.count_parameters(self.abstract):,}",
+      f"parameters  {train_state.count_parameters(self.abstract):,}",
     ]
     for corpus in self.corpora:
       order = corpus.plan
@@ -175,17 +175,17 @@ class Run:
       "results": extra,
     }
 
-  def create_state(self) -> state_lib.TrainState:
+  def create_state(self) -> train_state.TrainState:
     """A fresh state on the mesh."""
     normalize = self.config.model.normalize
     measured = [
-      state_lib.measured(corpus.summary, normalize) for corpus in self.corpora
+      train_state.measured(corpus.summary, normalize) for corpus in self.corpora
     ]
     if self.stacked:
       statistics = jax.tree.map(lambda *rows: np.stack(rows), *measured)
     else:
       (statistics,) = measured
-    return state_lib.create_state(
+    return train_state.create_state(
       self.config, statistics, self.abstract, self.sizes, self.codes
     )
 
@@ -200,7 +200,7 @@ class Run:
       self.config,
       self.sizes,
       np.array(epochs) if self.stacked else epochs[0],
-      state_lib.shardings_of(self.abstract),
+      train_state.shardings_of(self.abstract),
       trained,
     )
 
@@ -233,7 +233,7 @@ class Run:
     ]
 
   def describe_draws(
-    self, state: state_lib.TrainState
+    self, state: train_state.TrainState
   ) -> dict[str, dict[str, Any]]:
     """Which training examples were drawn most, by language; {} without `plc`.
 
@@ -284,7 +284,7 @@ class Run:
       mean = mean[corpus.codes.index(part.language)]
     return signing.Evaluation(split, settings, mean)
 
-  def generator(self, state: state_lib.TrainState, code: str) -> load.Model:
+  def generator(self, state: train_state.TrainState, code: str) -> load.Model:
     """What signs, reads or glosses a language with a state's parameters."""
     return load.generator(self.config, self.facts, state, code, self.mesh)
 

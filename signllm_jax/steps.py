@@ -11,10 +11,10 @@ import optax
 from flax import nnx
 
 from signllm_jax import config as config_lib
-from signllm_jax import methods, optim
-from signllm_jax import state as state_lib
+from signllm_jax import methods
 from signllm_jax.methods.method import Batch, Known, Outcome
 from signllm_jax.rl import priority, reward
+from signllm_jax.runs import optimizer, train_state
 
 Metrics = dict[str, jax.Array]
 
@@ -33,11 +33,11 @@ class _Look(NamedTuple):
 
 def make_train_step(
   config: config_lib.Experiment,
-  sizes: state_lib.Sizes,
+  sizes: train_state.Sizes,
   batches_per_epoch: int | np.ndarray,
   placed: Any,
   trained: np.ndarray | None = None,
-) -> Callable[[state_lib.TrainState, Batch], tuple[Any, Metrics]]:
+) -> Callable[[train_state.TrainState, Batch], tuple[Any, Metrics]]:
   """Builds `step(state, batch) -> (state, metrics)`; the state is donated.
 
   Args:
@@ -55,16 +55,16 @@ def make_train_step(
   batch is a pool of candidates: the step chooses those it learns from.
   """
   method = methods.of(config.method)
-  graphdef = state_lib.graph(config, sizes)
+  graphdef = train_state.graph(config, sizes)
 
-  def loss_of(params, part: Batch, group: state_lib.Group, key, total):
+  def loss_of(params, part: Batch, group: train_state.Group, key, total):
     model = nnx.merge(graphdef, params)
     known = Known(group.statistics, group.residuals)
     return method.loss(config, model, part, known, key, total)
 
   gradient = jax.value_and_grad(loss_of, has_aux=True)
 
-  def whole_batch(group: state_lib.Group, batch: Batch, key):
+  def whole_batch(group: train_state.Group, batch: Batch, key):
     total = method.total(config, batch)
     parts = config.optim.accumulate
     if parts == 1:
@@ -94,7 +94,7 @@ def make_train_step(
     )
     return loss, grads, Outcome(sums, *in_turn)
 
-  def look(group: state_lib.Group, batch: Batch, step) -> _Look:
+  def look(group: train_state.Group, batch: Batch, step) -> _Look:
     """What a group sees in a batch; changes nothing."""
     key = jax.random.fold_in(group.key, step)
     told = {}
@@ -112,9 +112,9 @@ def make_train_step(
       drawn = (batch["example"], real, outcome.reward)
     return _Look(loss, grads, outcome.errors, drawn, told)
 
-  def move(group: state_lib.Group, seen: _Look, epoch, step, rate, applied):
+  def move(group: train_state.Group, seen: _Look, epoch, step, rate, applied):
     """The group one step further; bit-equal to itself if not `applied`."""
-    params, opt_state = optim.apply(
+    params, opt_state = optimizer.apply(
       config.optim, group.params, group.opt_state, seen.grads, rate, applied
     )
     new = method.track(group.residuals, seen.errors, (step + 1) % epoch == 0)
@@ -137,8 +137,8 @@ def make_train_step(
     look = jax.vmap(look, (0, 0, None), spmd_axis_name="language")
     move = jax.vmap(move, (0, 0, 0, None, None, 0), spmd_axis_name="language")
 
-  def step(state: state_lib.TrainState, batch: Batch):
-    rate = optim.learning_rate(
+  def step(state: train_state.TrainState, batch: Batch):
+    rate = optimizer.learning_rate(
       config.optim, config.steps, state.step, state.progress.plateau
     )
     seen = look(state.group, batch, state.step)
@@ -169,9 +169,9 @@ def make_train_step(
 
 def _judge(
   config: config_lib.Experiment,
-  state: state_lib.TrainState,
+  state: train_state.TrainState,
   finite: jax.Array,
-) -> state_lib.Progress:
+) -> train_state.Progress:
   """What a finite or non-finite step means for the run."""
   progress = state.progress
   in_row = jnp.where(finite, 0, progress.skipped_in_row + 1)

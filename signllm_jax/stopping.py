@@ -4,15 +4,15 @@ import jax
 import numpy as np
 
 from signllm_jax import config as config_lib
-from signllm_jax import state as state_lib
+from signllm_jax.runs import train_state
 
 
 def judge(
   config: config_lib.Experiment,
-  progress: state_lib.Progress,
+  progress: train_state.Progress,
   step: int,
   score: float,
-) -> state_lib.Progress:
+) -> train_state.Progress:
   """What an evaluation means for early stopping and the plateau schedule."""
   progress = jax.device_get(progress)
   better = score < progress.best
@@ -31,7 +31,9 @@ def judge(
   )
 
 
-def is_over(config: config_lib.Experiment, progress: state_lib.Progress) -> str:
+def is_over(
+  config: config_lib.Experiment, progress: train_state.Progress
+) -> str:
   """Why training ends before its last step; empty if it does not."""
   if config.patience and int(progress.stale) >= config.patience:
     return f"no better score in {config.patience} evaluations"

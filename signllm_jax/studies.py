@@ -11,9 +11,10 @@ from typing import Any
 import jax
 
 from signllm_jax import config as config_lib
-from signllm_jax import config_check, evaluate, loop, workdir
+from signllm_jax import evaluate, loop
 from signllm_jax.core import atomic_files
 from signllm_jax.evaluation.report import study
+from signllm_jax.runs import config_check, workdir
 
 # Every row starts from this, whatever the base's file says.
 _OFF: dict[str, Any] = {

@@ -25,9 +25,10 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from signllm_jax import config as config_lib
-from signllm_jax import config_check, loop, mesh_plan, run, workdir
+from signllm_jax import loop, mesh_plan, run
 from signllm_jax.core import errors
 from signllm_jax.parallel import processes
+from signllm_jax.runs import config_check, workdir
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Experiment: a file of configs/, fields can be set."

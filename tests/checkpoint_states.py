@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from signllm_jax import checkpoint
+from signllm_jax.runs import checkpointer
 
 
 def make_state(seed: int, width: int = 4):
@@ -50,7 +50,7 @@ def assert_same(a, b):
 
 
 def fill(folder, steps, keep=2, scores=None):
-  with checkpoint.Checkpoints(folder, keep=keep) as kept:
+  with checkpointer.Checkpoints(folder, keep=keep) as kept:
     for step in steps:
       score = (scores or {}).get(step)
       kept.save(step, make_state(step), score=score)

@@ -3,11 +3,12 @@
 import jax
 import numpy as np
 
-from signllm_jax import config, state, steps
+from signllm_jax import config, steps
 from signllm_jax.core import clips
 from signllm_jax.data import corpus_facts, loader
 from signllm_jax.data.batch_plan import Plan
 from signllm_jax.parallel import sharding
+from signllm_jax.runs import train_state
 
 
 class _Clips(list):
@@ -47,19 +48,19 @@ def start(experiment, devices):
   summary = corpus_facts.summarise(SPLIT, experiment.data)
   rows = experiment.data.batch_size * (experiment.plc.pool or 1)
   plan = Plan(summary.lengths, rows, experiment.data.bucket, 0)
-  sizes = state.Sizes(len(summary.facts.vocabulary), examples=len(SPLIT))
-  abstract = state.abstract_state(experiment, sizes, mesh)
+  sizes = train_state.Sizes(len(summary.facts.vocabulary), examples=len(SPLIT))
+  abstract = train_state.abstract_state(experiment, sizes, mesh)
   step = steps.make_train_step(
     experiment,
     sizes,
     plan.batches_per_epoch,
-    state.shardings_of(abstract),
+    train_state.shardings_of(abstract),
   )
   batches = loader.Batches(SPLIT, plan, summary.facts, experiment.data, 1000)
   with jax.set_mesh(mesh):
-    fresh = state.create_state(
+    fresh = train_state.create_state(
       experiment,
-      state.measured(summary, normalize=True),
+      train_state.measured(summary, normalize=True),
       abstract,
       sizes,
     )

@@ -16,24 +16,26 @@ from checkpoint_states import (
   run,
 )
 
-from signllm_jax import checkpoint, manifest
 from signllm_jax.core import errors
+from signllm_jax.runs import checkpoint_manifest, checkpointer
 
 
 def test_restored_bit_for_bit(tmp_path):
   folder = tmp_path / "Zeichen öç 手" / "checkpoints"
   state = make_state(5)
-  with checkpoint.Checkpoints(folder, keep=1) as kept:
+  with checkpointer.Checkpoints(folder, keep=1) as kept:
     assert kept.restore(ABSTRACT) is None
     kept.save(5, state)
-  with checkpoint.Checkpoints(folder, keep=1) as kept:
+  with checkpointer.Checkpoints(folder, keep=1) as kept:
     step, restored = kept.restore(ABSTRACT)
   assert step == 5
   assert_same(restored, state)
   assert jax.random.uniform(restored["key"]) == jax.random.uniform(state["key"])
   written = json.loads((folder / "5" / "manifest.json").read_text())
-  assert written["digest"] == checkpoint.digest(state)
-  assert written["step"] == 5 and written["version"] == manifest.VERSION
+  assert written["digest"] == checkpointer.digest(state)
+  assert (
+    written["step"] == 5 and written["version"] == checkpoint_manifest.VERSION
+  )
 
 
 def test_digest_tells_path_dtype_shape_and_bytes():
@@ -47,8 +49,8 @@ def test_digest_tells_path_dtype_shape_and_bytes():
     {"a": jax.random.key(1)},
     {"a": jax.random.key_data(jax.random.key(1))},
   ]
-  assert len({checkpoint.digest(state) for state in states}) == len(states)
-  assert checkpoint.digest({"b": a, "a": a}) == checkpoint.digest(
+  assert len({checkpointer.digest(state) for state in states}) == len(states)
+  assert checkpointer.digest({"b": a, "a": a}) == checkpointer.digest(
     {"a": a + 0, "b": a}
   )
 
@@ -59,7 +61,7 @@ def test_state_may_be_donated_at_once(tmp_path):
   )
   state = {"a": jnp.arange(1_000_000.0), "b": jnp.arange(77)}
   want = {name: np.array(leaf) for name, leaf in state.items()}
-  with checkpoint.Checkpoints(tmp_path / "c", keep=1) as kept:
+  with checkpointer.Checkpoints(tmp_path / "c", keep=1) as kept:
     kept.save(1, state)
     abstract = abstract_of(state)
     for _ in range(5):
@@ -74,7 +76,7 @@ def test_state_may_be_donated_at_once(tmp_path):
 def test_latest_and_best_are_kept(tmp_path):
   scores = {2: 0.5, 3: 0.2, 4: 0.3, 6: 0.2}
   fill(tmp_path / "c", range(1, 8), keep=2, scores=scores)
-  with checkpoint.Checkpoints(tmp_path / "c", keep=2) as kept:
+  with checkpointer.Checkpoints(tmp_path / "c", keep=2) as kept:
     assert kept.steps() == [3, 6, 7]
     assert kept.best() == 3  # the first of equals
     assert kept.scores == {3: 0.2, 6: 0.2}
@@ -93,13 +95,13 @@ def test_latest_and_best_are_kept(tmp_path):
 
 def test_reader_changes_nothing(tmp_path, capfd):
   folder = tmp_path / "c"
-  with checkpoint.Checkpoints(folder, keep=None) as kept:
+  with checkpointer.Checkpoints(folder, keep=None) as kept:
     assert kept.restore(ABSTRACT) is None
   assert not folder.exists()
   fill(folder, [1, 2])
   (folder / "3.saving").mkdir()
   os.unlink(folder / "2" / "manifest.json")
-  with checkpoint.Checkpoints(folder, keep=None) as kept:
+  with checkpointer.Checkpoints(folder, keep=None) as kept:
     assert kept.restore(ABSTRACT)[0] == 1
   assert sorted(os.listdir(folder)) == ["1", "2", "3.saving"]
   assert os.listdir(tmp_path) == ["c"]
@@ -112,7 +114,7 @@ def test_leftovers_are_removed(tmp_path):
   for name in ("2.saving", "2.saving.orbax-checkpoint-tmp", "1.deleting"):
     (folder / name / "d").mkdir(parents=True)
   (folder / "notes").mkdir()
-  with checkpoint.Checkpoints(folder, keep=2) as kept:
+  with checkpointer.Checkpoints(folder, keep=2) as kept:
     assert kept.restore(ABSTRACT)[0] == 1
   assert sorted(os.listdir(folder)) == ["1", "notes"]
 
@@ -121,7 +123,7 @@ def test_other_configuration_is_refused(tmp_path):
   """R29: names the leaves, sets nothing aside."""
   folder = tmp_path / "c"
   fill(folder, [1])
-  with checkpoint.Checkpoints(folder, keep=2) as kept:
+  with checkpointer.Checkpoints(folder, keep=2) as kept:
     other = abstract_of(make_state(0, width=6))
     with pytest.raises(errors.UsageError) as refused:
       kept.restore(other)
@@ -144,9 +146,11 @@ def test_newer_version_is_refused(tmp_path):
   fill(folder, [1])
   file = folder / "1" / "manifest.json"
   written = json.loads(file.read_text())
-  file.write_text(json.dumps(written | {"version": manifest.VERSION + 1}))
+  file.write_text(
+    json.dumps(written | {"version": checkpoint_manifest.VERSION + 1})
+  )
   with (
-    checkpoint.Checkpoints(folder, keep=2) as kept,
+    checkpointer.Checkpoints(folder, keep=2) as kept,
     pytest.raises(errors.DataError, match="format version 2; expected at most"),
   ):
     kept.restore(ABSTRACT)
@@ -186,9 +190,9 @@ def test_restored_on_another_number_of_devices(tmp_path):
     "b": jnp.int32(3),
     "key": jax.random.key(2),
   }
-  with checkpoint.Checkpoints(tmp_path / "one", keep=2) as kept:
+  with checkpointer.Checkpoints(tmp_path / "one", keep=2) as kept:
     kept.save(1, state)
   eight = run(SHARDED, tmp_path / "one", tmp_path / "eight")
-  assert eight.stdout.strip() == checkpoint.digest(state), eight.stderr
-  with checkpoint.Checkpoints(tmp_path / "eight", keep=2) as kept:
+  assert eight.stdout.strip() == checkpointer.digest(state), eight.stderr
+  with checkpointer.Checkpoints(tmp_path / "eight", keep=2) as kept:
     assert_same(kept.restore(abstract_of(state))[1], state)

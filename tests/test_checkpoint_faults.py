@@ -21,8 +21,8 @@ from checkpoint_states import (
   run,
 )
 
-from signllm_jax import checkpoint
 from signllm_jax.core import errors
+from signllm_jax.runs import checkpointer
 
 
 def flip(path, seed):
@@ -62,7 +62,7 @@ def test_damage_is_found_and_the_step_before_taken(tmp_path, capfd, first):
     folder = tmp_path / f"run{seed}" / "c"
     shutil.copytree(good, folder)
     name = damage(folder / "2", seed)
-    with checkpoint.Checkpoints(folder, keep=2) as kept:
+    with checkpointer.Checkpoints(folder, keep=2) as kept:
       step, state = kept.restore(ABSTRACT)
     assert step == 1, (seed, name)
     assert_same(state, make_state(1))
@@ -80,7 +80,7 @@ def test_all_bad_is_an_error_also_the_next_time(tmp_path):
     flip(max((folder / step / "state" / "d").iterdir()), 1)
   for _ in range(2):
     with (
-      checkpoint.Checkpoints(folder, keep=2) as kept,
+      checkpointer.Checkpoints(folder, keep=2) as kept,
       pytest.raises(errors.StorageError, match="every checkpoint is damaged"),
     ):
       kept.restore(ABSTRACT)
@@ -91,7 +91,7 @@ def test_best_is_damaged(tmp_path):
   folder = tmp_path / "c"
   fill(folder, range(1, 5), keep=4, scores={1: 0.3, 2: 0.1, 3: 0.2})
   shutil.rmtree(folder / "2" / "state")
-  with checkpoint.Checkpoints(folder, keep=4) as kept:
+  with checkpointer.Checkpoints(folder, keep=4) as kept:
     assert kept.restore(ABSTRACT, best=True)[0] == 3
     assert kept.steps() == [1, 3, 4]
 
@@ -101,7 +101,7 @@ def test_failure_is_raised_at_the_next_save(tmp_path):
   folder = tmp_path / "c"
   with pytest.raises(errors.StorageError, match="saving failed"):
     fill(folder, [])
-    with checkpoint.Checkpoints(folder, keep=2) as kept:
+    with checkpointer.Checkpoints(folder, keep=2) as kept:
       kept.save(1, make_state(1))
       kept.wait()
       folder.rename(tmp_path / "gone")
@@ -113,14 +113,14 @@ def test_failure_is_raised_at_the_next_save(tmp_path):
 
 def test_folder_gone_while_saving(tmp_path, monkeypatch):
   folder = tmp_path / "c"
-  digest_of = checkpoint.snapshot.digest_of
+  digest_of = checkpointer.snapshot.digest_of
 
   def and_remove(*args):
     folder.rename(tmp_path / "gone")
     return digest_of(*args)
 
-  monkeypatch.setattr(checkpoint.snapshot, "digest_of", and_remove)
-  kept = checkpoint.Checkpoints(folder, keep=2)
+  monkeypatch.setattr(checkpointer.snapshot, "digest_of", and_remove)
+  kept = checkpointer.Checkpoints(folder, keep=2)
   kept.save(1, make_state(1))
   with pytest.raises(errors.StorageError, match="saving failed"):
     kept.wait()
@@ -129,7 +129,7 @@ def test_folder_gone_while_saving(tmp_path, monkeypatch):
 def test_stalled_save_ends_at_the_time_limit(tmp_path, monkeypatch):
   """R14: the limit passes; what was the error first stays the error."""
   started, go_on = threading.Event(), threading.Event()
-  save = checkpoint.ocp.save_async
+  save = checkpointer.ocp.save_async
 
   class Stalled:
     def __init__(self, *args):
@@ -140,9 +140,9 @@ def test_stalled_save_ends_at_the_time_limit(tmp_path, monkeypatch):
       assert go_on.wait(60)
       self.response.result()
 
-  monkeypatch.setattr(checkpoint.ocp, "save_async", Stalled)
-  monkeypatch.setattr(checkpoint, "SAVE_TIMEOUT_S", 0.2)
-  kept = checkpoint.Checkpoints(tmp_path / "c", keep=2)
+  monkeypatch.setattr(checkpointer.ocp, "save_async", Stalled)
+  monkeypatch.setattr(checkpointer, "SAVE_TIMEOUT_S", 0.2)
+  kept = checkpointer.Checkpoints(tmp_path / "c", keep=2)
   kept.save(1, make_state(1))
   assert started.wait(60)
   with pytest.raises(errors.StorageError, match=r"not done after 0\.2 s"):
@@ -172,7 +172,7 @@ def check_crash(folder, point, n):
   # old_deleted is reached from step 2 on.
   committed = point in ("step_published", "old_deleted")
   new = n + (point == "old_deleted")
-  with checkpoint.Checkpoints(folder, keep=1) as kept:
+  with checkpointer.Checkpoints(folder, keep=1) as kept:
     restored = kept.restore(abstract)
     if new == 1 and not committed:
       assert restored is None
@@ -217,17 +217,17 @@ def test_killed_at_any_time(tmp_path):
   code = SAVES.replace("range(1, 5)", "range(kept.steps()[-1] + 1, 10**6)")
   abstract = {"a": jax.ShapeDtypeStruct((100,), jnp.float32)}
   folder = tmp_path / "c"
-  with checkpoint.Checkpoints(folder, keep=1) as kept:
+  with checkpointer.Checkpoints(folder, keep=1) as kept:
     kept.save(1, {"a": jnp.arange(100.0)})
   last = 1
   for _ in range(6):
     with subprocess.Popen([sys.executable, "-c", code, folder]) as process:
-      while checkpoint.Checkpoints(folder, keep=None).steps()[-1:] == [last]:
+      while checkpointer.Checkpoints(folder, keep=None).steps()[-1:] == [last]:
         assert process.poll() is None
         time.sleep(0.05)
       time.sleep(rng.random())
       process.kill()
-    with checkpoint.Checkpoints(folder, keep=1) as kept:
+    with checkpointer.Checkpoints(folder, keep=1) as kept:
       step, state = kept.restore(abstract)
     assert step > last
     np.testing.assert_array_equal(state["a"], np.float32(step) * np.arange(100))
@@ -248,14 +248,14 @@ def test_disk_full(tmp_path):
   noise = np.random.default_rng(0).random((2, 200_000), np.float32)
   small, large = ({"a": jnp.asarray(noise[:n])} for n in (1, 2))
   try:
-    kept = checkpoint.Checkpoints(disk / "c", keep=2)
+    kept = checkpointer.Checkpoints(disk / "c", keep=2)
     kept.save(1, small)
     kept.wait()
     kept.save(2, large)
     with pytest.raises(errors.StorageError, match="saving failed"):
       kept.save(3, small)
     assert os.listdir(disk / "c") == ["1"]
-    with checkpoint.Checkpoints(disk / "c", keep=2) as kept:
+    with checkpointer.Checkpoints(disk / "c", keep=2) as kept:
       step, state = kept.restore(abstract_of(small))
       assert step == 1
       assert_same(state, small)

@@ -16,10 +16,10 @@ import pytest
 from tensorboardX.proto import event_pb2
 
 from data_pipeline.building import build
-from signllm_jax import manifest
 from signllm_jax.core import clips, errors
 from signllm_jax.formats import skels, tfrecord
 from signllm_jax.parallel import processes as processes_lib
+from signllm_jax.runs import checkpoint_manifest
 
 ROOT = pathlib.Path(__file__).parents[1]
 MINI = pathlib.Path("../shared/data/phoenix14t_mini").resolve()
@@ -121,7 +121,7 @@ def ran(folder, work, processes, devices, *flags) -> list[str]:
 
 
 def digest(work, step) -> str:
-  return manifest.read(work / "checkpoints" / str(step))["digest"]
+  return checkpoint_manifest.read(work / "checkpoints" / str(step))["digest"]
 
 
 def losses(work) -> dict[int, float]:

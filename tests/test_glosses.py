@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from signllm_jax import config, config_check, export_model, produce, run, train
+from signllm_jax import config, export_model, produce, run, train
 from signllm_jax.core import clips, errors, gloss, vocabulary
 from signllm_jax.data import (
   batch_plan,
@@ -25,6 +25,7 @@ from signllm_jax.inference import glosser, load
 from signllm_jax.methods import text_to_gloss
 from signllm_jax.models import text_to_gloss as models
 from signllm_jax.parallel import sharding
+from signllm_jax.runs import config_check
 
 CODES = ("ASL", "GSL")
 LETTERS = "abcd"

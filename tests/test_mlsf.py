@@ -7,21 +7,12 @@ import jax
 import numpy as np
 import pytest
 
-from signllm_jax import (
-  add_language,
-  checkpoint,
-  config,
-  config_check,
-  produce,
-  run,
-  state,
-  train,
-  workdir,
-)
+from signllm_jax import add_language, config, produce, run, train
 from signllm_jax.core import clips, errors
 from signllm_jax.data.batch_plan import Plan
 from signllm_jax.formats import npz, skels
 from signllm_jax.parallel import sharding
+from signllm_jax.runs import checkpointer, config_check, train_state, workdir
 
 CODES = ("ASL", "GSL", "TSL")
 
@@ -127,8 +118,8 @@ def test_eight_devices_equal_one_and_hold_their_groups_only(
 def test_a_group_learns_as_if_it_were_alone(folders, one_device):
   _, alone, _ = _steps(_experiment(folders, "GSL"), jax.devices()[:1])
   _, both, planned = one_device
-  group = state.take_group(both, planned.codes.index("GSL"))
-  own = state.take_group(alone, 0)
+  group = train_state.take_group(both, planned.codes.index("GSL"))
+  own = train_state.take_group(alone, 0)
   np.testing.assert_array_equal(group.statistics.mean, own.statistics.mean)
   for ours, expected in zip(
     _leaves(group.params), _leaves(own.params), strict=True
@@ -204,9 +195,9 @@ def test_added_language_leaves_others_bit_equal(
     trained, out, "TSL", str(folders / "TSL"), warm_start=warm, freeze=True
   )
   before, after = _restored(trained, best=True), _restored(out)
-  groups = [state.take_group(after, i) for i in range(3)]
+  groups = [train_state.take_group(after, i) for i in range(3)]
   for i in range(2):
-    old = state.take_group(before, i)
+    old = train_state.take_group(before, i)
     for was, now in zip(
       _leaves(old.params), _leaves(groups[i].params), strict=True
     ):
@@ -224,12 +215,12 @@ def test_added_language_leaves_others_bit_equal(
     np.testing.assert_array_equal(now[:2], was[:2])
 
 
-def _restored(path, best=False) -> state.TrainState:
+def _restored(path, best=False) -> train_state.TrainState:
   settings, facts = workdir.read_config(path), workdir.read_facts(path)
   mesh = sharding.make_mesh(config.Mesh(), jax.devices()[:1])
   sizes = run.trained.sizes(facts)
-  abstract = state.abstract_state(settings, sizes, mesh, list(facts))
-  with checkpoint.Checkpoints(path / "checkpoints", keep=None) as saved:
+  abstract = train_state.abstract_state(settings, sizes, mesh, list(facts))
+  with checkpointer.Checkpoints(path / "checkpoints", keep=None) as saved:
     return saved.restore(abstract, best=best)[1]
 
 

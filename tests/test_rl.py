@@ -10,12 +10,13 @@ import small_steps
 from flax import nnx
 from scipy import stats
 
-from signllm_jax import config, config_check, snapshot
+from signllm_jax import config
 from signllm_jax.core import errors
 from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.parallel import sharding
 from signllm_jax.rl import policy, priority, reward
+from signllm_jax.runs import config_check, host_copy
 
 PLAIN = config.Priority(pool=1, eta=0, floor=0)
 
@@ -106,7 +107,7 @@ def test_table_keeps_the_mean_of_repeated_draws():
 
 
 def _params_of(state):
-  return snapshot.digest((state.params, state.opt_state, state.residuals))
+  return host_copy.digest((state.params, state.opt_state, state.residuals))
 
 
 def test_without_priorities_a_run_is_plain_bit_for_bit():

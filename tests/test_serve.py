@@ -18,10 +18,11 @@ from PIL import Image
 from prometheus_client import parser
 from serving import TEXTS, Server, corpus, make_home, serving
 
-from signllm_jax import serve, workdir
+from signllm_jax import serve
 from signllm_jax.core import errors
 from signllm_jax.formats import forms, npz, splits
 from signllm_jax.inference import load, long_text, postprocess
+from signllm_jax.runs import workdir
 from signllm_jax.web import answers, app, engine, limits, metrics
 
 STATIC = pathlib.Path(app.__file__).parent / "static"

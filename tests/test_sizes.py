@@ -10,11 +10,12 @@ import pytest
 from flax import nnx
 
 from configs import signllm
-from signllm_jax import config, mesh_plan, state, train
+from signllm_jax import config, mesh_plan, train
 from signllm_jax.core import clips, errors
 from signllm_jax.formats import skels
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.parallel import sharding
+from signllm_jax.runs import train_state
 
 WORDS = 3000  # about the vocabulary of PHOENIX14T
 
@@ -25,8 +26,10 @@ WORDS = 3000  # about the vocabulary of PHOENIX14T
 def test_sizes_have_the_parameters_in_their_name(size, named):
   experiment = signllm.get_config(f"gsl-{size}")
   mesh = sharding.make_mesh(config.Mesh(fsdp=8, data=1))
-  abstract = state.abstract_state(experiment, state.Sizes(WORDS), mesh)
-  assert abs(state.count_parameters(abstract) / named - 1) < 0.05
+  abstract = train_state.abstract_state(
+    experiment, train_state.Sizes(WORDS), mesh
+  )
+  assert abs(train_state.count_parameters(abstract) / named - 1) < 0.05
 
 
 def test_an_unknown_size_is_refused():

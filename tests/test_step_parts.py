@@ -6,9 +6,10 @@ import numpy as np
 import optax
 import pytest
 
-from signllm_jax import config, optim
+from signllm_jax import config
 from signllm_jax.core import random_bits
 from signllm_jax.models.product import product
+from signllm_jax.runs import optimizer
 
 SHAPE = (16, 64, 128)
 
@@ -79,11 +80,11 @@ def _tree(seed: int, scale: float = 1.0):
 @pytest.mark.parametrize("scale", [0.1, 10.0])
 def test_the_optimiser_is_optax_chain(scale):
   settings = config.Optim(clip_norm=1.0, weight_decay=0.1)
-  chain = optim.make_optimizer(settings)
+  chain = optimizer.make_optimizer(settings)
   ours = theirs = _tree(0)
   state = expected = chain.init(ours)
   apply = jax.jit(
-    lambda *given: optim.apply(settings, *given, jnp.float32(0.01), True)
+    lambda *given: optimizer.apply(settings, *given, jnp.float32(0.01), True)
   )
   for seed in range(1, 4):
     grads = _tree(seed, scale)
@@ -102,9 +103,9 @@ def test_a_step_that_is_not_applied_changes_no_bit():
   settings = config.Optim(weight_decay=0.1)
   params = _tree(0)
   params["bias"] = params["bias"].at[0].set(-0.0)
-  state = optim.make_optimizer(settings).init(params)
+  state = optimizer.make_optimizer(settings).init(params)
   apply = jax.jit(
-    lambda *given: optim.apply(
+    lambda *given: optimizer.apply(
       settings, params, state, *given, jnp.float32(0.01), jnp.bool(False)
     )
   )

@@ -7,12 +7,13 @@ import pytest
 import small_steps
 
 from benchmarks import communication
-from signllm_jax import config, state
+from signllm_jax import config
 from signllm_jax.core import errors
 from signllm_jax.inference import decoding
 from signllm_jax.losses import pose
 from signllm_jax.methods import text_to_pose
 from signllm_jax.parallel import sharding
+from signllm_jax.runs import train_state
 
 
 def _leaves(tree):
@@ -243,7 +244,7 @@ def test_future_prediction_learns_and_signs_one_frame_at_a_time():
   assert np.mean(losses[-3:]) < np.mean(losses[:3])
   kernel = fresh.params["frame_out"]["kernel"][...]
   assert kernel.shape == (32, 151 + 3 * 150)
-  graph = state.graph(experiment, state.Sizes(10))
+  graph = train_state.graph(experiment, train_state.Sizes(10))
   source = jnp.array([[4, 5, 3]])
   model = decoding.Model(graph, fresh.params, fresh.statistics)
   (part,) = decoding.decode(model, (source,), 9)

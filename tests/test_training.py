@@ -15,10 +15,11 @@ import pytest
 
 from configs import asl, gsl
 from data_pipeline.building import build
-from signllm_jax import config, manifest, train
+from signllm_jax import config, train
 from signllm_jax.core import clips, errors
 from signllm_jax.data import loader, records
 from signllm_jax.formats import skels, splits, tfrecord
+from signllm_jax.runs import checkpoint_manifest
 
 DATA = pathlib.Path("../shared/data").resolve()
 ROOT = pathlib.Path(__file__).parent.parent
@@ -74,7 +75,7 @@ def _experiment(folder, steps=12) -> config.Experiment:
 
 
 def _digest(workdir: pathlib.Path, step: int) -> str:
-  return manifest.read(workdir / "checkpoints" / str(step))["digest"]
+  return checkpoint_manifest.read(workdir / "checkpoints" / str(step))["digest"]
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +206,7 @@ def test_sigterm_saves_and_a_second_trainer_is_refused(folder, tmp_path):
   saved = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir())
   assert saved and saved[-1] > 0
   newest = tmp_path / "checkpoints" / str(saved[-1])
-  manifest.verify(newest, manifest.read(newest)["leaves"])
+  checkpoint_manifest.verify(newest, checkpoint_manifest.read(newest)["leaves"])
 
 
 def test_another_configuration_is_refused(folder, straight):

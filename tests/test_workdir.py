@@ -12,9 +12,9 @@ import time
 import pytest
 
 from signllm_jax import config as config_lib
-from signllm_jax import workdir
 from signllm_jax.core import atomic_files, errors, vocabulary
 from signllm_jax.data import corpus_facts
+from signllm_jax.runs import workdir
 
 HOLDER = """
 import sys, time

@@ -3,13 +3,14 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from signllm_jax import config, writer
+from signllm_jax import config
 from signllm_jax.core import gloss
 from signllm_jax.data import text_gloss_corpus
 from signllm_jax.evaluation import baselines, reading, signing
 from signllm_jax.evaluation.report import tables
 from signllm_jax.inference import glosser
 from signllm_jax.methods.method import Rows
+from signllm_jax.runs import tensorboard
 
 METRICS = tuple(  # names as the field's scripts have them: bleu4
   dataclasses.replace(m, key=m.key.replace("bleu_", "bleu"))
@@ -85,7 +86,7 @@ class Evaluation:
     return tables.scores(rows, METRICS, _NAMES, title)
 
   def show(
-    self, board: writer.Writer, step: int, mark: str, made: Sequence[str]
+    self, board: tensorboard.Writer, step: int, mark: str, made: Sequence[str]
   ) -> None:
     """Writes glosses, produced above true, to TensorBoard."""
     shown = list(zip(self._texts, made, self.true, strict=True))[: self._shown]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from signllm_jax import config, writer
+from signllm_jax import config
 from signllm_jax.data import sources
 from signllm_jax.evaluation import signing
 from signllm_jax.evaluation.metrics import metric
@@ -14,6 +14,7 @@ from signllm_jax.evaluation.metrics import text as text_metrics
 from signllm_jax.evaluation.report import report, tables
 from signllm_jax.inference import pose_reader
 from signllm_jax.methods.method import Rows
+from signllm_jax.runs import tensorboard
 
 _LETTERS = ("letter_error_rate", "wer")
 _WORDS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "chrf", "rouge_l", "wer")
@@ -104,7 +105,7 @@ class Evaluation:
 
   def show(
     self,
-    board: writer.Writer,
+    board: tensorboard.Writer,
     step: int,
     mark: str,
     made: Sequence[pose_reader.Translation],

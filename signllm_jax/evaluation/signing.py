@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import config, writer
+from signllm_jax import config
 from signllm_jax.core import clips, errors
 from signllm_jax.data import corpus_facts
 from signllm_jax.data import sources as sources_lib
@@ -16,6 +16,7 @@ from signllm_jax.evaluation.metrics import pose
 from signllm_jax.evaluation.report import report, tables
 from signllm_jax.inference import producer, text_input
 from signllm_jax.methods.method import Rows
+from signllm_jax.runs import tensorboard
 
 
 class Evaluation:
@@ -84,7 +85,7 @@ class Evaluation:
 
   def show(
     self,
-    board: writer.Writer,
+    board: tensorboard.Writer,
     step: int,
     mark: str,
     made: Sequence[clips.Clip],

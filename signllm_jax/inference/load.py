@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from signllm_jax import checkpoint, manifest, workdir
 from signllm_jax import config as config_lib
-from signllm_jax import state as state_lib
 from signllm_jax.core import errors, languages
 from signllm_jax.data import corpus_facts
 from signllm_jax.inference import (
@@ -25,12 +23,18 @@ from signllm_jax.inference import (
   producer,
 )
 from signllm_jax.parallel import sharding
+from signllm_jax.runs import (
+  checkpoint_manifest,
+  checkpointer,
+  train_state,
+  workdir,
+)
 
 
-def sizes(facts: dict[str, corpus_facts.Facts]) -> state_lib.Sizes:
+def sizes(facts: dict[str, corpus_facts.Facts]) -> train_state.Sizes:
   """Of the language with most."""
   each = facts.values()
-  return state_lib.Sizes(
+  return train_state.Sizes(
     max(len(one.vocabulary) for one in each),
     max(len(one.glosses) if one.glosses else 0 for one in each),
     max(one.examples for one in each),
@@ -43,7 +47,7 @@ Model = producer.Producer | pose_reader.Reader | glosser.Glosser
 def generator(
   config: config_lib.Experiment,
   facts: dict[str, corpus_facts.Facts],
-  state: state_lib.TrainState,
+  state: train_state.TrainState,
   code: str,
   mesh: jax.sharding.Mesh,
 ) -> Model:
@@ -59,11 +63,11 @@ def generator(
   group, index = state.group, list(facts).index(code)
   statistics = group.statistics
   if config.method == "mlsf":
-    group = state_lib.take_group(state, index)
+    group = train_state.take_group(state, index)
     statistics = group.statistics
   elif config.method == "text2langgloss":
     statistics = jax.tree.map(lambda x: x[index], statistics)
-  graph = state_lib.graph(config, sizes(facts))
+  graph = train_state.graph(config, sizes(facts))
   model = graph, group.params, statistics, facts[code]
   if config.method == "pose_to_text":
     return pose_reader.Reader(*model, config, mesh)
@@ -83,7 +87,7 @@ def generator(
 def _glosser(
   config: config_lib.Experiment,
   facts: dict[str, corpus_facts.Facts],
-  state: state_lib.TrainState,
+  state: train_state.TrainState,
   code: str,
   mesh: jax.sharding.Mesh,
 ) -> glosser.Glosser:
@@ -92,7 +96,7 @@ def _glosser(
   if config.method == "text2langgloss":
     params = params["text"]
   alone = dataclasses.replace(config, method="text_to_gloss")
-  graph = state_lib.graph(alone, sizes(facts))
+  graph = train_state.graph(alone, sizes(facts))
   return glosser.Glosser(graph, params, facts[code], code, config, mesh)
 
 
@@ -167,7 +171,7 @@ class Restored(NamedTuple):
   config: config_lib.Experiment
   facts: dict[str, corpus_facts.Facts]
   mesh: jax.sharding.Mesh
-  state: state_lib.TrainState
+  state: train_state.TrainState
 
 
 def restore(path: str | os.PathLike) -> Restored:
@@ -182,11 +186,11 @@ def restore(path: str | os.PathLike) -> Restored:
   config.mesh = config_lib.Mesh()
   codes = list(facts) if config.method == "mlsf" else []
   mesh = sharding.make_mesh(config.mesh, jax.devices()[:1])
-  abstract = state_lib.abstract_state(config, sizes(facts), mesh, codes)
+  abstract = train_state.abstract_state(config, sizes(facts), mesh, codes)
   if model_file.is_one(path):
     state = model_file.read(path, abstract)
     return Restored(config, facts, mesh, state)
-  with checkpoint.Checkpoints(_checkpoints(path), keep=None) as saved:
+  with checkpointer.Checkpoints(_checkpoints(path), keep=None) as saved:
     restored = saved.restore(abstract, best=True)
   if restored is None:
     raise _nothing_saved(path)
@@ -206,16 +210,16 @@ def identify(path: str | os.PathLike) -> dict[str, Any]:
   if model_file.is_one(path):
     return model_file.identify(path)
   folder = _checkpoints(path)
-  with checkpoint.Checkpoints(folder, keep=None) as saved:
+  with checkpointer.Checkpoints(folder, keep=None) as saved:
     step = saved.best()
     if step is None:
       step = max(saved.steps(), default=None)
   if step is None:
     raise _nothing_saved(path)
   try:
-    kept = manifest.read(folder / str(step))
-    manifest.verify(folder / str(step), kept["leaves"])
-  except manifest.Damaged as error:
+    kept = checkpoint_manifest.read(folder / str(step))
+    checkpoint_manifest.verify(folder / str(step), kept["leaves"])
+  except checkpoint_manifest.Damaged as error:
     raise errors.StorageError(
       f"damaged: {error}",
       path=folder / str(step),

@@ -18,10 +18,9 @@ import safetensors
 from safetensors import numpy as safetensors_numpy
 
 from signllm_jax import config as config_lib
-from signllm_jax import config_check
-from signllm_jax import state as state_lib
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.data import corpus_facts
+from signllm_jax.runs import config_check, train_state
 
 SUFFIX = ".safetensors"
 FORMAT = 1
@@ -55,7 +54,7 @@ def is_one(path: str | os.PathLike) -> bool:
 def write(
   path: str | os.PathLike,
   described: Described,
-  state: state_lib.TrainState,
+  state: train_state.TrainState,
   dtype: str = "float32",
 ) -> None:
   """Writes a model; the same model, the same bytes.
@@ -103,8 +102,8 @@ def read_description(path: str | os.PathLike) -> Described:
 
 
 def read(
-  path: str | os.PathLike, abstract: state_lib.TrainState
-) -> state_lib.TrainState:
+  path: str | os.PathLike, abstract: train_state.TrainState
+) -> train_state.TrainState:
   """The state of a model file, without what only training needs.
 
   Args:
@@ -134,7 +133,7 @@ def read(
       if not np.isfinite(tensor).all():
         raise _damaged(path, f"{name} is not finite")
       loaded[name] = jax.device_put(tensor, leaf.sharding)
-  nothing = dict.fromkeys(state_lib.Group._fields)
+  nothing = dict.fromkeys(train_state.Group._fields)
   bare = abstract._replace(**nothing)
   return bare._replace(
     step=np.int32(step),
@@ -155,7 +154,7 @@ def identify(path: str | os.PathLike) -> dict[str, Any]:
   return {"step": step, "digest": digest}
 
 
-def _leaves(state: state_lib.TrainState) -> dict[str, Any]:
+def _leaves(state: train_state.TrainState) -> dict[str, Any]:
   """The arrays that signing needs, by name."""
   return {
     _name(root, path): leaf

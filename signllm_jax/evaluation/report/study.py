@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from signllm_jax import workdir
 from signllm_jax.core import errors
 from signllm_jax.evaluation.metrics import catalogue, text
 from signllm_jax.evaluation.report import bootstrap, plots, published, tables
+from signllm_jax.runs import workdir
 
 # Rows of ours that the paper has, by its names in `published`.
 _PUBLISHED = {

@@ -11,8 +11,8 @@ import os
 import pathlib
 from typing import Any
 
-from signllm_jax import crash
 from signllm_jax.core import errors
+from signllm_jax.runs import fault_injection
 
 VERSION = 1  # of the format; newer ones are refused, older ones are read
 NAME = "manifest.json"
@@ -125,13 +125,13 @@ def write(step: pathlib.Path, fields: dict[str, Any]) -> None:
   with part.open("w", encoding="utf-8") as file:
     file.write(text[: len(text) // 2])
     file.flush()
-    crash.point("manifest_half_written")
+    fault_injection.point("manifest_half_written")
     file.write(text[len(text) // 2 :])
     file.flush()
     os.fsync(file.fileno())
   os.replace(part, step / NAME)
   sync_folder(step)
-  crash.point("manifest_written")
+  fault_injection.point("manifest_written")
 
 
 def verify(step: pathlib.Path, leaves: dict[str, str]) -> None:

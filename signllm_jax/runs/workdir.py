@@ -60,7 +60,7 @@ class WorkDir:
 
   @property
   def checkpoints(self) -> pathlib.Path:
-    """Folder of `checkpoint.Checkpoints`."""
+    """Folder of `checkpointer.Checkpoints`."""
     return self.path / "checkpoints"
 
   @property

@@ -13,13 +13,14 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from signllm_jax import config as config_lib
-from signllm_jax import methods, optim
+from signllm_jax import methods
 from signllm_jax.core import skeleton
 from signllm_jax.data import corpus_facts
 from signllm_jax.data.pose_statistics import Residuals, Statistics
 from signllm_jax.models.pose_decoder import FRAME
 from signllm_jax.parallel import sharding as sharding_lib
 from signllm_jax.rl import priority
+from signllm_jax.runs import optimizer
 
 
 class Sizes(NamedTuple):
@@ -100,7 +101,7 @@ def _new_group(
   zero = jnp.zeros(FRAME)
   return Group(
     params=params,
-    opt_state=optim.make_optimizer(config.optim).init(params),
+    opt_state=optimizer.make_optimizer(config.optim).init(params),
     key=run_key,
     statistics=statistics,
     residuals=Residuals(zero, zero, zero, zero),

@@ -26,9 +26,9 @@ from absl import logging
 from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
-from signllm_jax import crash, manifest, snapshot
 from signllm_jax.core import errors
-from signllm_jax.snapshot import digest
+from signllm_jax.runs import checkpoint_manifest, fault_injection, host_copy
+from signllm_jax.runs.host_copy import digest
 
 SAVE_TIMEOUT_S = 900.0  # seconds that one save may take in the background
 
@@ -133,8 +133,8 @@ class Checkpoints:
     scores = {}
     for step in self.steps():
       try:
-        score = manifest.read(self._folder / str(step))["score"]
-      except manifest.Damaged:
+        score = checkpoint_manifest.read(self._folder / str(step))["score"]
+      except checkpoint_manifest.Damaged:
         continue  # restore() says so and sets it aside
       if score is not None:
         scores[step] = score
@@ -164,13 +164,13 @@ class Checkpoints:
     if score is not None and not math.isfinite(score):
       raise errors.NonFiniteError(f"score {score} of step {step}")
     staged = self._folder / f"{step}.saving"
-    flat = snapshot.flatten(state)
-    leaves, host = snapshot.describe(flat), snapshot.to_host(flat)
+    flat = host_copy.flatten(state)
+    leaves, host = host_copy.describe(flat), host_copy.to_host(flat)
     try:
       # Listing also tells that the folder is gone: Orbax would make another.
       if _as_first_decides(lambda: str(step) in os.listdir(self._folder)):
         return
-      crash.point("save_started")
+      fault_injection.point("save_started")
       written = ocp.save_async(os.fspath(staged), host)
     except Exception as error:  # Orbax's and TensorStore's are of many types
       raise self._failed(step, error) from error
@@ -184,10 +184,10 @@ class Checkpoints:
     def work() -> None:
       try:
         written.result()
-        crash.point("arrays_committed")
+        fault_injection.point("arrays_committed")
         if self._first:
-          fields["digest"] = snapshot.digest_of(leaves, host)
-          manifest.write(staged, fields)
+          fields["digest"] = host_copy.digest_of(leaves, host)
+          checkpoint_manifest.write(staged, fields)
           self._publish(step, staged)
           self._delete_old()
       except Exception as error:  # wait() raises it in the trainer's thread
@@ -205,8 +205,8 @@ class Checkpoints:
 
   def _publish(self, step: int, staged: pathlib.Path) -> None:
     os.rename(staged, self._folder / str(step))
-    manifest.sync_folder(self._folder)
-    crash.point("step_published")
+    checkpoint_manifest.sync_folder(self._folder)
+    fault_injection.point("step_published")
 
   def _delete_old(self) -> None:
     assert self._keep is not None
@@ -215,7 +215,7 @@ class Checkpoints:
       doomed = self._folder / f"{step}.deleting"
       os.rename(self._folder / str(step), doomed)
       shutil.rmtree(doomed)
-      crash.point("old_deleted")
+      fault_injection.point("old_deleted")
 
   def _remove_leftovers(self) -> None:
     for path in sorted(self._folder.iterdir()):
@@ -244,19 +244,19 @@ class Checkpoints:
       DataError: written by a newer version.
       StorageError: there were steps, but none is whole.
     """
-    leaves = snapshot.describe(snapshot.flatten(abstract))
+    leaves = host_copy.describe(host_copy.flatten(abstract))
     damaged: set[int] = set()
     choose = functools.partial(self._choose, leaves, best, damaged)
     while (step := _as_first_decides(choose)) != _NONE:
       path = self._folder / str(step)
       try:
-        expected = manifest.read(path)["digest"]
-        arrays = ocp.load(os.fspath(path), snapshot.to_load(abstract))
+        expected = checkpoint_manifest.read(path)["digest"]
+        arrays = ocp.load(os.fspath(path), host_copy.to_load(abstract))
       except Exception as error:  # Orbax's and TensorStore's are of many types
         raise errors.StorageError(
           f"its files are whole, but reading them failed: {error}", path=path
         ) from error
-      state = snapshot.assemble(abstract, arrays)
+      state = host_copy.assemble(abstract, arrays)
       found = digest(state)
       if found == expected:
         return step, state
@@ -275,14 +275,14 @@ class Checkpoints:
         continue
       path = self._folder / str(step)
       try:
-        manifest.verify(path, leaves)
+        checkpoint_manifest.verify(path, leaves)
         return step
       except PermissionError as error:
         raise errors.StorageError(str(error), path=path) from error
-      except (manifest.Damaged, OSError) as reason:
+      except (checkpoint_manifest.Damaged, OSError) as reason:
         damaged.add(step)
         self._set_aside(step, str(reason))
-    quarantine = manifest.quarantine_of(self._folder)
+    quarantine = checkpoint_manifest.quarantine_of(self._folder)
     if damaged or (quarantine.exists() and any(quarantine.iterdir())):
       raise errors.StorageError(
         "every checkpoint is damaged",
@@ -296,5 +296,5 @@ class Checkpoints:
     path = self._folder / str(step)
     said = f"DAMAGED CHECKPOINT {path}: {reason}"
     if self._keep is not None:
-      said += f". Moved to {manifest.move_to_quarantine(path)}"
+      said += f". Moved to {checkpoint_manifest.move_to_quarantine(path)}"
     print(said, file=sys.stderr, flush=True)
