@@ -24,7 +24,7 @@ import torch
 from flax import nnx
 
 from benchmarks import rounds, torch_transformer, workload
-from signllm_jax import methods
+from signllm_jax import tasks
 from signllm_jax.core import skeleton
 from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.inference import decoding
@@ -38,7 +38,7 @@ TOLERANCE = 1e-3  # of frames after all steps, in units of the poses
 
 def _model(config) -> tuple[nnx.GraphDef, nnx.State]:
   """Parameters as a fresh run has them, with a counter that never ends."""
-  build = methods.of(config.method).build_model
+  build = tasks.of(config.method).build_model
   model = nnx.jit(
     lambda: build(config, workload.VOCABULARY, 0, nnx.Rngs(0)),
   )()

@@ -13,7 +13,6 @@ from signllm_jax import run as run_lib
 from signllm_jax import signals, steps, stopping
 from signllm_jax.core import errors
 from signllm_jax.data import loader
-from signllm_jax.methods.method import Rows
 from signllm_jax.parallel import processes, sharding
 from signllm_jax.runs import (
   checkpointer,
@@ -22,6 +21,7 @@ from signllm_jax.runs import (
   train_state,
   workdir,
 )
+from signllm_jax.tasks.task import Rows
 
 
 def train(config: config_lib.Experiment, path: str) -> int:

@@ -12,14 +12,14 @@ import jax
 import numpy as np
 
 from signllm_jax import config as config_lib
-from signllm_jax import methods, steps
+from signllm_jax import steps, tasks
 from signllm_jax.data import corpus as corpus_lib
 from signllm_jax.data import corpus_facts, loader, sources, text_gloss_corpus
 from signllm_jax.evaluation import glossing, reading, signing
 from signllm_jax.inference import load
-from signllm_jax.methods.method import Evaluation
 from signllm_jax.parallel import sharding as sharding_lib
 from signllm_jax.runs import train_state
+from signllm_jax.tasks.task import Evaluation
 
 _MOST_DRAWN = 5  # examples named in a report
 
@@ -109,7 +109,7 @@ class Run:
   @property
   def unit(self) -> str:
     """Of the lengths that batches are padded to: frames or tokens."""
-    return methods.of(self.config.method).UNIT
+    return tasks.of(self.config.method).UNIT
 
   @property
   def lengths(self) -> set[int]:

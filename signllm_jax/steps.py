@@ -11,10 +11,10 @@ import optax
 from flax import nnx
 
 from signllm_jax import config as config_lib
-from signllm_jax import methods
-from signllm_jax.methods.method import Batch, Known, Outcome
+from signllm_jax import tasks
 from signllm_jax.rl import priority, reward
 from signllm_jax.runs import optimizer, train_state
+from signllm_jax.tasks.task import Batch, Known, Outcome
 
 Metrics = dict[str, jax.Array]
 
@@ -54,7 +54,7 @@ def make_train_step(
   its number; with "skip" it is counted, up to the limit in a row. With `plc` a
   batch is a pool of candidates: the step chooses those it learns from.
   """
-  method = methods.of(config.method)
+  method = tasks.of(config.method)
   graphdef = train_state.graph(config, sizes)
 
   def loss_of(params, part: Batch, group: train_state.Group, key, total):

@@ -21,8 +21,8 @@ from signllm_jax.evaluation.metrics import catalogue
 from signllm_jax.evaluation.report import bootstrap, report
 from signllm_jax.formats import skels
 from signllm_jax.inference import beam_search, ctc_decoding, load
-from signllm_jax.methods import method, pose_to_text
 from signllm_jax.models import back_translation
+from signllm_jax.tasks import pose_to_text, task
 
 LETTERS = "abcd"
 WORDS = ("dab", "cab", "add", "bad", "abba", "caca")
@@ -186,7 +186,7 @@ def test_loss_ignores_empty_rows_and_counts_clips_without_room(model):
   batch = _batch() | {"source": source, "gloss": gloss}
   batch["length"] = jnp.array([12, 6, 0])
   statistics = jnp.zeros(150), jnp.float32(1), jnp.ones(50, bool)
-  known = method.Known(Statistics(*statistics), None)
+  known = task.Known(Statistics(*statistics), None)
 
   @nnx.jit
   def loss(model, batch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from signllm_jax import config, methods
+from signllm_jax import config, tasks
 from signllm_jax.core import clips, errors, sentences, skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import corpus_facts
@@ -44,7 +44,7 @@ def build(
   vocabulary = vocabulary_lib.build_vocabulary(
     ["regen sonne wind norden"], "characters"
   )
-  method = methods.of(experiment.method)
+  method = tasks.of(experiment.method)
   model = method.build_model(experiment, len(vocabulary), 0, nnx.Rngs(0))
   model.alignment.duration.kernel[...] *= 0
   model.alignment.duration.bias[...] += patience

@@ -22,10 +22,10 @@ from signllm_jax.data import (
 from signllm_jax.evaluation import glossing
 from signllm_jax.formats import skels
 from signllm_jax.inference import glosser, load
-from signllm_jax.methods import text_to_gloss
 from signllm_jax.models import text_to_gloss as models
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import config_check
+from signllm_jax.tasks import text_to_gloss
 
 CODES = ("ASL", "GSL")
 LETTERS = "abcd"

@@ -11,9 +11,9 @@ from signllm_jax import config
 from signllm_jax.core import errors
 from signllm_jax.inference import decoding
 from signllm_jax.losses import pose
-from signllm_jax.methods import text_to_pose
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import train_state
+from signllm_jax.tasks import text_to_pose
 
 
 def _leaves(tree):

@@ -9,8 +9,8 @@ from signllm_jax.data import text_gloss_corpus
 from signllm_jax.evaluation import baselines, reading, signing
 from signllm_jax.evaluation.report import tables
 from signllm_jax.inference import glosser
-from signllm_jax.methods.method import Rows
 from signllm_jax.runs import tensorboard
+from signllm_jax.tasks.task import Rows
 
 METRICS = tuple(  # names as the field's scripts have them: bleu4
   dataclasses.replace(m, key=m.key.replace("bleu_", "bleu"))

@@ -13,8 +13,8 @@ from signllm_jax.evaluation.metrics import metric
 from signllm_jax.evaluation.metrics import text as text_metrics
 from signllm_jax.evaluation.report import report, tables
 from signllm_jax.inference import pose_reader
-from signllm_jax.methods.method import Rows
 from signllm_jax.runs import tensorboard
+from signllm_jax.tasks.task import Rows
 
 _LETTERS = ("letter_error_rate", "wer")
 _WORDS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "chrf", "rouge_l", "wer")

@@ -15,8 +15,8 @@ from signllm_jax.evaluation import baselines
 from signllm_jax.evaluation.metrics import pose
 from signllm_jax.evaluation.report import report, tables
 from signllm_jax.inference import producer, text_input
-from signllm_jax.methods.method import Rows
 from signllm_jax.runs import tensorboard
+from signllm_jax.tasks.task import Rows
 
 
 class Evaluation:

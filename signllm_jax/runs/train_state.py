@@ -13,7 +13,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from signllm_jax import config as config_lib
-from signllm_jax import methods
+from signllm_jax import tasks
 from signllm_jax.core import skeleton
 from signllm_jax.data import corpus_facts
 from signllm_jax.data.pose_statistics import Residuals, Statistics
@@ -80,7 +80,7 @@ class TrainState(NamedTuple):
 
 def graph(config: config_lib.Experiment, sizes: Sizes) -> nnx.GraphDef:
   """The model without its parameters, for `nnx.merge`."""
-  build = methods.of(config.method).build_model
+  build = tasks.of(config.method).build_model
   model = nnx.eval_shape(
     lambda: build(config, sizes.vocabulary, sizes.glosses, nnx.Rngs(0))
   )
@@ -94,7 +94,7 @@ def _new_group(
   key: jax.Array,
 ) -> Group:
   init_key, run_key = jax.random.split(key)
-  build = methods.of(config.method).build_model
+  build = tasks.of(config.method).build_model
   rngs = nnx.Rngs(init_key)
   model = build(config, sizes.vocabulary, sizes.glosses, rngs)
   params = nnx.state(model, nnx.Param)
