@@ -34,10 +34,10 @@ import numpy as np
 from benchmarks import prediction, rounds, workload
 from configs import quickstart
 from signllm_jax import config as config_lib
-from signllm_jax import steps
 from signllm_jax.data import corpus, loader
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import checkpointer, train_state
+from signllm_jax.training import train_step
 
 INPUT_GOAL, BUSY_GOAL = 10.5, 0.98
 SMALL, LARGE = (8, 100), (32, 200)
@@ -58,7 +58,7 @@ def measure_input(folder: pathlib.Path) -> list[rounds.Ratio]:
   with jax.set_mesh(mesh):
     shapes = train_state.abstract_state(config, sizes, mesh)
     state = train_state.create_state(config, statistics, shapes, sizes)
-    step = steps.make_train_step(
+    step = train_step.make_train_step(
       config, sizes, 100, train_state.shardings_of(shapes)
     )
     for index in range(STEPS):  # compiles every shape

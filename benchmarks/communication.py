@@ -39,9 +39,9 @@ from jax.experimental import topologies
 
 from benchmarks import prediction, rounds, workload
 from signllm_jax import config as config_lib
-from signllm_jax import steps
 from signllm_jax.parallel import sharding as sharding_lib
 from signllm_jax.runs import train_state
+from signllm_jax.training import train_step
 
 KINDS = (
   "all-reduce",
@@ -142,7 +142,7 @@ def compiled(
     )
     for name, value in workload.batch(rows, FRAMES).items()
   }
-  step = steps.make_train_step(
+  step = train_step.make_train_step(
     config,
     workload.SIZES,
     np.full(len(codes), 1000) if stacked else 1000,

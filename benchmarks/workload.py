@@ -1,6 +1,6 @@
 """Models of the compared shapes, on batches of noise.
 
-What is timed is what trains: the step of `steps.make_train_step` on a state of
+What is timed is what trains: the step of `train_step.make_train_step` on a state of
 `train_state.create_state`. Only the numbers in the batch are made up.
 """
 
@@ -15,11 +15,11 @@ import numpy as np
 from benchmarks import rounds
 from configs import progressive_transformer, signllm
 from signllm_jax import config as config_lib
-from signllm_jax import steps
 from signllm_jax.core import skeleton
 from signllm_jax.data.pose_statistics import Statistics
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import train_state
+from signllm_jax.training import train_step as train_step_lib
 
 VOCABULARY = 1089  # glosses of PHOENIX14T
 SIZES = train_state.Sizes(VOCABULARY)
@@ -91,7 +91,7 @@ def train_step(
   mesh = sharding.make_mesh(config_lib.Mesh(), jax.devices()[:1])
   with jax.set_mesh(mesh):
     current, shapes = state(config, mesh)
-  step = steps.make_train_step(
+  step = train_step_lib.make_train_step(
     config, SIZES, 1000, train_state.shardings_of(shapes)
   )
   placed = sharding.put_batch(batch(rows, frames), mesh)

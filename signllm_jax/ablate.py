@@ -23,9 +23,9 @@ import sys
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from signllm_jax import studies
 from signllm_jax.core import errors
 from signllm_jax.data import sources
+from signllm_jax.training import studies
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Experiment: the base of all rows."

@@ -20,11 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from signllm_jax import config as config_lib
-from signllm_jax import run
 from signllm_jax.core import errors
 from signllm_jax.data import corpus_facts
 from signllm_jax.inference import load
 from signllm_jax.runs import checkpointer, config_check, train_state, workdir
+from signllm_jax.training import setup
 
 EPILOG = """\
 exit codes: 0 done; 1 wrong request; 65 fault in the data; 74 fault in storage
@@ -143,7 +143,7 @@ def add_language(
       raise errors.UsageError(
         "holds checkpoints already", path=out, hint="Name a new folder"
       )
-    planned = run.Run(wanted, mesh)
+    planned = setup.Run(wanted, mesh)
     work.check_facts(planned.facts)
     source = codes.index(warm_start) if warm_start else None
     tokens = _tokens(planned.facts[language], facts.get(warm_start))

@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from signllm_jax import run
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.data import sources
 from signllm_jax.evaluation import reading, signing
@@ -27,6 +26,7 @@ from signllm_jax.evaluation.report import (
 )
 from signllm_jax.inference import load
 from signllm_jax.runs import workdir
+from signllm_jax.training import setup
 
 PROTOCOLS = ("free", "pt")
 MOST_RESAMPLES = 100_000
@@ -215,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
   def work() -> None:
     _check_request(args)
-    run.use_compilation_cache()
+    setup.use_compilation_cache()
     if args.compare:
       _two(args, options)
     else:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from signllm_jax import render, run
+from signllm_jax import render
 from signllm_jax.core import atomic_files, clips, errors, gloss
 from signllm_jax.evaluation import signing
 from signllm_jax.inference import (
@@ -25,6 +25,7 @@ from signllm_jax.inference import (
   rerank,
   text_input,
 )
+from signllm_jax.training import setup
 
 SIZES = (64, 1024)  # pixels, of a clip in a picture
 _SHOWN = 20  # glosses on the terminal
@@ -113,7 +114,7 @@ def produce(
     task = text_input.of_texts(lines, chosen.facts)
   for note in task.notes:
     print(f"note: {note}", file=sys.stderr)
-  run.use_compilation_cache()
+  setup.use_compilation_cache()
   if glosses:
     _write_glosses(load.load_glosser(path, chosen.code), task, target)
     return []

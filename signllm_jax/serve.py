@@ -15,9 +15,9 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from signllm_jax import config as config_lib
-from signllm_jax import run
 from signllm_jax.core import errors
 from signllm_jax.inference import load
+from signllm_jax.training import setup
 
 try:
   import uvicorn
@@ -76,7 +76,7 @@ def serve(
   # Before the seconds that loading takes.
   configs = [load.describe(each).config for each in paths]
   with _bind(host, port) as listening:
-    run.use_compilation_cache()
+    setup.use_compilation_cache()
     counters = metrics.Metrics()
     turn = threading.Lock()
     engines = [

@@ -25,10 +25,10 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from signllm_jax import config as config_lib
-from signllm_jax import loop, mesh_plan, run
 from signllm_jax.core import errors
 from signllm_jax.parallel import processes
 from signllm_jax.runs import config_check, workdir
+from signllm_jax.training import loop, mesh_planner, setup
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Experiment: a file of configs/, fields can be set."
@@ -80,11 +80,11 @@ def train(
     return loop.train(config, path)
   config_check.check(config)
   if config.compilation_cache:
-    run.use_compilation_cache()
+    setup.use_compilation_cache()
   if memory:
-    mesh_plan.describe(config, memory)
+    mesh_planner.describe(config, memory)
     return 0
-  planned = run.Run(config)
+  planned = setup.Run(config)
   print(config_lib.to_json(config), planned.describe(), sep="\n")
   print(planned.describe_parameters())
   print(planned.describe_memory())

@@ -3,12 +3,13 @@
 import jax
 import numpy as np
 
-from signllm_jax import config, steps
+from signllm_jax import config
 from signllm_jax.core import clips
 from signllm_jax.data import corpus_facts, loader
 from signllm_jax.data.batch_plan import Plan
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import train_state
+from signllm_jax.training import train_step
 
 
 class _Clips(list):
@@ -50,7 +51,7 @@ def start(experiment, devices):
   plan = Plan(summary.lengths, rows, experiment.data.bucket, 0)
   sizes = train_state.Sizes(len(summary.facts.vocabulary), examples=len(SPLIT))
   abstract = train_state.abstract_state(experiment, sizes, mesh)
-  step = steps.make_train_step(
+  step = train_step.make_train_step(
     experiment,
     sizes,
     plan.batches_per_epoch,

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from signllm_jax import config, evaluate, run, train
+from signllm_jax import config, evaluate, train
 from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.evaluation import signing
 from signllm_jax.evaluation.metrics import catalogue
@@ -26,6 +26,7 @@ from signllm_jax.evaluation.report import (
 from signllm_jax.formats import skels, splits
 from signllm_jax.inference import decoding, load
 from signllm_jax.inference import producer as producer_lib
+from signllm_jax.training import setup
 
 REAL = pathlib.Path("../shared/data/phoenix14t_mini").resolve()
 ROWS = [
@@ -87,7 +88,7 @@ def home(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(autouse=True)
 def _no_cache(monkeypatch):
-  monkeypatch.setattr(run, "use_compilation_cache", lambda: None)
+  monkeypatch.setattr(setup, "use_compilation_cache", lambda: None)
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,11 @@ import pytest
 import safetensors.numpy as safetensors
 from serving import make_home
 
-from signllm_jax import export_model, produce, run
+from signllm_jax import export_model, produce
 from signllm_jax.core import errors
 from signllm_jax.formats import npz
 from signllm_jax.inference import load, model_file
+from signllm_jax.training import setup
 
 TEXTS = ["wind", "norden"]
 
@@ -35,7 +36,7 @@ def test_file_signs_the_bits_of_the_checkpoint(home, tmp_path, monkeypatch):
   found = load.load_producer(home / "model.safetensors").produce(TEXTS)
   for a, b in zip(expected, found, strict=True):
     assert a.frames.tobytes() == b.frames.tobytes()
-  monkeypatch.setattr(run, "use_compilation_cache", lambda: None)
+  monkeypatch.setattr(setup, "use_compilation_cache", lambda: None)
   arguments = [f"--model={home / 'model.safetensors'}", "--text=wind"]
   assert produce.main([*arguments, f"--out={tmp_path / 'a.npz'}"]) == 0
   (clip,) = npz.read(tmp_path / "a.npz")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from signllm_jax import config, export_model, produce, run, train
+from signllm_jax import config, export_model, produce, train
 from signllm_jax.core import clips, errors, gloss, vocabulary
 from signllm_jax.data import (
   batch_plan,
@@ -26,6 +26,7 @@ from signllm_jax.models import text_to_gloss as models
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import config_check
 from signllm_jax.tasks import text_to_gloss
+from signllm_jax.training import setup
 
 CODES = ("ASL", "GSL")
 LETTERS = "abcd"
@@ -170,7 +171,7 @@ def test_files_of_unequal_length_are_refused(tmp_path):
 
 def test_a_batch_counts_each_pair_once_an_epoch(folders):
   experiment = _experiment(folders, "text_to_gloss", 1)
-  made = run.Run(experiment)
+  made = setup.Run(experiment)
   (corpus,) = made.corpora
   assert isinstance(corpus, text_gloss_corpus.Corpus)
   batches = corpus.batches(corpus.plan.batches_per_epoch)
@@ -210,7 +211,7 @@ def test_small_corpora_are_repeated_by_temperature():
 def test_an_epoch_with_temperature_holds_every_pair(folders):
   experiment = _experiment(folders, "text_to_gloss", 1)
   experiment.data.temperature = 3.0
-  (corpus,) = run.Run(experiment).corpora
+  (corpus,) = setup.Run(experiment).corpora
   ids = [
     i for at in range(corpus.plan.batches_per_epoch) for i in corpus.plan[at][1]
   ]
@@ -228,7 +229,7 @@ def test_it_learns_the_glosses_of_both_languages(writes):
 
 def test_only_tokens_of_the_language_are_written(folders):
   """Even by a model that has learnt nothing, and never nothing at all."""
-  planned = run.Run(_experiment(folders, "text_to_gloss", 1))
+  planned = setup.Run(_experiment(folders, "text_to_gloss", 1))
   made = planned.create_state()
   for code in CODES:
     model = planned.generator(made, code)
@@ -347,7 +348,9 @@ def test_steps_on_eight_devices_equal_one(folders):
   experiment = _experiment(folders, "text2langgloss", 3)
   losses = []
   for devices in (jax.devices()[:1], jax.devices()):
-    planned = run.Run(experiment, sharding.make_mesh(experiment.mesh, devices))
+    planned = setup.Run(
+      experiment, sharding.make_mesh(experiment.mesh, devices)
+    )
     with jax.set_mesh(planned.mesh):
       made, step = planned.create_state(), planned.make_step()
       batches = planned.batches()

@@ -7,12 +7,13 @@ import jax
 import numpy as np
 import pytest
 
-from signllm_jax import add_language, config, produce, run, train
+from signllm_jax import add_language, config, produce, train
 from signllm_jax.core import clips, errors
 from signllm_jax.data.batch_plan import Plan
 from signllm_jax.formats import npz, skels
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import checkpointer, config_check, train_state, workdir
+from signllm_jax.training import setup
 
 CODES = ("ASL", "GSL", "TSL")
 
@@ -75,7 +76,7 @@ def _experiment(folders, *codes, steps=4) -> config.Experiment:
 
 
 def _steps(experiment, devices, count=4):
-  planned = run.Run(experiment, sharding.make_mesh(experiment.mesh, devices))
+  planned = setup.Run(experiment, sharding.make_mesh(experiment.mesh, devices))
   losses = []
   with jax.set_mesh(planned.mesh):
     current, step = planned.create_state(), planned.make_step()
@@ -131,7 +132,7 @@ def test_a_group_learns_as_if_it_were_alone(folders, one_device):
 def test_frozen_groups_stay_bit_equal(folders):
   experiment = _experiment(folders, "ASL", "GSL")
   experiment.frozen = "GSL"
-  planned = run.Run(experiment)
+  planned = setup.Run(experiment)
   with jax.set_mesh(planned.mesh):
     before = _leaves(planned.create_state().params)
   _, current, _ = _steps(experiment, jax.devices()[:1])
@@ -218,7 +219,7 @@ def test_added_language_leaves_others_bit_equal(
 def _restored(path, best=False) -> train_state.TrainState:
   settings, facts = workdir.read_config(path), workdir.read_facts(path)
   mesh = sharding.make_mesh(config.Mesh(), jax.devices()[:1])
-  sizes = run.trained.sizes(facts)
+  sizes = setup.trained.sizes(facts)
   abstract = train_state.abstract_state(settings, sizes, mesh, list(facts))
   with checkpointer.Checkpoints(path / "checkpoints", keep=None) as saved:
     return saved.restore(abstract, best=best)[1]

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from signllm_jax import config, produce, render, run, train
+from signllm_jax import config, produce, render, train
 from signllm_jax.core import clips, errors, skeleton, vocabulary
 from signllm_jax.data import corpus_facts
 from signllm_jax.formats import forms, h5, npz, pose, skels, splits
 from signllm_jax.inference import clip_files, load, text_input
+from signllm_jax.training import setup
 
 REAL = pathlib.Path(__file__).parents[2] / "shared" / "data" / "phoenix14t_mini"
 FRAMES = 10
@@ -90,7 +91,7 @@ def producer(home):
 
 @pytest.fixture(autouse=True)
 def _no_cache(monkeypatch):
-  monkeypatch.setattr(run, "use_compilation_cache", lambda: None)
+  monkeypatch.setattr(setup, "use_compilation_cache", lambda: None)
 
 
 def sign(home, out, *arguments: str) -> int:

@@ -10,12 +10,13 @@ import pytest
 from flax import nnx
 
 from configs import signllm
-from signllm_jax import config, mesh_plan, train
+from signllm_jax import config, train
 from signllm_jax.core import clips, errors
 from signllm_jax.formats import skels
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import train_state
+from signllm_jax.training import mesh_planner
 
 WORDS = 3000  # about the vocabulary of PHOENIX14T
 
@@ -141,13 +142,13 @@ def _asked(folder) -> config.Experiment:
 
 
 def test_the_first_mesh_that_fits_is_found(folder):
-  (roomy,) = mesh_plan.fits(_asked(folder), 1 << 40)
+  (roomy,) = mesh_planner.fits(_asked(folder), 1 << 40)
   assert roomy.mesh == config.Mesh(data=8)
   assert roomy.whole is not None
   assert roomy.state < roomy.whole
   # Too much for every device to hold it all.
   limit = roomy.state - 1
-  tried = list(mesh_plan.fits(_asked(folder), limit))
+  tried = list(mesh_planner.fits(_asked(folder), limit))
   whole, half, last = tried[0], tried[1], tried[-1]
   assert whole.whole is None
   assert half.mesh == config.Mesh(data=4, fsdp=2)
@@ -167,14 +168,16 @@ def test_what_fits_nowhere_is_refused(folder, capsys):
 def test_meshes_come_by_what_they_communicate():
   experiment = config.Experiment()
   experiment.data.batch_size = experiment.evaluate.batch_size = 8
-  found = mesh_plan.meshes(experiment, 8)
+  found = mesh_planner.meshes(experiment, 8)
   assert found[0] == config.Mesh(data=8)
   assert found[3] == config.Mesh(data=1, fsdp=8)
   assert found[4] == config.Mesh(data=4, tensor=2)
   assert len(found) == len(set(map(str, found))) == 4 + 3 + 2
   experiment.method, experiment.data.language = "mlsf", "ASL,GSL"
   experiment.data.folder = "a,b"
-  assert mesh_plan.meshes(experiment, 8)[0] == config.Mesh(data=4, language=2)
+  assert mesh_planner.meshes(experiment, 8)[0] == config.Mesh(
+    data=4, language=2
+  )
   experiment.data.batch_size, experiment.model.heads = 9, 1
   with pytest.raises(errors.UsageError, match="batches of 9"):
-    mesh_plan.meshes(experiment, 8)
+    mesh_planner.meshes(experiment, 8)

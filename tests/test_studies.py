@@ -9,10 +9,11 @@ import pytest
 import small_steps
 
 from configs import ablation
-from signllm_jax import config, studies
+from signllm_jax import config
 from signllm_jax.core import errors
 from signllm_jax.evaluation.report import study
 from signllm_jax.formats import skels
+from signllm_jax.training import studies
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 Loop, step, guard, checkpoints and data are the same for all methods. A further
 one is a module here with all that `task.Method` lists, its name in `of` and
-in `config.Experiment.method`, and in `run.Run` what scores it.
+in `config.Experiment.method`, and in `setup.Run` what scores it.
 """
 
 from signllm_jax.tasks import (

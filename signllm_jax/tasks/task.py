@@ -85,7 +85,7 @@ def track_nothing(
 
 
 class Evaluation(Protocol):
-  """A split that is scored while a model trains; `run.Run` opens it."""
+  """A split that is scored while a model trains; `setup.Run` opens it."""
 
   how: str  # what the model does, for the report's title
 

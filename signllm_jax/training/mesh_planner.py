@@ -7,9 +7,9 @@ from typing import NamedTuple
 import jax
 
 from signllm_jax import config as config_lib
-from signllm_jax import run
 from signllm_jax.core import errors
 from signllm_jax.parallel import sharding
+from signllm_jax.training import setup
 
 _GIB = 1 << 30
 
@@ -73,7 +73,7 @@ def fits(config: config_lib.Experiment, memory: int) -> Iterator[Fit]:
   """
   found = meshes(config, jax.device_count())
   config.mesh = found[0]
-  planned = run.Run(config)
+  planned = setup.Run(config)
   for mesh in found:
     planned.spread(mesh)
     state = sum(map(_bytes_a_device, jax.tree.leaves(planned.abstract)))

@@ -11,10 +11,11 @@ from typing import Any
 import jax
 
 from signllm_jax import config as config_lib
-from signllm_jax import evaluate, loop
+from signllm_jax import evaluate
 from signllm_jax.core import atomic_files
 from signllm_jax.evaluation.report import study
 from signllm_jax.runs import config_check, workdir
+from signllm_jax.training import loop
 
 # Every row starts from this, whatever the base's file says.
 _OFF: dict[str, Any] = {

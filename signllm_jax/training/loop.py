@@ -9,8 +9,6 @@ import numpy as np
 import tqdm
 
 from signllm_jax import config as config_lib
-from signllm_jax import run as run_lib
-from signllm_jax import signals, steps, stopping
 from signllm_jax.core import errors
 from signllm_jax.data import loader
 from signllm_jax.parallel import processes, sharding
@@ -22,6 +20,7 @@ from signllm_jax.runs import (
   workdir,
 )
 from signllm_jax.tasks.task import Rows
+from signllm_jax.training import early_stopping, setup, stop_signals, train_step
 
 
 def train(config: config_lib.Experiment, path: str) -> int:
@@ -36,12 +35,12 @@ def train(config: config_lib.Experiment, path: str) -> int:
   """
   config_check.check(config)
   if config.compilation_cache:
-    run_lib.use_compilation_cache()
+    setup.use_compilation_cache()
   with (
-    signals.StopRequest() as stop,
+    stop_signals.StopRequest() as stop,
     workdir.open_workdir(path, config) as work,
   ):
-    run = run_lib.Run(config)
+    run = setup.Run(config)
     print(run.describe(), flush=True)
     work.check_facts(run.facts)
     with (
@@ -57,7 +56,7 @@ class Loop:
   """The training loop. Order: evaluate, save, read, step, log."""
 
   def __init__(
-    self, run: run_lib.Run, work: workdir.WorkDir, stop: signals.StopRequest
+    self, run: setup.Run, work: workdir.WorkDir, stop: stop_signals.StopRequest
   ):
     self.run, self.work, self.stop = run, work, stop
     self.config = run.config
@@ -108,7 +107,7 @@ class Loop:
           self._check_finite(metrics)
           self.train_seconds += window.seconds()
           state = self._evaluate(step, state, writer, bar)
-        over = stopping.is_over(config, jax.device_get(state.progress))
+        over = early_stopping.is_over(config, jax.device_get(state.progress))
         # ---- save
         scored = not self._evaluation_due(step, state)
         finished = (step >= config.steps and scored) or bool(over)
@@ -246,14 +245,14 @@ class Loop:
     if several:
       title = f"mean of {len(results)} languages, {title}"
     bar.write("\n" + scorer.table(rows, title) + "\n")
-    progress = stopping.judge(self.config, state.progress, step, score)
+    progress = early_stopping.judge(self.config, state.progress, step, score)
     return state._replace(
       progress=jax.device_put(
         progress, train_state.shardings_of(self.run.abstract).progress
       )
     )
 
-  def _check_finite(self, metrics: steps.Metrics) -> None:
+  def _check_finite(self, metrics: train_step.Metrics) -> None:
     """Ends the run at a step that was not finite (exit 66)."""
     failed = int(metrics["failed"]) if metrics else -1
     if failed < 0:

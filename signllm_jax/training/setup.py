@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from signllm_jax import config as config_lib
-from signllm_jax import steps, tasks
+from signllm_jax import tasks
 from signllm_jax.data import corpus as corpus_lib
 from signllm_jax.data import corpus_facts, loader, sources, text_gloss_corpus
 from signllm_jax.evaluation import glossing, reading, signing
@@ -20,6 +20,7 @@ from signllm_jax.inference import load
 from signllm_jax.parallel import sharding as sharding_lib
 from signllm_jax.runs import train_state
 from signllm_jax.tasks.task import Evaluation
+from signllm_jax.training import train_step
 
 _MOST_DRAWN = 5  # examples named in a report
 
@@ -189,14 +190,14 @@ class Run:
       self.config, statistics, self.abstract, self.sizes, self.codes
     )
 
-  def make_step(self) -> Callable[..., tuple[Any, steps.Metrics]]:
+  def make_step(self) -> Callable[..., tuple[Any, train_step.Metrics]]:
     """The compiled training step."""
     epochs = [corpus.plan.batches_per_epoch for corpus in self.corpora]
     trained = None
     if self.stacked:
       frozen = config_lib.listed(self.config.frozen)
       trained = np.array([code not in frozen for code in self.codes])
-    return steps.make_train_step(
+    return train_step.make_train_step(
       self.config,
       self.sizes,
       np.array(epochs) if self.stacked else epochs[0],
