@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Sequence
 
-from signllm_jax import render
 from signllm_jax.core import atomic_files, clips, errors, gloss
 from signllm_jax.evaluation import signing
 from signllm_jax.inference import (
@@ -26,6 +25,7 @@ from signllm_jax.inference import (
   text_input,
 )
 from signllm_jax.training import setup
+from signllm_jax.visualization import render
 
 SIZES = (64, 1024)  # pixels, of a clip in a picture
 _SHOWN = 20  # glosses on the terminal

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from signllm_jax import config, produce, render, train
+from signllm_jax import config, produce, train
 from signllm_jax.core import clips, errors, skeleton, vocabulary
 from signllm_jax.data import corpus_facts
 from signllm_jax.formats import forms, h5, npz, pose, skels, splits
 from signllm_jax.inference import clip_files, load, text_input
 from signllm_jax.training import setup
+from signllm_jax.visualization import render
 
 REAL = pathlib.Path(__file__).parents[2] / "shared" / "data" / "phoenix14t_mini"
 FRAMES = 10

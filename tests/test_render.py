@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor, ImageSequence
 
-from signllm_jax import drawing, render
 from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import skels
+from signllm_jax.visualization import render, skeleton_drawing
 
 DATA = pathlib.Path(__file__).parents[2] / "shared" / "data"
 
@@ -73,15 +73,15 @@ def test_shorter_clip_holds_its_last_frame():
 
 def test_fingers_have_their_colours():
   image = next(render.frames({"a": signer()}))
-  for colour in (*drawing.LEFT, *drawing.RIGHT):
+  for colour in (*skeleton_drawing.LEFT, *skeleton_drawing.RIGHT):
     assert count(image, colour) > 20, colour
 
 
 @pytest.mark.parametrize(
   ("part", "gone", "kept"),
   [
-    ("left_hand", drawing.LEFT, drawing.RIGHT),
-    ("right_hand", drawing.RIGHT, drawing.LEFT),
+    ("left_hand", skeleton_drawing.LEFT, skeleton_drawing.RIGHT),
+    ("right_hand", skeleton_drawing.RIGHT, skeleton_drawing.LEFT),
   ],
 )
 def test_missing_hand_is_not_drawn(part, gone, kept):
@@ -95,11 +95,16 @@ def test_missing_joint_and_nothing_at_all():
   clip = signer(1)
   clip.valid[:, skeleton.RIGHT_ELBOW] = False
   image = next(render.frames({"a": clip}))
-  wrist = count(image, drawing.RIGHT[0])
-  assert wrist < 0.2 * count(image, drawing.LEFT[0])
+  wrist = count(image, skeleton_drawing.RIGHT[0])
+  assert wrist < 0.2 * count(image, skeleton_drawing.LEFT[0])
   clip.valid[:] = False
   image = next(render.frames({"a": clip}))
-  drawn = (*drawing.LEFT, *drawing.RIGHT, drawing.TORSO, drawing.BONE)
+  drawn = (
+    *skeleton_drawing.LEFT,
+    *skeleton_drawing.RIGHT,
+    skeleton_drawing.TORSO,
+    skeleton_drawing.BONE,
+  )
   # The track of the foot has the colour of the bones.
   assert [count(image[:468], colour) for colour in drawn] == [0] * 14
 
@@ -109,7 +114,7 @@ def test_hand_without_its_wrist_stays_in_its_window():
   clip.valid[1, skeleton.RIGHT_HAND] = False
   clip.frames[1, skeleton.RIGHT_HAND] = 0
   images = list(render.frames({"a": clip}))
-  for colour in drawing.RIGHT[1:]:
+  for colour in skeleton_drawing.RIGHT[1:]:
     inset = [count(i[320:468, 8:156], colour) for i in images]
     assert 0.6 * inset[0] < inset[1] < inset[0]
 
@@ -122,10 +127,13 @@ def test_view_is_one_for_all_frames_and_clips():
   cards = 8 + 304 + 8 + 148  # all but the foot, where time goes on
   assert (first[:cards, :320] == last[:cards, :320]).all()
   wide = dataclasses.replace(signer(3), frames=2 * signer(3).frames)
-  assert drawing.fit([signer(3), wide]).half > 1.5 * drawing.fit([still]).half
+  assert (
+    skeleton_drawing.fit([signer(3), wide]).half
+    > 1.5 * skeleton_drawing.fit([still]).half
+  )
   outlier = signer(100)
   outlier.frames[50, 20] = 1000
-  assert drawing.fit([outlier]).half < 1
+  assert skeleton_drawing.fit([outlier]).half < 1
 
 
 def test_gif_times(tmp_path):
@@ -152,7 +160,7 @@ def test_gif_shows_what_frames_shows(tmp_path):
       image.seek(i)
       error = np.abs(np.asarray(image.convert("RGB")).astype(int) - expected)
       assert error.mean() < 0.5
-      for colour in drawing.COLOURS:
+      for colour in skeleton_drawing.COLOURS:
         own = (expected == ImageColor.getrgb(colour)).all(-1)
         assert not error[own].any(), colour
 
@@ -240,7 +248,7 @@ def test_scenes_share_one_palette_and_page(tmp_path):
       for i, expected in enumerate(render.frames(*scene)):
         image.seek(first + i)
         found = np.asarray(image.convert("RGB"))
-        for colour in drawing.COLOURS:
+        for colour in skeleton_drawing.COLOURS:
           own = (expected == ImageColor.getrgb(colour)).all(-1)
           assert (found[own] == expected[own]).all(), colour
 

@@ -13,8 +13,8 @@ from data_pipeline.building import record_reader
 from data_pipeline.data_card import html, plots, statistics, text_section
 from data_pipeline.data_card.html import Number
 from data_pipeline.lifting import bones
-from signllm_jax import render
 from signllm_jax.core import atomic_files, clips, errors, languages, skeleton
+from signllm_jax.visualization import render
 
 _NOTICEABLE = 0.005  # less of a share is rounding
 _SHARES = ("body_missing", "hands_missing", "pruned", "flipped", "bone_change")

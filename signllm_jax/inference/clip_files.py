@@ -5,9 +5,9 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from signllm_jax import render
 from signllm_jax.core import atomic_files, clips, errors
 from signllm_jax.formats import forms, h5, npz, skels
+from signllm_jax.visualization import render
 
 SUFFIXES = (*render.SUFFIXES, *forms.POSES, ".h5")
 

@@ -8,8 +8,9 @@ import numpy as np
 import tensorboardX
 from PIL import Image
 
-from signllm_jax import config, render
+from signllm_jax import config
 from signllm_jax.core import clips as clips_lib
+from signllm_jax.visualization import render
 
 
 class Writer:

@@ -15,9 +15,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from signllm_jax import drawing
 from signllm_jax.core import errors, skeleton
 from signllm_jax.inference import postprocess, text_input
+from signllm_jax.visualization import skeleton_drawing
 from signllm_jax.web import answers, assets, download, limits, schema
 from signllm_jax.web import engine as engine_lib
 from signllm_jax.web import metrics as metrics_lib
@@ -161,11 +161,11 @@ class Site:
         "skeleton": {
           "joints": skeleton.JOINT_NAMES,
           "limbs": [limb[:2] for limb in skeleton.LIMBS],
-          "hands": drawing.HANDS,
+          "hands": skeleton_drawing.HANDS,
           "colours": {
-            "bone": drawing.BONE,
-            "right": drawing.RIGHT,
-            "left": drawing.LEFT,
+            "bone": skeleton_drawing.BONE,
+            "right": skeleton_drawing.RIGHT,
+            "left": skeleton_drawing.LEFT,
           },
         },
       }

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax import render
 from signllm_jax.core import clips
 from signllm_jax.evaluation.report import plots, published, report, tables
+from signllm_jax.visualization import render
 
 _SIZE = 180  # pixels, of a clip
 _STYLE = """

@@ -2,23 +2,23 @@
 
 from PIL import Image, ImageDraw
 
-from signllm_jax import drawing
+from signllm_jax.visualization import skeleton_drawing
 
 
 def caption(text: str, width: int, size: int) -> Image.Image:
   """A strip with the text in at most two lines; of height 0 without."""
   unit = size / 320
-  face = drawing.font(text, 14 * unit)
+  face = skeleton_drawing.font(text, 14 * unit)
   margin = 12 * unit
   lines = _wrap(text, face, width - 2 * margin) if text.strip() else []
   step = 18 * unit
   height = round(step * len(lines) + 8 * unit) if lines else 0
-  strip = Image.new("RGB", (width, height), drawing.PAGE)
+  strip = Image.new("RGB", (width, height), skeleton_drawing.PAGE)
   for i, line in enumerate(lines):
     ImageDraw.Draw(strip).text(
       (margin, 9 * unit + step * (i + 0.5)),
       line,
-      drawing.INK,
+      skeleton_drawing.INK,
       face,
       anchor="lm",
     )
@@ -49,7 +49,7 @@ def grid(rows: list[list[Image.Image]], head: Image.Image) -> Image.Image:
   page = Image.new(
     "RGB",
     (_even(head.width), _even(head.height + height * len(rows))),
-    drawing.PAGE,
+    skeleton_drawing.PAGE,
   )
   page.paste(head, (0, 0))
   for r, row in enumerate(rows):
@@ -62,7 +62,7 @@ def stack(sheets: list[Image.Image]) -> Image.Image:
   """Pictures below one another, on a page as wide as the widest."""
   width = max(sheet.width for sheet in sheets)
   height = sum(sheet.height for sheet in sheets)
-  page = Image.new("RGB", (width, height), drawing.PAGE)
+  page = Image.new("RGB", (width, height), skeleton_drawing.PAGE)
   top = 0
   for sheet in sheets:
     page.paste(sheet, (0, top))

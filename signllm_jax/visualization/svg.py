@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax import drawing
 from signllm_jax.core import clips, skeleton
+from signllm_jax.visualization import skeleton_drawing
 
 _CELL, _GAP, _LINE = 1000, 25, 75  # of a drawing, between, of a line of text
 _THICK, _THIN = 20, 6  # strokes of arms and fingers
@@ -32,7 +32,7 @@ class Row(NamedTuple):
   clip: clips.Clip
   label: str
   caption: str
-  view: drawing.View
+  view: skeleton_drawing.View
   times: Sequence[int]
 
 
@@ -56,7 +56,7 @@ def sheet(rows: Sequence[Row], size: int) -> str:
       parts.append(
         f'<svg x="{left}" y="{top}" width="{_CELL}" height="{_CELL}">'
         f'<rect width="{_CELL}" height="{_CELL}" rx="30" '
-        f'fill="{drawing.CARD}"/>{"".join(_figure(row, t))}</svg>'
+        f'fill="{skeleton_drawing.CARD}"/>{"".join(_figure(row, t))}</svg>'
       )
       parts.append(_text(left, top + _CELL + 50, now, "t"))
     top += _CELL + _LINE + _GAP
@@ -70,10 +70,10 @@ def sheet(rows: Sequence[Row], size: int) -> str:
       f'width="{width * scale:.0f}" height="{top * scale:.0f}">',
       f'<title id="title">{_escape(title)}</title>',
       "<style>text{font-family:sans-serif;font-size:44px}"
-      f".c{{fill:{drawing.INK}}}.t{{fill:{drawing.FAINT};font-size:36px}}"
+      f".c{{fill:{skeleton_drawing.INK}}}.t{{fill:{skeleton_drawing.FAINT};font-size:36px}}"
       "path,circle{fill:none;stroke-linecap:round;stroke-linejoin:round}"
       "</style>",
-      f'<rect width="{width}" height="{top}" fill="{drawing.PAGE}"/>',
+      f'<rect width="{width}" height="{top}" fill="{skeleton_drawing.PAGE}"/>',
       *parts,
       "</svg>\n",
     ]
@@ -85,10 +85,10 @@ def _limbs() -> Mapping[tuple[str, int], list[tuple[int, int]]]:
   """Joints to join, by colour and width, in the order of drawing."""
   found: dict[tuple[str, int], list[tuple[int, int]]] = {}
   for parent, child, bone in skeleton.LIMBS:
-    colours = drawing.LEFT
+    colours = skeleton_drawing.LEFT
     if child in range(2, 5) or child >= skeleton.RIGHT_HAND:
-      colours = drawing.RIGHT
-    kind = (drawing.BONE, _THICK)
+      colours = skeleton_drawing.RIGHT
+    kind = (skeleton_drawing.BONE, _THICK)
     if bone >= 5:  # of the fingers: four bones each
       kind = (colours[1 + (bone - 5) // 4], _THIN)
     elif bone >= 2:
@@ -117,7 +117,7 @@ def _figure(row: Row, t: int) -> Iterator[str]:
     radius = view.head / view.half * _CELL / 2
     yield (
       f'<circle cx="{x}" cy="{y}" r="{radius:.0f}" '
-      f'stroke="{drawing.BONE}" stroke-width="8"/>'
+      f'stroke="{skeleton_drawing.BONE}" stroke-width="8"/>'
     )
 
 

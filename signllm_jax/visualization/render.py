@@ -15,9 +15,9 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image, ImageColor
 
-from signllm_jax import drawing, page, vector
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.core import clips as clips_lib
+from signllm_jax.visualization import layout, skeleton_drawing, svg
 
 SUFFIXES = (".gif", ".mp4", ".png", ".svg")
 HOLD = 0.5  # seconds each of several scenes rests on its last frame
@@ -109,10 +109,10 @@ def save_scenes(
   with atomic_files.replacing(path) as part:
     if suffix == ".png":
       sheets = [_sheet(scene, size, columns) for scene in scenes]
-      page.stack(sheets).save(part, optimize=True)
+      layout.stack(sheets).save(part, optimize=True)
     elif suffix == ".svg":
       rows = [row for scene in scenes for row in _rows(scene, columns)]
-      part.write_text(vector.sheet(rows, size), encoding="utf-8")
+      part.write_text(svg.sheet(rows, size), encoding="utf-8")
     elif suffix == ".gif":
       _save_gif(part, scenes, size, fps)
     else:
@@ -141,11 +141,11 @@ def _check(scenes: Sequence[Scene]) -> float:
   return rates.pop()
 
 
-def _artists(scene: Scene, size: int) -> list[drawing.Artist]:
-  view = drawing.fit(list(scene.clips.values()))
+def _artists(scene: Scene, size: int) -> list[skeleton_drawing.Artist]:
+  view = skeleton_drawing.fit(list(scene.clips.values()))
   longest = _longest(scene)
   return [
-    drawing.Artist(
+    skeleton_drawing.Artist(
       clip, label if len(scene.clips) > 1 else "", view, size, longest
     )
     for label, clip in scene.clips.items()
@@ -177,18 +177,20 @@ def _play(
     size: width of each clip in pixels.
     times: number of frames of a scene -> the frames to draw.
   """
-  strips = [page.caption(s.caption, size * len(s.clips), size) for s in scenes]
+  strips = [
+    layout.caption(s.caption, size * len(s.clips), size) for s in scenes
+  ]
   columns = max(len(scene.clips) for scene in scenes)
   height = max(strip.height for strip in strips)
   for scene, strip in zip(scenes, strips, strict=True):
-    head = Image.new("RGB", (size * columns, height), drawing.PAGE)
+    head = Image.new("RGB", (size * columns, height), skeleton_drawing.PAGE)
     head.paste(strip, (0, 0))
     artists = _artists(scene, size)  # now: all scenes' would fill the memory
     drawn, picture = -1, head
     for t in times(_longest(scene)):
       if t != drawn:
         drawn = t
-        picture = page.grid([[artist.draw(t) for artist in artists]], head)
+        picture = layout.grid([[artist.draw(t) for artist in artists]], head)
       yield picture
 
 
@@ -196,7 +198,9 @@ def _sheet(scene: Scene, size: int, columns: int) -> Image.Image:
   artists = _artists(scene, size)
   times = _sheet_times(scene, columns)
   rows = [[artist.draw(t) for t in times] for artist in artists]
-  return page.grid(rows, page.caption(scene.caption, size * len(times), size))
+  return layout.grid(
+    rows, layout.caption(scene.caption, size * len(times), size)
+  )
 
 
 def _sheet_times(scene: Scene, columns: int) -> list[int]:
@@ -205,11 +209,11 @@ def _sheet_times(scene: Scene, columns: int) -> list[int]:
   return times.round().astype(int).tolist()
 
 
-def _rows(scene: Scene, columns: int) -> list[vector.Row]:
-  view = drawing.fit(list(scene.clips.values()))
+def _rows(scene: Scene, columns: int) -> list[svg.Row]:
+  view = skeleton_drawing.fit(list(scene.clips.values()))
   times = _sheet_times(scene, columns)
   return [
-    vector.Row(
+    svg.Row(
       clip,
       label if len(scene.clips) > 1 else "",
       "" if number else scene.caption,
@@ -256,7 +260,7 @@ def _palette(pictures: Iterable[Image.Image]) -> Image.Image:
     pixels = np.asarray(picture).reshape(-1, 3).astype(np.int64)
     codes = np.union1d(codes, pixels @ [1 << 16, 1 << 8, 1])
   shades = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1)
-  own = np.array([ImageColor.getrgb(c) for c in drawing.COLOURS])
+  own = np.array([ImageColor.getrgb(c) for c in skeleton_drawing.COLOURS])
   mixed = Image.fromarray(shades[None].astype(np.uint8)).quantize(
     255 - len(own), Image.Quantize.MEDIANCUT
   )

@@ -1,0 +1,1 @@
+"""Skeletons as pictures and films."""
