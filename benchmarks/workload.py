@@ -1,7 +1,7 @@
 """Models of the compared shapes, on batches of noise.
 
-What is timed is what trains: the step of `train_step.make_train_step` on a state of
-`train_state.create_state`. Only the numbers in the batch are made up.
+What is timed is what trains: the step of `train_step.make_train_step` on a
+state of `train_state.create_state`. Only the numbers in the batch are made up.
 """
 
 import dataclasses
@@ -66,7 +66,7 @@ def abstract(
   mesh: jax.sharding.Mesh,
   codes: Sequence[str] = (),
 ) -> train_state.TrainState:
-  """Shapes and places of a state; `codes` as of `train_state.abstract_state`."""
+  """Shapes and shardings of a state, by `train_state.abstract_state`."""
   return train_state.abstract_state(config, SIZES, mesh, codes)
 
 

@@ -10,8 +10,8 @@ import subprocess
 import sys
 
 import pytest
+from helpers.paths import ROOT
 
-ROOT = pathlib.Path(__file__).parent.parent
 PAGES = sorted(
   [ROOT / "README.md", ROOT / "launch" / "README.md", *ROOT.glob("docs/*.md")]
 )

@@ -89,8 +89,8 @@ def prepare(
     The folder of the records, for `tfds.builder_from_directory`.
 
   Raises:
-    UsageError, DataError: as `build_request.plan` does, or a fault in the sources;
-      another process builds the same.
+    UsageError, DataError: as `build_request.plan` does, or a fault in the
+      sources; another process builds the same.
     StorageError: the records cannot be written.
   """
   asked = build_request.plan(

@@ -171,7 +171,8 @@ def _in_folder(root: pathlib.Path, report) -> list[Source]:
     )
   if strange:
     report(
-      f"{root}: JSON files that are no frames:{sidecar_texts.listed('', strange)}"
+      f"{root}: JSON files that are no frames:"
+      + sidecar_texts.listed("", strange)
     )
   (sources,) = found.values()
   return sources

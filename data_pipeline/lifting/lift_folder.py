@@ -157,7 +157,7 @@ def lift_all(
 
 
 def _check(source: find_clips.Source, need_text: bool) -> str:
-  """What a clip is made from (`lifted_folder.digest`), if it can be lifted at all."""
+  """Digest of a clip's sources, `lifted_folder.digest`, if it can be lifted."""
   lifted_folder.check_name(source.name)
   if need_text and not source.text:
     raise errors.DataError(

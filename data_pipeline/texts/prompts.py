@@ -1,6 +1,6 @@
 """Texts as questions, such as "How do I sign 'good morning'?".
 
-The templates stand in `prompts/<spoken language>.txt`, one a line, with `{}`
+The templates stand in `prompt_templates/<language>.txt`, one a line, with `{}`
 in the place of the text. They do not name the sign language: records and
 requests carry it in a field of their own, and a template then serves all sign
 languages around one spoken language (German has two).
@@ -13,7 +13,7 @@ import unicodedata
 
 from signllm_jax.core import errors
 
-_FOLDER = pathlib.Path(__file__).with_name("prompts")
+_FOLDER = pathlib.Path(__file__).with_name("prompt_templates")
 
 
 @functools.cache

@@ -1,0 +1,134 @@
+"""Glosses: marks, PHOENIX's cleaning, and glosses made of texts."""
+
+import collections
+
+import pytest
+from helpers.paths import DATA
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_pipeline.texts import lemma_gloss as maker
+from signllm_jax.core import errors, gloss, languages
+
+PHOENIX = DATA / "phoenix14t_gloss"
+
+tokens = st.text(min_size=1).filter(lambda t: t.split() == [t])
+
+
+def test_marked_token_carries_the_language():
+  assert gloss.mark("HELLO WORLD", "ASL") == "<ASL_HELLO> <ASL_WORLD>"
+  assert gloss.mark("BONJOUR", "lsf_ch") == "<LSF-CH_BONJOUR>"
+  assert gloss.unmark("<LIS-CH_CIAO_A>") == ("LIS-CH", "CIAO_A")
+  assert gloss.mark("", "ASL") == ""
+
+
+@given(
+  st.lists(tokens | st.sampled_from(["A_B", "<", ">", "<ASL_A>", "_"])),
+  st.sampled_from(list(languages.LANGUAGES)),
+)
+def test_unmark_is_the_inverse_of_mark(glosses, code):
+  marked = gloss.mark(" ".join(glosses), code).split()
+  assert [gloss.unmark(token) for token in marked] == [
+    (code, token) for token in glosses
+  ]
+
+
+def test_no_code_has_what_ends_a_code():
+  assert not any("_" in code for code in languages.LANGUAGES)
+
+
+@pytest.mark.parametrize(
+  "token", ["HELLO", "<HELLO>", "<XYZ_A>", "<ASL_>", "<ASL_A", "<ASL_A B>", ""]
+)
+def test_other_tokens_are_refused(token):
+  with pytest.raises(errors.DataError, match="marked with its language"):
+    gloss.unmark(token)
+
+
+def test_mark_refuses_an_unknown_language():
+  with pytest.raises(errors.UsageError, match="XYZ"):
+    gloss.mark("A", "XYZ")
+
+
+@pytest.mark.parametrize(
+  ("raw", "cleaned"),
+  [
+    ("__ON__ LIEB ZUSCHAUER __??loc-NORD__ ABEND", "LIEB ZUSCHAUER ABEND"),
+    ("loc-NORD cl-KOMMEN neg-cl-KOMMEN", "NORD KOMMEN neg-KOMMEN"),
+    ("loc-MINUS-PLUSPLUS SUEDRAUM RAUM", "MINUS SUED RAUM"),
+    ("WETTER WIE AUSSEHEN MORGEN", "WETTER WIE-AUSSEHEN MORGEN"),
+    ("G U NN E R SCH H TAG", "G+U+NN+E+R+SCH+H TAG"),
+    ("REGEN REGEN __PU__ loc-REGEN TAG", "REGEN TAG"),
+    ("IN-KOMMEND IN-KOMMEND S+H S+H", "IN-KOMMEND IN-KOMMEND S+H S+H"),
+    ("ZEIGEN ZEIGEN-BILDSCHIRM", "ZEIGEN-BILDSCHIRM ZEIGEN-BILDSCHIRM"),
+    ("__OFF__", ""),
+  ],
+)
+def test_phoenix_cleaning(raw, cleaned):
+  assert gloss.clean_phoenix(raw) == cleaned
+  assert gloss.clean_phoenix(cleaned) == cleaned
+
+
+def test_phoenix_vocabularies_are_those_of_the_literature():
+  if not PHOENIX.is_dir():
+    pytest.skip(f"no PHOENIX-14T glosses in {PHOENIX}")
+  lines = (PHOENIX / "train.gloss").read_text(encoding="utf-8").splitlines()
+  assert len({word for line in lines for word in line.split()}) == 1232
+  counts = collections.Counter(
+    word for line in lines for word in gloss.clean_phoenix(line).split()
+  )
+  assert len(counts) + 4 == 1089
+  # Places of Progressive Transformers' list where another reading differs.
+  assert counts["IN-KOMMEND"] > counts["BLEIBEN"] > counts["UND"]
+  assert counts["ZEIGEN-BILDSCHIRM"] > counts["WEITER"]
+  assert counts["SEHEN"] > counts["IM-VERLAUF"] > counts["VIER"]
+
+
+@pytest.mark.parametrize(
+  ("spoken", "text", "made"),
+  [
+    ("en", "So we are heating the oils.", "SO WE BE HEATING THE OIL"),
+    ("en", "Don't go, it's John's!", "DO NOT GO IT BE JOHN"),
+    ("en", "They've gone, I can’t sing.", "THEY HAVE GO I CAN NOT SING"),
+    ("en", "At 10:30 it costs 3.50", "AT 10:30 IT COST 3.50"),
+    ("de", "Die Häuser sind groß.", "DER HAUS SEIN GROSS"),
+    ("de", "Wie geht's?", "WIE GEHEN"),
+    ("fr", "L’eau est froide aujourd'hui.", "LE EAU ÊTRE FROID AUJOURD'HUI"),
+    ("fr", "Y a-t-il un rendez-vous ?", "Y AVOIR IL UN RENDEZ-VOUS"),
+    ("it", "Dov'è l'ospedale?", "DOVE ESSERE IL OSPEDALE"),
+    ("es", "¿Dónde están los niños?", "DÓNDE ESTAR EL NIÑO"),
+    ("tr", "İstanbul'da IŞIK, iyi ışık", "İSTANBUL IŞIK İYİ IŞIK"),
+  ],
+)
+def test_gloss_is_lemmas_in_upper_case(spoken, text, made):
+  assert maker.make(text, spoken) == made
+
+
+def test_english_lemmas_are_words():
+  forms = "thinking growing playing mixed fixed cancelled singing swinging"
+  assert maker.make(forms, "en") == (
+    "THINK GROW PLAY MIX FIX CANCEL SING SWING"
+  )
+
+
+def test_korean_gloss_drops_particles_and_endings():
+  assert maker.make("저는 학교에 갔습니다.", "ko") == "저 학교 가다"
+  assert maker.make("물을 마시지 않아요!", "ko") == "물 마시다 않다"
+
+
+def test_gloss_of_the_corpus_comes_first():
+  assert maker.complete(" HALLO  WELT", "Guten Tag", "de") == (
+    "HALLO WELT",
+    False,
+  )
+  assert maker.complete("", "good days", "en") == ("GOOD DAY", True)
+
+
+def test_text_without_words_is_refused():
+  with pytest.raises(errors.DataError, match="no words"):
+    maker.make("?!", "en")
+
+
+def test_language_without_rules_is_refused():
+  with pytest.raises(errors.UsageError, match=r"'xx'.*tr, ko"):
+    maker.make("hello", "xx")

@@ -1,0 +1,141 @@
+"""The scripts: clean, well-formed, and helpful without setting anything up."""
+
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from helpers.paths import ROOT
+
+SCRIPTS = [*sorted((ROOT / "launch").glob("*.sh")), ROOT / ".ci" / "run"]
+LOCK = (ROOT / "requirements.lock").read_text()
+
+
+def run(*command, **options):
+  return subprocess.run(
+    [str(part) for part in command],
+    capture_output=True,
+    text=True,
+    timeout=60,
+    **options,
+  )
+
+
+@pytest.fixture
+def project(tmp_path):
+  """A project of scripts and a lock, without packages."""
+  folder = tmp_path / "a project"
+  shutil.copytree(ROOT / "launch", folder / "launch")
+  (folder / "requirements.lock").write_text("")
+  return folder
+
+
+def fake_python(path: pathlib.Path, version: str) -> pathlib.Path:
+  """A command that says only which version it is."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(f"#!/bin/sh\necho {version}\n")
+  path.chmod(0o755)
+  return path
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_shellcheck(script):
+  name = "shellcheck.exe" if os.name == "nt" else "shellcheck"
+  checker = pathlib.Path(sys.executable).with_name(name)
+  assert checker.exists(), "install the extra `test`"
+  found = run(checker, "--shell=bash", script)
+  assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_wellformed(script):
+  assert run("bash", "-n", script).stderr == ""
+  assert os.access(script, os.X_OK)
+  assert "set -euo pipefail" in script.read_text()
+
+
+@pytest.mark.parametrize("name", ["setup.sh", "test.sh", "quickstart.sh"])
+def test_help(project, tmp_path, name):
+  for flag in ("-h", "--help"):
+    said = run(project / "launch" / name, flag, cwd=tmp_path)
+    assert said.returncode == 0 and said.stderr == ""
+    assert said.stdout.startswith(f"usage: launch/{name}")
+  assert not (project / ".venv").exists()
+
+
+def test_setup_refuses_unknown_arguments(project):
+  said = run(project / "launch" / "setup.sh", "--fast")
+  assert said.returncode == 1 and "usage:" in said.stderr
+
+
+@pytest.mark.parametrize("version", ["3.10", "2.7", "3.14"])
+def test_setup_names_versions(project, tmp_path, version):
+  python = fake_python(tmp_path / "python", version)
+  said = run(
+    project / "launch" / "setup.sh", env={**os.environ, "PYTHON": str(python)}
+  )
+  assert said.returncode == 1
+  assert "needs Python 3.11 to 3.13" in said.stderr
+  assert f"{python} is {version}" in said.stderr
+  assert not (project / ".venv").exists()
+
+
+def test_setup_without_python(project):
+  said = run(
+    project / "launch" / "setup.sh", env={**os.environ, "PYTHON": "/no/python"}
+  )
+  assert said.returncode == 1 and "found: none" in said.stderr
+
+
+def test_setup_reuses_what_the_lock_made(project, tmp_path):
+  """From another folder; with an unchanged lock nothing is touched."""
+  stamp = project / ".venv" / ".lock-sha256"
+  stamp.parent.mkdir()
+  stamp.write_text(hashlib.sha256(b"").hexdigest() + "\n")
+  said = run(
+    project / "launch" / "setup.sh",
+    cwd=tmp_path,
+    env={**os.environ, "PYTHON": sys.executable},
+  )
+  assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+  assert [path.name for path in stamp.parent.iterdir()] == [".lock-sha256"]
+
+
+def test_ci_runs_the_developers_test():
+  assert "launch/test.sh" in (ROOT / ".ci" / "run").read_text()
+  workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+  assert "run: .ci/run" in workflow
+
+
+def test_lock_is_hashed_and_names_no_place():
+  pins = re.findall(r"^([a-z0-9][\w.-]*)==\S+.*\\$", LOCK, re.MULTILINE)
+  lines = [line for line in LOCK.splitlines() if re.match(r"[^#\s]", line)]
+  assert len(pins) == len(lines) > 50
+  assert LOCK.count("--hash=sha256:") >= len(pins)
+  assert not re.search(r"://|index-url https?|find-links", LOCK)
+  assert "torch" not in pins
+
+
+def test_lock_holds_what_the_project_names():
+  """Every requirement of the locked extras; a forgotten lock shows here."""
+  project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+  extras = project["optional-dependencies"]
+  wanted = [
+    *project["dependencies"],
+    *(
+      line
+      for extra in ("data", "serve", "test", "dev")
+      for line in extras[extra]
+    ),
+  ]
+  pins = set(re.findall(r"^([a-z0-9][\w.-]*)==", LOCK, re.MULTILINE))
+  for requirement in wanted:
+    name = re.match(r"[\w.-]+", requirement)
+    assert name is not None
+    plain = re.sub(r"[_.-]+", "-", name.group()).lower()
+    assert plain in pins, f"make requirements.lock anew: {requirement}"

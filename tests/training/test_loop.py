@@ -1,0 +1,364 @@
+"""Whole runs on small folders: faults, resuming, and learning real signing."""
+
+import json
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from helpers.paths import DATA, ROOT
+
+from configs import asl, gsl
+from data_pipeline.building import build
+from signllm_jax import config, train
+from signllm_jax.core import clips, errors
+from signllm_jax.data import loader, records
+from signllm_jax.formats import skels, splits, tfrecord
+from signllm_jax.runs import checkpoint_manifest
+
+needs_data = pytest.mark.skipif(
+  not DATA.exists(), reason="../shared/data is not there"
+)
+
+
+def _clip(number: int) -> clips.Clip:
+  """A swinging skeleton; enough to try the plumbing on."""
+  length = 8 + number % 9
+  t = np.arange(length)[:, None, None] / 6
+  rest = np.random.default_rng(0).normal(0, 0.2, (1, 50, 3))
+  frames = rest + 0.05 * np.sin(t * (1 + number % 4) + rest)
+  frames[:, 1] = 0
+  frames[:, 2], frames[:, 5] = (-1 / 6, 0, 0), (1 / 6, 0, 0)
+  return clips.Clip(
+    frames.astype(np.float32),
+    np.ones((length, 50), bool),
+    name=f"clip{number:02d}",
+    text=" ".join("abcdefg"[(number * k) % 7] for k in range(1, 4)),
+  )
+
+
+def _write_folder(folder: pathlib.Path, listed, split="train") -> None:
+  folder.mkdir(exist_ok=True)
+  skels.write(folder / f"{split}.skels", listed)
+  for suffix, field in (("text", "text"), ("files", "name")):
+    lines = "".join(f"{getattr(clip, field)}\n" for clip in listed)
+    (folder / f"{split}.{suffix}").write_text(lines)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+  path = tmp_path_factory.mktemp("skels")
+  _write_folder(path, [_clip(i) for i in range(20)])
+  _write_folder(path, [_clip(i) for i in range(20, 24)], "dev")
+  return path
+
+
+def _experiment(folder, steps=12) -> config.Experiment:
+  return config.Experiment(
+    steps=steps,
+    log_every=5,
+    data=config.Data(folder=str(folder), batch_size=8, bucket=16),
+    model=config.Model(width=32, heads=2, feed_forward=32, dropout=0.1),
+    # The table of rewards is part of what must resume (R6).
+    plc=config.Priority(pool=2),
+    optim=config.Optim(warmup_steps=5),
+    evaluate=config.Evaluate(every=5, batch_size=8, clips=1),
+    checkpoint=config.Checkpoint(every=4),
+  )
+
+
+def _digest(workdir: pathlib.Path, step: int) -> str:
+  return checkpoint_manifest.read(workdir / "checkpoints" / str(step))["digest"]
+
+
+@pytest.fixture(scope="module")
+def straight(folder, tmp_path_factory):
+  """An undisturbed run of 12 steps."""
+  path = tmp_path_factory.mktemp("straight")
+  assert train.train(_experiment(folder), str(path), dry_run=False) == 0
+  return path
+
+
+def test_report_and_files_of_a_run(straight):
+  report = json.loads((straight / "report.json").read_text())
+  assert report["split"] == "dev" and report["sequences"] == 4
+  rows = report["rows"]
+  assert list(rows) == [
+    "produced",
+    "truth",
+    "mean_pose",
+    "frozen",
+    "other_clip",
+  ]
+  assert rows["truth"]["dtw_mje"] == 0
+  assert rows["truth"]["motion_share"] == 1 == rows["truth"]["length_ratio"]
+  assert (
+    rows["mean_pose"]["motion_share"] == 0 == rows["frozen"]["motion_share"]
+  )
+  assert rows["mean_pose"]["dtw_mje"] > 0
+  assert set(report["seconds"]) >= {"data", "train"}
+  assert list((straight / "tensorboard").glob("events*"))
+  stored = config.from_json((straight / "config.json").read_text())
+  assert stored.model.width == 32
+
+
+def test_rerun_is_bitwise_equal(folder, straight, tmp_path):
+  assert train.train(_experiment(folder), str(tmp_path), dry_run=False) == 0
+  assert _digest(tmp_path, 12) == _digest(straight, 12)
+
+
+@pytest.mark.parametrize("stop_after", [3, 5, 8])
+def test_stopped_and_resumed_equals_straight(
+  folder, straight, tmp_path, stop_after
+):
+  """Mid-epoch, at an evaluation, and at a save (R6)."""
+  # 20 clips in pools of 16 make an epoch of 2 to 4 steps.
+  first = _experiment(folder, stop_after)
+  # A cosine schedule ends with the run, so the interrupted one keeps its end.
+  first.steps = 12
+  stopper = _StopAt(stop_after)
+  with stopper:
+    assert train.train(first, str(tmp_path), dry_run=False) == 42
+  assert train.train(_experiment(folder), str(tmp_path), dry_run=False) == 0
+  assert _digest(tmp_path, 12) == _digest(straight, 12)
+
+
+class _StopAt:
+  """Sends SIGTERM to this process while the batch of a step is read."""
+
+  def __init__(self, step: int):
+    self.step = step
+
+  def __enter__(self):
+    self._read = loader.Batches.__getitem__
+    self._seen = set()
+
+    def read(batches, index):
+      if index == self.step and index not in self._seen:
+        self._seen.add(index)
+        os.kill(os.getpid(), signal.SIGTERM)
+      return self._read(batches, index)
+
+    loader.Batches.__getitem__ = read
+
+  def __exit__(self, *_):
+    loader.Batches.__getitem__ = self._read
+
+
+def _start(folder, workdir, *extra) -> subprocess.Popen:
+  return subprocess.Popen(
+    [
+      sys.executable,
+      "-m",
+      "signllm_jax.train",
+      "--config=configs/gsl.py",
+      f"--config.data.folder={folder}",
+      "--config.data.bucket=16",
+      "--config.model.width=32",
+      "--config.model.feed_forward=32",
+      "--config.steps=100000",
+      "--config.evaluate.every=0",
+      "--config.log_every=1",
+      f"--workdir={workdir}",
+      *extra,
+    ],
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+  )
+
+
+def _wait_for_training(process: subprocess.Popen, workdir) -> None:
+  """Until the run has done some steps (its progress bar says so)."""
+  assert process.stdout is not None
+  text = ""
+  deadline = time.monotonic() + 240
+  while "loss" not in text:
+    assert time.monotonic() < deadline and process.poll() is None, text
+    text += process.stdout.read(64)
+
+
+def test_sigterm_saves_and_a_second_trainer_is_refused(folder, tmp_path):
+  """R1 and R15, with real processes."""
+  first = _start(folder, tmp_path)
+  try:
+    _wait_for_training(first, tmp_path)
+    with _start(folder, tmp_path) as second:
+      said, _ = second.communicate(timeout=120)
+    assert second.returncode == 1
+    assert f"process {first.pid} " in said and "Traceback" not in said
+    first.send_signal(signal.SIGTERM)
+    time.sleep(0.05)
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=120)
+  finally:
+    first.kill()
+    first.communicate()
+  assert first.returncode == 42
+  saved = sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir())
+  assert saved and saved[-1] > 0
+  newest = tmp_path / "checkpoints" / str(saved[-1])
+  checkpoint_manifest.verify(newest, checkpoint_manifest.read(newest)["leaves"])
+
+
+def test_another_configuration_is_refused(folder, straight):
+  other = _experiment(folder)
+  other.model.width = 64
+  with pytest.raises(errors.UsageError, match=r"model\.width: 32 -> 64"):
+    train.train(other, str(straight), dry_run=False)
+
+
+def test_other_data_are_refused(straight, tmp_path):
+  _write_folder(tmp_path, [_clip(i) for i in range(3)])
+  with pytest.raises(errors.UsageError, match="not those this run"):
+    train.train(_experiment(tmp_path), str(straight), dry_run=False)
+
+
+def test_damaged_checkpoint_falls_back(folder, straight, tmp_path, capsys):
+  import shutil
+
+  work = tmp_path / "copy"
+  shutil.copytree(straight, work)
+  newest = work / "checkpoints" / "12"
+  victim = max(
+    newest.rglob("*"), key=lambda p: p.is_file() and p.stat().st_size
+  )
+  content = bytearray(victim.read_bytes())
+  content[len(content) // 2] ^= 1
+  victim.write_bytes(content)
+  assert train.train(_experiment(folder), str(work), dry_run=False) == 0
+  assert "resuming at step 8" in capsys.readouterr().out
+  assert _digest(work, 12) == _digest(straight, 12)
+  assert len(list((work / "quarantine").iterdir())) == 1
+
+
+def _bad_line(folder, text):
+  lines = (folder / "train.skels").read_text().splitlines()
+  lines[2] = text(lines[2])
+  (folder / "train.skels").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+  "spoil, message",
+  [
+    (
+      lambda f: _bad_line(f, lambda line: line.rsplit(maxsplit=1)[0]),
+      r"train\.skels:3",
+    ),
+    (
+      lambda f: _bad_line(f, lambda x: x.replace(x.split()[7], "nan", 1)),
+      r"train\.skels:3",
+    ),
+    (
+      lambda f: (f / "train.text").write_text("a\nb\n"),
+      r"train\.text",
+    ),
+    (lambda f: (f / "train.text").unlink(), r"train\.text"),
+  ],
+  ids=["150 numbers", "NaN", "missing line", "no text"],
+)
+def test_bad_input_names_file_and_line(tmp_path, spoil, message):
+  _write_folder(tmp_path / "in", [_clip(i) for i in range(5)])
+  spoil(tmp_path / "in")
+  with pytest.raises(errors.DataError, match=message):
+    train.train(
+      _experiment(tmp_path / "in"), str(tmp_path / "work"), dry_run=False
+    )
+
+
+def test_wrong_language_is_refused(folder, tmp_path):
+  built = build.prepare("prompt2sign/gsl", str(tmp_path), input=str(folder))
+  experiment = _experiment(built)
+  experiment.data.language = "TSL"
+  with pytest.raises(errors.DataError, match=r"is in GSL; expected TSL"):
+    train.train(experiment, str(tmp_path / "work"), dry_run=True)
+
+
+def _write_records(path: pathlib.Path, listed: list[bytes]) -> None:
+  with path.open("wb") as file:
+    for record in listed:
+      size = struct.pack("<Q", len(record))
+      file.write(size + struct.pack("<I", tfrecord.masked_crc(size)))
+      file.write(record + struct.pack("<I", tfrecord.masked_crc(record)))
+
+
+def test_nan_in_a_record_ends_with_its_name(folder, tmp_path):
+  """R16: exit 66, step and examples named, nothing applied."""
+  built = build.prepare(
+    "prompt2sign/gsl", str(tmp_path), input=str(folder), shards=1
+  )
+  shard = next(built.glob("*train*"))
+  listed = [bytes(r) for r in tfrecord.TFRecordFiles([str(shard)])]
+  frames = _canonical_bytes(folder, 7)
+  spoilt = frames[:40] + struct.pack("<f", float("nan")) + frames[44:]
+  assert sum(frames in record for record in listed) == 1
+  _write_records(shard, [r.replace(frames, spoilt) for r in listed])
+  with pytest.raises(errors.SignLLMError, match="clip07") as caught:
+    train.train(_experiment(built), str(tmp_path / "work"), dry_run=False)
+  assert caught.value.exit_code in (65, 66)
+  assert not list((tmp_path / "work" / "checkpoints").glob("[0-9]*"))
+
+
+def _canonical_bytes(folder, number: int) -> bytes:
+  found = list(splits.read_split(folder, "train"))[number]
+  record = records.from_clip(clips.canonical(found), language="GSL")
+  return record["frames"].tobytes()
+
+
+def test_dry_run_prints_and_allocates_nothing(folder, tmp_path, capsys):
+  work = tmp_path / "work"
+  assert train.train(_experiment(folder), str(work), dry_run=True) == 0
+  said = capsys.readouterr().out
+  assert "parameters" in said and "P('fsdp', None)" in said
+  assert '"width": 32' in said
+  assert not work.exists()
+
+
+def _overfit(experiment: config.Experiment, folder, workdir, steps) -> dict:
+  experiment.data.folder = str(folder)
+  experiment.steps = steps
+  experiment.evaluate = config.Evaluate(split="train", every=0, clips=0)
+  experiment.checkpoint.every = 100_000
+  experiment.model.width, experiment.model.feed_forward = 128, 512
+  experiment.model.dropout = 0.0
+  experiment.optim.learning_rate = 2e-3
+  assert train.train(experiment, str(workdir), dry_run=False) == 0
+  return json.loads((workdir / "report.json").read_text())["rows"]["produced"]
+
+
+@needs_data
+@pytest.mark.slow
+def test_overfits_five_real_sentences(tmp_path):
+  produced = _overfit(
+    gsl.get_config(), DATA / "phoenix14t_mini", tmp_path, steps=3000
+  )
+  assert produced["share_of_floor"] < 0.05
+  assert produced["motion_share"] == pytest.approx(1, abs=0.1)
+  assert produced["length_ratio"] == pytest.approx(1, abs=0.05)
+
+
+@needs_data
+@pytest.mark.slow
+def test_overfits_three_lifted_clips(tmp_path):
+  source = tmp_path / "clips"
+  source.mkdir()
+  mini = DATA / "how2sign_mini"
+  for name, path in (
+    ("train.skels", DATA / "golden/lift/clips.skels"),
+    ("train.text", mini / "clips.text"),
+    ("train.files", mini / "clips.files"),
+  ):
+    (source / name).write_bytes(path.read_bytes())
+  produced = _overfit(asl.get_config(), source, tmp_path / "work", steps=3000)
+  assert produced["share_of_floor"] < 0.05
+
+
+def test_devices_are_simulated():
+  assert jax.device_count() == 8

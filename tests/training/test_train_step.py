@@ -1,0 +1,251 @@
+"""The training step: on one device and eight, guarded, in parts."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import small_steps
+
+from benchmarks import communication
+from signllm_jax import config
+from signllm_jax.core import errors
+from signllm_jax.inference import decoding
+from signllm_jax.losses import pose
+from signllm_jax.parallel import sharding
+from signllm_jax.runs import train_state
+from signllm_jax.tasks import text_to_pose
+
+
+def _leaves(tree):
+  return [np.asarray(x) for x in jax.tree.leaves(jax.device_get(tree))]
+
+
+@pytest.fixture(scope="module")
+def one_device():
+  return small_steps.run(small_steps.new_experiment(), jax.devices()[:1], 20)
+
+
+@pytest.mark.parametrize(
+  "mesh",
+  [
+    config.Mesh(data=8),
+    config.Mesh(data=2, fsdp=2, tensor=2),
+    config.Mesh(data=1, fsdp=8),
+  ],
+  ids=str,
+)
+def test_eight_devices_equal_one(mesh, one_device):
+  experiment = small_steps.new_experiment()
+  experiment.mesh = mesh
+  losses, _, _ = small_steps.run(experiment, jax.devices(), 20)
+  np.testing.assert_allclose(losses, one_device[0], atol=1e-5)
+  assert losses[-1] < losses[0]
+
+
+@pytest.mark.slow
+def test_fsdp_sends_matrices_whatever_the_rows():
+  """And not the rows: those of all devices together have no bound."""
+  sent = []
+  for rows in (8, 24):
+    experiment = small_steps.new_experiment()
+    experiment.mesh = config.Mesh(data=1, fsdp=8)
+    experiment.data.batch_size = rows
+    mesh, current, step, batches = small_steps.start(experiment, jax.devices())
+    with jax.set_mesh(mesh):
+      batch = sharding.put_batch(batches[0], mesh)
+      program = step.lower(current, batch).compile().as_text()
+    sent.append(sum(communication.collectives(program).values()))
+  assert sent[0] > 0
+  assert sent[1] < 1.1 * sent[0]
+
+
+def test_moments_are_sharded_as_parameters():
+  experiment = small_steps.new_experiment()
+  experiment.mesh = config.Mesh(data=2, fsdp=4)
+  mesh, current, step, batches = small_steps.start(experiment, jax.devices())
+  with jax.set_mesh(mesh):
+    current, _ = step(current, sharding.put_batch(batches[0], mesh))
+  adam = next(s for s in current.opt_state if hasattr(s, "mu"))
+  parameters = jax.tree.leaves(current.params)
+  for moment in (adam.mu, adam.nu):
+    for p, m in zip(parameters, jax.tree.leaves(moment), strict=True):
+      assert m.sharding.is_equivalent_to(p.sharding, p.ndim)
+  kernel = current.params["decoder"][0]["feed_forward"]["up"]["kernel"][...]
+  assert kernel.sharding.shard_shape(kernel.shape) == (8, 64)
+  held = sum(x.addressable_shards[0].data.nbytes for x in parameters)
+  assert held < 0.35 * sum(x.nbytes for x in parameters)
+
+
+def test_parts_of_a_batch_add_up():
+  whole, split = small_steps.new_experiment(), small_steps.new_experiment()
+  for experiment in (whole, split):
+    experiment.model.dropout = 0.0
+    experiment.augment.noise = 0.0
+  split.optim.accumulate = 4
+  a, state_a, _ = small_steps.run(whole, jax.devices()[:1], 5)
+  b, state_b, _ = small_steps.run(split, jax.devices()[:1], 5)
+  np.testing.assert_allclose(a, b, rtol=1e-5)
+  for x, y in zip(
+    _leaves(state_a.residuals), _leaves(state_b.residuals), strict=True
+  ):
+    np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-5)
+
+
+def test_repeated_run_is_bitwise_equal(one_device):
+  losses, again, _ = small_steps.run(
+    small_steps.new_experiment(), jax.devices()[:1], 20
+  )
+  np.testing.assert_array_equal(losses, one_device[0])
+  for x, y in zip(
+    _leaves(again.params), _leaves(one_device[1].params), strict=True
+  ):
+    np.testing.assert_array_equal(x, y)
+
+
+def test_bfloat16_computes_and_keeps_float32_parameters(one_device):
+  experiment = small_steps.new_experiment()
+  experiment.model.compute_dtype = "bfloat16"
+  losses, current, _ = small_steps.run(experiment, jax.devices()[:1], 20)
+  assert {x.dtype for x in jax.tree.leaves(current.params)} == {
+    np.dtype("float32")
+  }
+  np.testing.assert_allclose(losses, one_device[0], rtol=0.05)
+  assert not np.array_equal(losses, one_device[0])
+
+
+def test_noise_takes_the_last_epochs_spread():
+  experiment = small_steps.new_experiment()
+  _, current, _ = small_steps.run(experiment, jax.devices()[:1], 2)
+  assert not np.asarray(current.residuals.std).any()
+  assert np.asarray(current.residuals.count).any()
+  _, current, _ = small_steps.run(experiment, jax.devices()[:1], 3)  # one epoch
+  assert (np.asarray(current.residuals.std) > 0).all()
+  assert not np.asarray(current.residuals.count).any()
+
+
+def _nan_at(*spoilt):
+  def spoil(i, batch):
+    if i in spoilt:
+      batch["frames"][1, 2, 30] = np.nan
+      batch["valid"][1, 2] = True
+    return batch
+
+  return spoil
+
+
+def test_nan_stops_and_changes_nothing():
+  _, before, _ = small_steps.run(
+    small_steps.new_experiment(), jax.devices()[:1], 4
+  )
+  _, after, metrics = small_steps.run(
+    small_steps.new_experiment(), jax.devices()[:1], 7, _nan_at(4)
+  )
+  assert int(metrics["failed"]) == 4
+  assert int(after.step) == 4
+  for x, y in zip(
+    _leaves((before.params, before.opt_state, before.residuals)),
+    _leaves((after.params, after.opt_state, after.residuals)),
+    strict=True,
+  ):
+    np.testing.assert_array_equal(x, y)
+
+
+def test_nan_is_skipped_and_counted_up_to_the_limit():
+  experiment = small_steps.new_experiment()
+  experiment.non_finite, experiment.non_finite_limit = "skip", 2
+  _, current, metrics = small_steps.run(
+    experiment, jax.devices()[:1], 8, _nan_at(2, 4, 5)
+  )
+  assert int(metrics["skipped"]) == 3
+  assert int(metrics["failed"]) == -1
+  assert int(current.step) == 8
+  assert all(np.isfinite(x).all() for x in _leaves(current.params))
+  _, _, metrics = small_steps.run(
+    experiment, jax.devices()[:1], 8, _nan_at(3, 4, 5)
+  )
+  assert int(metrics["failed"]) == 5
+
+
+def test_missing_cells_teach_nothing():
+  def garbage(_, batch):
+    batch["frames"] = np.where(
+      np.repeat(batch["valid"], 3, -1), batch["frames"], 1e3
+    ).astype(np.float32)
+    return batch
+
+  clean, _, _ = small_steps.run(
+    small_steps.new_experiment(), jax.devices()[:1], 3
+  )
+  dirty, _, _ = small_steps.run(
+    small_steps.new_experiment(), jax.devices()[:1], 3, garbage
+  )
+  np.testing.assert_array_equal(clean, dirty)
+
+
+def test_mesh_that_does_not_fit_is_refused():
+  with pytest.raises(errors.UsageError, match="a product of 8"):
+    sharding.make_mesh(config.Mesh(data=3), jax.devices())
+  mesh = sharding.make_mesh(config.Mesh(data=-1, tensor=2), jax.devices())
+  assert dict(mesh.shape) == {"data": 4, "fsdp": 1, "tensor": 2, "language": 1}
+  with pytest.raises(errors.UsageError, match="a multiple of 4"):
+    sharding.check_batch(mesh, "--config.data.batch_size", 6)
+
+
+@pytest.mark.parametrize(
+  ("mesh", "message"),
+  [
+    (
+      config.Mesh(data=1, fsdp=8),
+      r"mesh.fsdp=8.*a divisor of 36 \(model.width",
+    ),
+    (config.Mesh(tensor=4), r"mesh.tensor=4.*a divisor of 2 \(model.heads"),
+    (config.Mesh(tensor=2), r"mesh.tensor=2.*a divisor of 63 \(model.feed_for"),
+    (config.Mesh(language=2), r"mesh.language=2.*a divisor of 1 \(languages"),
+  ],
+  ids=str,
+)
+def test_a_mesh_that_would_not_split_the_model_is_refused(mesh, message):
+  experiment = small_steps.new_experiment()
+  made = sharding.make_mesh(mesh, jax.devices())
+  experiment.model.width, experiment.model.heads = 36, 2
+  experiment.model.feed_forward = 63
+  with pytest.raises(errors.UsageError, match=message):
+    sharding.check_model(made, experiment)
+  sharding.check_model(
+    sharding.make_mesh(config.Mesh(fsdp=2), jax.devices()), experiment
+  )
+
+
+def test_future_prediction_is_taught_the_frames_after():
+  lengths = jnp.array([4, 2])
+  valid = jnp.asarray(np.random.default_rng(0).random((2, 5, 50)) > 0.3)
+  real = jnp.arange(5) < lengths[:, None]
+  valid = valid & real[..., None]
+  settings = config.Loss(counter_weight=2.0)
+  weights = pose.cell_weights(valid, lengths, settings)
+  target = jnp.arange(2 * 5 * 151.0).reshape(2, 5, 151) * weights
+  after = np.asarray(pose.with_future(target, 3))
+  np.testing.assert_array_equal(after[:, :, :151], target)
+  for j in (1, 2):
+    part = after[:, :, 151 + 150 * (j - 1) : 151 + 150 * j]
+    np.testing.assert_array_equal(part[:, :-j], target[:, j:, :-1])
+    assert not part[:, -j:].any()
+  experiment = small_steps.new_experiment()
+  experiment.model.future, experiment.loss = 3, settings
+  total = text_to_pose.total(experiment, {"valid": valid, "length": lengths})
+  np.testing.assert_allclose(total, pose.with_future(weights, 3).sum())
+
+
+def test_future_prediction_learns_and_signs_one_frame_at_a_time():
+  experiment = small_steps.new_experiment()
+  experiment.model.future = 4
+  experiment.augment.noise = 0.0
+  losses, fresh, _ = small_steps.run(experiment, jax.devices()[:1], 12)
+  assert np.mean(losses[-3:]) < np.mean(losses[:3])
+  kernel = fresh.params["frame_out"]["kernel"][...]
+  assert kernel.shape == (32, 151 + 3 * 150)
+  graph = train_state.graph(experiment, train_state.Sizes(10))
+  source = jnp.array([[4, 5, 3]])
+  model = decoding.Model(graph, fresh.params, fresh.statistics)
+  (part,) = decoding.decode(model, (source,), 9)
+  assert part.frames.shape == (1, 9, 50, 3)

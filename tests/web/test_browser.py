@@ -1,0 +1,285 @@
+"""The page in a real browser, without a network but its own server."""
+
+import importlib.resources
+import json
+import pathlib
+import shutil
+
+import pytest
+from helpers.serving import make_home, serving
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+pytestmark = [
+  pytest.mark.slow,
+  pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+  return make_home(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def server(home):
+  copy = home / "copy"
+  shutil.copytree(home / "run", copy)
+  with serving(home / "run", f"--compare={copy}") as running:
+    yield running
+
+
+@pytest.fixture(scope="module")
+def browser():
+  with sync_api.sync_playwright() as playwright:
+    found = playwright.chromium.launch(
+      executable_path=CHROMIUM, args=["--no-sandbox"]
+    )
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def page(browser, server, request):
+  """The page after its greeting; fails on errors and on foreign requests."""
+  context = browser.new_context(**getattr(request, "param", {}))
+  page, faults = context.new_page(), []
+  own = f"http://127.0.0.1:{server.port}/"
+  page.on(
+    "request",
+    lambda asked: (
+      asked.url.startswith((own, f"blob:{own}"))
+      or faults.append(f"asked for {asked.url}")
+    ),
+  )
+  page.on("pageerror", lambda error: faults.append(str(error)))
+  page.on(
+    "console",
+    lambda said: said.type in ("error", "warning") and faults.append(said.text),
+  )
+  page.goto(own)
+  page.wait_for_selector("#play:enabled")
+  yield page
+  context.close()
+  assert faults == []
+
+
+def picture(page) -> bytes:
+  return page.locator("canvas").first.screenshot()
+
+
+def sign(page, text: str) -> None:
+  page.fill("#text", text)
+  page.press("#text", "Enter")
+  status = page.locator("#status", has_text=f"Signed “{text}”")
+  status.wait_for(state="attached")
+
+
+def pause(page) -> None:
+  if page.get_attribute("#play", "aria-label") == "Pause":
+    page.click("#play")
+
+
+def test_type_sign_turn_pause_step(page):
+  sign(page, "norden")
+  assert page.locator("#tokens button").all_text_contents()[0] == "n"
+  # Produced, the other model's and true: a body each.
+  assert page.locator(".body canvas").count() == 3
+  pause(page)
+  page.locator("#time").fill("0")
+  first = picture(page)
+  page.click("#forth")
+  assert page.input_value("#time") == "1"
+  assert picture(page) != first
+  page.click("#back")
+  assert picture(page) == first
+  body = page.locator(".body canvas").first
+  body.hover()
+  page.mouse.down()
+  page.mouse.move(300, 300)
+  page.mouse.up()
+  assert picture(page) != first
+  assert page.get_attribute("#front", "aria-pressed") == "false"
+  page.click("#front")
+  assert picture(page) == first
+  page.click("#signer")
+  assert picture(page) != first
+  assert page.get_attribute("#signer", "aria-pressed") == "true"
+
+
+def test_keyboard_alone(page):
+  pause(page)
+  body = page.locator(".body canvas").first
+  body.focus()
+  page.keyboard.press("Home")  # now the ring around it is there
+  first = picture(page)
+  for key in ("ArrowLeft", "+"):
+    page.keyboard.press(key)
+    assert picture(page) != first
+  page.keyboard.press("Home")
+  assert picture(page) == first
+  for _ in range(20):
+    page.keyboard.press(",")
+  assert page.input_value("#time") == "0"
+  page.keyboard.press(".")
+  assert page.input_value("#time") == "1"
+  page.keyboard.press(" ")
+  assert page.get_attribute("#play", "aria-label") == "Pause"
+
+
+def test_playing_moves_and_tokens_follow(page):
+  sign(page, "sonne")
+  page.select_option("#speed", "0.25")
+  seen = set()
+  for _ in range(40):
+    seen.add(page.locator('#tokens [aria-current="true"]').text_content())
+    page.wait_for_timeout(60)
+  assert len(seen) > 1
+
+
+@pytest.mark.parametrize("name", ["GIF", "NumPy"])
+def test_download(page, name):
+  sign(page, "wind")
+  with page.expect_download() as waiting:
+    page.get_by_role("button", name=name, exact=True).click()
+  download = waiting.value
+  assert download.suggested_filename.startswith("wind.")
+  assert pathlib.Path(download.path()).stat().st_size > 1000
+
+
+def test_question_mode(page):
+  page.get_by_text("Question", exact=True).click()
+  page.fill("#text", "How do I sign “regen”?")
+  page.click("#sign")
+  page.locator("#status", has_text="“regen”").wait_for(state="attached")
+
+
+@pytest.mark.parametrize("page", [{"reduced_motion": "reduce"}], indirect=True)
+def test_reduced_motion_does_not_play_by_itself(page):
+  assert page.get_attribute("#play", "aria-label") == "Play"
+
+
+@pytest.mark.parametrize(
+  "page", [{"viewport": {"width": 360, "height": 700}}], indirect=True
+)
+def test_phone_does_not_scroll_sideways(page):
+  width = page.evaluate("document.documentElement.scrollWidth")
+  assert width <= 360
+
+
+def test_refusal_is_told_and_named(browser, server):
+  context = browser.new_context()
+  page = context.new_page()
+  page.goto(f"http://127.0.0.1:{server.port}/#text=x😀")
+  problem = page.get_by_role("alert")
+  problem.filter(has_text="knows none").wait_for()
+  assert page.get_attribute("#text", "aria-invalid") == "true"
+  context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_axe_finds_nothing(browser, server, scheme, width):
+  """axe-core, as the package axe-playwright-python brings it."""
+  package = pytest.importorskip("axe_playwright_python")
+  script = importlib.resources.files(package) / "axe.min.js"
+  context = browser.new_context(
+    color_scheme=scheme,
+    bypass_csp=True,
+    viewport={"width": width, "height": 800},
+  )
+  page = context.new_page()
+  page.goto(f"http://127.0.0.1:{server.port}/")
+  page.wait_for_selector("#play:enabled")
+  page.add_script_tag(content=script.read_text(encoding="utf-8"))
+
+  def audit() -> dict:
+    found = page.evaluate("axe.run()")
+    faults = [
+      (fault["id"], fault["impact"], [node["html"] for node in fault["nodes"]])
+      for fault in found["violations"]
+    ]
+    assert faults == []
+    return found
+
+  assert len(audit()["passes"]) > 20
+  page.fill("#text", "x😀")  # a refusal has colours of its own
+  page.press("#text", "Enter")
+  page.get_by_role("alert").filter(has_text="knows none").wait_for()
+  audit()
+  context.close()
+
+
+def test_finishes_are_asked_for_and_kept(page):
+  sign(page, "norden")
+  with page.expect_request("**/v1/sign/stream") as waiting:
+    page.click("#bones")
+  assert waiting.value.post_data_json["constant_bones"] is True
+  assert page.get_attribute("#bones", "aria-pressed") == "true"
+  with page.expect_request("**/v1/download") as waiting:
+    page.get_by_role("button", name="NumPy", exact=True).click()
+  asked = waiting.value.post_data_json
+  assert (asked["constant_bones"], asked["smooth"]) == (True, False)
+
+
+def test_sentence_is_signed_word_by_word(page):
+  sign(page, "wind regen")
+  letters = page.locator("#tokens button").all_text_contents()
+  assert "".join(letters).startswith("windr")
+  assert page.locator("#tokens li.apart").all_text_contents() == ["r"]
+
+
+def test_gloss_moves_in_step_with_the_motion(browser, server):
+  """With the answer of a model that writes glosses, at the network's place."""
+  context = browser.new_context()
+  page = context.new_page()
+
+  def answer(route) -> None:
+    lines = [json.loads(line) for line in route.fetch().text().splitlines()]
+    length = lines[-1]["length"]
+    lines[-1]["gloss"] = "NORD WIND"
+    lines[-1]["tokens"] = [
+      {"token": "NORD", "start": 0, "end": length / 2},
+      {"token": "WIND", "start": length / 2, "end": length},
+    ]
+    route.fulfill(
+      content_type="application/x-ndjson",
+      body="".join(json.dumps(line) + "\n" for line in lines),
+    )
+
+  page.route("**/v1/sign/stream", answer)
+  page.goto(f"http://127.0.0.1:{server.port}/#text=wind")
+  page.wait_for_selector("#play:enabled")
+  pause(page)
+  said = page.locator("#status").text_content()
+  assert "as NORD WIND" in said
+  current = page.locator('#tokens [aria-current="true"]')
+  page.locator("#time").fill("0")
+  assert current.text_content() == "NORD"
+  page.locator("#tokens button", has_text="WIND").click()
+  assert current.text_content() == "WIND"
+  context.close()
+
+
+def test_a_text_is_shown_as_its_frames_come(browser, home):
+  with serving(home / "run") as alone:  # of two models the slower decides
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{alone.port}/")
+    page.wait_for_selector("#play:enabled")
+    page.evaluate(
+      """() => new MutationObserver(() => {
+        window.early ??= Number(document.querySelector("#time").max);
+      }).observe(document.querySelector("#columns"), { childList: true })"""
+    )
+    page.fill("#text", "norden " * 20)
+    page.press("#text", "Enter")
+    page.locator("#status", has_text="Signed “norden norden").wait_for(
+      state="attached"
+    )
+    page.wait_for_selector("#sign:not([aria-busy])")
+    frames = int(page.get_attribute("#time", "max")) + 1
+    assert f"{frames} frames" in page.text_content("#status")
+    assert 0 < page.evaluate("window.early") + 1 < frames
+    context.close()
