@@ -34,7 +34,7 @@ import numpy as np
 from benchmarks import prediction, rounds, workload
 from configs import quickstart
 from signllm_jax import config as config_lib
-from signllm_jax.data import corpus, loader
+from signllm_jax.data import loader, pose_corpus
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import checkpointer, train_state
 from signllm_jax.training import train_step
@@ -51,9 +51,9 @@ def measure_input(folder: pathlib.Path) -> list[rounds.Ratio]:
   config = quickstart.get_config()
   config.data.folder, rows = str(folder), config.data.batch_size
   mesh = sharding.make_mesh(config_lib.Mesh(), jax.devices()[:1])
-  clips = corpus.Corpus([config.data], 0, rows=rows, multiple=1)
+  clips = pose_corpus.PoseCorpus([config.data], 0, rows=rows, multiple=1)
   batches = clips.batches(STEPS)
-  sizes = train_state.Sizes(len(clips.facts.vocabulary))
+  sizes = train_state.Sizes(len(clips.info.vocabulary))
   statistics = train_state.measured(clips.summary, normalize=True)
   with jax.set_mesh(mesh):
     shapes = train_state.abstract_state(config, sizes, mesh)

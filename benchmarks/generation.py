@@ -26,7 +26,7 @@ from flax import nnx
 from benchmarks import rounds, torch_transformer, workload
 from signllm_jax import tasks
 from signllm_jax.core import skeleton
-from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import decoding
 
 # Rows, frames -> how much faster than recomputing.
@@ -52,7 +52,7 @@ def _ways(
 ) -> dict[str, Callable[[], np.ndarray]]:
   """What generates [B, T, 150], by name."""
   source = workload.batch(rows, 1)["source"]
-  statistics = Statistics(
+  statistics = PoseStatistics(
     np.zeros(skeleton.C, np.float32),
     np.ones((), np.float32),
     np.ones(skeleton.J, bool),

@@ -16,7 +16,7 @@ from benchmarks import rounds
 from configs import progressive_transformer, signllm
 from signllm_jax import config as config_lib
 from signllm_jax.core import skeleton
-from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import train_state
 from signllm_jax.training import train_step as train_step_lib
@@ -75,7 +75,7 @@ def state(
 ) -> tuple[train_state.TrainState, train_state.TrainState]:
   """A fresh state and its abstract form."""
   shapes = abstract(config, mesh)
-  statistics = Statistics(
+  statistics = PoseStatistics(
     np.zeros(skeleton.C, np.float32),
     np.ones((), np.float32),
     np.ones(skeleton.J, bool),

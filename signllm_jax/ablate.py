@@ -24,7 +24,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from signllm_jax.core import errors
-from signllm_jax.data import sources
+from signllm_jax.data import datasets
 from signllm_jax.training import studies
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -37,7 +37,7 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the study.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each row.", lower_bound=1)
 _ROWS = flags.DEFINE_list("rows", [], "Names of rows; all without it.")
 _SPLIT = flags.DEFINE_enum(
-  "split", "test", list(sources.SPLITS), "Scored after training."
+  "split", "test", list(datasets.SPLITS), "Scored after training."
 )
 _READER = flags.DEFINE_string(
   "back_translation", "", "Work directory of a model of pose to text."

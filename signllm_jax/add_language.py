@@ -21,7 +21,7 @@ import numpy as np
 
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
-from signllm_jax.data import corpus_facts
+from signllm_jax.data import corpus_info
 from signllm_jax.inference import load
 from signllm_jax.runs import checkpointer, config_check, train_state, workdir
 from signllm_jax.training import setup
@@ -137,16 +137,16 @@ def add_language(
   wanted = extended(config, language, folder, freeze)
   wanted.mesh = config_lib.Mesh()
   config_check.check(wanted)
-  _, facts, mesh, old = load.restore(path)
+  _, infos, mesh, old = load.restore(path)
   with workdir.open_workdir(out, wanted) as work:
     if any(work.checkpoints.glob("[0-9]*")):
       raise errors.UsageError(
         "holds checkpoints already", path=out, hint="Name a new folder"
       )
     planned = setup.Run(wanted, mesh)
-    work.check_facts(planned.facts)
+    work.check_corpus_infos(planned.infos)
     source = codes.index(warm_start) if warm_start else None
-    tokens = _tokens(planned.facts[language], facts.get(warm_start))
+    tokens = _tokens(planned.infos[language], infos.get(warm_start))
     with jax.set_mesh(mesh):
       state = append_group(old, planned.create_state(), source, tokens)
       with checkpointer.Checkpoints(work.checkpoints, keep=1) as saved:
@@ -155,7 +155,7 @@ def add_language(
 
 
 def _tokens(
-  new: corpus_facts.Facts, source: corpus_facts.Facts | None
+  new: corpus_info.CorpusInfo, source: corpus_info.CorpusInfo | None
 ) -> np.ndarray:
   """Of each new token, its id in the source's vocabulary or -1: [V]."""
   ids = {}

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from signllm_jax.core import atomic_files, errors
-from signllm_jax.data import sources
+from signllm_jax.data import datasets
 from signllm_jax.evaluation import reading, signing
 from signllm_jax.evaluation.metrics import catalogue
 from signllm_jax.evaluation.report import (
@@ -65,7 +65,7 @@ def evaluate(
   Args:
     path: work directory of a run.
     language: code of the sign language, where the model knows several.
-    split: one of `sources.SPLITS`.
+    split: one of `datasets.SPLITS`.
     protocol: "free", or PT's leaky "pt" (section 7).
     seeds: passes of a stochastic model; ours are deterministic, so one pass
       stands for all of them and the report says so.
@@ -83,7 +83,7 @@ def evaluate(
   saved = load.identify(path)
   chosen = load.choose(path, language)
   producer = load.load_producer(path, chosen.code)
-  held = signing.hold(chosen.settings, producer.facts, split)
+  held = signing.hold(chosen.settings, producer.info, split)
   for note in held.notes:
     print(f"note: {note}", file=sys.stderr)
   began = time.perf_counter()
@@ -257,7 +257,7 @@ def _parser() -> argparse.ArgumentParser:
   add("--language", default="", help="where the model signs several, e.g. ASL")
   add(
     "--split",
-    choices=sources.SPLITS,
+    choices=datasets.SPLITS,
     default="test",
     help="of the run's data (test)",
   )

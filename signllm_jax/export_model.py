@@ -58,8 +58,8 @@ def export_model(
   if out.suffix == model_file.SUFFIX:
     if language:
       raise errors.UsageError("--language: a model file holds all languages")
-    config, facts, _, state = load.restore(path)
-    described = model_file.Described(config, facts)
+    config, infos, _, state = load.restore(path)
+    described = model_file.Described(config, infos)
     model_file.write(out, described, state, dtype)
     print(f"wrote {out}: {out.stat().st_size / 1e6:.1f} MB")
     return

@@ -104,14 +104,14 @@ def produce(
   )
   _check_target(target, config, file)
   if split:
-    task = text_input.of_split(chosen.settings, chosen.facts, split, count)
+    task = text_input.of_split(chosen.settings, chosen.info, split, count)
   else:
     if prompts:
       lines = [
         text_input.Typed(text_input.of_question(line, chosen.settings))
         for line in prompts
       ]
-    task = text_input.of_texts(lines, chosen.facts)
+    task = text_input.of_texts(lines, chosen.info)
   for note in task.notes:
     print(f"note: {note}", file=sys.stderr)
   setup.use_compilation_cache()

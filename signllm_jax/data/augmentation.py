@@ -64,7 +64,7 @@ def track_residuals(
   )
 
 
-def clips(
+def augment_clips(
   poses: jax.Array,
   valid: jax.Array,
   length: jax.Array,
@@ -147,7 +147,7 @@ def _smoothed(
   return total(poses * weight) / jnp.maximum(total(weight), 1)
 
 
-def hide_tokens(tokens: jax.Array, share: float, key: jax.Array) -> jax.Array:
+def word_dropout(tokens: jax.Array, share: float, key: jax.Array) -> jax.Array:
   """Decoder inputs [B, U], a share of them <unk> (Bowman et al. 2016).
 
   So that a decoder reads the clip, not what it knows of spelling; <s> stays.

@@ -17,7 +17,7 @@ def round_up(value: int, multiple: int) -> int:
   return -(-value // multiple) * multiple
 
 
-def listing(sizes: Sequence[int], temperature: float) -> np.ndarray:
+def balanced_examples(sizes: Sequence[int], temperature: float) -> np.ndarray:
   """Which example each place of an epoch holds, small corpora repeated.
 
   The share of a corpus is proportional to its size ** (1 / temperature), the
@@ -50,7 +50,7 @@ def _shared_draws(seed: int, start: int, stop: int) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class BatchPlan:
   """Which examples make batch k: a pure function of the seed and k.
 
   Every epoch is a permutation cut into batches of one length bucket each; what
@@ -64,8 +64,8 @@ class Plan:
     seed: of the order.
     matched: batches of like lengths come at the same steps in all plans of the
       seed, so that languages side by side need little padding.
-    examples: [n] the example in each place, of `listing`; None where place i
-      holds example i.
+    examples: [n] the example in each place, of `balanced_examples`; None
+      where place i holds example i.
   """
 
   lengths: np.ndarray

@@ -1,4 +1,4 @@
-"""Records -> batches of fixed shapes, in the order of a `batch_plan.Plan`."""
+"""Batches of fixed shapes, in the order of a `batch_plan.BatchPlan`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -9,13 +9,13 @@ import numpy as np
 from signllm_jax import config
 from signllm_jax.core import clips, skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.data import corpus_facts, sources
-from signllm_jax.data.batch_plan import Plan, round_up
+from signllm_jax.data import corpus_info, datasets
+from signllm_jax.data.batch_plan import BatchPlan, round_up
 
 SOURCE_MULTIPLE = 8  # source ids are padded to a multiple of this
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
   """Random access to the batches of a run, for grain."""
 
   def __len__(self) -> int: ...
@@ -23,7 +23,7 @@ class Source(Protocol):
   def __getitem__(self, index: int) -> dict[str, np.ndarray]: ...
 
 
-class Batches:
+class PoseBatches:
   """Random access to the batches of a run, for grain.
 
   A batch is what `pad_batch` returns and `example` [B] int32, the numbers of
@@ -35,9 +35,9 @@ class Batches:
 
   def __init__(
     self,
-    split: sources.Clips,
-    plan: Plan,
-    facts: corpus_facts.Facts,
+    split: datasets.Clips,
+    plan: BatchPlan,
+    info: corpus_info.CorpusInfo,
     settings: config.Data,
     count: int,
     fed: np.ndarray | None = None,
@@ -47,12 +47,12 @@ class Batches:
     Args:
       split: the clips.
       plan: their order.
-      facts: of the training split.
+      info: of the training split.
       settings: of the data.
       count: of batches.
       fed: [B] bool, rows to read (`sharding.fed_rows`); None for all.
     """
-    self._split, self._plan, self._facts = split, plan, facts
+    self._split, self._plan, self._info = split, plan, info
     self._settings, self._count, self._fed = settings, count, fed
 
   def __len__(self) -> int:
@@ -60,31 +60,31 @@ class Batches:
 
   def __getitem__(self, index: int) -> dict[str, np.ndarray]:
     t, ids = self._plan[index]
-    rows, known = self._plan.batch_size, self._facts.glosses
+    rows, known = self._plan.batch_size, self._info.gloss_vocabulary
     fed = np.ones(rows, bool) if self._fed is None else self._fed
     listed = [
       self._split[int(i)] if mine else None
       for i, mine in zip(ids, fed, strict=False)
     ]
-    vocabulary = self._facts.vocabulary
+    vocabulary = self._info.vocabulary
     encoded = [
-      vocabulary.encode(sources.source_text(clip, self._settings))
+      vocabulary.encode(datasets.source_text(clip, self._settings))
       if clip
       else vocabulary.encode("")
       for clip in listed
     ]
-    s = round_up(self._facts.longest_source, SOURCE_MULTIPLE)
+    s = round_up(self._info.longest_source, SOURCE_MULTIPLE)
     batch = pad_batch(listed, encoded, rows, t, s)
     batch["example"] = np.zeros(rows, np.int32)
     batch["example"][: len(ids)] = ids
-    if isinstance(self._split, sources.Joined):
+    if isinstance(self._split, datasets.MultilingualClips):
       batch["language"] = np.zeros(rows, np.int32)
       batch["language"][: len(ids)] = self._split.languages[ids]
     if known is not None:
-      g = round_up(self._facts.longest_gloss, SOURCE_MULTIPLE)
+      g = round_up(self._info.longest_gloss, SOURCE_MULTIPLE)
       # Without </s>: it is no sign, and CTC knows where its labels end.
       ids = [
-        known.encode(sources.gloss(clip) if clip else "")[:-1][:g]
+        known.encode(datasets.gloss_text(clip) if clip else "")[:-1][:g]
         for clip in listed
       ]
       ids += [np.zeros(0, np.int32)] * (rows - len(ids))
@@ -92,14 +92,14 @@ class Batches:
     return batch
 
 
-class SideBySide:
+class StackedBatches:
   """Batches of several languages stacked, [L, B, ...]: those of MLSF.
 
   Every language goes through its own epochs; its order does not depend on the
   others, only on how far its frames are padded.
   """
 
-  def __init__(self, parts: Sequence[Source]):
+  def __init__(self, parts: Sequence[BatchSource]):
     self._parts = parts
 
   def __len__(self) -> int:
@@ -124,7 +124,7 @@ class SideBySide:
     }
 
 
-def by_length(lengths: Sequence[int], rows: int) -> Iterator[list[int]]:
+def group_by_length(lengths: Sequence[int], rows: int) -> Iterator[list[int]]:
   """Batches of indices, those of like lengths together, shortest first."""
   order = np.argsort(lengths, kind="stable").tolist()
   for start in range(0, len(order), rows):
@@ -171,7 +171,7 @@ def pad_batch(
 
 
 def stream(
-  batches: Source, start: int, settings: config.Data
+  batches: BatchSource, start: int, settings: config.Data
 ) -> Iterator[dict[str, np.ndarray]]:
   """Batches from `start` on, read ahead by threads or processes."""
   dataset = grain.MapDataset.source(batches)[start:]

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 
-class Statistics(NamedTuple):
+class PoseStatistics(NamedTuple):
   """Of the training poses; fixed for the run.
 
   Languages that share a model have their own, with a leading axis L: by one
@@ -17,7 +17,7 @@ class Statistics(NamedTuple):
   scale: jax.Array | np.ndarray  # []
   seen: jax.Array | np.ndarray  # [50] bool, joints that some clip shows
 
-  def of(self, language: jax.Array) -> "Statistics":
+  def of(self, language: jax.Array) -> "PoseStatistics":
     """Of [L, ...] those of the rows of a batch, for sequences.
 
     Args:
@@ -27,13 +27,13 @@ class Statistics(NamedTuple):
       mean [B, 1, 150], scale [B, 1, 1] and seen [B, 50].
     """
     mean, scale = self.mean[language][:, None], self.scale[language]
-    return Statistics(mean, scale[:, None, None], self.seen[language])
+    return PoseStatistics(mean, scale[:, None, None], self.seen[language])
 
-  def normalize(self, poses: jax.Array) -> jax.Array:
+  def normalise(self, poses: jax.Array) -> jax.Array:
     """[..., 150] in canonical units -> what the model works on."""
     return (poses - self.mean) / self.scale
 
-  def restore(self, poses: jax.Array) -> jax.Array:
+  def denormalise(self, poses: jax.Array) -> jax.Array:
     """Back to canonical units."""
     return poses * self.scale + self.mean
 

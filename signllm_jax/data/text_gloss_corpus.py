@@ -15,7 +15,7 @@ from signllm_jax import config
 from signllm_jax.core import errors, skeleton
 from signllm_jax.core import gloss as gloss_lib
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.data import batch_plan, corpus_facts, sources
+from signllm_jax.data import batch_plan, corpus_info, datasets
 from signllm_jax.formats import splits
 
 _GLOSS_MULTIPLE = 4  # glosses are padded to a multiple of so many tokens
@@ -41,8 +41,8 @@ def open_pairs(settings: config.Data, split: str) -> list[Pair]:
 
   Args:
     settings: of that language; its folder holds <split>.text (or .prompt, as
-      `source` says) and <split>.gloss, or is a data set as `sources.open_clips`
-      opens it, with glosses.
+      `source` says) and <split>.gloss, or is a data set with glosses that
+      `datasets.open_clips` opens.
     split: e.g. `train`.
 
   Raises:
@@ -55,11 +55,11 @@ def open_pairs(settings: config.Data, split: str) -> list[Pair]:
     splits.check_lines(paths[1], len(glosses), paths[0], len(texts))
     names = [f"{split}/{i:06d}" for i in range(1, len(texts) + 1)]
   else:
-    opened = sources.open_clips(settings, split)
+    opened = datasets.open_clips(settings, split)
     listed = [opened[i] for i in range(len(opened))]
     names = [clip.name for clip in listed]
-    texts = [sources.source_text(clip, settings) for clip in listed]
-    glosses = [sources.gloss(clip) for clip in listed]
+    texts = [datasets.source_text(clip, settings) for clip in listed]
+    glosses = [datasets.gloss_text(clip) for clip in listed]
   if code in config.listed(settings.clean):
     glosses = [gloss_lib.clean_phoenix(line) for line in glosses]
   return [
@@ -68,7 +68,7 @@ def open_pairs(settings: config.Data, split: str) -> list[Pair]:
   ]
 
 
-class Corpus:
+class TextGlossCorpus:
   """The training pairs of all languages, counted and put in order."""
 
   def __init__(
@@ -105,12 +105,12 @@ class Corpus:
     known = vocabulary_lib.build_vocabulary(glosses, "words")
     self._sources = [vocabulary.encode(line) for line in texts]
     self._glosses = [known.encode(line)[:-1] for line in glosses]
-    self.facts = corpus_facts.Facts(
+    self.info = corpus_info.CorpusInfo(
       vocabulary,
       longest_source=max(map(len, self._sources)),
-      longest=0,
+      longest_clip=0,
       fps=settings.fps,
-      glosses=known,
+      gloss_vocabulary=known,
       longest_gloss=max(map(len, self._glosses)),
     )
     # Glosses are half as long as texts: a few longer ones in a bucket would
@@ -123,17 +123,17 @@ class Corpus:
       np.int32,
     )
     sizes = [len(found) for found in opened]
-    places = batch_plan.listing(sizes, settings.temperature)
+    places = batch_plan.balanced_examples(sizes, settings.temperature)
     enough = batch_plan.round_up(len(places), multiple)
-    self.plan = batch_plan.Plan(
+    self.plan = batch_plan.BatchPlan(
       lengths[places],
       min(rows, enough),
       settings.bucket,
       seed,
       examples=places,
     )
-    self.summary = corpus_facts.Summary(
-      self.facts,
+    self.summary = corpus_info.CorpusSummary(
+      self.info,
       lengths,
       mean=np.zeros(skeleton.C, np.float32),
       scale=np.ones((), np.float32),
@@ -142,18 +142,20 @@ class Corpus:
 
   def describe(self) -> str:
     """What is learnt from."""
-    glosses = self.facts.glosses or ()
+    glosses = self.info.gloss_vocabulary or ()
     return (
       f"pairs       {self.code} {len(self.train):,}; vocabulary "
-      f"{len(self.facts.vocabulary):,}, glosses {len(glosses):,}"
+      f"{len(self.info.vocabulary):,}, glosses {len(glosses):,}"
     )
 
-  def batches(self, count: int, fed: np.ndarray | None = None) -> "Batches":
+  def batches(
+    self, count: int, fed: np.ndarray | None = None
+  ) -> "TextGlossBatches":
     """The first `count` batches; whole, whatever is `fed`."""
-    return Batches(self._sources, self._glosses, self.plan, count)
+    return TextGlossBatches(self._sources, self._glosses, self.plan, count)
 
 
-class Batches:
+class TextGlossBatches:
   """Random access to the batches of a run, for grain.
 
   A batch is source [B, S] int32 with </s>, gloss [B, G] int32 without, both
@@ -165,7 +167,7 @@ class Batches:
     self,
     encoded: Sequence[np.ndarray],
     glosses: Sequence[np.ndarray],
-    order: batch_plan.Plan,
+    order: batch_plan.BatchPlan,
     count: int,
   ):
     self._sources, self._glosses = encoded, glosses

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from signllm_jax import config
-from signllm_jax.data import sources
+from signllm_jax.data import datasets
 from signllm_jax.evaluation import signing
 from signllm_jax.evaluation.metrics import metric
 from signllm_jax.evaluation.metrics import text as text_metrics
@@ -49,7 +49,7 @@ class Evaluation:
 
   how = "read by beam search"
 
-  def __init__(self, split: sources.Clips, settings: config.Experiment):
+  def __init__(self, split: datasets.Clips, settings: config.Experiment):
     """Reads the split.
 
     Args:
@@ -60,9 +60,9 @@ class Evaluation:
       DataError: the split is empty.
     """
     self.true = signing.first(split, settings)
-    self._texts = [sources.source_text(c, settings.data) for c in self.true]
+    self._texts = [datasets.source_text(c, settings.data) for c in self.true]
     self._glosses = (
-      [sources.gloss(clip) for clip in self.true]
+      [datasets.gloss_text(clip) for clip in self.true]
       if settings.data.glosses
       else None
     )
@@ -146,5 +146,5 @@ def add_columns(
     dataclasses.replace(m, definition=f"{m.definition}, read by {digest}")
     for m in metrics_of(settings.tokens)
   ]
-  true = [sources.source_text(clip, settings) for clip in made.true]
+  true = [datasets.source_text(clip, settings) for clip in made.true]
   return report.extend(made, facts, metrics, texts, true, weights)

@@ -9,8 +9,8 @@ import numpy as np
 
 from signllm_jax import config
 from signllm_jax.core import clips, errors
-from signllm_jax.data import corpus_facts
-from signllm_jax.data import sources as sources_lib
+from signllm_jax.data import corpus_info
+from signllm_jax.data import datasets as sources_lib
 from signllm_jax.evaluation import baselines
 from signllm_jax.evaluation.metrics import pose
 from signllm_jax.evaluation.report import report, tables
@@ -135,24 +135,26 @@ class Held(NamedTuple):
   notes: list[str]
 
 
-def hold(settings: config.Data, facts: corpus_facts.Facts, split: str) -> Held:
+def hold(
+  settings: config.Data, info: corpus_info.CorpusInfo, split: str
+) -> Held:
   """Reads a whole split and, for the floors, the training split.
 
   Raises:
     DataError: the data are gone, or have no such split, or it is empty.
   """
-  task = text_input.of_split(settings, facts, split)
+  task = text_input.of_split(settings, info, split)
   assert task.true is not None
   try:
     train = sources_lib.open_clips(settings, "train")
-    mean = corpus_facts.summarise(train, settings).mean.reshape(-1, 3)
+    mean = corpus_info.summarise(train, settings).mean.reshape(-1, 3)
     texts = [sources_lib.source_text(clip, settings) for clip in _each(train)]
   except errors.DataError as error:
     raise errors.DataError(
       f"the floors need the training split: {error}",
       path=pathlib.Path(settings.folder),
     ) from error
-  near = baselines.nearest(task.sources, texts, facts.vocabulary.tokens)
+  near = baselines.nearest(task.sources, texts, info.vocabulary.tokens)
   rows = {
     "truth": task.true,
     **baselines.floors(task.true, mean),

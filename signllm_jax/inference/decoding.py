@@ -16,7 +16,7 @@ import numpy as np
 from flax import nnx
 
 from signllm_jax.core import skeleton
-from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.models import layers
 from signllm_jax.models.pose_decoder import PoseDecoder, Source
 from signllm_jax.parallel import sharding
@@ -93,7 +93,7 @@ class Model:
   """A model that signs, in the form that compiled calls take."""
 
   def __init__(
-    self, graphdef: nnx.GraphDef, params: nnx.State, statistics: Statistics
+    self, graphdef: nnx.GraphDef, params: nnx.State, statistics: PoseStatistics
   ):
     """Wraps a model.
 
@@ -146,7 +146,7 @@ def begin(
 def advance(
   structure: _Structure,
   leaves: list[jax.Array],
-  statistics: Statistics,
+  statistics: PoseStatistics,
   source: Source,
   state: State,
   limit: jax.Array,
@@ -189,7 +189,7 @@ def advance(
 
 def step(
   model: PoseDecoder,
-  statistics: Statistics,
+  statistics: PoseStatistics,
   source: Source,
   state: State,
   drive: Leak | Noise | None = None,
@@ -223,16 +223,16 @@ def step(
   else:
     ended = n >= drive.length
     counter = jnp.minimum(n / drive.length, 1)
-    true = jnp.where(drive.valid, statistics.normalize(drive.first), 0)
+    true = jnp.where(drive.valid, statistics.normalise(drive.first), 0)
     pose = jnp.where(at == 0, true, pose)
   length = jnp.where((length == 0) & ended, n, length)
   frame = jnp.concatenate([pose, counter[:, None]], -1)
   return State(n, frame, caches, length), made
 
 
-def restore(poses: jax.Array, statistics: Statistics) -> jax.Array:
+def restore(poses: jax.Array, statistics: PoseStatistics) -> jax.Array:
   """Normalised poses [..., 150] in canonical units, [..., J, 3]."""
-  restored = statistics.restore(poses)
+  restored = statistics.denormalise(poses)
   restored = jnp.where(jnp.repeat(statistics.seen, 3), restored, 0)
   return restored.reshape(*poses.shape[:-1], skeleton.J, 3)
 

@@ -28,11 +28,11 @@ class Producer(producer.Producer):
 
   def _read(self, texts: Sequence[str], rows: int) -> producer.Read:
     lines = self.glosser.write(texts)
-    assert lines is not None and self.facts.glosses is not None
-    ids = [self.facts.glosses.encode(line)[:-1] for line in lines]
+    assert lines is not None and self.info.gloss_vocabulary is not None
+    ids = [self.info.gloss_vocabulary.encode(line)[:-1] for line in lines]
     asked = [gloss.ask(line, self.glosser.code) for line in texts]
     inputs = super()._read(asked, rows).inputs
-    longest = max(self.facts.longest_gloss, *map(len, ids))
+    longest = max(self.info.longest_gloss, *map(len, ids))
     ids += ids[:1] * (rows - len(ids))
     inputs["gloss"] = vocabulary.pad(
       ids, batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)

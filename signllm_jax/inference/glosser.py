@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 from signllm_jax import config
 from signllm_jax.core import errors, gloss, vocabulary
-from signllm_jax.data import corpus_facts, loader
+from signllm_jax.data import corpus_info, loader
 from signllm_jax.data.batch_plan import round_up
 from signllm_jax.inference import beam_search
 from signllm_jax.models.text_to_gloss import TextToGloss
@@ -76,7 +76,7 @@ class Glosser:
     self,
     graphdef: nnx.GraphDef,
     params: nnx.State,
-    facts: corpus_facts.Facts,
+    info: corpus_info.CorpusInfo,
     code: str,
     settings: config.Experiment,
     mesh: Mesh,
@@ -86,14 +86,14 @@ class Glosser:
     Args:
       graphdef: of the model.
       params: its parameters.
-      facts: vocabularies it was trained with.
+      info: vocabularies it was trained with.
       code: of the sign language.
       settings: of its run; beam, length limit and batch size.
       mesh: where to compute.
     """
-    assert facts.glosses is not None
-    self.facts, self.code = facts, code
-    self._known = facts.glosses
+    assert info.gloss_vocabulary is not None
+    self.info, self.code = info, code
+    self._known = info.gloss_vocabulary
     self._model, self._mesh = (graphdef, params), mesh
     self._rows = settings.evaluate.batch_size
     own = [
@@ -105,7 +105,7 @@ class Glosser:
     self._limits = Limits(
       settings.gloss.beam,
       settings.gloss.length_penalty,
-      int(facts.longest_gloss * settings.evaluate.length_limit),
+      int(info.longest_gloss * settings.evaluate.length_limit),
     )
 
   def write(
@@ -123,10 +123,10 @@ class Glosser:
       NonFiniteError: the model gives NaN or infinity.
     """
     encoded = [
-      self.facts.vocabulary.encode(gloss.ask(line, self.code)) for line in texts
+      self.info.vocabulary.encode(gloss.ask(line, self.code)) for line in texts
     ]
     found = [""] * len(texts)
-    for group in loader.by_length(list(map(len, encoded)), self._rows):
+    for group in loader.group_by_length(list(map(len, encoded)), self._rows):
       if should_stop():
         return None
       lines = self._batch([encoded[i] for i in group])

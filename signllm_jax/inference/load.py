@@ -14,7 +14,7 @@ import jax
 
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors, languages
-from signllm_jax.data import corpus_facts
+from signllm_jax.data import corpus_info
 from signllm_jax.inference import (
   gloss_first,
   glosser,
@@ -31,13 +31,15 @@ from signllm_jax.runs import (
 )
 
 
-def sizes(facts: dict[str, corpus_facts.Facts]) -> train_state.Sizes:
+def sizes(infos: dict[str, corpus_info.CorpusInfo]) -> train_state.Sizes:
   """Of the language with most."""
-  each = facts.values()
+  each = infos.values()
   return train_state.Sizes(
     max(len(one.vocabulary) for one in each),
-    max(len(one.glosses) if one.glosses else 0 for one in each),
-    max(one.examples for one in each),
+    max(
+      len(one.gloss_vocabulary) if one.gloss_vocabulary else 0 for one in each
+    ),
+    max(one.num_clips for one in each),
   )
 
 
@@ -46,7 +48,7 @@ Model = producer.Producer | pose_reader.Reader | glosser.Glosser
 
 def generator(
   config: config_lib.Experiment,
-  facts: dict[str, corpus_facts.Facts],
+  infos: dict[str, corpus_info.CorpusInfo],
   state: train_state.TrainState,
   code: str,
   mesh: jax.sharding.Mesh,
@@ -55,38 +57,38 @@ def generator(
 
   Args:
     config: of the run.
-    facts: of all its languages, in their order.
+    infos: of the corpora of all its languages, in their order.
     state: of the run.
     code: of the language.
     mesh: where to compute.
   """
-  group, index = state.group, list(facts).index(code)
+  group, index = state.group, list(infos).index(code)
   statistics = group.statistics
   if config.method == "mlsf":
     group = train_state.take_group(state, index)
     statistics = group.statistics
   elif config.method == "text2langgloss":
     statistics = jax.tree.map(lambda x: x[index], statistics)
-  graph = train_state.graph(config, sizes(facts))
-  model = graph, group.params, statistics, facts[code]
+  graph = train_state.graph(config, sizes(infos))
+  model = graph, group.params, statistics, infos[code]
   if config.method == "pose_to_text":
     return pose_reader.Reader(*model, config, mesh)
   if config.method == "text_to_gloss":
-    return _glosser(config, facts, state, code, mesh)
+    return _glosser(config, infos, state, code, mesh)
   shape = {
-    "limit": int(facts[code].longest * config.evaluate.length_limit),
+    "limit": int(infos[code].longest_clip * config.evaluate.length_limit),
     "batch_size": config.evaluate.batch_size,
     "mesh": mesh,
   }
   if config.method == "text2langgloss":
-    first = _glosser(config, facts, state, code, mesh)
+    first = _glosser(config, infos, state, code, mesh)
     return gloss_first.Producer(*model, glosser=first, **shape)
   return producer.Producer(*model, **shape)
 
 
 def _glosser(
   config: config_lib.Experiment,
-  facts: dict[str, corpus_facts.Facts],
+  infos: dict[str, corpus_info.CorpusInfo],
   state: train_state.TrainState,
   code: str,
   mesh: jax.sharding.Mesh,
@@ -96,8 +98,8 @@ def _glosser(
   if config.method == "text2langgloss":
     params = params["text"]
   alone = dataclasses.replace(config, method="text_to_gloss")
-  graph = train_state.graph(alone, sizes(facts))
-  return glosser.Glosser(graph, params, facts[code], code, config, mesh)
+  graph = train_state.graph(alone, sizes(infos))
+  return glosser.Glosser(graph, params, infos[code], code, config, mesh)
 
 
 class Chosen(NamedTuple):
@@ -105,11 +107,11 @@ class Chosen(NamedTuple):
 
   code: str
   settings: config_lib.Data  # of its corpus alone
-  facts: corpus_facts.Facts
+  info: corpus_info.CorpusInfo
 
 
 def describe(path: str | os.PathLike) -> model_file.Described:
-  """Configuration and facts of a work directory or a model file.
+  """Configuration and corpus info of a work directory or a model file.
 
   Raises:
     UsageError: neither.
@@ -118,7 +120,7 @@ def describe(path: str | os.PathLike) -> model_file.Described:
   if model_file.is_one(path):
     return model_file.read_description(path)
   return model_file.Described(
-    workdir.read_config(path), workdir.read_facts(path)
+    workdir.read_config(path), workdir.read_corpus_infos(path)
   )
 
 
@@ -138,18 +140,18 @@ def choose(
     UsageError: neither, or the model does not know the language.
     DataError: it is damaged.
   """
-  config, facts = describe(path)
+  config, infos = describe(path)
   asked = language.upper().replace("_", "-")
   settings = {each.language: each for each in config_lib.corpora(config)}
-  if not asked and len(facts) == 1:
-    (asked,) = facts
+  if not asked and len(infos) == 1:
+    (asked,) = infos
   if not asked:
     named = {code for text in texts for code in languages.named_in(text)}
     if len(named) == 1:
       (asked,) = named
       language = asked
-  if asked not in facts:
-    names = {code: languages.LANGUAGES.get(code) for code in facts}
+  if asked not in infos:
+    names = {code: languages.LANGUAGES.get(code) for code in infos}
     known = " or ".join(
       f"{code} ({known.name})" if known else code or "none by name"
       for code, known in names.items()
@@ -162,14 +164,14 @@ def choose(
       if language
       else "Name it with --language",
     )
-  return Chosen(asked, settings[asked], facts[asked])
+  return Chosen(asked, settings[asked], infos[asked])
 
 
 class Restored(NamedTuple):
   """A run as its best checkpoint or a model file holds it, on one device."""
 
   config: config_lib.Experiment
-  facts: dict[str, corpus_facts.Facts]
+  infos: dict[str, corpus_info.CorpusInfo]
   mesh: jax.sharding.Mesh
   state: train_state.TrainState
 
@@ -182,19 +184,19 @@ def restore(path: str | os.PathLike) -> Restored:
     DataError: the file is damaged.
     StorageError: every checkpoint is damaged.
   """
-  config, facts = describe(path)
+  config, infos = describe(path)
   config.mesh = config_lib.Mesh()
-  codes = list(facts) if config.method == "mlsf" else []
+  codes = list(infos) if config.method == "mlsf" else []
   mesh = sharding.make_mesh(config.mesh, jax.devices()[:1])
-  abstract = train_state.abstract_state(config, sizes(facts), mesh, codes)
+  abstract = train_state.abstract_state(config, sizes(infos), mesh, codes)
   if model_file.is_one(path):
     state = model_file.read(path, abstract)
-    return Restored(config, facts, mesh, state)
+    return Restored(config, infos, mesh, state)
   with checkpointer.Checkpoints(_checkpoints(path), keep=None) as saved:
     restored = saved.restore(abstract, best=True)
   if restored is None:
     raise _nothing_saved(path)
-  return Restored(config, facts, mesh, restored[1])
+  return Restored(config, infos, mesh, restored[1])
 
 
 def identify(path: str | os.PathLike) -> dict[str, Any]:
@@ -284,14 +286,14 @@ def load_glosser(
     StorageError: every checkpoint is damaged.
   """
   code = choose(path, language).code
-  config, facts, mesh, state = restore(path)
+  config, infos, mesh, state = restore(path)
   if config.method not in ("text_to_gloss", "text2langgloss"):
     raise errors.UsageError(
       "a model that writes no glosses",
       path=path,
       expected="method text_to_gloss or text2langgloss",
     )
-  return _glosser(config, facts, state, code, mesh)
+  return _glosser(config, infos, state, code, mesh)
 
 
 def load_reader(path: str | os.PathLike) -> pose_reader.Reader:
@@ -316,6 +318,6 @@ def _load(
   path: str | os.PathLike, language: str = "", dtype: str = ""
 ) -> Model:
   code = choose(path, language).code
-  config, facts, mesh, state = restore(path)
+  config, infos, mesh, state = restore(path)
   config.model.compute_dtype = dtype or config.model.compute_dtype
-  return generator(config, facts, state, code, mesh)
+  return generator(config, infos, state, code, mesh)

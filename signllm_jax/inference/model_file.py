@@ -1,4 +1,4 @@
-"""A trained model in one file: parameters, configuration and facts.
+"""A trained model in one file: parameters, configuration, corpus info.
 
 The file is safetensors: a JSON header and arrays, nothing that could be run.
 Its metadata has one entry, `signllm_jax`: JSON with `format`, `step`, `config`
@@ -19,7 +19,7 @@ from safetensors import numpy as safetensors_numpy
 
 from signllm_jax import config as config_lib
 from signllm_jax.core import atomic_files, errors
-from signllm_jax.data import corpus_facts
+from signllm_jax.data import corpus_info
 from signllm_jax.runs import config_check, train_state
 
 SUFFIX = ".safetensors"
@@ -42,7 +42,7 @@ class Described(NamedTuple):
   """What is known of a model before it is loaded."""
 
   config: config_lib.Experiment
-  facts: dict[str, corpus_facts.Facts]
+  infos: dict[str, corpus_info.CorpusInfo]
 
 
 def is_one(path: str | os.PathLike) -> bool:
@@ -61,7 +61,7 @@ def write(
 
   Args:
     path: the file; it is replaced as a whole.
-    described: configuration and facts of the run.
+    described: configuration and corpus info of the run.
     state: of the run.
     dtype: of the parameters, one of DTYPES. float32 changes nothing.
 
@@ -82,7 +82,7 @@ def write(
     "format": FORMAT,
     "step": int(state.step),
     "config": json.loads(config_lib.to_json(described.config)),
-    "facts": json.loads(corpus_facts.facts_to_json(described.facts)),
+    "facts": json.loads(corpus_info.to_json(described.infos)),
   }
   metadata = {_ENTRY: json.dumps(about, ensure_ascii=False)}
   with atomic_files.replacing(path) as part:
@@ -90,7 +90,7 @@ def write(
 
 
 def read_description(path: str | os.PathLike) -> Described:
-  """Configuration and facts of a model file.
+  """Configuration and corpus info of a model file.
 
   Raises:
     UsageError: there is no such file.
@@ -205,21 +205,21 @@ def _describe(path: str | os.PathLike, file: Any) -> Described:
   about = _about(path, file)
   try:
     config = config_lib.from_json(json.dumps(about["config"]))
-    facts = corpus_facts.facts_from_json(json.dumps(about["facts"]))
+    infos = corpus_info.from_json(json.dumps(about["facts"]))
     _check_types(config)
     config_check.check(config)
     codes = [corpus.language for corpus in config_lib.corpora(config)]
   except _FAULTS as error:
     raise _damaged(path, str(error)) from error
-  glosses = all(each.glosses is not None for each in facts.values())
+  glosses = all(each.gloss_vocabulary is not None for each in infos.values())
   if config.method in ("text_to_gloss", "text2langgloss") and not glosses:
     raise _damaged(path, f"no glosses for method {config.method}")
   layers = config.model.encoder_layers + config.model.decoder_layers
-  if not facts or (config.method == "mlsf" and codes != list(facts)):
-    raise _damaged(path, f"facts of {list(facts)} for languages {codes}")
+  if not infos or (config.method == "mlsf" and codes != list(infos)):
+    raise _damaged(path, f"facts of {list(infos)} for languages {codes}")
   if not 0 <= layers <= len(file.keys()):
     raise _damaged(path, f"{layers} layers in {len(file.keys())} arrays")
-  return Described(config, facts)
+  return Described(config, infos)
 
 
 def _check_types(config: config_lib.Experiment) -> None:

@@ -12,8 +12,8 @@ from jax.sharding import Mesh
 
 from signllm_jax import config
 from signllm_jax.core import clips, errors, vocabulary
-from signllm_jax.data import batch_plan, corpus_facts, loader
-from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.data import batch_plan, corpus_info, loader
+from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import beam_search, ctc_decoding
 from signllm_jax.models import tokens
 from signllm_jax.models.back_translation import PoseToText
@@ -47,7 +47,7 @@ class Found(NamedTuple):
 def translate(
   graphdef: nnx.GraphDef,
   params: nnx.State,
-  statistics: Statistics,
+  statistics: PoseStatistics,
   frames: jax.Array,
   valid: jax.Array,
   length: jax.Array,
@@ -65,7 +65,7 @@ def translate(
     limits: of both searches.
   """
   model: PoseToText = nnx.merge(graphdef, params)
-  encoded = model.encode(statistics.normalize(frames), valid, length)
+  encoded = model.encode(statistics.normalise(frames), valid, length)
   once = model.attendable(encoded)
   seen = jax.tree.map(lambda x: jnp.repeat(x, limits.width, 0), once)
 
@@ -95,7 +95,7 @@ def translate(
 def judge(
   graphdef: nnx.GraphDef,
   params: nnx.State,
-  statistics: Statistics,
+  statistics: PoseStatistics,
   frames: jax.Array,
   valid: jax.Array,
   length: jax.Array,
@@ -116,7 +116,7 @@ def judge(
     [B] mean log-probability of a token, </s> included.
   """
   model: PoseToText = nnx.merge(graphdef, params)
-  encoded = model.encode(statistics.normalize(frames), valid, length)
+  encoded = model.encode(statistics.normalise(frames), valid, length)
   logits = model.decoder(tokens.shifted(source), model.attendable(encoded))
   log_p = jax.nn.log_softmax(logits)
   own = jnp.take_along_axis(log_p, source[..., None], -1)[..., 0]
@@ -134,8 +134,8 @@ class Reader:
     self,
     graphdef: nnx.GraphDef,
     params: nnx.State,
-    statistics: Statistics,
-    facts: corpus_facts.Facts,
+    statistics: PoseStatistics,
+    info: corpus_info.CorpusInfo,
     settings: config.Experiment,
     mesh: Mesh,
   ):
@@ -145,11 +145,11 @@ class Reader:
       graphdef: of the model.
       params: its parameters.
       statistics: of the training poses.
-      facts: vocabularies it was trained with.
+      info: vocabularies it was trained with.
       settings: of its run; beam, length limit, batch size and bucket count.
       mesh: where to compute.
     """
-    self.facts = facts
+    self.info = info
     self._model = (graphdef, params, statistics)
     self._rows, self._mesh = settings.evaluate.batch_size, mesh
     self._bucket = settings.data.bucket
@@ -157,8 +157,8 @@ class Reader:
     self._limits = Limits(
       settings.read.beam,
       settings.read.length_penalty,
-      int(facts.longest_source * longest),
-      int(facts.longest_gloss * longest),
+      int(info.longest_source * longest),
+      int(info.longest_gloss * longest),
     )
 
   def read(
@@ -181,7 +181,7 @@ class Reader:
     """
     self._check(listed)
     found: list[Translation] = [Translation("", "")] * len(listed)
-    for group in loader.by_length(list(map(len, listed)), self._rows):
+    for group in loader.group_by_length(list(map(len, listed)), self._rows):
       if should_stop():
         return None
       readings = self._batch([listed[i] for i in group])
@@ -207,10 +207,10 @@ class Reader:
     """
     self._check(listed)
     found = np.zeros(len(listed), np.float32)
-    ids = [self.facts.vocabulary.encode(line) for line in texts]
-    longest = max(self.facts.longest_source, *map(len, ids))
+    ids = [self.info.vocabulary.encode(line) for line in texts]
+    longest = max(self.info.longest_source, *map(len, ids))
     s = batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)
-    for group in loader.by_length(list(map(len, listed)), self._rows):
+    for group in loader.group_by_length(list(map(len, listed)), self._rows):
       batch = self._place(
         [listed[i] for i in group], [ids[i] for i in group], s
       )
@@ -225,10 +225,10 @@ class Reader:
     for clip in listed:
       if not len(clip):
         raise errors.UsageError(f"clip {clip.name!r} has no frames")
-      if abs(clip.fps - self.facts.fps) > 1e-3:
+      if abs(clip.fps - self.info.fps) > 1e-3:
         raise errors.UsageError(
           f"clip {clip.name!r} has {clip.fps:g} frames a second",
-          expected=f"{self.facts.fps:g}, as what the reader learnt from",
+          expected=f"{self.info.fps:g}, as what the reader learnt from",
           hint="Resample it, or train the reader on such records",
         )
 
@@ -256,9 +256,9 @@ class Reader:
     for row, clip in enumerate(group):
       if not np.isfinite(out.text.score[row]):
         raise errors.NonFiniteError(f"reading of clip {clip.name!r}")
-      text = self.facts.vocabulary.decode(out.text.tokens[row])
+      text = self.info.vocabulary.decode(out.text.tokens[row])
       gloss = ""
-      if out.gloss is not None and self.facts.glosses is not None:
-        gloss = self.facts.glosses.decode(out.gloss.tokens[row])
+      if out.gloss is not None and self.info.gloss_vocabulary is not None:
+        gloss = self.info.gloss_vocabulary.decode(out.gloss.tokens[row])
       readings.append(Translation(text, gloss))
     return readings

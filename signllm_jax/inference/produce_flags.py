@@ -2,7 +2,7 @@
 
 import argparse
 
-from signllm_jax.data import sources
+from signllm_jax.data import datasets
 from signllm_jax.formats import forms
 
 EXAMPLES = """\
@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
   add("--file", help="UTF-8 file with one text a line")
   add(
     "--split",
-    choices=sources.SPLITS,
+    choices=datasets.SPLITS,
     help="sign the texts of this split of the run's data, beside their truth",
   )
   add(

@@ -17,8 +17,8 @@ from jax.sharding import Mesh
 
 from signllm_jax.core import clips, errors
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.data import batch_plan, corpus_facts, loader
-from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.data import batch_plan, corpus_info, loader
+from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import decoding
 from signllm_jax.parallel import sharding
 
@@ -75,8 +75,8 @@ class Producer:
     self,
     graphdef: nnx.GraphDef,
     params: nnx.State,
-    statistics: Statistics,
-    facts: corpus_facts.Facts,
+    statistics: PoseStatistics,
+    info: corpus_info.CorpusInfo,
     *,
     limit: int,
     batch_size: int,
@@ -88,12 +88,12 @@ class Producer:
       graphdef: of the model.
       params: its parameters.
       statistics: of the training poses.
-      facts: vocabulary and frame rate it was trained with.
+      info: vocabulary and frame rate it was trained with.
       limit: frames after which any sequence ends.
       batch_size: texts a compiled call.
       mesh: where to compute.
     """
-    self.facts = facts
+    self.info = info
     self.batch_size = batch_size
     self.model = decoding.Model(graphdef, params, statistics)
     self.limit, self._mesh = limit, mesh
@@ -252,7 +252,7 @@ class Producer:
     seen = np.asarray(self.model.statistics.seen)
     valid = np.broadcast_to(seen, whole.shape[:2]).copy()
     clip = clips.Clip(
-      whole, valid, self.facts.fps, line, line, read.glosses[row]
+      whole, valid, self.info.fps, line, line, read.glosses[row]
     )
     return Part(frames, Signed(clip, length > 0, spans))
 
@@ -261,9 +261,9 @@ class Producer:
 
     Empty rows repeat the first text: they end when it does.
     """
-    vocabulary = self.facts.vocabulary
+    vocabulary = self.info.vocabulary
     sources = [vocabulary.encode(line) for line in texts]
-    longest = max(self.facts.longest_source, *map(len, sources))
+    longest = max(self.info.longest_source, *map(len, sources))
     sources += sources[:1] * (rows - len(sources))
     ids = vocabulary_lib.pad(
       sources, batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)

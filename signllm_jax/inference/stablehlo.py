@@ -97,20 +97,20 @@ def _export(program: Callable[..., Any], *shapes: Any) -> jax.export.Exported:
 
 
 def _source_length(producer: producer_lib.Producer) -> int:
-  longest = producer.facts.longest_source
+  longest = producer.info.longest_source
   return batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)
 
 
 def _describe(producer: producer_lib.Producer) -> dict[str, Any]:
   """`model.json`."""
-  vocabulary, before, written = producer.facts.vocabulary, "", {}
+  vocabulary, before, written = producer.info.vocabulary, "", {}
   if isinstance(producer, gloss_first.Producer):
-    assert producer.facts.glosses is not None
+    assert producer.info.gloss_vocabulary is not None
     before = gloss.ask("", producer.glosser.code)
-    written = {"glosses": producer.facts.glosses.listed}
+    written = {"glosses": producer.info.gloss_vocabulary.listed}
   return {
     "format": "signllm_jax programs 1",
-    "fps": producer.facts.fps,
+    "fps": producer.info.fps,
     "limit": producer.limit,
     "source_length": _source_length(producer),
     "tokens": vocabulary.tokens,

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from signllm_jax import config
 from signllm_jax.core import clips, errors, sentences
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.data import corpus_facts
-from signllm_jax.data import sources as sources_lib
+from signllm_jax.data import corpus_info
+from signllm_jax.data import datasets as sources_lib
 
 MAX_FILE = 16 << 20  # bytes of a file of texts
 MAX_TOKENS = 1024  # of one text; memory grows with their square
@@ -97,8 +97,8 @@ def read_file(path: str | os.PathLike) -> list[Typed]:
   return found
 
 
-def understand(typed: Typed, facts: corpus_facts.Facts) -> Reading:
-  """The text for a model that was trained with these facts.
+def understand(typed: Typed, info: corpus_info.CorpusInfo) -> Reading:
+  """The text for a model that was trained on this corpus.
 
   Where another case has fewer unknown tokens, it is taken: a model of
   lower-case words reads `Hello` as `hello`. A text longer than any in training
@@ -118,7 +118,7 @@ def understand(typed: Typed, facts: corpus_facts.Facts) -> Reading:
       problem, path=typed.path, line=typed.line, expected=expected, hint=hint
     )
 
-  vocabulary = facts.vocabulary
+  vocabulary = info.vocabulary
   try:
     typed.text.encode()
   except UnicodeEncodeError as error:
@@ -137,7 +137,7 @@ def understand(typed: Typed, facts: corpus_facts.Facts) -> Reading:
   parts = sentences.split(
     asked,
     size,
-    facts.longest_source,
+    info.longest_source,
     words=vocabulary.tokens == "characters"
     and vocabulary_lib.SPACE not in vocabulary.listed,
   )
@@ -146,7 +146,7 @@ def understand(typed: Typed, facts: corpus_facts.Facts) -> Reading:
     raise refuse(
       f"{show(longest)} has {size(longest):,} {name}",
       f"at most {MAX_TOKENS:,}; the longest in training had "
-      f"{facts.longest_source:,}",
+      f"{info.longest_source:,}",
       "Cut it into words",
     )
   read = form(asked)
@@ -180,10 +180,10 @@ def understand(typed: Typed, facts: corpus_facts.Facts) -> Reading:
     notes.append(f"{quoted}: left out, as nothing is known: {_listing(left)}")
   if len(known) > 1:
     notes.append(f"{quoted} is signed in {len(known)} parts, which are joined")
-  if size(longest) > facts.longest_source:
+  if size(longest) > info.longest_source:
     notes.append(
       f"{show(longest)}: {size(longest)} {name} with the end; the longest text "
-      f"in training had {facts.longest_source}"
+      f"in training had {info.longest_source}"
     )
   return Reading(read, known, tuple(notes))
 
@@ -222,16 +222,19 @@ def of_question(question: str, settings: config.Data) -> str:
   return found[1] or found[2]
 
 
-def of_texts(typed: Sequence[Typed], facts: corpus_facts.Facts) -> Task:
+def of_texts(typed: Sequence[Typed], info: corpus_info.CorpusInfo) -> Task:
   """The task of signing these texts; raises what `understand` raises."""
-  readings = [understand(line, facts) for line in typed]
+  readings = [understand(line, info) for line in typed]
   notes = [note for reading in readings for note in reading.notes]
   sources = [reading.text for reading in readings]
   return Task(sources, [reading.parts for reading in readings], None, notes)
 
 
 def of_split(
-  settings: config.Data, facts: corpus_facts.Facts, split: str, count: int = 0
+  settings: config.Data,
+  info: corpus_info.CorpusInfo,
+  split: str,
+  count: int = 0,
 ) -> Task:
   """The task of signing the first `count` texts of a split (0: all).
 
@@ -254,11 +257,11 @@ def of_split(
   if not true:
     raise errors.DataError(f"the split {split!r} is empty", path=folder)
   lines = [sources_lib.source_text(clip, settings) for clip in true]
-  strange = sum(bool(facts.vocabulary.unknown(line)) for line in lines)
+  strange = sum(bool(info.vocabulary.unknown(line)) for line in lines)
   notes = []
   if strange:
     notes.append(
-      f"{strange} of {len(lines)} texts have {facts.vocabulary.tokens} that "
+      f"{strange} of {len(lines)} texts have {info.vocabulary.tokens} that "
       "the model has never seen"
     )
   return Task(lines, [(line,) for line in lines], true, notes)

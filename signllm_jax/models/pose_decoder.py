@@ -2,7 +2,7 @@
 
 Frames and counter enter by a linear map 151 -> D and leave by D -> 151;
 p_{t+1} = Dec(p_{1:t}, f_{1:S}) (section 5). The model works on normalised
-poses; `pose_statistics.Statistics` holds the normalisation.
+poses; `pose_statistics.PoseStatistics` holds the normalisation.
 """
 
 from typing import NamedTuple

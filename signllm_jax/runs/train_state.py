@@ -15,8 +15,8 @@ from jax.sharding import Mesh
 from signllm_jax import config as config_lib
 from signllm_jax import tasks
 from signllm_jax.core import skeleton
-from signllm_jax.data import corpus_facts
-from signllm_jax.data.pose_statistics import Residuals, Statistics
+from signllm_jax.data import corpus_info
+from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
 from signllm_jax.models.pose_decoder import FRAME
 from signllm_jax.parallel import sharding as sharding_lib
 from signllm_jax.rl import priority
@@ -51,7 +51,7 @@ class Group(NamedTuple):
   params: nnx.State
   opt_state: optax.OptState
   key: jax.Array
-  statistics: Statistics
+  statistics: PoseStatistics
   residuals: Residuals
   table: priority.Table | None  # with `plc`
 
@@ -67,7 +67,7 @@ class TrainState(NamedTuple):
   params: nnx.State
   opt_state: optax.OptState
   key: jax.Array  # PRNG key of the run; a step folds its number in
-  statistics: Statistics  # [L, ...] in Text2LangGloss too
+  statistics: PoseStatistics  # [L, ...] in Text2LangGloss too
   residuals: Residuals
   table: priority.Table | None  # rewards of the examples, with `plc`
   progress: Progress
@@ -90,7 +90,7 @@ def graph(config: config_lib.Experiment, sizes: Sizes) -> nnx.GraphDef:
 def _new_group(
   config: config_lib.Experiment,
   sizes: Sizes,
-  statistics: Statistics,
+  statistics: PoseStatistics,
   key: jax.Array,
 ) -> Group:
   init_key, run_key = jax.random.split(key)
@@ -123,7 +123,7 @@ def _stacked_axes(leaf: Any) -> Any:
 
 def _init(
   config: config_lib.Experiment, sizes: Sizes, codes: Sequence[str]
-) -> Callable[[Statistics], TrainState]:
+) -> Callable[[PoseStatistics], TrainState]:
   """The function that makes the state; groups are stacked if `codes` are given.
 
   A language's group starts from the seed and its code, so that it does not
@@ -131,7 +131,7 @@ def _init(
   vocabulary, which all tables of embeddings have.
   """
 
-  def init(statistics: Statistics) -> TrainState:
+  def init(statistics: PoseStatistics) -> TrainState:
     make = functools.partial(_new_group, config, sizes)
     key = jax.random.key(config.seed)
     if codes:
@@ -179,7 +179,7 @@ def abstract_state(
     stack = (len(config_lib.corpora(config)),)
 
   def build() -> TrainState:
-    statistics = Statistics(
+    statistics = PoseStatistics(
       jnp.zeros((*stack, skeleton.C)),
       jnp.ones(stack),
       jnp.zeros((*stack, skeleton.J), bool),
@@ -197,17 +197,19 @@ def abstract_state(
   )
 
 
-def measured(summary: corpus_facts.Summary, normalize: bool) -> Statistics:
+def measured(
+  summary: corpus_info.CorpusSummary, normalize: bool
+) -> PoseStatistics:
   """The statistics of a training split, on the host."""
   if normalize:
-    return Statistics(summary.mean, summary.scale, summary.seen)
+    return PoseStatistics(summary.mean, summary.scale, summary.seen)
   mean, scale = np.zeros_like(summary.mean), np.ones_like(summary.scale)
-  return Statistics(mean, scale, summary.seen)
+  return PoseStatistics(mean, scale, summary.seen)
 
 
 def create_state(
   config: config_lib.Experiment,
-  statistics: Statistics,
+  statistics: PoseStatistics,
   abstract: TrainState,
   sizes: Sizes,
   codes: Sequence[str] = (),

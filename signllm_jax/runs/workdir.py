@@ -25,12 +25,12 @@ from absl import logging
 
 from signllm_jax import config as config_lib
 from signllm_jax.core import atomic_files, errors
-from signllm_jax.data import corpus_facts
+from signllm_jax.data import corpus_info
 
 # May differ when a run goes on: they change how long, where and how often,
 # but not what a step computes. All else needs another work directory. `steps`
 # is one although schedules end there, because training longer is common; the
-# folder of the data, because `WorkDir.check_facts` compares what is in it.
+# folder of the data, because `WorkDir.check_corpus_infos` compares its content.
 _MAY_CHANGE = (
   "name",
   "steps",
@@ -70,7 +70,7 @@ class WorkDir:
 
   @property
   def vocabulary(self) -> pathlib.Path:
-    """JSON of `corpus_facts.facts_to_json`."""
+    """JSON of `corpus_info.to_json`."""
     return self.path / "vocabulary.json"
 
   def read_history(self, step: int) -> list[dict[str, float]]:
@@ -86,18 +86,20 @@ class WorkDir:
     if self.first:
       atomic_files.write_text(path, text)
 
-  def check_facts(self, facts: dict[str, corpus_facts.Facts]) -> None:
-    """Keeps the facts of the data, or compares them with those kept.
+  def check_corpus_infos(
+    self, infos: dict[str, corpus_info.CorpusInfo]
+  ) -> None:
+    """Stores the corpus info, or compares it with what is stored.
 
     Raises:
       UsageError: the run was trained on other data.
     """
     if not self.vocabulary.exists():
-      self.write_text(self.vocabulary, corpus_facts.facts_to_json(facts))
+      self.write_text(self.vocabulary, corpus_info.to_json(infos))
       return
     old, new = (
-      json.loads(corpus_facts.facts_to_json(each))["languages"]
-      for each in (read_facts(self.path), facts)
+      json.loads(corpus_info.to_json(each))["languages"]
+      for each in (read_corpus_infos(self.path), infos)
     )
     changed = [f"language {code!r}" for code in sorted(set(old) ^ set(new))]
     for code in old:
@@ -293,8 +295,10 @@ def read_config(workdir: str | os.PathLike) -> config_lib.Experiment:
     raise errors.DataError(str(error), path=path) from error
 
 
-def read_facts(workdir: str | os.PathLike) -> dict[str, corpus_facts.Facts]:
-  """What generation must know of the data a run was trained on, by language.
+def read_corpus_infos(
+  workdir: str | os.PathLike,
+) -> dict[str, corpus_info.CorpusInfo]:
+  """Info on the corpora a run was trained on, by language.
 
   Raises:
     UsageError: not a work directory.
@@ -302,7 +306,7 @@ def read_facts(workdir: str | os.PathLike) -> dict[str, corpus_facts.Facts]:
   """
   text = _read(workdir, "vocabulary.json")
   try:
-    return corpus_facts.facts_from_json(text)
+    return corpus_info.from_json(text)
   except errors.DataError as error:
     path = pathlib.Path(workdir, "vocabulary.json")
     raise errors.DataError(str(error), path=path) from error

@@ -64,8 +64,8 @@ def loss(
   """The joint loss; clips are augmented as `config.read` says."""
   clip_key, token_key, encoder_key, decoder_key = jax.random.split(key, 4)
   settings, drops = config.read, config.model.dropout > 0
-  poses, valid, length = augmentation.clips(
-    known.statistics.normalize(batch["frames"]),
+  poses, valid, length = augmentation.augment_clips(
+    known.statistics.normalise(batch["frames"]),
     batch["valid"],
     batch["length"],
     settings,
@@ -73,7 +73,7 @@ def loss(
   )
   encoded = model.encode(poses, valid, length, encoder_key if drops else None)
   target = batch["source"]
-  inputs = augmentation.hide_tokens(
+  inputs = augmentation.word_dropout(
     tokens.shifted(target), settings.token_dropout, token_key
   )
   logits = model.decoder(

@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 
 from signllm_jax.config import Experiment
-from signllm_jax.data.pose_statistics import Residuals, Statistics
+from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
 
 Batch = dict[str, jax.Array]
 Rows = dict[str, dict[str, float]]  # of a report: name -> metric -> score
@@ -16,7 +16,7 @@ Rows = dict[str, dict[str, float]]  # of a report: name -> metric -> score
 class Known(NamedTuple):
   """What a loss may know besides the batch; nothing in it is learnt."""
 
-  statistics: Statistics
+  statistics: PoseStatistics
   residuals: Residuals
 
 

@@ -48,10 +48,10 @@ def hidden(
   """Source [B, S] and decoder inputs [B, G + 1], with tokens hidden."""
   source_key, input_key = jax.random.split(key)
   return (
-    augmentation.hide_tokens(
+    augmentation.word_dropout(
       batch["source"], settings.source_dropout, source_key
     ),
-    augmentation.hide_tokens(
+    augmentation.word_dropout(
       started(batch["gloss"]), settings.token_dropout, input_key
     ),
   )

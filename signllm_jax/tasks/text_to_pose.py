@@ -10,7 +10,7 @@ from flax import nnx
 from signllm_jax.config import Experiment
 from signllm_jax.core import skeleton
 from signllm_jax.data import augmentation
-from signllm_jax.data.pose_statistics import Residuals, Statistics
+from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
 from signllm_jax.losses import pose as losses
 from signllm_jax.models.pose_decoder import FRAME, PoseDecoder, Source
 from signllm_jax.models.text_to_pose import TextToPose
@@ -32,9 +32,9 @@ def teacher_inputs(start: jax.Array, target: jax.Array) -> jax.Array:
   return jnp.concatenate([start[:, None], target[:, :-1]], 1)
 
 
-def _targets(batch: Batch, statistics: Statistics) -> jax.Array:
+def _targets(batch: Batch, statistics: PoseStatistics) -> jax.Array:
   """Normalised frames with counter; missing and padded cells are 0."""
-  poses = statistics.normalize(batch["frames"])
+  poses = statistics.normalise(batch["frames"])
   seen = jnp.repeat(batch["valid"], 3, axis=-1)
   return losses.with_counter(jnp.where(seen, poses, 0), batch["length"])
 

@@ -42,7 +42,7 @@ def train(config: config_lib.Experiment, path: str) -> int:
   ):
     run = setup.Run(config)
     print(run.describe(), flush=True)
-    work.check_facts(run.facts)
+    work.check_corpus_infos(run.infos)
     with (
       jax.set_mesh(run.mesh),
       checkpointer.Checkpoints(

@@ -13,8 +13,13 @@ import numpy as np
 
 from signllm_jax import config as config_lib
 from signllm_jax import tasks
-from signllm_jax.data import corpus as corpus_lib
-from signllm_jax.data import corpus_facts, loader, sources, text_gloss_corpus
+from signllm_jax.data import (
+  corpus_info,
+  datasets,
+  loader,
+  pose_corpus,
+  text_gloss_corpus,
+)
 from signllm_jax.evaluation import glossing, reading, signing
 from signllm_jax.inference import load
 from signllm_jax.parallel import sharding as sharding_lib
@@ -53,10 +58,12 @@ class Run:
     parts = math.lcm(parts, config.plc.parts)
     multiple = parts * config.optim.accumulate * pool
     rows = config.data.batch_size * pool
-    self.corpora: list[corpus_lib.Corpus | text_gloss_corpus.Corpus]
+    self.corpora: list[
+      pose_corpus.PoseCorpus | text_gloss_corpus.TextGlossCorpus
+    ]
     if self.stacked:
       self.corpora = [
-        corpus_lib.Corpus(
+        pose_corpus.PoseCorpus(
           [settings],
           config.seed,
           rows=rows // len(corpora),
@@ -71,13 +78,13 @@ class Run:
         corpus.plan = dataclasses.replace(corpus.plan, batch_size=rows)
     elif config.method == "text_to_gloss":
       self.corpora = [
-        text_gloss_corpus.Corpus(
+        text_gloss_corpus.TextGlossCorpus(
           corpora, config.seed, rows=rows, multiple=multiple
         )
       ]
     else:
       self.corpora = [
-        corpus_lib.Corpus(
+        pose_corpus.PoseCorpus(
           corpora,
           config.seed,
           rows=rows,
@@ -86,7 +93,7 @@ class Run:
         )
       ]
     self.codes = [c.code for c in self.corpora] if self.stacked else []
-    self.sizes = load.sizes(self.facts)
+    self.sizes = load.sizes(self.infos)
     self.abstract = self._abstract()
     self.data_seconds = time.monotonic() - started
 
@@ -101,10 +108,10 @@ class Run:
     self.abstract = self._abstract()
 
   @property
-  def facts(self) -> dict[str, corpus_facts.Facts]:
-    """What generation must know of each corpus, by its language's code."""
+  def infos(self) -> dict[str, corpus_info.CorpusInfo]:
+    """Info on each corpus, by the code of its language."""
     return {
-      code: corpus.facts for corpus in self.corpora for code in corpus.codes
+      code: corpus.info for corpus in self.corpora for code in corpus.codes
     }
 
   @property
@@ -210,20 +217,20 @@ class Run:
     """[L, B] bool, rows of each corpus that this process reads."""
     rows = self.corpora[0].plan.batch_size
     if isinstance(
-      self.corpora[0], text_gloss_corpus.Corpus
+      self.corpora[0], text_gloss_corpus.TextGlossCorpus
     ):  # all texts are in memory
       return np.ones((1, rows), bool)
     shape = (len(self.corpora), rows) if self.stacked else (rows,)
     fed = sharding_lib.fed_rows(self.mesh, shape, self.stacked)
     return fed.reshape(-1, rows)
 
-  def batches(self) -> loader.Source:
+  def batches(self) -> loader.BatchSource:
     """All batches of the run, in order; what this process feeds of each."""
     parts = [
       corpus.batches(self.config.steps, fed)
       for corpus, fed in zip(self.corpora, self.fed, strict=True)
     ]
-    return loader.SideBySide(parts) if self.stacked else parts[0]
+    return loader.StackedBatches(parts) if self.stacked else parts[0]
 
   def examples(self, step: int) -> list[str]:
     """Number and name of every example of a step, for messages."""
@@ -267,17 +274,17 @@ class Run:
 
   def _open_evaluation(
     self,
-    corpus: corpus_lib.Corpus | text_gloss_corpus.Corpus,
+    corpus: pose_corpus.PoseCorpus | text_gloss_corpus.TextGlossCorpus,
     part: config_lib.Data,
   ) -> Evaluation | None:
     """That of a language; None for texts alone that lack the split."""
     settings = dataclasses.replace(self.config, data=part)
     name = settings.evaluate.split
-    if isinstance(corpus, text_gloss_corpus.Corpus):
+    if isinstance(corpus, text_gloss_corpus.TextGlossCorpus):
       if not text_gloss_corpus.has_split(part, name):
         return None
       return glossing.Evaluation(settings, corpus.train)
-    split = sources.open_clips(part, name)
+    split = datasets.open_clips(part, name)
     if settings.method == "pose_to_text":
       return reading.Evaluation(split, settings)
     mean = corpus.summary.mean
@@ -287,7 +294,7 @@ class Run:
 
   def generator(self, state: train_state.TrainState, code: str) -> load.Model:
     """What signs, reads or glosses a language with a state's parameters."""
-    return load.generator(self.config, self.facts, state, code, self.mesh)
+    return load.generator(self.config, self.infos, state, code, self.mesh)
 
 
 def use_compilation_cache() -> None:

@@ -129,7 +129,7 @@ def run_study(
 def score(path: pathlib.Path, split: str, reader: str) -> dict[str, float]:
   """The metrics of a run's best checkpoint on a split, language means."""
   made: dict[str, list[float]] = {}
-  for code in workdir.read_facts(path):
+  for code in workdir.read_corpus_infos(path):
     report = evaluate.evaluate(
       path, language=code, split=split, back_translation=reader
     )

@@ -34,7 +34,7 @@ async def head(
     "language": engine.settings.language,
     "text": reading.text,
     "notes": reading.notes,
-    "fps": engine.facts.fps,
+    "fps": engine.info.fps,
     "true": true,
   }
 
@@ -86,9 +86,9 @@ def describe(engine: engine_lib.Engine) -> dict[str, Any]:
     "name": known.name if known else code,
     "spoken": known.spoken if known else "",
     "source": engine.settings.source,
-    "tokens": engine.facts.vocabulary.tokens,
-    "knows": text_input.describe(engine.facts.vocabulary),
-    "fps": engine.facts.fps,
+    "tokens": engine.info.vocabulary.tokens,
+    "knows": text_input.describe(engine.info.vocabulary),
+    "fps": engine.info.fps,
     "max_tokens": engine.max_tokens - 1,
     "timed": engine.timed,
     "examples": engine.truth.examples if engine.truth else [],

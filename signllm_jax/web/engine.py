@@ -21,7 +21,7 @@ import numpy as np
 
 from signllm_jax import config as config_lib
 from signllm_jax.core import clips, errors
-from signllm_jax.data import corpus_facts, loader
+from signllm_jax.data import corpus_info, loader
 from signllm_jax.data.batch_plan import round_up
 from signllm_jax.inference import (
   load,
@@ -114,14 +114,12 @@ class Engine:
     self.name, self.settings = name, settings
     self.timed = config.model.alignment
     self.producer = load.load_producer(path, settings.language)
-    self.facts = self.producer.facts
+    self.info = self.producer.info
     self._seen = np.asarray(self.producer.model.statistics.seen)
     self.truth = _open_truth(settings)
     # Every other length is one more program to compile and to keep.
     self.max_tokens = min(
-      round_up(
-        int(STRETCH * self.facts.longest_source), loader.SOURCE_MULTIPLE
-      ),
+      round_up(int(STRETCH * self.info.longest_source), loader.SOURCE_MULTIPLE),
       text_input.MAX_TOKENS,
     )
     self.ready = False
@@ -175,7 +173,7 @@ class Engine:
     try:
       while (frames := await queue.get()) is not None:
         valid = np.broadcast_to(self._seen, frames.shape[:2])
-        yield Part(clips.Clip(frames, valid, self.facts.fps), None)
+        yield Part(clips.Clip(frames, valid, self.info.fps), None)
       whole = await signing
     finally:
       signing.cancel()
@@ -200,7 +198,7 @@ class Engine:
     try:
       with self._turn:
         for rows in sorted({1, self._rows}):
-          texts = [_warm_up_text(self.facts)] * rows
+          texts = [_warm_up_text(self.info)] * rows
           self.producer.warm_up(texts)
           collections.deque(self.producer.stream(texts), maxlen=0)
     except Exception as error:
@@ -246,7 +244,7 @@ class Engine:
     """Signs all parts of all jobs; each job is answered when its own are."""
     began = time.perf_counter()
     for job in jobs:
-      job.begin(self._seen, self.facts.fps)
+      job.begin(self._seen, self.info.fps)
     waiting = [(job, n) for job in jobs for n in range(len(job.asked.parts))]
     made: dict[_Job, list[producer.Signed]] = {job: [] for job in jobs}
     for start in range(0, len(waiting), self._rows):
@@ -293,9 +291,9 @@ def _pieces(clip: clips.Clip, first: int) -> Iterator[clips.Clip]:
     yield clips.Clip(clip.frames[piece], clip.valid[piece], clip.fps)
 
 
-def _warm_up_text(facts: corpus_facts.Facts) -> str:
+def _warm_up_text(info: corpus_info.CorpusInfo) -> str:
   """Any text the model can read."""
-  return next(token for token in facts.vocabulary.listed[4:] if token != "▁")
+  return next(token for token in info.vocabulary.listed[4:] if token != "▁")
 
 
 def _open_truth(settings: config_lib.Data) -> truth_lib.Truth | None:

@@ -133,9 +133,9 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> text_input.Reading:
       ) from None
   if not line.strip():
     raise limits.Problem(422, "empty", "The text is empty: type what to sign.")
-  vocabulary = engine.facts.vocabulary
+  vocabulary = engine.info.vocabulary
   try:
-    reading = text_input.understand(text_input.Typed(line), engine.facts)
+    reading = text_input.understand(text_input.Typed(line), engine.info)
   except errors.UsageError as error:
     raise limits.Problem(
       422,

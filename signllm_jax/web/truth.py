@@ -6,7 +6,7 @@ import unicodedata
 
 from signllm_jax import config
 from signllm_jax.core import clips
-from signllm_jax.data import sources
+from signllm_jax.data import datasets
 
 MAX_CLIPS = 2000  # of a split that are looked at
 EXAMPLES = 6
@@ -25,17 +25,17 @@ class Truth:
     Raises:
       DataError: a fault in the data.
     """
-    self._opened: dict[str, sources.Clips] = {}
+    self._opened: dict[str, datasets.Clips] = {}
     self._places: dict[str, tuple[str, int]] = {}
     self._lock = threading.Lock()
     folder = pathlib.Path(settings.folder)
     for split in _SPLITS:
       # Only training needs a dev split, and nothing a test split.
       if _has(folder, split):
-        opened = sources.open_clips(settings, split)
+        opened = datasets.open_clips(settings, split)
         self._opened[split] = opened
         for index in range(min(len(opened), MAX_CLIPS)):
-          line = sources.source_text(opened[index], settings)
+          line = datasets.source_text(opened[index], settings)
           self._places.setdefault(_key(line), (split, index))
 
   @property

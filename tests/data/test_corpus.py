@@ -7,9 +7,9 @@ import pytest
 
 from signllm_jax import config
 from signllm_jax.core import clips, errors, vocabulary
-from signllm_jax.data import corpus_facts, loader, records, sources
-from signllm_jax.data.batch_plan import Plan
-from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.data import corpus_info, datasets, loader, records
+from signllm_jax.data.batch_plan import BatchPlan
+from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.formats import skels, splits
 
 
@@ -28,7 +28,7 @@ def _clip(name, length, words="a b", fps=25.0):
 
 def _plan(n=103, batch=8, seed=0):
   lengths = np.random.default_rng(1).integers(5, 90, n).astype(np.int32)
-  return Plan(lengths, batch, bucket=32, seed=seed)
+  return BatchPlan(lengths, batch, bucket=32, seed=seed)
 
 
 def test_every_example_once_an_epoch():
@@ -70,9 +70,9 @@ def test_batches_hold_one_bucket():
 def test_batch_marks_padding_and_missing():
   split = _Clips([_clip("x", 10), _clip("y", 20, "b c")])
   settings = config.Data(batch_size=4, bucket=32)
-  summary = corpus_facts.summarise(split, settings)
-  plan = Plan(summary.lengths, 4, 32, 0)
-  batch = loader.Batches(split, plan, summary.facts, settings, 10)[0]
+  summary = corpus_info.summarise(split, settings)
+  plan = BatchPlan(summary.lengths, 4, 32, 0)
+  batch = loader.PoseBatches(split, plan, summary.info, settings, 10)[0]
   assert batch["frames"].shape == (4, 32, 150)
   assert sorted(batch["length"].tolist()) == [0, 0, 10, 20]
   row = int(np.argmax(batch["length"] == 10))
@@ -84,7 +84,7 @@ def test_batch_marks_padding_and_missing():
 
 def test_statistics_count_true_cells_only():
   split = _Clips([_clip("x", 10), _clip("y", 20)])
-  summary = corpus_facts.summarise(split, config.Data())
+  summary = corpus_info.summarise(split, config.Data())
   cells = np.concatenate([c.frames for c in split])
   mean = cells[:, 29:].mean(0).reshape(-1)
   np.testing.assert_allclose(summary.mean[87:], mean, rtol=1e-5)
@@ -103,21 +103,21 @@ def test_languages_that_share_a_model_are_normalised_each_by_its_own():
     for clip in large[:1]
   ]
   large = [dataclasses.replace(clip, gloss="B") for clip in large]
-  joined = sources.Joined([("ASL", large), ("GSL", small)])
+  joined = datasets.MultilingualClips([("ASL", large), ("GSL", small)])
   settings = config.Data(batch_size=4, bucket=32, glosses=True)
-  summary = corpus_facts.summarise(joined, settings)
+  summary = corpus_info.summarise(joined, settings)
   for at, split in enumerate((large, small)):
-    own = corpus_facts.summarise(split, settings)
+    own = corpus_info.summarise(split, settings)
     np.testing.assert_allclose(summary.mean[at], own.mean, rtol=1e-6)
     np.testing.assert_allclose(summary.scale[at], own.scale, rtol=1e-6)
     np.testing.assert_array_equal(summary.seen[at], own.seen)
-  plan = Plan(summary.lengths, 4, 32, 0)
-  batch = loader.Batches(joined, plan, summary.facts, settings, 10)[0]
+  plan = BatchPlan(summary.lengths, 4, 32, 0)
+  batch = loader.PoseBatches(joined, plan, summary.info, settings, 10)[0]
   rows = batch["example"][:3]
   assert sorted(rows.tolist()) == [0, 1, 2]
   np.testing.assert_array_equal(batch["language"], [*(rows == 2), 0])
-  known = Statistics(summary.mean, summary.scale, summary.seen)
-  found = known.of(batch["language"]).normalize(batch["frames"])
+  known = PoseStatistics(summary.mean, summary.scale, summary.seen)
+  found = known.of(batch["language"]).normalise(batch["frames"])
   for row, clip in enumerate(rows):
     at = int(clip == 2)
     expected = batch["frames"][row] - summary.mean[at]
@@ -135,13 +135,13 @@ def test_rows_of_another_process_are_not_read():
   read: list[int] = []
   listed = [dataclasses.replace(_clip(str(i), 8), gloss="A") for i in range(8)]
   settings = config.Data(batch_size=4, bucket=8, glosses=True)
-  summary = corpus_facts.summarise(_Clips(listed), settings)
-  plan = Plan(summary.lengths, 4, 8, 0)
-  arguments = Watched(listed), plan, summary.facts, settings, 10
-  whole = loader.Batches(*arguments)[1]
+  summary = corpus_info.summarise(_Clips(listed), settings)
+  plan = BatchPlan(summary.lengths, 4, 8, 0)
+  arguments = Watched(listed), plan, summary.info, settings, 10
+  whole = loader.PoseBatches(*arguments)[1]
   read.clear()
   fed = np.array([False, True, True, False])
-  part = loader.Batches(*arguments, fed)[1]
+  part = loader.PoseBatches(*arguments, fed)[1]
   assert read == whole["example"][fed].tolist()
   np.testing.assert_array_equal(part["example"], whole["example"])
   for name in set(whole) - {"example"}:
@@ -153,9 +153,9 @@ def test_rows_of_another_process_are_not_read():
 def test_stream_resumes_exactly():
   split = _Clips([_clip(str(i), 5 + i) for i in range(20)])
   settings = config.Data(batch_size=4, bucket=8, threads=3)
-  summary = corpus_facts.summarise(split, settings)
-  plan = Plan(summary.lengths, 4, 8, 0)
-  batches = loader.Batches(split, plan, summary.facts, settings, 30)
+  summary = corpus_info.summarise(split, settings)
+  plan = BatchPlan(summary.lengths, 4, 8, 0)
+  batches = loader.PoseBatches(split, plan, summary.info, settings, 30)
   straight = list(loader.stream(batches, 0, settings))
   resumed = list(loader.stream(batches, 11, settings))
   assert len(straight) == 30 and len(resumed) == 19
@@ -167,42 +167,42 @@ def test_stream_resumes_exactly():
 def test_mixed_frame_rates_are_refused():
   split = _Clips([_clip("x", 10), _clip("y", 20, fps=30.0)])
   with pytest.raises(errors.DataError, match=r"25\.0, 30\.0"):
-    corpus_facts.summarise(split, config.Data(folder="somewhere"))
+    corpus_info.summarise(split, config.Data(folder="somewhere"))
 
 
 def test_missing_gloss_names_the_clip():
   with pytest.raises(errors.DataError, match="'x' has no gloss"):
-    sources.source_text(_clip("x", 3), config.Data(source="gloss"))
+    datasets.source_text(_clip("x", 3), config.Data(source="gloss"))
 
 
 def test_no_data_says_what_was_expected(tmp_path):
   settings = config.Data(folder=str(tmp_path / "none"))
   with pytest.raises(errors.DataError, match=r"train\.skels"):
-    sources.open_clips(settings, "train")
+    datasets.open_clips(settings, "train")
 
 
 def test_facts_survive_json():
-  facts = corpus_facts.Facts(
+  info = corpus_info.CorpusInfo(
     vocabulary.build_vocabulary(["ä b", "b"], "words"), 3, 9, 12.5
   )
-  both = corpus_facts.facts_from_json(
-    corpus_facts.facts_to_json({"GSL": facts, "ASL": facts})
-  )
+  both = corpus_info.from_json(corpus_info.to_json({"GSL": info, "ASL": info}))
   assert list(both) == ["GSL", "ASL"]
   again = both["ASL"]
   assert again.vocabulary.listed == ("<pad>", "<unk>", "<s>", "</s>", "b", "ä")
-  assert (again.longest_source, again.longest, again.fps) == (3, 9, 12.5)
+  assert (again.longest_source, again.longest_clip, again.fps) == (3, 9, 12.5)
   with pytest.raises(errors.DataError):
-    corpus_facts.facts_from_json('{"fps": 3}')
+    corpus_info.from_json('{"fps": 3}')
 
 
 def test_prompts_are_a_source(tmp_path):
   clip = dataclasses.replace(_clip("x", 3), prompt="How do I sign 'x'?")
   settings = config.Data(source="prompt")
-  assert sources.source_text(clip, settings) == "How do I sign 'x'?"
+  assert datasets.source_text(clip, settings) == "How do I sign 'x'?"
   with pytest.raises(errors.DataError, match="'y' has no prompt"):
-    sources.source_text(_clip("y", 3), settings)
-  asked = sources.Joined([("GSL", [dataclasses.replace(clip, gloss="X")])])[0]
+    datasets.source_text(_clip("y", 3), settings)
+  asked = datasets.MultilingualClips(
+    [("GSL", [dataclasses.replace(clip, gloss="X")])]
+  )[0]
   assert asked.prompt == "<GSL> How do I sign 'x'?"
   assert asked.text == f"<GSL> {clip.text}"
   record = records.from_clip(clip, language="GSL")

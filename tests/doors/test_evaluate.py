@@ -244,7 +244,7 @@ def test_leaky_protocol_is_pts(home):
   """Against one pass over its own inputs: true first frame, true counters."""
   producer = load.load_producer(home / "a")
   held = signing.hold(
-    config.Data(folder=str(home / "data")), producer.facts, "dev"
+    config.Data(folder=str(home / "data")), producer.info, "dev"
   )
   statistics = producer.model.statistics
 
@@ -256,7 +256,7 @@ def test_leaky_protocol_is_pts(home):
   clip, true, n = made[-1], held.true[-1], len(held.true[-1])
 
   def numbers(frame, valid):
-    scaled = statistics.normalize(frame.reshape(-1))
+    scaled = statistics.normalise(frame.reshape(-1))
     return np.where(np.repeat(valid, 3), scaled, 0)
 
   inputs = np.zeros((1, n, skeleton.C + 1), np.float32)
@@ -265,9 +265,9 @@ def test_leaky_protocol_is_pts(home):
   for t in range(2, n):
     inputs[0, t, :-1] = numbers(clip.frames[t - 1], statistics.seen)
   inputs[0, :, -1] = np.arange(n) / n
-  source = producer.facts.vocabulary.encode(held.sources[-1])[None]
+  source = producer.info.vocabulary.encode(held.sources[-1])[None]
   once = jax.jit(lambda *given: model()(*given))
-  out = statistics.restore(once(source, inputs)[0, :, :-1])
+  out = statistics.denormalise(once(source, inputs)[0, :, :-1])
   expected = np.where(np.repeat(statistics.seen, 3), out, 0)
   np.testing.assert_allclose(
     clip.frames, expected.reshape(clip.frames.shape), atol=2e-5

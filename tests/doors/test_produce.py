@@ -13,7 +13,7 @@ from PIL import Image, ImageSequence
 
 from signllm_jax import config, produce, train
 from signllm_jax.core import clips, errors, skeleton, vocabulary
-from signllm_jax.data import corpus_facts
+from signllm_jax.data import corpus_info
 from signllm_jax.formats import forms, h5, npz, pose, skels, splits
 from signllm_jax.inference import clip_files, load, text_input
 from signllm_jax.training import setup
@@ -379,14 +379,14 @@ def test_notes(home, tmp_path, capsys):
   assert [clip.text for clip in npz.read(out)] == ["regen", "wind 😀", long]
 
 
-def facts(texts: list[str], tokens: str) -> corpus_facts.Facts:
-  return corpus_facts.Facts(
+def info(texts: list[str], tokens: str) -> corpus_info.CorpusInfo:
+  return corpus_info.CorpusInfo(
     vocabulary.build_vocabulary(texts, tokens), 9, 9, 25.0
   )
 
 
 def test_understand():
-  words = facts(["MORGEN REGEN", "MORGEN Schnee"], "words")
+  words = info(["MORGEN REGEN", "MORGEN Schnee"], "words")
   read = text_input.understand(text_input.Typed("morgen"), words)
   assert read.text == "MORGEN"
   # Where no case helps, it stays as it is.
@@ -397,12 +397,12 @@ def test_understand():
     match=r"some of its 3 words \(Latin\), such as MORGEN REGEN Schnee",
   ):
     text_input.understand(text_input.Typed("wind 😀"), words)
-  spelt = facts(["morgen"], "characters")  # no space, and no punctuation
+  spelt = info(["morgen"], "characters")  # no space, and no punctuation
   read = text_input.understand(text_input.Typed("Rogen, ✂ genom!"), spelt)
   assert read.parts == ("rogen", "genom")
   assert "left out, as nothing is known: ✂" in read.notes[-2]
   assert "signed in 2 parts" in read.notes[-1]
-  letters = facts(["가 나", "é"], "characters")
+  letters = info(["가 나", "é"], "characters")
   composed = text_input.Typed(unicodedata.normalize("NFD", "가é"))
   assert text_input.understand(composed, letters).text == "가é"
   with pytest.raises(

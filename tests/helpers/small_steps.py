@@ -5,8 +5,8 @@ import numpy as np
 
 from signllm_jax import config
 from signllm_jax.core import clips
-from signllm_jax.data import corpus_facts, loader
-from signllm_jax.data.batch_plan import Plan
+from signllm_jax.data import corpus_info, loader
+from signllm_jax.data.batch_plan import BatchPlan
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import train_state
 from signllm_jax.training import train_step
@@ -46,10 +46,10 @@ def new_experiment() -> config.Experiment:
 def start(experiment, devices):
   """Mesh, fresh state, step and batches."""
   mesh = sharding.make_mesh(experiment.mesh, devices)
-  summary = corpus_facts.summarise(SPLIT, experiment.data)
+  summary = corpus_info.summarise(SPLIT, experiment.data)
   rows = experiment.data.batch_size * (experiment.plc.pool or 1)
-  plan = Plan(summary.lengths, rows, experiment.data.bucket, 0)
-  sizes = train_state.Sizes(len(summary.facts.vocabulary), examples=len(SPLIT))
+  plan = BatchPlan(summary.lengths, rows, experiment.data.bucket, 0)
+  sizes = train_state.Sizes(len(summary.info.vocabulary), examples=len(SPLIT))
   abstract = train_state.abstract_state(experiment, sizes, mesh)
   step = train_step.make_train_step(
     experiment,
@@ -57,7 +57,7 @@ def start(experiment, devices):
     plan.batches_per_epoch,
     train_state.shardings_of(abstract),
   )
-  batches = loader.Batches(SPLIT, plan, summary.facts, experiment.data, 1000)
+  batches = loader.PoseBatches(SPLIT, plan, summary.info, experiment.data, 1000)
   with jax.set_mesh(mesh):
     fresh = train_state.create_state(
       experiment,

@@ -11,8 +11,8 @@ from flax import nnx
 from signllm_jax import config, tasks
 from signllm_jax.core import clips, errors, sentences, skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.data import corpus_facts
-from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.data import corpus_info
+from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import (
   decoding,
   long_text,
@@ -48,13 +48,13 @@ def build(
   model = method.build_model(experiment, len(vocabulary), 0, nnx.Rngs(0))
   model.alignment.duration.kernel[...] *= 0
   model.alignment.duration.bias[...] += patience
-  statistics = Statistics(
+  statistics = PoseStatistics(
     np.zeros(skeleton.C, np.float32), np.float32(1), np.ones(skeleton.J, bool)
   )
   return producer_lib.Producer(
     *nnx.split(model),
     statistics,
-    corpus_facts.Facts(vocabulary, 7, 20, 25.0),
+    corpus_info.CorpusInfo(vocabulary, 7, 20, 25.0),
     limit=LIMIT,
     batch_size=8,
     mesh=sharding.make_mesh(config.Mesh(), jax.devices()[:1]),
@@ -381,12 +381,12 @@ def judge(producer) -> pose_reader.Reader:
   experiment.model = config.Model(
     encoder_layers=1, decoder_layers=1, width=16, heads=2, feed_forward=16
   )
-  words = len(producer.facts.vocabulary)
+  words = len(producer.info.vocabulary)
   model = back_translation.PoseToText(experiment, words, 0, nnx.Rngs(0))
   return pose_reader.Reader(
     *nnx.split(model),
     producer.model.statistics,
-    producer.facts,
+    producer.info,
     experiment,
     sharding.make_mesh(config.Mesh(), jax.devices()[:1]),
   )

@@ -9,7 +9,7 @@ import pytest
 
 from signllm_jax import add_language, config, produce, train
 from signllm_jax.core import clips, errors
-from signllm_jax.data.batch_plan import Plan
+from signllm_jax.data.batch_plan import BatchPlan
 from signllm_jax.formats import npz, skels
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import checkpointer, config_check, train_state, workdir
@@ -148,7 +148,7 @@ def test_frozen_groups_stay_bit_equal(folders):
 def test_languages_side_by_side_need_little_padding():
   random = np.random.default_rng(0)
   plans = [
-    Plan(random.integers(10, 100, n), 8, 8, seed=0, matched=True)
+    BatchPlan(random.integers(10, 100, n), 8, 8, seed=0, matched=True)
     for n in (400, 300, 90)
   ]
   longest = [max(plan[i][0] for plan in plans) for i in range(200)]
@@ -217,10 +217,10 @@ def test_added_language_leaves_others_bit_equal(
 
 
 def _restored(path, best=False) -> train_state.TrainState:
-  settings, facts = workdir.read_config(path), workdir.read_facts(path)
+  settings, infos = workdir.read_config(path), workdir.read_corpus_infos(path)
   mesh = sharding.make_mesh(config.Mesh(), jax.devices()[:1])
-  sizes = setup.trained.sizes(facts)
-  abstract = train_state.abstract_state(settings, sizes, mesh, list(facts))
+  sizes = setup.trained.sizes(infos)
+  abstract = train_state.abstract_state(settings, sizes, mesh, list(infos))
   with checkpointer.Checkpoints(path / "checkpoints", keep=None) as saved:
     return saved.restore(abstract, best=best)[1]
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 from signllm_jax import config
 from signllm_jax.core import errors
-from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.parallel import sharding
 from signllm_jax.rl import policy, priority, reward
@@ -230,7 +230,7 @@ def test_policy_gradient_is_that_of_the_expected_reward():
   )
   model = TextToPose(shape, 6, nnx.Rngs(0))
   graph, params = nnx.split(model)
-  statistics = Statistics(
+  statistics = PoseStatistics(
     jnp.zeros(150),
     jnp.float32(1),
     jnp.arange(50) < 2,  # six numbers
@@ -298,7 +298,9 @@ def test_a_sample_is_as_likely_as_it_was_drawn():
     encoder_layers=1, decoder_layers=2, width=16, heads=2, feed_forward=16
   )
   model = TextToPose(shape, 6, nnx.Rngs(0))
-  statistics = Statistics(jnp.zeros(150), jnp.float32(1), jnp.ones(50, bool))
+  statistics = PoseStatistics(
+    jnp.zeros(150), jnp.float32(1), jnp.ones(50, bool)
+  )
   source = model.attendable(*model.encode(jnp.array([[4, 5, 3]])))
   counters = jnp.arange(1, 6)[None] / 5
   std, key = 0.2, jax.random.key(3)

@@ -13,7 +13,7 @@ import pytest
 
 from signllm_jax import config as config_lib
 from signllm_jax.core import atomic_files, errors, vocabulary
-from signllm_jax.data import corpus_facts
+from signllm_jax.data import corpus_info
 from signllm_jax.runs import workdir
 
 HOLDER = """
@@ -36,8 +36,8 @@ def changed(**fields):
   return config
 
 
-def facts(words=("hello", "world"), longest=9):
-  return corpus_facts.Facts(
+def info(words=("hello", "world"), longest=9):
+  return corpus_info.CorpusInfo(
     vocabulary.Vocabulary([*vocabulary.SPECIALS, *words], "words"),
     4,
     longest,
@@ -141,18 +141,18 @@ def test_every_field_is_judged():
 
 def test_facts_are_kept_and_compared(tmp_path):
   with workdir.open_workdir(tmp_path, config_lib.Experiment()) as work:
-    work.check_facts({"GSL": facts()})
-    assert corpus_facts.facts_to_json(
-      workdir.read_facts(tmp_path)
-    ) == corpus_facts.facts_to_json({"GSL": facts()})
-    work.check_facts({"GSL": facts()})
+    work.check_corpus_infos({"GSL": info()})
+    assert corpus_info.to_json(
+      workdir.read_corpus_infos(tmp_path)
+    ) == corpus_info.to_json({"GSL": info()})
+    work.check_corpus_infos({"GSL": info()})
     with pytest.raises(errors.UsageError, match="longest: 9 -> 10"):
-      work.check_facts({"GSL": facts(longest=10)})
+      work.check_corpus_infos({"GSL": info(longest=10)})
     with pytest.raises(errors.UsageError, match="vocabulary: 6 entries -> 7"):
-      work.check_facts({"GSL": facts(["a", "b", "c"])})
+      work.check_corpus_infos({"GSL": info(["a", "b", "c"])})
   work.vocabulary.write_text("{")
   with pytest.raises(errors.DataError, match=r"vocabulary\.json"):
-    workdir.read_facts(tmp_path)
+    workdir.read_corpus_infos(tmp_path)
 
 
 def test_damaged_and_missing_config(tmp_path):

@@ -14,8 +14,8 @@ from flax import nnx
 
 from signllm_jax import config, train
 from signllm_jax.core import clips, errors, vocabulary
-from signllm_jax.data import augmentation, corpus_facts
-from signllm_jax.data.pose_statistics import Statistics
+from signllm_jax.data import augmentation, corpus_info
+from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.evaluation import reading
 from signllm_jax.evaluation.metrics import catalogue
 from signllm_jax.evaluation.report import bootstrap, report
@@ -186,7 +186,7 @@ def test_loss_ignores_empty_rows_and_counts_clips_without_room(model):
   batch = _batch() | {"source": source, "gloss": gloss}
   batch["length"] = jnp.array([12, 6, 0])
   statistics = jnp.zeros(150), jnp.float32(1), jnp.ones(50, bool)
-  known = task.Known(Statistics(*statistics), None)
+  known = task.Known(PoseStatistics(*statistics), None)
 
   @nnx.jit
   def loss(model, batch):
@@ -215,7 +215,7 @@ def test_stretched_clips_keep_their_ends():
   settings = config.Read(stretch=0.5, jitter=0, smooth=0)
   valid = jnp.ones_like(batch["valid"])
   poses, _, new = jax.jit(
-    lambda key: augmentation.clips(
+    lambda key: augmentation.augment_clips(
       batch["frames"], valid, length, settings, key
     )
   )(jax.random.key(3))
@@ -420,7 +420,7 @@ def test_a_reader_does_not_sign(trained):
 def test_clips_without_gloss_are_refused_by_name(tmp_path):
   without = dataclasses.replace(_spelt("dab", "w7"), gloss="")
   with pytest.raises(errors.DataError, match=r"w7.*no gloss"):
-    corpus_facts.summarise([without], _experiment().data)
+    corpus_info.summarise([without], _experiment().data)
 
 
 def test_columns_of_a_report_say_what_was_read(trained, loaded):

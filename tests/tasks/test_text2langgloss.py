@@ -15,8 +15,8 @@ from signllm_jax import config, export_model, produce, train
 from signllm_jax.core import clips, errors, gloss, vocabulary
 from signllm_jax.data import (
   batch_plan,
-  corpus_facts,
-  sources,
+  corpus_info,
+  datasets,
   text_gloss_corpus,
 )
 from signllm_jax.evaluation import glossing
@@ -173,7 +173,7 @@ def test_a_batch_counts_each_pair_once_an_epoch(folders):
   experiment = _experiment(folders, "text_to_gloss", 1)
   made = setup.Run(experiment)
   (corpus,) = made.corpora
-  assert isinstance(corpus, text_gloss_corpus.Corpus)
+  assert isinstance(corpus, text_gloss_corpus.TextGlossCorpus)
   batches = corpus.batches(corpus.plan.batches_per_epoch)
   rows = 0
   for i in range(len(batches)):
@@ -189,17 +189,17 @@ def test_rare_words_are_spelt_but_rare_glosses_stay(folders):
   part = config.Data(
     folder=str(folders / "ASL"), language="ASL", glosses=True, min_count=1000
   )
-  facts = corpus_facts.summarise(sources.open_clips(part, "train"), part).facts
-  assert facts.vocabulary.listed == vocabulary.SPECIALS
-  assert facts.glosses is not None
-  assert set(facts.glosses.listed) == {*vocabulary.SPECIALS, *"ABCD"}
+  info = corpus_info.summarise(datasets.open_clips(part, "train"), part).info
+  assert info.vocabulary.listed == vocabulary.SPECIALS
+  assert info.gloss_vocabulary is not None
+  assert set(info.gloss_vocabulary.listed) == {*vocabulary.SPECIALS, *"ABCD"}
 
 
 def test_small_corpora_are_repeated_by_temperature():
   sizes = [800, 50]
-  assert batch_plan.listing(sizes, 1).tolist() == list(range(850))
+  assert batch_plan.balanced_examples(sizes, 1).tolist() == list(range(850))
   for temperature in (2.0, 5.0, 1e9):
-    places = batch_plan.listing(sizes, temperature)
+    places = batch_plan.balanced_examples(sizes, temperature)
     assert set(places.tolist()) == set(range(850))
     share = (places >= 800).sum() / (places < 800).sum()
     assert abs(share - (50 / 800) ** (1 / temperature)) < 2e-3
@@ -241,10 +241,10 @@ def test_only_tokens_of_the_language_are_written(folders):
 
 
 def test_an_unknown_word_is_spelt_not_dropped(writes):
-  config_, facts, mesh, made = load.restore(writes)
-  model = load.generator(config_, facts, made, "ASL", mesh)
+  config_, info, mesh, made = load.restore(writes)
+  model = load.generator(config_, info, made, "ASL", mesh)
   assert isinstance(model, glosser.Glosser)
-  assert "▁d" in model.facts.vocabulary.tokenize("dddd")
+  assert "▁d" in model.info.vocabulary.tokenize("dddd")
   found = model.write(["dad"])
   assert found is not None
   assert "<ASL_D>" in found[0].split()

@@ -136,7 +136,7 @@ class _StopAt:
     self.step = step
 
   def __enter__(self):
-    self._read = loader.Batches.__getitem__
+    self._read = loader.PoseBatches.__getitem__
     self._seen = set()
 
     def read(batches, index):
@@ -145,10 +145,10 @@ class _StopAt:
         os.kill(os.getpid(), signal.SIGTERM)
       return self._read(batches, index)
 
-    loader.Batches.__getitem__ = read
+    loader.PoseBatches.__getitem__ = read
 
   def __exit__(self, *_):
-    loader.Batches.__getitem__ = self._read
+    loader.PoseBatches.__getitem__ = self._read
 
 
 def _start(folder, workdir, *extra) -> subprocess.Popen:

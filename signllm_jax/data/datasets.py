@@ -97,7 +97,7 @@ def open_clips(settings: config.Data, split: str) -> Clips:
   )
 
 
-class Joined:
+class MultilingualClips:
   """Clips of several languages, one after another, marked with theirs.
 
   Texts and prompts are as `gloss.ask` makes them, glosses as `gloss.mark` does.
@@ -122,18 +122,22 @@ class Joined:
     return dataclasses.replace(
       clip,
       text=gloss_lib.ask(clip.text, code),
-      gloss=gloss_lib.mark(gloss(clip), code),
+      gloss=gloss_lib.mark(gloss_text(clip), code),
       prompt=gloss_lib.ask(clip.prompt, code) if clip.prompt else "",
     )
 
 
-def open_joined(parts: Sequence[config.Data], split: str) -> Joined:
+def open_multilingual(
+  parts: Sequence[config.Data], split: str
+) -> MultilingualClips:
   """Opens a split of several languages as one, each clip marked with its own.
 
   Raises:
     DataError: as `open_clips`; reading a clip without a gloss raises it too.
   """
-  return Joined([(part.language, open_clips(part, split)) for part in parts])
+  return MultilingualClips(
+    [(part.language, open_clips(part, split)) for part in parts]
+  )
 
 
 def source_text(clip: clips_lib.Clip, settings: config.Data) -> str:
@@ -145,7 +149,7 @@ def source_text(clip: clips_lib.Clip, settings: config.Data) -> str:
   if settings.source == "text":
     return clip.text
   if settings.source == "gloss":
-    return gloss(clip)
+    return gloss_text(clip)
   if not clip.prompt:
     raise errors.DataError(
       f"clip {clip.name!r} has no prompt",
@@ -154,7 +158,7 @@ def source_text(clip: clips_lib.Clip, settings: config.Data) -> str:
   return clip.prompt
 
 
-def gloss(clip: clips_lib.Clip) -> str:
+def gloss_text(clip: clips_lib.Clip) -> str:
   """The gloss of a clip.
 
   Raises:

@@ -9,105 +9,105 @@ import tqdm
 from signllm_jax import config
 from signllm_jax.core import errors, skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.data import sources
+from signllm_jax.data import datasets
 
 
 @dataclasses.dataclass(frozen=True)
-class Facts:
+class CorpusInfo:
   """What generation must know of the training split; kept with the run.
 
   Attributes:
     vocabulary: of the source.
     longest_source: tokens of the longest source, </s> included.
-    longest: frames of the longest clip.
+    longest_clip: frames of the longest clip.
     fps: frames a second of the clips.
-    glosses: their vocabulary, with `data.glosses`.
+    gloss_vocabulary: with `data.glosses`.
     longest_gloss: tokens of the longest gloss.
-    examples: number of clips; 0 in runs that are older than this field.
+    num_clips: 0 in runs that are older than this field.
   """
 
   vocabulary: vocabulary_lib.Vocabulary
   longest_source: int
-  longest: int
+  longest_clip: int
   fps: float
-  glosses: vocabulary_lib.Vocabulary | None = None
+  gloss_vocabulary: vocabulary_lib.Vocabulary | None = None
   longest_gloss: int = 0
-  examples: int = 0
+  num_clips: int = 0
 
 
-def facts_to_json(facts: dict[str, Facts]) -> str:
-  """JSON of the facts of each language, by code."""
+def to_json(infos: dict[str, CorpusInfo]) -> str:
+  """JSON of the info of each language, by code."""
   languages = {}
-  for code, each in facts.items():
+  for code, each in infos.items():
     languages[code] = {
       "fps": each.fps,
-      "longest": each.longest,
+      "longest": each.longest_clip,
       "longest_source": each.longest_source,
       "tokens": each.vocabulary.tokens,
       "vocabulary": each.vocabulary.listed,
     }
-    if each.examples:
-      languages[code]["examples"] = each.examples
-    if each.glosses is not None:
+    if each.num_clips:
+      languages[code]["examples"] = each.num_clips
+    if each.gloss_vocabulary is not None:
       languages[code] |= {
-        "glosses": each.glosses.listed,
+        "glosses": each.gloss_vocabulary.listed,
         "longest_gloss": each.longest_gloss,
       }
   return json.dumps({"languages": languages}, ensure_ascii=False, indent=1)
 
 
-def facts_from_json(value: str) -> dict[str, Facts]:
-  """Reads `facts_to_json`.
+def from_json(value: str) -> dict[str, CorpusInfo]:
+  """Reads `to_json`.
 
   Raises:
-    DataError: not such facts.
+    DataError: it is not such JSON.
   """
   try:
     return {
-      code: Facts(
-        vocabulary_lib.Vocabulary(facts["vocabulary"], facts["tokens"]),
-        int(facts["longest_source"]),
-        int(facts["longest"]),
-        float(facts["fps"]),
-        vocabulary_lib.Vocabulary(facts["glosses"], "words")
-        if "glosses" in facts
+      code: CorpusInfo(
+        vocabulary_lib.Vocabulary(info["vocabulary"], info["tokens"]),
+        int(info["longest_source"]),
+        int(info["longest"]),
+        float(info["fps"]),
+        vocabulary_lib.Vocabulary(info["glosses"], "words")
+        if "glosses" in info
         else None,
-        int(facts.get("longest_gloss", 0)),
-        int(facts.get("examples", 0)),
+        int(info.get("longest_gloss", 0)),
+        int(info.get("examples", 0)),
       )
-      for code, facts in json.loads(value)["languages"].items()
+      for code, info in json.loads(value)["languages"].items()
     }
   except (ValueError, TypeError, KeyError, AttributeError) as error:
-    raise errors.DataError(f"not the facts of a run: {error!r}") from error
+    raise errors.DataError(f"not the corpora of a run: {error!r}") from error
 
 
 @dataclasses.dataclass(frozen=True)
-class Summary:
+class CorpusSummary:
   """What one pass over the training split tells.
 
   Attributes:
-    facts: what generation must know.
+    info: what generation must know.
     lengths: [n] frames of each clip, at most `max_frames`.
     mean: [150] mean of true cells; [L, 150] of languages that share a model.
     scale: [] pooled standard deviation around it; or [L].
     seen: [50] bool, joints that are ever valid; or [L, 50].
   """
 
-  facts: Facts
+  info: CorpusInfo
   lengths: np.ndarray
   mean: np.ndarray
   scale: np.ndarray
   seen: np.ndarray
 
 
-def summarise(split: sources.Clips, settings: config.Data) -> Summary:
+def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
   """Reads all clips once.
 
   Raises:
     DataError: no clips, or no joint is ever seen.
   """
   lengths, texts, glosses, rates = [], [], [], set()
-  several = isinstance(split, sources.Joined)
+  several = isinstance(split, datasets.MultilingualClips)
   language = split.languages if several else np.zeros(len(split), np.int32)
   count = np.zeros((int(language.max(initial=0)) + 1, skeleton.J))
   total = np.zeros((*count.shape, 3))
@@ -115,9 +115,9 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
   for index in tqdm.trange(len(split), unit="clip", desc="reading", delay=2):
     clip = split[index]
     lengths.append(min(len(clip), settings.max_frames))
-    texts.append(sources.source_text(clip, settings))
+    texts.append(datasets.source_text(clip, settings))
     if settings.glosses:
-      glosses.append(sources.gloss(clip))
+      glosses.append(datasets.gloss_text(clip))
     rates.add(clip.fps)
     # One broken record must not spoil the statistics of all; the step that
     # reads it says so by name.
@@ -146,17 +146,17 @@ def summarise(split: sources.Clips, settings: config.Data) -> Summary:
   mean = mean.reshape(-1, skeleton.C).astype(np.float32)
   scale = np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
   seen = count > 0
-  return Summary(
-    facts=Facts(
+  return CorpusSummary(
+    info=CorpusInfo(
       vocabulary,
       longest_source=max(len(vocabulary.encode(t)) for t in texts),
-      longest=max(lengths),
+      longest_clip=max(lengths),
       fps=rates.pop(),
-      glosses=vocabulary_lib.build_vocabulary(glosses, "words")
+      gloss_vocabulary=vocabulary_lib.build_vocabulary(glosses, "words")
       if glosses
       else None,
       longest_gloss=max((len(g.split()) for g in glosses), default=0),
-      examples=len(lengths),
+      num_clips=len(lengths),
     ),
     lengths=np.array(lengths, np.int32),
     mean=mean if several else mean[0],

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from signllm_jax import config as config_lib
-from signllm_jax.data import batch_plan, corpus_facts, loader, sources
+from signllm_jax.data import batch_plan, corpus_info, datasets, loader
 
 
-class Corpus:
+class PoseCorpus:
   """Training clips of one sign language, or of several that share a model."""
 
   def __init__(
@@ -27,7 +27,7 @@ class Corpus:
     Args:
       parts: the settings of each language; of one alone the language may be
         empty, then the records may be of any. Several are marked, with their
-        glosses (`sources.open_joined`).
+        glosses (`datasets.open_multilingual`).
       seed: of the order.
       rows: of a batch.
       multiple: what they are a multiple of.
@@ -39,18 +39,20 @@ class Corpus:
     places = None
     if joined:
       self.settings = dataclasses.replace(parts[0], glosses=True)
-      self.train = sources.open_joined(parts, "train")
-      places = batch_plan.listing(self.train.sizes, self.settings.temperature)
+      self.train = datasets.open_multilingual(parts, "train")
+      places = batch_plan.balanced_examples(
+        self.train.sizes, self.settings.temperature
+      )
     else:
-      self.train = sources.open_clips(self.settings, "train")
-    self.summary = corpus_facts.summarise(self.train, self.settings)
-    self.facts = self.summary.facts
+      self.train = datasets.open_clips(self.settings, "train")
+    self.summary = corpus_info.summarise(self.train, self.settings)
+    self.info = self.summary.info
     lengths = self.summary.lengths
     if places is not None:
       lengths = lengths[places]
     # A data set smaller than a batch would be mostly empty rows.
     enough = batch_plan.round_up(len(lengths), multiple)
-    self.plan = batch_plan.Plan(
+    self.plan = batch_plan.BatchPlan(
       lengths,
       min(rows, enough),
       self.settings.bucket,
@@ -61,7 +63,7 @@ class Corpus:
 
   def describe(self) -> str:
     """What is learnt from."""
-    words, fps = len(self.facts.vocabulary), self.facts.fps
+    words, fps = len(self.info.vocabulary), self.info.fps
     return (
       f"clips       {self.code} {len(self.train):,} at {fps:g} frames a "
       f"second; vocabulary {words:,}"
@@ -69,8 +71,8 @@ class Corpus:
 
   def batches(
     self, count: int, fed: np.ndarray | None = None
-  ) -> loader.Batches:
+  ) -> loader.PoseBatches:
     """The first `count` batches; of them the rows `fed` alone."""
-    return loader.Batches(
-      self.train, self.plan, self.facts, self.settings, count, fed
+    return loader.PoseBatches(
+      self.train, self.plan, self.info, self.settings, count, fed
     )
