@@ -88,7 +88,7 @@ def evaluate(
     print(f"note: {note}", file=sys.stderr)
   began = time.perf_counter()
   if protocol == "pt":
-    made = producer.produce_leaky(held.sources, held.true)
+    made = producer.produce_pt_protocol(held.sources, held.true)
   else:
     made = [
       one.clip for batch in producer.batches(held.sources) for one in batch

@@ -44,12 +44,12 @@ def produce(
   convention: str = "prompt2sign",
   size: int = 320,
   form: str = "",
-  manner: postprocess.Manner = postprocess.PLAIN,
+  options: postprocess.Options = postprocess.UNCHANGED,
   dtype: str = "",
   samples: int = 1,
   judge: str | os.PathLike = "",
   seed: int = 0,
-) -> list[long_text.Passage]:
+) -> list[long_text.SignedText]:
   """Signs texts with the model of a work directory and writes the clips.
 
   One of `texts`, `prompts`, `file` and `split` says what. Notes and progress go
@@ -69,7 +69,7 @@ def produce(
     convention: of .skels.
     size: width in pixels of a clip in pictures.
     form: openpose or dwpose, where `out` is a folder of JSON.
-    manner: how the clips are finished.
+    options: how the clips are finished.
     dtype: of the model's products, as of `load.load_producer`.
     samples: of each text, of which the best is kept (`best_of`).
     judge: work directory of the reader that says which is best.
@@ -90,9 +90,9 @@ def produce(
       "--samples and --judge go together",
       hint="Train what reads with --config=configs/back_translation.py",
     )
-  postprocess.check(manner)
+  postprocess.check(options)
   config = load.describe(path).config
-  lines = [text_input.Typed(line) for line in (*texts, *prompts)]
+  lines = [text_input.TextInput(line) for line in (*texts, *prompts)]
   if file:
     lines = text_input.read_file(file)
   chosen = load.choose(path, language, [line.text for line in lines])
@@ -104,14 +104,14 @@ def produce(
   )
   _check_target(target, config, file)
   if split:
-    task = text_input.of_split(chosen.settings, chosen.info, split, count)
+    task = text_input.read_split(chosen.settings, chosen.info, split, count)
   else:
     if prompts:
       lines = [
-        text_input.Typed(text_input.of_question(line, chosen.settings))
+        text_input.TextInput(text_input.quoted_text(line, chosen.settings))
         for line in prompts
       ]
-    task = text_input.of_texts(lines, chosen.info)
+    task = text_input.prepare_all(lines, chosen.info)
   for note in task.notes:
     print(f"note: {note}", file=sys.stderr)
   setup.use_compilation_cache()
@@ -123,7 +123,7 @@ def produce(
     reader = load.load_reader(judge)
     signer = rerank.BestOf(producer, reader, samples, config.rl.std, seed)
   began = time.perf_counter()
-  signed = produce_summary.sign(signer, task.parts, manner)
+  signed = produce_summary.sign_with_progress(signer, task.parts, options)
   seconds = time.perf_counter() - began
   signed = _name(signed, task.true, target.stem)
   made = [one.clip for one in signed]
@@ -141,7 +141,7 @@ def produce(
 
 
 def _write_glosses(
-  model: glosser.Glosser, task: text_input.Task, target: pathlib.Path
+  model: glosser.Glosser, task: text_input.TextBatch, target: pathlib.Path
 ) -> None:
   """Writes the gloss of each text, a line each, and shows the first."""
   marked = model.write(task.sources)
@@ -149,7 +149,7 @@ def _write_glosses(
   lines = [gloss.plain(line) for line in marked]
   atomic_files.write_text(target, "".join(f"{line}\n" for line in lines))
   for source, line in zip(task.sources[:_SHOWN], lines, strict=False):
-    print(f"{text_input.show(source)}: {line}")
+    print(f"{text_input.quote(source)}: {line}")
   print(f"wrote {target}")
 
 
@@ -189,10 +189,10 @@ def _check_target(target: pathlib.Path, config, file) -> None:
 
 
 def _name(
-  signed: Sequence[long_text.Passage],
+  signed: Sequence[long_text.SignedText],
   true: Sequence[clips.Clip] | None,
   stem: str,
-) -> list[long_text.Passage]:
+) -> list[long_text.SignedText]:
   """Gives each clip the truth's name and texts, or a name of its own."""
   made = [one.clip for one in signed]
   if true is not None:
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       convention=args.convention,
       size=args.size,
       form=args.form,
-      manner=postprocess.Manner(args.speed, args.smooth, args.constant_bones),
+      options=postprocess.Options(args.speed, args.smooth, args.constant_bones),
       dtype=args.dtype,
       samples=args.samples,
       judge=args.judge,

@@ -143,7 +143,7 @@ def hold(
   Raises:
     DataError: the data are gone, or have no such split, or it is empty.
   """
-  task = text_input.of_split(settings, info, split)
+  task = text_input.read_split(settings, info, split)
   assert task.true is not None
   try:
     train = sources_lib.open_clips(settings, "train")

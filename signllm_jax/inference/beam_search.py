@@ -20,7 +20,7 @@ IMPOSSIBLE = -1e9  # finite log probability: differences of it are not NaN
 Step = Callable[[jax.Array, jax.Array, Any], tuple[jax.Array, Any]]
 
 
-class Found(NamedTuple):
+class Hypotheses(NamedTuple):
   """The best hypothesis of each row."""
 
   tokens: jax.Array  # [B, limit] int32; </s>, then PAD
@@ -34,14 +34,14 @@ class _Beam(NamedTuple):
   ended: jax.Array  # [B, K] bool
 
 
-def penalty(length: jax.Array | int, alpha: float) -> jax.Array:
-  """What log probabilities are divided by; alpha 0 is no penalty."""
+def length_penalty(length: jax.Array | int, alpha: float) -> jax.Array:
+  """Divisor of log probabilities; alpha 0 is no penalty."""
   return ((5.0 + length) / 6.0) ** alpha
 
 
 def search(
   step: Step, cache: Any, *, rows: int, width: int, limit: int, alpha: float
-) -> Found:
+) -> Hypotheses:
   """Searches; call it inside `jax.jit`.
 
   Args:
@@ -57,10 +57,12 @@ def search(
 
   def running(carry) -> jax.Array:
     t, beam, _ = carry
-    score = beam.log_p / penalty(beam.length, alpha)
+    score = beam.log_p / length_penalty(beam.length, alpha)
     ended = jnp.max(jnp.where(beam.ended, score, -jnp.inf), 1)
     # A hypothesis that goes on only loses probability.
-    hope = jnp.where(beam.ended, -jnp.inf, beam.log_p / penalty(limit, alpha))
+    hope = jnp.where(
+      beam.ended, -jnp.inf, beam.log_p / length_penalty(limit, alpha)
+    )
     return (t < limit) & jnp.any(ended < jnp.max(hope, 1))
 
   def forward(carry):
@@ -82,7 +84,7 @@ def search(
       beam.ended[..., None], done, going
     )
     length = jnp.where(beam.ended, beam.length, t + 1)
-    score = total / penalty(length, alpha)[..., None]
+    score = total / length_penalty(length, alpha)[..., None]
     _, chosen = jax.lax.top_k(score.reshape(b, k * v), k)
     parent, token = chosen // v, chosen % v
 
@@ -112,10 +114,10 @@ def search(
   _, beam, _ = jax.lax.while_loop(
     running, forward, (jnp.int32(0), start, cache)
   )
-  score = beam.log_p / penalty(beam.length, alpha)
+  score = beam.log_p / length_penalty(beam.length, alpha)
   score = jnp.where(beam.ended, score, -jnp.inf)
   best = jnp.argmax(score, 1)[:, None]
-  return Found(
+  return Hypotheses(
     jnp.take_along_axis(beam.tokens, best[..., None], 1)[:, 0],
     jnp.take_along_axis(score, best, 1)[:, 0],
   )

@@ -21,11 +21,11 @@ from signllm_jax.models import layers
 from signllm_jax.models.pose_decoder import PoseDecoder, Source
 from signllm_jax.parallel import sharding
 
-ROOM = 64  # frames of the first cache, of which every other is a multiple
-PART = ROOM // 2  # frames that come at once
+CACHE_FRAMES = 64  # of the first cache; later ones hold a multiple
+CHUNK_FRAMES = CACHE_FRAMES // 2  # frames that come at once
 
 
-class Leak(NamedTuple):
+class PTProtocol(NamedTuple):
   """What PT's published inference takes from the truth of a batch.
 
   The frame after the first follows the true first one, every counter that
@@ -45,7 +45,7 @@ class Noise(NamedTuple):
   key: jax.Array
 
 
-class Part(NamedTuple):
+class Chunk(NamedTuple):
   """The next frames of a batch, on the host, in canonical units."""
 
   frames: Any  # [B, n, J, 3]; what follows the end of a sequence is nothing
@@ -53,7 +53,7 @@ class Part(NamedTuple):
   ends: Any  # [B, S] frame after each token's last, if known
 
 
-class State(NamedTuple):
+class DecoderState(NamedTuple):
   """A batch between two frames."""
 
   at: jax.Array  # [] frames done
@@ -62,12 +62,12 @@ class State(NamedTuple):
   length: jax.Array  # [B] 0 while a sequence goes on
 
 
-class Begun(NamedTuple):
+class EncodedBatch(NamedTuple):
   """An encoded batch, before its first frame."""
 
   source: Source
-  state: State
-  ends: jax.Array | None  # of `Part`
+  state: DecoderState
+  ends: jax.Array | None  # of `Chunk`
 
 
 class _Structure:
@@ -109,11 +109,11 @@ class Model:
 
 
 @functools.partial(jax.jit, static_argnames="structure")
-def begin(
+def encode(
   structure: _Structure,
   leaves: list[jax.Array],
   inputs: tuple[jax.Array, ...],
-) -> Begun:
+) -> EncodedBatch:
   """Encodes a batch.
 
   Args:
@@ -131,47 +131,47 @@ def begin(
     # Frame t starts from the counter t * pace, which is this place in time.
     step = (line.pace * line.total)[:, None]
     ends = (line.centres + line.durations / 2) / step
-  state = State(
+  state = DecoderState(
     jnp.int32(0),
     model.start_frames(batch),
-    model.empty_cache(batch, ROOM),
+    model.empty_cache(batch, CACHE_FRAMES),
     jnp.zeros(batch, jnp.int32),
   )
-  return Begun(source, state, ends)
+  return EncodedBatch(source, state, ends)
 
 
 @functools.partial(
   jax.jit, static_argnames="structure", donate_argnames="state"
 )
-def advance(
+def decode_chunk(
   structure: _Structure,
   leaves: list[jax.Array],
   statistics: PoseStatistics,
   source: Source,
-  state: State,
+  state: DecoderState,
   limit: jax.Array,
-  drive: Leak | Noise | None,
-) -> tuple[State, jax.Array]:
-  """The next `PART` frames.
+  mode: PTProtocol | Noise | None,
+) -> tuple[DecoderState, jax.Array]:
+  """The next `CHUNK_FRAMES` frames.
 
   Args:
     structure: of a `Model`.
     leaves: its parameters.
     statistics: of the training poses.
-    source: of `begin`.
-    state: of `begin` or the part before; its cache has room for the part.
+    source: of `encode`.
+    state: of `encode` or the part before; its cache has room for the part.
     limit: [] frames after which every sequence ends.
-    drive: None; a leak, and everything is driven by the truth as PT published
+    mode: None; a leak, and everything is driven by the truth as PT published
       it; or noise, and the poses are drawn.
 
   Returns:
-    The state after them and their poses [B, PART, J, 3]; what follows the end
-    of a sequence means nothing.
+    The state after them and their poses [B, CHUNK_FRAMES, J, 3]; what follows
+    the end of a sequence is undefined.
   """
   model = structure.merge(leaves)
   began = state.at
-  until = jnp.minimum(limit, began + PART)
-  out = jnp.zeros((PART, len(state.length), skeleton.C))
+  until = jnp.minimum(limit, began + CHUNK_FRAMES)
+  out = jnp.zeros((CHUNK_FRAMES, len(state.length), skeleton.C))
 
   def running(carry):
     state, _ = carry
@@ -180,20 +180,20 @@ def advance(
   def forward(carry):
     state, out = carry
     at = state.at - began
-    state, pose = step(model, statistics, source, state, drive)
+    state, pose = decode_frame(model, statistics, source, state, mode)
     return state, out.at[at].set(pose)
 
   state, out = jax.lax.while_loop(running, forward, (state, out))
   return state, restore(out.swapaxes(0, 1), statistics)
 
 
-def step(
+def decode_frame(
   model: PoseDecoder,
   statistics: PoseStatistics,
   source: Source,
-  state: State,
-  drive: Leak | Noise | None = None,
-) -> tuple[State, jax.Array]:
+  state: DecoderState,
+  mode: PTProtocol | Noise | None = None,
+) -> tuple[DecoderState, jax.Array]:
   """One frame further.
 
   Frame t with counter c says that the sequence has t / c frames. It ends with
@@ -202,9 +202,9 @@ def step(
   Args:
     model: what signs.
     statistics: of the training poses.
-    source: of `begin`.
-    state: of `begin` or the frame before.
-    drive: as of `advance`.
+    source: of `encode`.
+    state: of `encode` or the frame before.
+    mode: as of `decode_chunk`.
 
   Returns:
     The state after it and its normalised pose [B, 150].
@@ -212,22 +212,22 @@ def step(
   at, frame, caches, length = state
   frame, caches = model.step(frame, at, caches, source)
   pose = frame[:, :-1]
-  if isinstance(drive, Noise):
-    key = jax.random.fold_in(drive.key, at)
-    pose += drive.std * jax.random.normal(key, pose.shape)
+  if isinstance(mode, Noise):
+    key = jax.random.fold_in(mode.key, at)
+    pose += mode.std * jax.random.normal(key, pose.shape)
   # A joint no clip shows was an unseen 0 in training and stays one.
   pose = jnp.where(jnp.repeat(statistics.seen, 3), pose, 0)
   made, counter, n = pose, jnp.clip(frame[:, -1], 0, 1), at + 1
-  if not isinstance(drive, Leak):
+  if not isinstance(mode, PTProtocol):
     ended = (n + 0.5) * counter >= n
   else:
-    ended = n >= drive.length
-    counter = jnp.minimum(n / drive.length, 1)
-    true = jnp.where(drive.valid, statistics.normalise(drive.first), 0)
+    ended = n >= mode.length
+    counter = jnp.minimum(n / mode.length, 1)
+    true = jnp.where(mode.valid, statistics.normalise(mode.first), 0)
     pose = jnp.where(at == 0, true, pose)
   length = jnp.where((length == 0) & ended, n, length)
   frame = jnp.concatenate([pose, counter[:, None]], -1)
-  return State(n, frame, caches, length), made
+  return DecoderState(n, frame, caches, length), made
 
 
 def restore(poses: jax.Array, statistics: PoseStatistics) -> jax.Array:
@@ -237,13 +237,13 @@ def restore(poses: jax.Array, statistics: PoseStatistics) -> jax.Array:
   return restored.reshape(*poses.shape[:-1], skeleton.J, 3)
 
 
-def _larger(room: int) -> int:
+def _next_capacity(room: int) -> int:
   """How many frames the next cache has room for."""
-  return room + ROOM * max(1, room // (4 * ROOM))
+  return room + CACHE_FRAMES * max(1, room // (4 * CACHE_FRAMES))
 
 
 @functools.partial(jax.jit, static_argnames="room")
-def _grow(
+def _grow_caches(
   caches: tuple[layers.Cache, ...], room: int
 ) -> tuple[layers.Cache, ...]:
   """Caches with room for more frames."""
@@ -256,31 +256,31 @@ def _grow(
 
 def warm_up(model: Model, inputs: tuple[jax.Array, ...], limit: int) -> None:
   """Compiles all that `decode` may need for such inputs and this limit."""
-  source, state, _ = begin(model.structure, model.leaves, inputs)
-  room = ROOM
+  source, state, _ = encode(model.structure, model.leaves, inputs)
+  room = CACHE_FRAMES
   while True:
-    state, _ = _advance(model, source, state, limit, None)
+    state, _ = _decode_chunk(model, source, state, limit, None)
     if room >= limit:
       return
-    room = _larger(room)
-    state = state._replace(caches=_grow(state.caches, room))
+    room = _next_capacity(room)
+    state = state._replace(caches=_grow_caches(state.caches, room))
 
 
-def _advance(
+def _decode_chunk(
   model: Model,
   source: Source,
-  state: State,
+  state: DecoderState,
   limit: int,
-  drive: Leak | Noise | None,
-) -> tuple[State, jax.Array]:
-  return advance(
+  mode: PTProtocol | Noise | None,
+) -> tuple[DecoderState, jax.Array]:
+  return decode_chunk(
     model.structure,
     model.leaves,
     model.statistics,
     source,
     state,
     np.int32(limit),
-    drive,
+    mode,
   )
 
 
@@ -288,26 +288,26 @@ def decode(
   model: Model,
   inputs: tuple[jax.Array, ...],
   limit: int,
-  drive: Leak | Noise | None = None,
-) -> Iterator[Part]:
+  mode: PTProtocol | Noise | None = None,
+) -> Iterator[Chunk]:
   """Signs a batch of encoded texts, part by part.
 
   Args:
     model: what signs.
-    inputs: as of `begin`.
+    inputs: as of `encode`.
     limit: frames after which every sequence ends.
-    drive: as of `advance`.
+    mode: as of `decode_chunk`.
 
   Yields:
     Parts until every sequence has ended or the limit is there.
   """
-  source, state, ends = begin(model.structure, model.leaves, inputs)
-  done, room, length = 0, ROOM, np.zeros(1)
+  source, state, ends = encode(model.structure, model.leaves, inputs)
+  done, room, length = 0, CACHE_FRAMES, np.zeros(1)
   while done < limit and not length.all():
     if done == room:
-      room = _larger(room)
-      state = state._replace(caches=_grow(state.caches, room))
-    state, frames = _advance(model, source, state, limit, drive)
-    made = sharding.to_host(Part(frames, state.length, ends))
+      room = _next_capacity(room)
+      state = state._replace(caches=_grow_caches(state.caches, room))
+    state, frames = _decode_chunk(model, source, state, limit, mode)
+    made = sharding.to_host(Chunk(frames, state.length, ends))
     yield made._replace(frames=made.frames[:, : limit - done])
     done, length = done + frames.shape[1], made.length

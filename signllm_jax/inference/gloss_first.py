@@ -26,16 +26,18 @@ class Producer(producer.Producer):
     super().__init__(*model, **shape)
     self.glosser = glosser
 
-  def _read(self, texts: Sequence[str], rows: int) -> producer.Read:
+  def _encode_texts(
+    self, texts: Sequence[str], rows: int
+  ) -> producer.ModelInputs:
     lines = self.glosser.write(texts)
     assert lines is not None and self.info.gloss_vocabulary is not None
     ids = [self.info.gloss_vocabulary.encode(line)[:-1] for line in lines]
     asked = [gloss.ask(line, self.glosser.code) for line in texts]
-    inputs = super()._read(asked, rows).inputs
+    inputs = super()._encode_texts(asked, rows).inputs
     longest = max(self.info.longest_gloss, *map(len, ids))
     ids += ids[:1] * (rows - len(ids))
     inputs["gloss"] = vocabulary.pad(
       ids, batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)
     )
     plain = [gloss.plain(line) for line in lines]
-    return producer.Read(inputs, [line.split() for line in plain], plain)
+    return producer.ModelInputs(inputs, [line.split() for line in plain], plain)

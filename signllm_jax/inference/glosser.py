@@ -19,7 +19,7 @@ from signllm_jax.models.text_to_gloss import TextToGloss
 from signllm_jax.parallel import sharding
 
 
-class Limits(NamedTuple):
+class SearchLimits(NamedTuple):
   """What is fixed when glossing is compiled."""
 
   width: int  # K hypotheses
@@ -33,8 +33,8 @@ def write(
   params: nnx.State,
   source: jax.Array,
   allowed: jax.Array,
-  limits: Limits,
-) -> beam_search.Found:
+  limits: SearchLimits,
+) -> beam_search.Hypotheses:
   """Glosses of a batch, by beam search.
 
   Args:
@@ -102,7 +102,7 @@ class Glosser:
       for i, token in enumerate(self._known.listed)
     ]
     self._allowed = np.array(own)
-    self._limits = Limits(
+    self._limits = SearchLimits(
       settings.gloss.beam,
       settings.gloss.length_penalty,
       int(info.longest_gloss * settings.evaluate.length_limit),

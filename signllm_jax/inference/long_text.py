@@ -15,39 +15,39 @@ from signllm_jax.core import clips, skeleton
 from signllm_jax.inference import postprocess
 from signllm_jax.inference import producer as producer_lib
 
-JOINT_SECONDS = 0.24  # between two parts
+TRANSITION_SECONDS = 0.24  # between two parts
 
 
-class Section(NamedTuple):
-  """A part of a text and its place in the clip; between sections are joints."""
+class Segment(NamedTuple):
+  """A part of a text and its place in the clip; between segments are joints."""
 
   text: str
   start: float  # first frame
   end: float  # frame after the last
 
 
-class Passage(NamedTuple):
+class SignedText(NamedTuple):
   """A signed text."""
 
   clip: clips.Clip
   finished: bool  # False where the limit of frames ended some part of it
   spans: tuple[producer_lib.Span, ...] | None  # of its tokens, if known
-  sections: tuple[Section, ...]  # one for a text that was signed in one go
+  segments: tuple[Segment, ...]  # one for a text that was signed in one go
 
 
 def sign(
-  producer: producer_lib.Signer,
+  producer: producer_lib.BatchProducer,
   texts: Sequence[Sequence[str]],
-  manner: postprocess.Manner,
-  tick: Callable[[int], object] = lambda frames: None,
-) -> Iterator[Passage]:
+  options: postprocess.Options,
+  on_frames: Callable[[int], object] = lambda frames: None,
+) -> Iterator[SignedText]:
   """Signs texts, batches of parts at a time.
 
   Args:
     producer: what signs.
     texts: the parts of each text (`sentences.split`).
-    manner: how to finish the clips.
-    tick: told after each batch how many frames it has.
+    options: how to finish the clips.
+    on_frames: told after each batch how many frames it has.
 
   Yields:
     A passage a text, in order.
@@ -57,32 +57,32 @@ def sign(
   """
   flat = [part for parts in texts for part in parts]
 
-  def each() -> Iterator[producer_lib.Signed]:
+  def each() -> Iterator[producer_lib.ProducedSequence]:
     for batch in producer.batches(flat):
-      tick(sum(len(one.clip) for one in batch))
+      on_frames(sum(len(one.clip) for one in batch))
       yield from batch
 
   signed = each()
   for parts in texts:
-    yield join(list(itertools.islice(signed, len(parts))), manner)
+    yield join(list(itertools.islice(signed, len(parts))), options)
 
 
 def join(
-  parts: Sequence[producer_lib.Signed],
-  manner: postprocess.Manner = postprocess.PLAIN,
-) -> Passage:
-  """The parts of a text as one clip, in the manner asked for.
+  parts: Sequence[producer_lib.ProducedSequence],
+  options: postprocess.Options = postprocess.UNCHANGED,
+) -> SignedText:
+  """The parts of a text as one clip, in the options asked for.
 
   Args:
     parts: of one model, at least one.
-    manner: how to finish the clip.
+    options: how to finish the clip.
   """
   made = [part.clip for part in parts]
-  pieces, sections = [made[0]], [Section(made[0].text, 0, len(made[0]))]
+  pieces, segments = [made[0]], [Segment(made[0].text, 0, len(made[0]))]
   for before, after in itertools.pairwise(made):
-    joint = _joint(before, after)
-    start = sections[-1].end + len(joint)
-    sections.append(Section(after.text, start, start + len(after)))
+    joint = _transition(before, after)
+    start = segments[-1].end + len(joint)
+    segments.append(Segment(after.text, start, start + len(after)))
     pieces += [joint, after]
   clip = dataclasses.replace(
     made[0],
@@ -92,7 +92,7 @@ def join(
     text=" ".join(each.text for each in made),
     gloss=" ".join(each.gloss for each in made if each.gloss),
   )
-  done = postprocess.apply(clip, manner)
+  done = postprocess.apply(clip, options)
   # Speed moves frame t to t * share: the first stays, and so does the last.
   share = (len(done) - 1) / max(len(clip) - 1, 1)
 
@@ -100,32 +100,32 @@ def join(
     return round(min(frame * share, len(done)), 3)
 
   spans: list[producer_lib.Span] | None = []
-  for part, section in zip(parts, sections, strict=True):
+  for part, segment in zip(parts, segments, strict=True):
     if spans is not None and part.spans is not None:
       spans += [
         span._replace(
-          start=placed(section.start + span.start),
-          end=placed(section.start + span.end),
+          start=placed(segment.start + span.start),
+          end=placed(segment.start + span.end),
         )
         for span in part.spans
       ]
     else:
       spans = None
-  return Passage(
+  return SignedText(
     done,
     all(part.finished for part in parts),
     None if spans is None else tuple(spans),
     tuple(
-      section._replace(start=placed(section.start), end=placed(section.end))
-      for section in sections
+      segment._replace(start=placed(segment.start), end=placed(segment.end))
+      for segment in segments
     ),
   )
 
 
-class Growing:
+class IncrementalJoin:
   """The parts of a text while they are signed, joined as far as they go.
 
-  What it gives is bit for bit the clip of `join` in the plain manner.
+  What it gives is bit for bit the clip of `join` in the plain options.
   """
 
   def __init__(self, parts: int, seen: np.ndarray, fps: float):
@@ -167,7 +167,7 @@ class Growing:
       # A joint looks at two frames of what it leads to.
       if len(after) < 2 and not self._ended[following]:
         break
-      known.append(_joint(self._clip(now), self._clip(after)).frames)
+      known.append(_transition(self._clip(now), self._clip(after)).frames)
       self._at, self._given = following, 0
     return np.concatenate(known)
 
@@ -176,9 +176,9 @@ class Growing:
     return clips.Clip(frames, valid, self._fps)
 
 
-def _joint(before: clips.Clip, after: clips.Clip) -> clips.Clip:
+def _transition(before: clips.Clip, after: clips.Clip) -> clips.Clip:
   """The frames between two clips: a cubic Hermite curve a joint."""
-  count = max(round(JOINT_SECONDS * before.fps), 1)
+  count = max(round(TRANSITION_SECONDS * before.fps), 1)
   first, last = before.frames[-1], after.frames[0]
   leaving = first - before.frames[-2] if len(before) > 1 else 0 * first
   arriving = after.frames[1] - last if len(after) > 1 else 0 * last

@@ -27,7 +27,7 @@ class Translation(NamedTuple):
   gloss: str  # by the CTC head; empty where the model has none
 
 
-class Limits(NamedTuple):
+class SearchLimits(NamedTuple):
   """What is fixed when reading is compiled."""
 
   width: int  # K of both searches
@@ -36,10 +36,10 @@ class Limits(NamedTuple):
   gloss: int  # tokens; 0 for a model without glosses
 
 
-class Found(NamedTuple):
+class SearchResult(NamedTuple):
   """A batch of readings."""
 
-  text: beam_search.Found
+  text: beam_search.Hypotheses
   gloss: ctc_decoding.Labels | None
 
 
@@ -51,8 +51,8 @@ def translate(
   frames: jax.Array,
   valid: jax.Array,
   length: jax.Array,
-  limits: Limits,
-) -> Found:
+  limits: SearchLimits,
+) -> SearchResult:
   """Reads a batch of clips: beam search for text, prefix search for gloss.
 
   Args:
@@ -83,16 +83,16 @@ def translate(
     alpha=limits.alpha,
   )
   if not limits.gloss:
-    return Found(found, None)
+    return SearchResult(found, None)
   log_p = jax.nn.log_softmax(model.gloss_logits(encoded))
   labels = ctc_decoding.prefix_search(
     log_p, encoded.length, width=limits.width, limit=limits.gloss
   )
-  return Found(found, labels)
+  return SearchResult(found, labels)
 
 
 @functools.partial(jax.jit, static_argnames="graphdef")
-def judge(
+def log_likelihood(
   graphdef: nnx.GraphDef,
   params: nnx.State,
   statistics: PoseStatistics,
@@ -154,7 +154,7 @@ class Reader:
     self._rows, self._mesh = settings.evaluate.batch_size, mesh
     self._bucket = settings.data.bucket
     longest = settings.evaluate.length_limit
-    self._limits = Limits(
+    self._limits = SearchLimits(
       settings.read.beam,
       settings.read.length_penalty,
       int(info.longest_source * longest),
@@ -214,7 +214,7 @@ class Reader:
       batch = self._place(
         [listed[i] for i in group], [ids[i] for i in group], s
       )
-      scores = sharding.to_host(judge(*self._model, **batch))
+      scores = sharding.to_host(log_likelihood(*self._model, **batch))
       found[group] = scores[: len(group)]
     if not np.isfinite(found).all():
       clip = listed[int(np.argmin(np.isfinite(found)))]

@@ -19,7 +19,7 @@ _BETA = 30.0  # Hz more for a speed of one unit a second
 _SPEED_CUTOFF = 1.0  # Hz, of the speed itself; Casiez et al.'s value
 
 
-class Manner(NamedTuple):
+class Options(NamedTuple):
   """How clips are finished; the default changes nothing."""
 
   speed: float = 1.0  # of signing; 2 is twice as fast
@@ -27,31 +27,31 @@ class Manner(NamedTuple):
   constant_bones: bool = False  # `with_constant_bones`
 
 
-PLAIN = Manner()
+UNCHANGED = Options()
 
 
-def check(manner: Manner) -> None:
+def check(options: Options) -> None:
   """Refuses a speed that nobody can follow.
 
   Raises:
     UsageError: names it.
   """
   slowest, fastest = SPEEDS
-  if not slowest <= manner.speed <= fastest:
+  if not slowest <= options.speed <= fastest:
     raise errors.UsageError(
-      f"a speed of {manner.speed:g}",
+      f"a speed of {options.speed:g}",
       expected=f"{slowest:g} to {fastest:g} times the model's own",
     )
 
 
-def apply(clip: clips.Clip, manner: Manner) -> clips.Clip:
-  """The clip in the manner asked for; itself in the default one."""
-  if manner.speed != 1:
-    clip = at_speed(clip, manner.speed)
-  if manner.smooth:
+def apply(clip: clips.Clip, options: Options) -> clips.Clip:
+  """The clip in the options asked for; itself in the default one."""
+  if options.speed != 1:
+    clip = at_speed(clip, options.speed)
+  if options.smooth:
     clip = smoothed(clip)
   # Last: the others shorten bones a little.
-  return with_constant_bones(clip) if manner.constant_bones else clip
+  return with_constant_bones(clip) if options.constant_bones else clip
 
 
 def at_speed(clip: clips.Clip, speed: float) -> clips.Clip:

@@ -12,11 +12,11 @@ from signllm_jax.inference import producer as producer_lib
 _SHOWN = 20  # joints of a text
 
 
-def sign(
-  producer: producer_lib.Signer,
+def sign_with_progress(
+  producer: producer_lib.BatchProducer,
   texts: Sequence[Sequence[str]],
-  manner: postprocess.Manner,
-) -> list[long_text.Passage]:
+  options: postprocess.Options,
+) -> list[long_text.SignedText]:
   """Signs as `long_text.sign` does, with a bar of progress on stderr."""
   made, frames = [], 0
   began = time.perf_counter()
@@ -28,19 +28,19 @@ def sign(
     disable=sum(map(len, texts)) == 1,
   ) as bar:
 
-    def tick(more: int) -> None:
+    def on_frames(more: int) -> None:
       nonlocal frames
       frames += more
       rate = frames / (time.perf_counter() - began)
       bar.set_postfix_str(f"{rate:.0f} frames/s", refresh=False)
 
-    for passage in long_text.sign(producer, texts, manner, tick):
+    for passage in long_text.sign(producer, texts, options, on_frames):
       made.append(passage)
       bar.update()
   return made
 
 
-def table(signed: Sequence[long_text.Passage], seconds: float) -> str:
+def table(signed: Sequence[long_text.SignedText], seconds: float) -> str:
   """A line a text, and the speed.
 
   Args:
@@ -49,16 +49,16 @@ def table(signed: Sequence[long_text.Passage], seconds: float) -> str:
   """
   lines = ["frames  seconds  ended by     text"]
   frames, signing = 0, 0.0
-  for clip, finished, _, sections in signed:
+  for clip, finished, _, segments in signed:
     frames += len(clip)
     signing += len(clip) / clip.fps
     end = "its counter" if finished else "the limit  "
     lines.append(
       f"{len(clip):6}  {len(clip) / clip.fps:7.2f}  {end}  "
-      + text_input.show(clip.text)
+      + text_input.quote(clip.text)
       + (f": {clip.gloss}" if clip.gloss else "")
     )
-    lines += _joints(sections)
+    lines += _transitions(segments)
   if cut := sum(not one.finished for one in signed):
     lines.append(
       f"{cut} of {len(signed)} were cut off at the limit of frames: the model "
@@ -72,13 +72,13 @@ def table(signed: Sequence[long_text.Passage], seconds: float) -> str:
   return "\n".join(lines)
 
 
-def _joints(sections: Sequence[long_text.Section]) -> list[str]:
+def _transitions(segments: Sequence[long_text.Segment]) -> list[str]:
   """Where the parts of a text were joined, in frames from 0."""
-  if len(sections) == 1:
+  if len(segments) == 1:
     return []
   shown = ", ".join(
     f"{before.end:.0f}-{max(after.start - 1, before.end):.0f}"
-    for before, after in itertools.pairwise(sections[: _SHOWN + 1])
+    for before, after in itertools.pairwise(segments[: _SHOWN + 1])
   )
-  more = ", ..." if len(sections) > _SHOWN + 1 else ""
-  return [f"        {len(sections)} parts, joined in frames {shown}{more}"]
+  more = ", ..." if len(segments) > _SHOWN + 1 else ""
+  return [f"        {len(segments)} parts, joined in frames {shown}{more}"]

@@ -2,8 +2,8 @@
 
 Nothing of the truth is used: the model starts from its own frame, the counter
 is its own, and a sequence ends where that counter says it does (section 7).
-`Producer.produce_leaky` is the exception, for comparisons alone: the published
-inference of PT.
+`Producer.produce_pt_protocol` is the exception, for comparisons alone: PT's
+published inference.
 """
 
 import itertools
@@ -33,7 +33,7 @@ class Span(NamedTuple):
   end: float  # frame after the last
 
 
-class Signed(NamedTuple):
+class ProducedSequence(NamedTuple):
   """One generated sequence."""
 
   clip: clips.Clip
@@ -41,14 +41,14 @@ class Signed(NamedTuple):
   spans: tuple[Span, ...] | None  # None: the model has learnt no durations
 
 
-class Part(NamedTuple):
+class StreamChunk(NamedTuple):
   """Some frames of a sequence, as they come."""
 
   frames: np.ndarray  # [n, J, 3], in canonical units; n is 0 after the end
-  signed: Signed | None  # all of it, with the last of its frames
+  signed: ProducedSequence | None  # all of it, with the last of its frames
 
 
-class Read(NamedTuple):
+class ModelInputs(NamedTuple):
   """A batch of texts as a model takes it."""
 
   inputs: dict[str, np.ndarray]  # of the model's `encode`, in order
@@ -57,10 +57,10 @@ class Read(NamedTuple):
   glosses: list[str]  # of each text; "" where the model writes none
 
 
-class Signer(Protocol):
+class BatchProducer(Protocol):
   """What signs texts: a `Producer`, or the best of several of its samples."""
 
-  def batches(self, texts: Sequence[str]) -> Iterator[list[Signed]]:
+  def batches(self, texts: Sequence[str]) -> Iterator[list[ProducedSequence]]:
     """Signs texts, yielding each batch when it is done."""
     ...
 
@@ -125,13 +125,13 @@ class Producer:
       produced += [signed.clip for signed in batch]
     return None
 
-  def batches(self, texts: Sequence[str]) -> Iterator[list[Signed]]:
+  def batches(self, texts: Sequence[str]) -> Iterator[list[ProducedSequence]]:
     """Signs texts as `produce` does, yielding each batch when it is done."""
     for start in range(0, len(texts), self.batch_size):
       group = texts[start : start + self.batch_size]
       yield _whole(self.stream(group), len(group))
 
-  def stream(self, texts: Sequence[str]) -> Iterator[list[Part]]:
+  def stream(self, texts: Sequence[str]) -> Iterator[list[StreamChunk]]:
     """Signs texts as `produce` does, yielding frames as they come.
 
     The frames of a text are those of `produce`, bit for bit, if the batch is
@@ -143,11 +143,11 @@ class Producer:
     Yields:
       A part a text, in order, until all have ended.
     """
-    yield from self._decode(texts, *self._enter(texts), self.limit)
+    yield from self._decode(texts, *self._prepare(texts), self.limit)
 
   def samples(
     self, texts: Sequence[str], std: float, keys: Sequence[jax.Array]
-  ) -> Iterator[list[tuple[Signed, ...]]]:
+  ) -> Iterator[list[tuple[ProducedSequence, ...]]]:
     """Signs texts as `batches` does, and again with poses drawn around those.
 
     Args:
@@ -162,25 +162,25 @@ class Producer:
     """
     for at, start in enumerate(range(0, len(texts), self.batch_size)):
       group = texts[start : start + self.batch_size]
-      entered = self._enter(group)
-      drives = [
+      prepared = self._prepare(group)
+      modes = [
         decoding.Noise(np.array(std, np.float32), jax.random.fold_in(key, at))
         for key in keys
       ]
       signed = [
-        _whole(self._decode(group, *entered, self.limit, drive), len(group))
-        for drive in (None, *drives)
+        _whole(self._decode(group, *prepared, self.limit, mode), len(group))
+        for mode in (None, *modes)
       ]
       yield list(zip(*signed, strict=True))
 
   def warm_up(self, texts: Sequence[str]) -> None:
     """Compiles all that `stream` needs for so many texts of such lengths."""
-    decoding.warm_up(self.model, self._enter(texts)[1], self.limit)
+    decoding.warm_up(self.model, self._prepare(texts)[1], self.limit)
 
-  def produce_leaky(
+  def produce_pt_protocol(
     self, texts: Sequence[str], true: Sequence[clips.Clip]
   ) -> list[clips.Clip]:
-    """PT's published inference (section 7), which sees the truth: `Leak`.
+    """PT's published inference (section 7), which sees the truth: `PTProtocol`.
 
     Every number made of these clips must carry the word "leaky".
 
@@ -191,10 +191,10 @@ class Producer:
     made = []
     for start in range(0, len(texts), self.batch_size):
       group = slice(start, start + self.batch_size)
-      read, placed = self._enter(texts[group])
-      leaked = _leak(true[group], len(placed[0]))
+      read, placed = self._prepare(texts[group])
+      leaked = _pt_protocol(true[group], len(placed[0]))
       limit = batch_plan.round_up(int(leaked["length"].max()), _LEAKY_MULTIPLE)
-      leak = decoding.Leak(**sharding.put_batch(leaked, self._mesh))
+      leak = decoding.PTProtocol(**sharding.put_batch(leaked, self._mesh))
       parts = self._decode(texts[group], read, placed, limit, leak)
       made += [one.clip for one in _whole(parts, len(texts[group]))]
     return made
@@ -202,40 +202,42 @@ class Producer:
   def _decode(
     self,
     texts: Sequence[str],
-    read: Read,
+    read: ModelInputs,
     placed: tuple[jax.Array, ...],
     limit: int,
-    drive: decoding.Leak | decoding.Noise | None = None,
-  ) -> Iterator[list[Part]]:
-    """Parts of texts that were entered."""
-    made = [_Sequence() for _ in texts]
-    for part in decoding.decode(self.model, placed, limit, drive):
+    mode: decoding.PTProtocol | decoding.Noise | None = None,
+  ) -> Iterator[list[StreamChunk]]:
+    """Parts of texts that were prepared."""
+    made = [_SequenceBuffer() for _ in texts]
+    for part in decoding.decode(self.model, placed, limit, mode):
       yield [
         self._take(one, row, part, limit, texts[row], read)
         for row, one in enumerate(made)
       ]
 
-  def _enter(self, texts: Sequence[str]) -> tuple[Read, tuple[jax.Array, ...]]:
+  def _prepare(
+    self, texts: Sequence[str]
+  ) -> tuple[ModelInputs, tuple[jax.Array, ...]]:
     """Texts, and what the model takes of them on its devices."""
     if not all(line.strip() for line in texts):
       raise errors.UsageError("an empty text", expected="words to sign")
     rows = sharding.batch_rows(self._mesh, len(texts), self.batch_size)
-    read = self._read(texts, rows)
+    read = self._encode_texts(texts, rows)
     # In this order: `put_batch` keeps it.
     return read, tuple(sharding.put_batch(read.inputs, self._mesh).values())
 
   def _take(
     self,
-    one: "_Sequence",
+    one: "_SequenceBuffer",
     row: int,
-    part: decoding.Part,
+    part: decoding.Chunk,
     limit: int,
     line: str,
-    read: Read,
-  ) -> Part:
+    read: ModelInputs,
+  ) -> StreamChunk:
     """The row of a part, and the whole sequence with its last frames."""
     if one.ended:
-      return Part(part.frames[row, :0], None)
+      return StreamChunk(part.frames[row, :0], None)
     length = int(part.length[row])
     one.ended = length > 0 or one.count + part.frames.shape[1] >= limit
     stop = length - one.count if length else None
@@ -244,7 +246,7 @@ class Producer:
       raise errors.NonFiniteError(f"produced frames of {line!r}")
     one.add(frames)
     if not one.ended:
-      return Part(frames, None)
+      return StreamChunk(frames, None)
     spans = None
     if part.ends is not None:
       spans = _spans(read.tokens[row], part.ends[row], one.count)
@@ -254,9 +256,9 @@ class Producer:
     clip = clips.Clip(
       whole, valid, self.info.fps, line, line, read.glosses[row]
     )
-    return Part(frames, Signed(clip, length > 0, spans))
+    return StreamChunk(frames, ProducedSequence(clip, length > 0, spans))
 
-  def _read(self, texts: Sequence[str], rows: int) -> Read:
+  def _encode_texts(self, texts: Sequence[str], rows: int) -> ModelInputs:
     """What the model takes of texts.
 
     Empty rows repeat the first text: they end when it does.
@@ -269,10 +271,10 @@ class Producer:
       sources, batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)
     )
     tokens = [[*vocabulary.tokenize(line), ""] for line in texts]
-    return Read({"source": ids}, tokens, [""] * len(texts))
+    return ModelInputs({"source": ids}, tokens, [""] * len(texts))
 
 
-class _Sequence:
+class _SequenceBuffer:
   """What is there of a sequence while it is signed."""
 
   def __init__(self):
@@ -285,9 +287,11 @@ class _Sequence:
     self.count += len(frames)
 
 
-def _whole(parts: Iterator[list[Part]], count: int) -> list[Signed]:
+def _whole(
+  parts: Iterator[list[StreamChunk]], count: int
+) -> list[ProducedSequence]:
   """The sequences of `count` streams, each when it has ended."""
-  found: list[Signed | None] = [None] * count
+  found: list[ProducedSequence | None] = [None] * count
   for row in parts:
     for i, part in enumerate(row):
       found[i] = part.signed or found[i]
@@ -309,8 +313,10 @@ def _spans(
   )
 
 
-def _leak(true: Sequence[clips.Clip], rows: int) -> dict[str, np.ndarray]:
-  """`Leak` of a batch; empty rows repeat the first, as its texts do."""
+def _pt_protocol(
+  true: Sequence[clips.Clip], rows: int
+) -> dict[str, np.ndarray]:
+  """`PTProtocol` of a batch; empty rows repeat the first, as its texts do."""
   listed = [*true, *[true[0]] * (rows - len(true))]
   return {
     "first": np.stack([clip.frames[0].reshape(-1) for clip in listed]),

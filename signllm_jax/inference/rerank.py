@@ -13,7 +13,7 @@ from signllm_jax.inference import producer as producer_lib
 MAX_SAMPLES = 64
 
 
-class Judged(NamedTuple):
+class RankedSamples(NamedTuple):
   """The samples of a text."""
 
   text: str
@@ -61,13 +61,13 @@ class BestOf:
         f"samples with a standard deviation of {std:g}",
         expected="above 0, at most 1 (that of the poses themselves)",
       )
-    self.judged: list[Judged] = []
+    self.ranked: list[RankedSamples] = []
     self._producer, self._judge, self._std = producer, judge, std
     self._keys = list(jax.random.split(jax.random.key(seed), samples - 1))
 
   def batches(
     self, texts: Sequence[str]
-  ) -> Iterator[list[producer_lib.Signed]]:
+  ) -> Iterator[list[producer_lib.ProducedSequence]]:
     """The best sample of each text; as `producer.Producer.batches`."""
     for batch in self._producer.samples(texts, self._std, self._keys):
       yield [self._best(samples) for samples in batch]
@@ -75,17 +75,17 @@ class BestOf:
   def table(self) -> str:
     """How likely the judge finds each text: a token of it, on average."""
     lines = ["likelihood of the text from the sample kept, and from the own"]
-    for text, scores, kept in self.judged:
+    for text, scores, kept in self.ranked:
       best, own = np.exp(scores[[kept, 0]])
-      lines.append(f"{best:10.1%} {own:8.1%}  {text_input.show(text)}")
+      lines.append(f"{best:10.1%} {own:8.1%}  {text_input.quote(text)}")
     return "\n".join(lines)
 
   def _best(
-    self, samples: Sequence[producer_lib.Signed]
-  ) -> producer_lib.Signed:
+    self, samples: Sequence[producer_lib.ProducedSequence]
+  ) -> producer_lib.ProducedSequence:
     made = [one.clip for one in samples]
     scores = self._judge.likelihoods(made, [clip.text for clip in made])
     ended = np.array([one.finished for one in samples])
     kept = int(np.argmax(np.where(ended, scores, scores - 1e6)))
-    self.judged.append(Judged(made[0].text, scores, kept))
+    self.ranked.append(RankedSamples(made[0].text, scores, kept))
     return samples[kept]

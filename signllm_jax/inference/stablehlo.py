@@ -71,8 +71,10 @@ def _programs(
     made["gloss"] = _export(producer.glosser.search, *inputs)
     inputs += made["gloss"].out_avals
 
-  def begin(*inputs: jax.Array) -> tuple[decoding.Source, decoding.State]:
-    source, state, _ = decoding.begin(model.structure, model.leaves, inputs)
+  def begin(
+    *inputs: jax.Array,
+  ) -> tuple[decoding.Source, decoding.DecoderState]:
+    source, state, _ = decoding.encode(model.structure, model.leaves, inputs)
     empty = merged.empty_cache(1, limit)
     return source, state._replace(caches=empty)
 
@@ -83,7 +85,7 @@ def _programs(
 
   def step(*leaves: jax.Array) -> tuple[jax.Array, ...]:
     source, state = jax.tree.unflatten(structure, leaves)
-    state, pose = decoding.step(merged, model.statistics, source, state)
+    state, pose = decoding.decode_frame(merged, model.statistics, source, state)
     frame = decoding.restore(pose, model.statistics)
     return frame, state.length, *jax.tree.leaves((source, state))
 

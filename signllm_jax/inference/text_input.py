@@ -24,7 +24,7 @@ _QUOTED = re.compile(
 )
 
 
-class Typed(NamedTuple):
+class TextInput(NamedTuple):
   """A text as it was typed, and where it stands if in a file."""
 
   text: str
@@ -32,7 +32,7 @@ class Typed(NamedTuple):
   line: int | None = None
 
 
-class Reading(NamedTuple):
+class PreparedText(NamedTuple):
   """A text as the model reads it: NFC, single spaces."""
 
   text: str
@@ -41,7 +41,7 @@ class Reading(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
+class TextBatch:
   """What to sign.
 
   Attributes:
@@ -57,12 +57,12 @@ class Task:
   notes: list[str]
 
 
-def show(typed: str) -> str:
+def quote(typed: str) -> str:
   """A text in quotes and in one line, cut to what a message can hold."""
   return repr(typed if len(typed) <= _SHOWN else typed[:_SHOWN] + "…")
 
 
-def read_file(path: str | os.PathLike) -> list[Typed]:
+def read_file(path: str | os.PathLike) -> list[TextInput]:
   """The texts of a UTF-8 file, one a line; a last line may lack its end.
 
   Raises:
@@ -92,12 +92,12 @@ def read_file(path: str | os.PathLike) -> list[Typed]:
   found = []
   for number, line in enumerate(lines, 1):
     found.append(
-      Typed(vocabulary_lib.decode_line(line, path, number), path, number)
+      TextInput(vocabulary_lib.decode_line(line, path, number), path, number)
     )
   return found
 
 
-def understand(typed: Typed, info: corpus_info.CorpusInfo) -> Reading:
+def prepare(typed: TextInput, info: corpus_info.CorpusInfo) -> PreparedText:
   """The text for a model that was trained on this corpus.
 
   Where another case has fewer unknown tokens, it is taken: a model of
@@ -144,7 +144,7 @@ def understand(typed: Typed, info: corpus_info.CorpusInfo) -> Reading:
   longest = max(parts, key=size)
   if size(longest) > MAX_TOKENS:
     raise refuse(
-      f"{show(longest)} has {size(longest):,} {name}",
+      f"{quote(longest)} has {size(longest):,} {name}",
       f"at most {MAX_TOKENS:,}; the longest in training had "
       f"{info.longest_source:,}",
       "Cut it into words",
@@ -153,19 +153,19 @@ def understand(typed: Typed, info: corpus_info.CorpusInfo) -> Reading:
   unknown = [
     token for part in parts for token in vocabulary.unknown(form(part))
   ]
-  quoted = show(typed_line)
+  quoted = quote(typed_line)
   # Spaces are nothing to sign, even where the model knows them.
   meant = [t for t in vocabulary.tokenize(read) if t != vocabulary_lib.SPACE]
   if len([t for t in unknown if t != vocabulary_lib.SPACE]) == len(meant):
     raise refuse(
       f"the model knows none of the {name} of {quoted}",
-      describe(vocabulary),
+      describe_vocabulary(vocabulary),
     )
   notes = []
   if read != asked:
-    notes.append(f"{quoted} is read as {show(read)}, the case the model knows")
+    notes.append(f"{quoted} is read as {quote(read)}, the case the model knows")
   elif asked != typed_line:
-    notes.append(f"{quoted} is read as {show(read)}, without its punctuation")
+    notes.append(f"{quoted} is read as {quote(read)}, without its punctuation")
   if unknown:
     notes.append(
       f"{quoted}: {name} the model has never seen: {_listing(unknown)}"
@@ -182,10 +182,10 @@ def understand(typed: Typed, info: corpus_info.CorpusInfo) -> Reading:
     notes.append(f"{quoted} is signed in {len(known)} parts, which are joined")
   if size(longest) > info.longest_source:
     notes.append(
-      f"{show(longest)}: {size(longest)} {name} with the end; the longest text "
-      f"in training had {info.longest_source}"
+      f"{quote(longest)}: {size(longest)} {name} with the end; the longest "
+      f"text in training had {info.longest_source}"
     )
-  return Reading(read, known, tuple(notes))
+  return PreparedText(read, known, tuple(notes))
 
 
 def _spellable(line: str, vocabulary: vocabulary_lib.Vocabulary) -> str:
@@ -203,7 +203,7 @@ def _spellable(line: str, vocabulary: vocabulary_lib.Vocabulary) -> str:
   return " ".join(kept.split()) or line
 
 
-def of_question(question: str, settings: config.Data) -> str:
+def quoted_text(question: str, settings: config.Data) -> str:
   """What a model reads of a question such as "How do I sign 'hello'?".
 
   All of it, if the model learnt from prompts; else what is in quotation marks.
@@ -216,26 +216,28 @@ def of_question(question: str, settings: config.Data) -> str:
   found = _QUOTED.search(question)
   if found is None:
     raise errors.UsageError(
-      f"{show(question)} quotes nothing",
+      f"{quote(question)} quotes nothing",
       expected="what to sign in quotation marks: How do I sign 'hello'?",
     )
   return found[1] or found[2]
 
 
-def of_texts(typed: Sequence[Typed], info: corpus_info.CorpusInfo) -> Task:
-  """The task of signing these texts; raises what `understand` raises."""
-  readings = [understand(line, info) for line in typed]
-  notes = [note for reading in readings for note in reading.notes]
-  sources = [reading.text for reading in readings]
-  return Task(sources, [reading.parts for reading in readings], None, notes)
+def prepare_all(
+  typed: Sequence[TextInput], info: corpus_info.CorpusInfo
+) -> TextBatch:
+  """The task of signing these texts; raises what `prepare` raises."""
+  prepared = [prepare(line, info) for line in typed]
+  notes = [note for text in prepared for note in text.notes]
+  sources = [text.text for text in prepared]
+  return TextBatch(sources, [text.parts for text in prepared], None, notes)
 
 
-def of_split(
+def read_split(
   settings: config.Data,
   info: corpus_info.CorpusInfo,
   split: str,
   count: int = 0,
-) -> Task:
+) -> TextBatch:
   """The task of signing the first `count` texts of a split (0: all).
 
   The texts go to the model as they went in training.
@@ -264,10 +266,10 @@ def of_split(
       f"{strange} of {len(lines)} texts have {info.vocabulary.tokens} that "
       "the model has never seen"
     )
-  return Task(lines, [(line,) for line in lines], true, notes)
+  return TextBatch(lines, [(line,) for line in lines], true, notes)
 
 
-def describe(vocabulary: vocabulary_lib.Vocabulary) -> str:
+def describe_vocabulary(vocabulary: vocabulary_lib.Vocabulary) -> str:
   """The tokens and scripts a model knows, in a few words."""
   listed = vocabulary.listed[len(vocabulary_lib.SPECIALS) :]
   if vocabulary.tokens == "words+characters":  # any word of these is read
@@ -292,4 +294,4 @@ def _listing(tokens: Iterable[str], limit: int = 10) -> str:
   )
   once: Sequence[str] = list(dict.fromkeys(bare))
   more = f" and {len(once) - limit:,} more" if len(once) > limit else ""
-  return " ".join(show(token)[1:-1] for token in once[:limit]) + more
+  return " ".join(quote(token)[1:-1] for token in once[:limit]) + more

@@ -15,7 +15,7 @@ DIGITS = 5  # after the point, of a coordinate; shoulders are 1/3 apart
 
 
 async def head(
-  engine: engine_lib.Engine, reading: text_input.Reading
+  engine: engine_lib.Engine, reading: text_input.PreparedText
 ) -> dict[str, Any]:
   """What an answer says first."""
   true = None
@@ -66,14 +66,14 @@ def _line(value: dict[str, Any]) -> str:
   return json.dumps(value, separators=(",", ":")) + "\n"
 
 
-def tail(whole: long_text.Passage) -> dict[str, Any]:
+def tail(whole: long_text.SignedText) -> dict[str, Any]:
   """What an answer says when all frames are there."""
   return {
     "length": len(whole.clip),
     "finished": whole.finished,
     "gloss": whole.clip.gloss,
     "tokens": _tokens(whole.spans),
-    "parts": [section._asdict() for section in whole.sections],
+    "parts": [segment._asdict() for segment in whole.segments],
   }
 
 
@@ -87,7 +87,7 @@ def describe(engine: engine_lib.Engine) -> dict[str, Any]:
     "spoken": known.spoken if known else "",
     "source": engine.settings.source,
     "tokens": engine.info.vocabulary.tokens,
-    "knows": text_input.describe(engine.info.vocabulary),
+    "knows": text_input.describe_vocabulary(engine.info.vocabulary),
     "fps": engine.info.fps,
     "max_tokens": engine.max_tokens - 1,
     "timed": engine.timed,

@@ -28,7 +28,7 @@ DRAWINGS = 4  # downloads that may wait for the one thread that draws
 
 class _Asked(NamedTuple):
   engine: engine_lib.Engine
-  reading: text_input.Reading
+  reading: text_input.PreparedText
   how: engine_lib.Asked
   suffix: str
 
@@ -222,10 +222,10 @@ class Site:
         503, "not_ready", "The model is not ready yet.", retry=RETRY
       )
     reading = schema.understand(wanted, engine)
-    manner = postprocess.Manner(
+    options = postprocess.Options(
       wanted.speed, wanted.smooth, wanted.constant_bones
     )
-    how = engine_lib.Asked(reading.parts, manner)
+    how = engine_lib.Asked(reading.parts, options)
     return _Asked(engine, reading, how, wanted.format)
 
 

@@ -42,15 +42,15 @@ STRETCH = 1.5  # the longest part of a text, times the longest in training
 class Asked(NamedTuple):
   """What to sign and how."""
 
-  parts: tuple[str, ...]  # `text_input.Reading.parts`
-  manner: postprocess.Manner = postprocess.PLAIN
+  parts: tuple[str, ...]  # `text_input.PreparedText.parts`
+  options: postprocess.Options = postprocess.UNCHANGED
 
 
 class Part(NamedTuple):
   """Some frames of a signing, and what is known with the last of them."""
 
   clip: clips.Clip  # its next frames
-  whole: long_text.Passage | None  # with the last part
+  whole: long_text.SignedText | None  # with the last part
 
 
 class _Job:
@@ -60,20 +60,22 @@ class _Job:
     self, asked: Asked, hand_out: Callable[[np.ndarray], object] | None
   ):
     self.asked = asked
-    self.future: concurrent.futures.Future[long_text.Passage] = (
+    self.future: concurrent.futures.Future[long_text.SignedText] = (
       concurrent.futures.Future()
     )
     self.sent = 0  # frames
-    self._hand_out = hand_out if asked.manner == postprocess.PLAIN else None
-    self._growing: long_text.Growing | None = None
+    self._hand_out = (
+      hand_out if asked.options == postprocess.UNCHANGED else None
+    )
+    self._growing: long_text.IncrementalJoin | None = None
     self._grown = 0  # frames
 
   def begin(self, seen: np.ndarray, fps: float) -> None:
     """Before the first of its frames, also when they are signed again."""
-    self._growing = long_text.Growing(len(self.asked.parts), seen, fps)
+    self._growing = long_text.IncrementalJoin(len(self.asked.parts), seen, fps)
     self._grown = 0
 
-  def take(self, number: int, part: producer.Part) -> None:
+  def take(self, number: int, part: producer.StreamChunk) -> None:
     """Hands out what is new with these frames of one of the text's parts."""
     if self._hand_out is None or self._growing is None:
       return
@@ -127,7 +129,7 @@ class Engine:
     self._metrics, self._turn = metrics, turn
     self._rows = min(BATCH, config.evaluate.batch_size)
     self._jobs: queue.Queue[_Job | None] = queue.Queue()
-    self._kept: collections.OrderedDict[Asked, long_text.Passage] = (
+    self._kept: collections.OrderedDict[Asked, long_text.SignedText] = (
       collections.OrderedDict()
     )
     self._lock = threading.Lock()
@@ -147,7 +149,7 @@ class Engine:
     self._thread.join(seconds)
     return not self._thread.is_alive()
 
-  async def sign(self, asked: Asked) -> long_text.Passage:
+  async def sign(self, asked: Asked) -> long_text.SignedText:
     """Signs a text of `schema.understand`.
 
     The queue is as long as `app.Site` lets requests in.
@@ -246,13 +248,15 @@ class Engine:
     for job in jobs:
       job.begin(self._seen, self.info.fps)
     waiting = [(job, n) for job in jobs for n in range(len(job.asked.parts))]
-    made: dict[_Job, list[producer.Signed]] = {job: [] for job in jobs}
+    made: dict[_Job, list[producer.ProducedSequence]] = {
+      job: [] for job in jobs
+    }
     for start in range(0, len(waiting), self._rows):
       group = waiting[start : start + self._rows]
       for (job, _), signed in zip(group, self._batch(group), strict=True):
         made[job].append(signed)
         if len(made[job]) == len(job.asked.parts):
-          whole = long_text.join(made[job], job.asked.manner)
+          whole = long_text.join(made[job], job.asked.options)
           self._keep(job.asked, whole)
           job.future.set_result(whole)
       self._metrics.batch.labels(self.name).observe(len(group))
@@ -262,13 +266,15 @@ class Engine:
       sum(len(one.clip) for parts in made.values() for one in parts)
     )
 
-  def _batch(self, group: list[tuple[_Job, int]]) -> list[producer.Signed]:
+  def _batch(
+    self, group: list[tuple[_Job, int]]
+  ) -> list[producer.ProducedSequence]:
     """Signs parts of some jobs, by number, handing frames out as they come."""
     texts = [job.asked.parts[number] for job, number in group]
     # One text or a full batch: two programs a length, and both are warm.
     rows = 1 if len(texts) == 1 else self._rows
     padded = texts + texts[:1] * (rows - len(texts))
-    found: list[producer.Signed | None] = [None] * len(group)
+    found: list[producer.ProducedSequence | None] = [None] * len(group)
     for parts in self.producer.stream(padded):
       for i, ((job, number), part) in enumerate(
         zip(group, parts, strict=False)
@@ -277,7 +283,7 @@ class Engine:
         found[i] = part.signed or found[i]
     return [one for one in found if one is not None]
 
-  def _keep(self, asked: Asked, whole: long_text.Passage) -> None:
+  def _keep(self, asked: Asked, whole: long_text.SignedText) -> None:
     with self._lock:
       self._kept[asked] = whole
       while sum(len(each.clip) for each in self._kept.values()) > KEPT:

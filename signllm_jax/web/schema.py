@@ -51,7 +51,7 @@ def read(body: bytes) -> Wanted:
   if not isinstance(found, dict):
     raise limits.Problem(422, "shape", "The body must be a JSON object.")
   if strange := sorted(set(found) - set(Wanted._fields)):
-    names = ", ".join(text_input.show(name) for name in strange[:5])
+    names = ", ".join(text_input.quote(name) for name in strange[:5])
     raise limits.Problem(
       422, "fields", f"Unknown: {names}. Known: {', '.join(Wanted._fields)}."
     )
@@ -99,7 +99,9 @@ def choose(
   return engine
 
 
-def understand(wanted: Wanted, engine: engine_lib.Engine) -> text_input.Reading:
+def understand(
+  wanted: Wanted, engine: engine_lib.Engine
+) -> text_input.PreparedText:
   """The text for a model.
 
   Raises:
@@ -124,7 +126,7 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> text_input.Reading:
   line = wanted.text
   if wanted.mode == "prompt":
     try:
-      line = text_input.of_question(line, engine.settings)
+      line = text_input.quoted_text(line, engine.settings)
     except errors.UsageError:
       raise limits.Problem(
         422,
@@ -135,7 +137,7 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> text_input.Reading:
     raise limits.Problem(422, "empty", "The text is empty: type what to sign.")
   vocabulary = engine.info.vocabulary
   try:
-    reading = text_input.understand(text_input.Typed(line), engine.info)
+    reading = text_input.prepare(text_input.TextInput(line), engine.info)
   except errors.UsageError as error:
     raise limits.Problem(
       422,
@@ -165,7 +167,7 @@ def understand(wanted: Wanted, engine: engine_lib.Engine) -> text_input.Reading:
       422,
       "unknown_characters",
       f"The model cannot spell {_listed(unknown)}. It knows "
-      f"{text_input.describe(vocabulary).removeprefix('some of ')}.",
+      f"{text_input.describe_vocabulary(vocabulary).removeprefix('some of ')}.",
       unknown=unknown,
     )
   return reading
@@ -188,7 +190,7 @@ def _plain(token: str) -> str:
 
 
 def _listed(tokens: list[str]) -> str:
-  shown = [text_input.show(token) for token in tokens[:10]]
+  shown = [text_input.quote(token) for token in tokens[:10]]
   return ", ".join(shown) + (" and more" if len(tokens) > 10 else "")
 
 

@@ -213,7 +213,7 @@ def test_the_model_gets_texts_and_nothing_else(home, monkeypatch):
   evaluate.evaluate(home / "a", split="dev", resamples=1)
   assert seen == [None]
   evaluate.evaluate(home / "a", split="dev", resamples=1, protocol="pt")
-  assert len(seen) == 2 and isinstance(seen[1], decoding.Leak)
+  assert len(seen) == 2 and isinstance(seen[1], decoding.PTProtocol)
 
 
 def test_another_truth_changes_nothing_produced(home, made, tmp_path):
@@ -251,7 +251,7 @@ def test_leaky_protocol_is_pts(home):
   def model():
     return producer.model.structure.merge(producer.model.leaves)
 
-  made = producer.produce_leaky(held.sources, held.true)
+  made = producer.produce_pt_protocol(held.sources, held.true)
   assert [len(clip) for clip in made] == [len(clip) for clip in held.true]
   clip, true, n = made[-1], held.true[-1], len(held.true[-1])
 

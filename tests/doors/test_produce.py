@@ -387,29 +387,29 @@ def info(texts: list[str], tokens: str) -> corpus_info.CorpusInfo:
 
 def test_understand():
   words = info(["MORGEN REGEN", "MORGEN Schnee"], "words")
-  read = text_input.understand(text_input.Typed("morgen"), words)
+  read = text_input.prepare(text_input.TextInput("morgen"), words)
   assert read.text == "MORGEN"
   # Where no case helps, it stays as it is.
-  read = text_input.understand(text_input.Typed("Schnee REGEN"), words)
+  read = text_input.prepare(text_input.TextInput("Schnee REGEN"), words)
   assert read == ("Schnee REGEN", ("Schnee REGEN",), ())
   with pytest.raises(
     errors.UsageError,
     match=r"some of its 3 words \(Latin\), such as MORGEN REGEN Schnee",
   ):
-    text_input.understand(text_input.Typed("wind 😀"), words)
+    text_input.prepare(text_input.TextInput("wind 😀"), words)
   spelt = info(["morgen"], "characters")  # no space, and no punctuation
-  read = text_input.understand(text_input.Typed("Rogen, ✂ genom!"), spelt)
+  read = text_input.prepare(text_input.TextInput("Rogen, ✂ genom!"), spelt)
   assert read.parts == ("rogen", "genom")
   assert "left out, as nothing is known: ✂" in read.notes[-2]
   assert "signed in 2 parts" in read.notes[-1]
   letters = info(["가 나", "é"], "characters")
-  composed = text_input.Typed(unicodedata.normalize("NFD", "가é"))
-  assert text_input.understand(composed, letters).text == "가é"
+  composed = text_input.TextInput(unicodedata.normalize("NFD", "가é"))
+  assert text_input.prepare(composed, letters).text == "가é"
   with pytest.raises(
     errors.UsageError, match=r"some of these 3 \(Hangul and Latin\): é 가 나"
   ):
     # The space between is known, but nothing to sign.
-    text_input.understand(text_input.Typed("x y"), letters)
+    text_input.prepare(text_input.TextInput("x y"), letters)
 
 
 def test_more_poses_than_three_digits():
@@ -427,6 +427,6 @@ def test_more_poses_than_three_digits():
   ],
 )
 def test_quotation_marks(question, quoted):
-  assert text_input.of_question(question, config.Data()) == quoted
+  assert text_input.quoted_text(question, config.Data()) == quoted
   prompts = config.Data(source="prompt")
-  assert text_input.of_question(question, prompts) == question
+  assert text_input.quoted_text(question, prompts) == question

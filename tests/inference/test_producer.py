@@ -107,10 +107,10 @@ def test_sequences_of_a_batch_end_each_by_its_own_counter(producer):
 
 def test_growing_the_cache_changes_nothing(endless, monkeypatch):
   (grown,) = endless.produce(["wind"])
-  monkeypatch.setattr(decoding, "ROOM", 512)
-  decoding.begin.clear_cache()
+  monkeypatch.setattr(decoding, "CACHE_FRAMES", 512)
+  decoding.encode.clear_cache()
   (fixed,) = endless.produce(["wind"])
-  decoding.begin.clear_cache()
+  decoding.encode.clear_cache()
   np.testing.assert_allclose(grown.frames, fixed.frames, atol=1e-5)
 
 
@@ -143,23 +143,26 @@ def test_bfloat16_is_near_and_not_the_same(producer):
 
 def test_passage_of_one_part_is_the_model_s_own(producer):
   (clip,) = producer.produce(["wind"])
-  (one,) = long_text.sign(producer, [["wind"]], postprocess.PLAIN)
+  (one,) = long_text.sign(producer, [["wind"]], postprocess.UNCHANGED)
   assert one.clip.frames.tobytes() == clip.frames.tobytes()
-  assert one.sections == (("wind", 0, len(clip)),)
+  assert one.segments == (("wind", 0, len(clip)),)
   assert one.spans[-1].end <= len(clip)
 
 
 def test_passage_joins_its_parts_and_says_where(producer):
   ticks = []
   first, second = long_text.sign(
-    producer, [["wind", "regen"], ["sonne"]], postprocess.PLAIN, ticks.append
+    producer,
+    [["wind", "regen"], ["sonne"]],
+    postprocess.UNCHANGED,
+    ticks.append,
   )
   alone = producer.produce(["wind", "regen", "sonne"])
-  for section, clip in zip(first.sections, alone, strict=False):
+  for section, clip in zip(first.segments, alone, strict=False):
     part = first.clip.frames[int(section.start) : int(section.end)]
     np.testing.assert_array_equal(part, clip.frames)
-  assert [section.text for section in first.sections] == ["wind", "regen"]
-  joint = first.sections[1].start - first.sections[0].end
+  assert [section.text for section in first.segments] == ["wind", "regen"]
+  joint = first.segments[1].start - first.segments[0].end
   assert joint == 6  # 0.24 s
   assert len(first.clip) == len(alone[0]) + joint + len(alone[1])
   assert first.clip.text == "wind regen"
@@ -180,9 +183,9 @@ def test_parts_that_grow_side_by_side_are_the_passage(lengths):
     for part in np.split(frames, np.cumsum(lengths)[:-1])
   ]
   whole = long_text.join(
-    [producer_lib.Signed(clip, True, None) for clip in made]
+    [producer_lib.ProducedSequence(clip, True, None) for clip in made]
   )
-  growing = long_text.Growing(len(made), seen, 25.0)
+  growing = long_text.IncrementalJoin(len(made), seen, 25.0)
   came, known = [], 0
   for start in range(0, max(lengths), 16):
     for number, clip in enumerate(made):
@@ -201,7 +204,10 @@ def test_joint_goes_on_with_the_velocities_of_both_sides():
   before, after = wave(20), wave(30)
   after = dataclasses.replace(after, frames=after.frames + 0.1)
   made = long_text.join(
-    [producer_lib.Signed(clip, True, None) for clip in (before, after)]
+    [
+      producer_lib.ProducedSequence(clip, True, None)
+      for clip in (before, after)
+    ]
   )
   # Second differences: no kick where a clip meets the joint.
   bends = np.abs(np.diff(made.clip.frames, 2, axis=0)).max((1, 2))
@@ -211,7 +217,10 @@ def test_joint_goes_on_with_the_velocities_of_both_sides():
   missing = dataclasses.replace(after, valid=after.valid.copy())
   missing.valid[0, 8] = False
   made = long_text.join(
-    [producer_lib.Signed(clip, True, None) for clip in (before, missing)]
+    [
+      producer_lib.ProducedSequence(clip, True, None)
+      for clip in (before, missing)
+    ]
   )
   assert made.clip.valid[20:26, 8].sum() == 0
   assert (made.clip.frames[20:26, 8] == 0).all()
@@ -221,12 +230,12 @@ def test_spans_and_sections_follow_the_speed():
   clip = wave(41)
   spans = (producer_lib.Span("a", 0.0, 20.0), producer_lib.Span("", 20.0, 41.0))
   made = long_text.join(
-    [producer_lib.Signed(clip, True, spans)], postprocess.Manner(2.0)
+    [producer_lib.ProducedSequence(clip, True, spans)], postprocess.Options(2.0)
   )
   assert len(made.clip) == 21
   assert [span.start for span in made.spans] == [0, 10]
   assert made.spans[-1].end == 20.5
-  assert made.sections[0].end == 20.5
+  assert made.segments[0].end == 20.5
 
 
 # Finishes
@@ -434,8 +443,8 @@ def test_the_sample_is_kept_that_the_reader_understands_best(producer, judge):
     assert len(set(scores.tolist())) == samples
     best = int(np.argmax(scores))
     np.testing.assert_array_equal(kept[i].clip.frames, made[best].clip.frames)
-    np.testing.assert_array_equal(signer.judged[i].scores, scores)
-    assert signer.judged[i].kept == best
+    np.testing.assert_array_equal(signer.ranked[i].scores, scores)
+    assert signer.ranked[i].kept == best
   assert signer.table().count("\n") == len(texts)
 
 

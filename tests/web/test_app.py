@@ -108,7 +108,7 @@ def test_sentence_is_signed_word_by_word(home, server):
   assert tokens[4:]  # the limit may have cut the second word
   producer = load.load_producer(home / "run")
   (expected,) = long_text.sign(
-    producer, [["wind", "regen"]], postprocess.Manner(0.5, constant_bones=True)
+    producer, [["wind", "regen"]], postprocess.Options(0.5, constant_bones=True)
   )
   frames = np.array(made["frames"], float).reshape(-1, 50, 3)
   np.testing.assert_allclose(frames, expected.clip.frames, atol=2e-5)
