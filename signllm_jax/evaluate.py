@@ -25,8 +25,8 @@ from signllm_jax.evaluation.report import (
   tables,
 )
 from signllm_jax.inference import load
+from signllm_jax.parallel import compilation_cache
 from signllm_jax.runs import workdir
-from signllm_jax.training import setup
 
 PROTOCOLS = ("free", "pt")
 MOST_RESAMPLES = 100_000
@@ -215,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
   def work() -> None:
     _check_request(args)
-    setup.use_compilation_cache()
+    compilation_cache.enable()
     if args.compare:
       _two(args, options)
     else:

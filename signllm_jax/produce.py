@@ -24,7 +24,7 @@ from signllm_jax.inference import (
   rerank,
   text_input,
 )
-from signllm_jax.training import setup
+from signllm_jax.parallel import compilation_cache
 from signllm_jax.visualization import render
 
 SIZES = (64, 1024)  # pixels, of a clip in a picture
@@ -114,7 +114,7 @@ def produce(
     task = text_input.prepare_all(lines, chosen.info)
   for note in task.notes:
     print(f"note: {note}", file=sys.stderr)
-  setup.use_compilation_cache()
+  compilation_cache.enable()
   if glosses:
     _write_glosses(load.load_glosser(path, chosen.code), task, target)
     return []

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
 from signllm_jax.inference import load
-from signllm_jax.training import setup
+from signllm_jax.parallel import compilation_cache
 
 try:
   import uvicorn
@@ -76,7 +76,7 @@ def serve(
   # Before the seconds that loading takes.
   configs = [load.describe(each).config for each in paths]
   with _bind(host, port) as listening:
-    setup.use_compilation_cache()
+    compilation_cache.enable()
     counters = metrics.Metrics()
     turn = threading.Lock()
     engines = [

@@ -26,7 +26,7 @@ from ml_collections import config_flags
 
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
-from signllm_jax.parallel import processes
+from signllm_jax.parallel import compilation_cache, processes
 from signllm_jax.runs import config_check, workdir
 from signllm_jax.training import loop, mesh_planner, setup
 
@@ -80,7 +80,7 @@ def train(
     return loop.train(config, path)
   config_check.check(config)
   if config.compilation_cache:
-    setup.use_compilation_cache()
+    compilation_cache.enable()
   if memory:
     mesh_planner.describe(config, memory)
     return 0

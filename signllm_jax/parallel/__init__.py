@@ -1,1 +1,1 @@
-"""Devices and processes: sharding and its set-up."""
+"""Devices and processes: mesh, shardings, start-up, compilation cache."""

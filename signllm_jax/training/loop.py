@@ -11,7 +11,7 @@ import tqdm
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
 from signllm_jax.data import loader
-from signllm_jax.parallel import processes, sharding
+from signllm_jax.parallel import compilation_cache, processes, sharding
 from signllm_jax.runs import (
   checkpointer,
   config_check,
@@ -35,7 +35,7 @@ def train(config: config_lib.Experiment, path: str) -> int:
   """
   config_check.check(config)
   if config.compilation_cache:
-    setup.use_compilation_cache()
+    compilation_cache.enable()
   with (
     stop_signals.StopRequest() as stop,
     workdir.open_workdir(path, config) as work,

@@ -2,8 +2,6 @@
 
 import dataclasses
 import math
-import os
-import pathlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -295,12 +293,3 @@ class Run:
   def generator(self, state: train_state.TrainState, code: str) -> load.Model:
     """What signs, reads or glosses a language with a state's parameters."""
     return load.generator(self.config, self.infos, state, code, self.mesh)
-
-
-def use_compilation_cache() -> None:
-  """Keeps compiled programs between runs, in the user's cache folder."""
-  home = os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")
-  folder = os.environ.get(
-    "JAX_COMPILATION_CACHE_DIR", os.fspath(pathlib.Path(home, "signllm_jax"))
-  )
-  jax.config.update("jax_compilation_cache_dir", folder)

@@ -27,7 +27,7 @@ from signllm_jax.evaluation.report import (
 from signllm_jax.formats import skels, splits
 from signllm_jax.inference import decoding, load
 from signllm_jax.inference import producer as producer_lib
-from signllm_jax.training import setup
+from signllm_jax.parallel import compilation_cache
 
 REAL = DATA / "phoenix14t_mini"
 ROWS = [
@@ -89,7 +89,7 @@ def home(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(autouse=True)
 def _no_cache(monkeypatch):
-  monkeypatch.setattr(setup, "use_compilation_cache", lambda: None)
+  monkeypatch.setattr(compilation_cache, "enable", lambda: None)
 
 
 @pytest.fixture(scope="module")

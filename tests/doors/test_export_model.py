@@ -15,7 +15,7 @@ from signllm_jax import export_model, produce
 from signllm_jax.core import errors
 from signllm_jax.formats import npz
 from signllm_jax.inference import load, model_file
-from signllm_jax.training import setup
+from signllm_jax.parallel import compilation_cache
 
 TEXTS = ["wind", "norden"]
 
@@ -36,7 +36,7 @@ def test_file_signs_the_bits_of_the_checkpoint(home, tmp_path, monkeypatch):
   found = load.load_producer(home / "model.safetensors").produce(TEXTS)
   for a, b in zip(expected, found, strict=True):
     assert a.frames.tobytes() == b.frames.tobytes()
-  monkeypatch.setattr(setup, "use_compilation_cache", lambda: None)
+  monkeypatch.setattr(compilation_cache, "enable", lambda: None)
   arguments = [f"--model={home / 'model.safetensors'}", "--text=wind"]
   assert produce.main([*arguments, f"--out={tmp_path / 'a.npz'}"]) == 0
   (clip,) = npz.read(tmp_path / "a.npz")

@@ -16,7 +16,7 @@ from signllm_jax.core import clips, errors, skeleton, vocabulary
 from signllm_jax.data import corpus_info
 from signllm_jax.formats import forms, h5, npz, pose, skels, splits
 from signllm_jax.inference import clip_files, load, text_input
-from signllm_jax.training import setup
+from signllm_jax.parallel import compilation_cache
 from signllm_jax.visualization import render
 
 REAL = DATA / "phoenix14t_mini"
@@ -93,7 +93,7 @@ def producer(home):
 
 @pytest.fixture(autouse=True)
 def _no_cache(monkeypatch):
-  monkeypatch.setattr(setup, "use_compilation_cache", lambda: None)
+  monkeypatch.setattr(compilation_cache, "enable", lambda: None)
 
 
 def sign(home, out, *arguments: str) -> int:
