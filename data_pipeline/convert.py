@@ -113,7 +113,7 @@ def write_split(
     _check_distinct(lines["files"])
 
   paths = split_files(target)
-  with atomic_files.all_or_none(*paths.values()):
+  with atomic_files.remove_on_error(*paths.values()):
     skels.write(target, noted(), convention)
     for kind, said in lines.items():
       # The form knows clips without a gloss, but none without name or text.
@@ -201,7 +201,7 @@ def _write_each(
     return
   names = [_file_name(each) for each in sequence]
   _check_distinct(names)
-  with atomic_files.new_folder(target) as folder:
+  with atomic_files.atomic_folder(target) as folder:
     for name, each in zip(names, sequence, strict=True):
       write(folder / f"{name}{suffix}", each)
 

@@ -160,8 +160,8 @@ def _tokens(
   """Of each new token, its id in the source's vocabulary or -1: [V]."""
   ids = {}
   if source is not None:
-    ids = {token: i for i, token in enumerate(source.vocabulary.listed)}
-  return np.array([ids.get(token, -1) for token in new.vocabulary.listed])
+    ids = {token: i for i, token in enumerate(source.vocabulary.entries)}
+  return np.array([ids.get(token, -1) for token in new.vocabulary.entries])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

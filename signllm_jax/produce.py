@@ -146,7 +146,7 @@ def _write_glosses(
   """Writes the gloss of each text, a line each, and shows the first."""
   marked = model.write(task.sources)
   assert marked is not None  # nobody stops it
-  lines = [gloss.plain(line) for line in marked]
+  lines = [gloss.strip_marks(line) for line in marked]
   atomic_files.write_text(target, "".join(f"{line}\n" for line in lines))
   for source, line in zip(task.sources[:_SHOWN], lines, strict=False):
     print(f"{text_input.quote(source)}: {line}")

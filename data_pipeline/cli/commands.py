@@ -118,7 +118,7 @@ def make_prompts(args: argparse.Namespace) -> None:
       print(f"{len(lines)} lines would be written to {target}")
     return
   atomic_files.make_folder(folder)
-  with atomic_files.all_or_none(*made):
+  with atomic_files.remove_on_error(*made):
     for target, lines in made.items():
       atomic_files.write_text(target, "".join(f"{line}\n" for line in lines))
       print(f"{len(lines)} lines: {target}")

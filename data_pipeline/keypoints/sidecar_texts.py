@@ -7,7 +7,7 @@ clips.files names. The lines are kept as they stand.
 import pathlib
 from collections.abc import Callable, Sequence
 
-from signllm_jax.core import errors, vocabulary
+from signllm_jax.core import errors, text_files
 
 MAX_BYTES = 256 << 20  # of a file
 
@@ -83,6 +83,6 @@ def _lines(file: pathlib.Path) -> list[str]:
   if not lines[-1]:
     lines.pop()
   return [
-    vocabulary.decode_line(line.removesuffix(b"\r"), file, number)
+    text_files.decode_line(line.removesuffix(b"\r"), file, number)
     for number, line in enumerate(lines, 1)
   ]

@@ -31,7 +31,7 @@ _FINGERS, _FINGER_LIMBS = 10, 4
 # its last two the wrists of left and right hand, then finger by finger.
 _ORDER = np.array([0, *skeleton.CHILDREN])
 _PLACES = np.argsort(_ORDER)  # of the joints in that order
-_ANCESTORS = skeleton.ancestors()[_ORDER[: _BODY_LIMBS + 1], :_BODY_LIMBS]
+_ANCESTORS = skeleton.ancestor_matrix()[_ORDER[: _BODY_LIMBS + 1], :_BODY_LIMBS]
 _BONE_LIMBS = np.equal.outer(range(skeleton.BONES), skeleton.LIMB_BONES).astype(
   np.float32
 )  # [K, N], 1 where the limb has the bone's length

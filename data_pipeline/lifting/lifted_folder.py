@@ -116,7 +116,7 @@ def claim(folder: str | os.PathLike, options: Options) -> None:
   """
   folder = pathlib.Path(folder)
   wanted = dataclasses.asdict(options)
-  left = atomic_files.left_in(folder)
+  left = atomic_files.unfinished_files(folder)
   if is_one(folder):
     found = _load(folder / OPTIONS)
     for name in sorted(wanted | found):

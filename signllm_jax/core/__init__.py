@@ -1,1 +1,1 @@
-"""Facts and types that everything else stands on."""
+"""Facts and types that every other room uses."""

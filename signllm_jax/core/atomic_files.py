@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Atomic writes: a file or folder appears complete or not at all."""
 
 import contextlib
 import os
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 from signllm_jax.core import errors
 
-_LEFT = re.compile(r"\..*\.[0-9a-f]{32}(\.[^.]*)?")  # as `replacing` names it
+_UNFINISHED = re.compile(r"\..*\.[0-9a-f]{32}(\.[^.]*)?")  # of `atomic_write`
 
 
 def make_folder(path: str | os.PathLike) -> None:
-  """Makes a folder and those it lies in, as far as they are not there.
+  """Creates a folder and its parents where they are missing.
 
   Raises:
-    StorageError: it cannot be made, or is there and no folder.
+    StorageError: it cannot be created, or a file has its name.
   """
   try:
     pathlib.Path(path).mkdir(parents=True, exist_ok=True)
@@ -26,21 +26,21 @@ def make_folder(path: str | os.PathLike) -> None:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-  """Writes a file whole or not at all, and puts it on disk.
+  """Writes a UTF-8 file atomically and flushes it to disk.
 
   Raises:
     StorageError: the disk is full, read-only or gone.
   """
-  with replacing(path) as part:
-    part.write_text(text, encoding="utf-8")
+  with atomic_write(path) as temporary:
+    temporary.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-  """Yields a path to write; it takes the place of `path` when all went well.
+def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+  """Yields a temporary path to write; it replaces `path` on success.
 
-  It is on disk before it has its name, or the name could outlive the content
-  where the machine loses its power.
+  The content is flushed to disk before the rename; otherwise the name could
+  outlive the content when power is lost.
 
   The temporary file lies in the same folder (a rename is atomic only within a
   file system) and has the same suffix (writers choose their format by it).
@@ -53,22 +53,22 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     raise errors.StorageError(
       "its folder does not exist", path=path, hint="Make the folder first"
     )
-  part = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+  temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
   try:
-    yield part
-    with part.open("rb") as file:
+    yield temporary
+    with temporary.open("rb") as file:
       os.fsync(file.fileno())
-    os.replace(part, path)
+    os.replace(temporary, path)
   except OSError as error:
     raise errors.StorageError(f"cannot write: {error}", path=path) from error
   finally:
-    if part.exists():  # a read-only file system refuses even an attempt
-      part.unlink()
+    if temporary.exists():  # a read-only file system refuses even an attempt
+      temporary.unlink()
 
 
 @contextlib.contextmanager
-def all_or_none(*paths: str | os.PathLike) -> Iterator[None]:
-  """Removes these new files, as far as they are there, if the block fails."""
+def remove_on_error(*paths: str | os.PathLike) -> Iterator[None]:
+  """Removes these new files, as far as they exist, if the block fails."""
   try:
     yield
   except BaseException:
@@ -79,31 +79,32 @@ def all_or_none(*paths: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def new_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-  """Yields a folder to fill; it takes the name `path` when all went well.
+def atomic_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+  """Yields a temporary folder to fill; it is renamed to `path` on success.
 
   Raises:
-    StorageError: it cannot be made, filled or renamed.
+    StorageError: it cannot be created, filled or renamed.
   """
   path = pathlib.Path(path)
-  part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+  temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
   try:
-    part.mkdir(parents=True)
-    yield part
-    part.rename(path)
+    temporary.mkdir(parents=True)
+    yield temporary
+    temporary.rename(path)
   except OSError as error:
     raise errors.StorageError(f"cannot write: {error}", path=path) from error
   finally:
-    shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
-def left_in(folder: str | os.PathLike) -> list[pathlib.Path]:
-  """What killed processes left half-written in a folder; it may be removed.
+def unfinished_files(folder: str | os.PathLike) -> list[pathlib.Path]:
+  """Lists temporary files of `atomic_write` in a folder.
 
-  Where another process writes, this is also what it is about to finish.
+  Killed processes leave them, and they may be removed; but a process that is
+  still writing has them too.
   """
   return [
     path
     for path in sorted(pathlib.Path(folder).iterdir())
-    if _LEFT.fullmatch(path.name) and path.is_file()
+    if _UNFINISHED.fullmatch(path.name) and path.is_file()
   ]

@@ -1,4 +1,4 @@
-"""A clip: the one form in which poses travel between files, records, models."""
+"""Clips: pose sequences as files, records and models exchange them."""
 
 import dataclasses
 
@@ -11,16 +11,16 @@ SHOULDER_WIDTH = 1 / 3  # canonical distance of the shoulders in x and y
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-  """A signed sequence.
+  """A sequence of 3-D poses with its texts.
 
   Attributes:
     frames: [T, J, 3] float32, x right, y down, z away; 0 where not valid.
     valid: [T, J] bool, False where the joint is missing.
-    fps: frames a second.
-    name: name of its source file or video.
-    text: what is signed, in the spoken language.
-    gloss: its gloss, empty if there is none.
-    prompt: its text as a question, empty if there is none.
+    fps: frames per second.
+    name: of its source file or video.
+    text: its sentence or word, in the spoken language.
+    gloss: its gloss; empty if there is none.
+    prompt: its text as a question; empty if there is none.
   """
 
   frames: np.ndarray
@@ -50,15 +50,15 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class Keypoints:
-  """What a detector saw of one signer, before it is lifted to 3-D.
+  """A sequence of 2-D keypoints of one signer, as a detector saw them.
 
   Attributes:
     frames: [T, J, 3] float32, x right and y down in pixels, then the
       detector's confidence in [0, 1]; all 0 where the joint was not seen.
-    fps: frames a second.
-    size: width and height of the picture in pixels; None if unknown.
-    name: name of the clip.
-    text: what is signed, in the spoken language; empty if unknown.
+    fps: frames per second.
+    size: width and height of the image in pixels; None if unknown.
+    name: of the clip.
+    text: its sentence or word, in the spoken language; empty if unknown.
     gloss: its gloss; empty if there is none.
   """
 
@@ -87,7 +87,7 @@ class Keypoints:
 
 
 def swap_sides(clip: Clip) -> Clip:
-  """Exchanges the labels left and right (not a mirror: x stays)."""
+  """Exchanges the labels left and right; x is not mirrored."""
   order = skeleton.SWAP_SIDES
   return dataclasses.replace(
     clip, frames=clip.frames[:, order], valid=clip.valid[:, order]
@@ -95,22 +95,22 @@ def swap_sides(clip: Clip) -> Clip:
 
 
 def canonical(clip: Clip, shoulder_width: float = SHOULDER_WIDTH) -> Clip:
-  """The clip in training form: neck at the origin, one scale for the clip.
+  """Normalises a clip: neck at the origin, one scale for the clip.
 
-  The scale sets the median shoulder distance in x and y, so bone lengths that
-  were constant stay constant (method of Prompt2Sign's lifting, stage 5). A
-  frame without a neck has no place in space: all of it becomes missing.
+  The scale sets the median shoulder distance in x and y, so that constant bone
+  lengths stay constant (Prompt2Sign's lifting, stage 5). A frame without a neck
+  has no origin: all its joints become missing.
 
   Args:
-    clip: any unit.
-    shoulder_width: distance of the shoulders afterwards.
+    clip: in any unit.
+    shoulder_width: median distance of the shoulders in the result.
 
   Raises:
     DataError: no frame shows neck and both shoulders.
   """
-  ends = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
-  seen = clip.valid[:, [skeleton.NECK, *ends]].all(1)
-  right, left = (clip.frames[seen, joint, :2] for joint in ends)
+  shoulders = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
+  seen = clip.valid[:, [skeleton.NECK, *shoulders]].all(1)
+  right, left = (clip.frames[seen, joint, :2] for joint in shoulders)
   width = np.median(np.linalg.norm(right - left, axis=-1)) if len(left) else 0.0
   if not width > 0:
     raise errors.DataError(
@@ -125,22 +125,22 @@ def canonical(clip: Clip, shoulder_width: float = SHOULDER_WIDTH) -> Clip:
 
 
 def resample(clip: Clip, fps: float) -> Clip:
-  """Linear interpolation in time to another frame rate.
+  """Interpolates a clip linearly in time to another frame rate.
 
-  The first and the last frame stay the first and the last, so the clip's
-  duration changes by at most half a new frame; signing often ends in a fast
-  movement, which a grid without the last frame cuts at random. A joint is valid
-  in a new frame when it is in both frames it comes from.
+  The first and the last frame are kept, so the clip's duration changes by at
+  most half a new frame: signing often ends in a fast movement, which a grid
+  without the last frame would cut. A joint is valid in a new frame when it is
+  valid in both frames that are interpolated.
   """
   if fps == clip.fps or len(clip) < 2:
     return dataclasses.replace(clip, fps=fps if len(clip) < 2 else clip.fps)
   seconds = (len(clip) - 1) / clip.fps
   count = max(round(seconds * fps), 1) + 1
-  at = np.linspace(0, len(clip) - 1, count)
-  before = np.minimum(at.astype(int), len(clip) - 2)
-  share = (at - before).astype(np.float32)[:, None, None]
-  frames = clip.frames[before] * (1 - share) + clip.frames[before + 1] * share
-  uses_before, uses_after = share[..., 0] < 1, share[..., 0] > 0
+  times = np.linspace(0, len(clip) - 1, count)
+  before = np.minimum(times.astype(int), len(clip) - 2)
+  weight = (times - before).astype(np.float32)[:, None, None]
+  frames = clip.frames[before] * (1 - weight) + clip.frames[before + 1] * weight
+  uses_before, uses_after = weight[..., 0] < 1, weight[..., 0] > 0
   valid = (clip.valid[before] | ~uses_before) & (
     clip.valid[before + 1] | ~uses_after
   )

@@ -1,17 +1,17 @@
-"""Errors a user can act on, each with the exit code its door returns.
+"""Errors that a user can act on, each with an exit code.
 
-Every message names where, what was found, what was expected, what to do.
+A message names the place, the problem, what was expected and a remedy.
 """
 
 import os
 import sys
 from collections.abc import Callable
 
-EXIT_INTERRUPTED = 42  # stopped by a signal, everything saved
+EXIT_INTERRUPTED = 42  # stopped by a signal after saving
 
 
 class SignLLMError(Exception):
-  """Base of all errors that are reported without a stack trace."""
+  """Base class of the errors that are reported without a stack trace."""
 
   exit_code = 1
 
@@ -28,12 +28,12 @@ class SignLLMError(Exception):
     """Builds the message.
 
     Args:
-      problem: what was found.
-      path: the file or folder it was found in.
+      problem: the fault.
+      path: file or folder with the fault.
       line: line of that file, from 1.
       frame: frame of that line or clip, from 1.
-      expected: what should have been there.
-      hint: what to do about it.
+      expected: the correct form or value.
+      hint: how to mend it.
     """
     place = "" if path is None else os.fspath(path)
     if line is not None:
@@ -50,37 +50,37 @@ class SignLLMError(Exception):
 
 
 class UsageError(SignLLMError):
-  """The user asked for something that cannot be."""
+  """A request that cannot be met."""
 
   exit_code = 1
 
 
 class DataError(SignLLMError):
-  """A file or record holds something that is not what it claims to be."""
+  """A file or record with invalid content."""
 
   exit_code = 65
 
 
 class NonFiniteError(SignLLMError):
-  """NaN or infinity where a number must be."""
+  """NaN or infinity where a finite number is required."""
 
   exit_code = 66
 
 
 class StorageError(SignLLMError):
-  """Reading or writing failed, or a checkpoint is damaged."""
+  """A failed read or write, or a damaged checkpoint."""
 
   exit_code = 74
 
 
-def exit_code_of(work: Callable[[], object]) -> int:
-  """Does the work of a command; says on stderr why it could not be done.
+def exit_code_of(command: Callable[[], object]) -> int:
+  """Runs a command; prints its error, if any, to stderr.
 
   Returns:
-    The exit code: 0, an error's own, or 130 after Ctrl-C.
+    The exit code: 0, that of the error, or 130 after Ctrl-C.
   """
   try:
-    work()
+    command()
   except SignLLMError as error:
     print(f"error: {error}", file=sys.stderr)
     return error.exit_code

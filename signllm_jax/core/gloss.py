@@ -1,9 +1,9 @@
-"""Glosses as tokens: marked with their sign language, cleaned for scores.
+"""Gloss tokens: marked with their sign language, cleaned for scoring.
 
 A marked token is `<CODE_GLOSS>`, such as `<ASL_HELLO>`, so that equal glosses
-of two languages never mix (SignLLM, Text2LangGloss). The code ends at the first
-underscore, which no code has, and the brackets are the first and the last
-character: glosses may hold underscores and brackets themselves.
+of two languages stay distinct (SignLLM, Text2LangGloss). No code contains an
+underscore: the code ends at the first one. The brackets are the first and the
+last character. So glosses may contain underscores and brackets.
 """
 
 import itertools
@@ -23,7 +23,7 @@ def mark(gloss: str, code: str) -> str:
   """Marks every token of a gloss, e.g. `<ASL_HELLO> <ASL_WORLD>`.
 
   Args:
-    gloss: tokens with spaces between.
+    gloss: tokens separated by spaces.
     code: of the sign language.
 
   Raises:
@@ -33,25 +33,25 @@ def mark(gloss: str, code: str) -> str:
   return " ".join(f"<{code}_{token}>" for token in gloss.split())
 
 
-def ask(text: str, code: str) -> str:
-  """What a model of several languages reads: the one asked for, then a text."""
+def prepend_language(text: str, code: str) -> str:
+  """Prepends the target language, `<GSL> guten abend`, for shared models."""
   return f"<{languages.get(code).code}> {text}"
 
 
-def plain(gloss: str) -> str:
-  """Marked tokens without their marks: the inverse of `mark`.
+def strip_marks(gloss: str) -> str:
+  """Removes the marks of all tokens: the inverse of `mark`.
 
   Raises:
-    DataError: as `unmark`.
+    DataError: as `parse_token`.
   """
-  return " ".join(unmark(token)[1] for token in gloss.split())
+  return " ".join(parse_token(token)[1] for token in gloss.split())
 
 
-def unmark(token: str) -> tuple[str, str]:
-  """The code and the gloss of one marked token: the inverse of `mark`.
+def parse_token(token: str) -> tuple[str, str]:
+  """Splits a marked token into language code and gloss.
 
   Raises:
-    DataError: not such a token, or of no known language.
+    DataError: the token is not marked, or its language is unknown.
   """
   match = _MARKED.fullmatch(token)
   if match is None or match[1] not in languages.LANGUAGES:
@@ -63,14 +63,14 @@ def unmark(token: str) -> tuple[str, str]:
 
 
 def clean_phoenix(gloss: str) -> str:
-  """A gloss of RWTH-PHOENIX-Weather 2014T as published scores take it.
+  """Cleans a gloss of RWTH-PHOENIX-Weather 2014T as in published scores.
 
-  Annotations go; of words the prefixes loc- and cl-, the suffix -PLUSPLUS and
-  a final RAUM; WIE AUSSEHEN and spelt letters are joined; ZEIGEN becomes
-  ZEIGEN-BILDSCHIRM; a plain upper-case word that is repeated is kept once (one
-  with a hyphen or +, such as IN-KOMMEND, stays repeated). TRAUM becomes T, as
-  it does there. On the training split this gives the 1,085 words of
-  Progressive Transformers' vocabulary, in its order of frequency.
+  Removed are annotations, the prefixes loc- and cl-, the suffix -PLUSPLUS and a
+  final RAUM. WIE AUSSEHEN and spelt letters are joined; ZEIGEN becomes
+  ZEIGEN-BILDSCHIRM. Of a repeated plain upper-case word one is kept; words with
+  a hyphen or +, such as IN-KOMMEND, stay repeated. TRAUM becomes T, as in the
+  original. On the training split this yields the 1,085 words of Progressive
+  Transformers' vocabulary, in its order of frequency.
   """
   words = []
   for word in gloss.split():

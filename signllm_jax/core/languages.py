@@ -1,6 +1,6 @@
-"""The sign languages: one table, the only place a language is entered.
+"""The table of sign languages.
 
-A ninth language is one more `Language` line in `LANGUAGES`.
+A new language is added by one more `Language` in `LANGUAGES`, nowhere else.
 Source: SignLLM (arXiv 2405.10718), Prompt2Sign's languages and corpora.
 """
 
@@ -15,12 +15,12 @@ from signllm_jax.core import errors
 class Language:
   """A sign language and the spoken language its texts are written in."""
 
-  code: str  # short name used everywhere: flags, records, gloss markers
+  code: str  # short name in flags, records and gloss marks
   name: str  # English name of the sign language
   iso639_3: str  # code of the sign language
-  spoken: str  # ISO 639-1 code of the spoken language around it
+  spoken: str  # ISO 639-1 code of the spoken language of its texts
   corpus: str  # corpus behind Prompt2Sign's part in this language
-  others: tuple[str, ...] = ()  # what people call it besides code and name
+  aliases: tuple[str, ...] = ()  # names besides code and English name
 
   @property
   def config_name(self) -> str:
@@ -102,7 +102,7 @@ LANGUAGES: dict[str, Language] = {
 
 
 def get(code: str) -> Language:
-  """The language of a code (`ASL`, `asl` and `lsf_ch` all work).
+  """Looks up a language by its code (`ASL`, `asl` and `lsf_ch` all work).
 
   Raises:
     UsageError: no such language; the message lists the known codes.
@@ -116,24 +116,24 @@ def get(code: str) -> Language:
   return language
 
 
-def named_in(text: str) -> list[str]:
-  """Codes of the sign languages that a text names, in the order it does.
+def mentioned_in(text: str) -> list[str]:
+  """Finds the sign languages mentioned in a text, in order; returns codes.
 
-  "How do you sign 'sea' in Swiss German Sign Language?" names DSGS, and not the
-  language whose name is within that one's.
+  "How do you sign 'sea' in Swiss German Sign Language?" mentions DSGS but not
+  German Sign Language, whose name is part of that name.
   """
   names = {
     name: language.code
     for language in LANGUAGES.values()
-    for name in (language.code, language.name, *language.others)
+    for name in (language.code, language.name, *language.aliases)
   }
-  text, found = unicodedata.normalize("NFC", text), []
+  text, mentions = unicodedata.normalize("NFC", text), []
   for name in sorted(names, key=len, reverse=True):
-    # LIS is a language, "lis" is French for "read".
+    # LIS is a language, but "lis" is French for "read".
     case = re.NOFLAG if name.isupper() else re.IGNORECASE
-    # Korean words end in particles: a name may go on.
+    # Korean particles are written on to the name.
     end = "" if "가" <= name[-1] <= "힣" else r"(?!\w)"
     pattern = re.compile(rf"(?<!\w){re.escape(name)}{end}", case)
-    found += [(each.start(), names[name]) for each in pattern.finditer(text)]
-    text = pattern.sub(lambda each: " " * len(each[0]), text)
-  return list(dict.fromkeys(code for _, code in sorted(found)))
+    mentions += [(m.start(), names[name]) for m in pattern.finditer(text)]
+    text = pattern.sub(lambda match: " " * len(match[0]), text)
+  return list(dict.fromkeys(code for _, code in sorted(mentions)))

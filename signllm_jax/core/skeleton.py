@@ -1,15 +1,16 @@
-"""The skeleton: 50 joints, their tree, bones, parts and names.
+"""The skeleton: 50 joints, their tree, bones, body parts and names.
 
-OpenPose BODY_25 points 0-7, the left hand's 21, the right hand's 21. Joint j is
-the numbers 3j, 3j+1, 3j+2 (x, y, z) of a frame; y points down as in images.
-Hand order is OpenPose's and MediaPipe's: wrist, then thumb, index, middle, ring
-and little finger from palm to tip. Source: Prompt2Sign; Zelinka and Kanis 2020.
+The joints are points 0-7 of OpenPose's BODY_25, then 21 of the left hand, then
+21 of the right hand. Joint j has the values 3j, 3j+1, 3j+2 (x, y, z) of a
+frame; y points down as in images. The order within a hand is OpenPose's and
+MediaPipe's: wrist, then thumb, index, middle, ring and little finger, each from
+palm to tip. Source: Prompt2Sign; Zelinka and Kanis 2020.
 """
 
 import numpy as np
 
 J = 50  # joints
-C = 3 * J  # numbers a frame
+C = 3 * J  # values per frame
 
 NOSE, NECK = 0, 1
 RIGHT_SHOULDER, RIGHT_ELBOW, RIGHT_WRIST = 2, 3, 4
@@ -54,8 +55,8 @@ def _hand_limbs(root: int) -> list[tuple[int, int, int]]:
   return limbs
 
 
-# (parent, child, bone): 49 limbs share 25 bone lengths, left and right alike.
-# A parent always comes before its child in a walk from joint 0.
+# (parent, child, bone): 49 limbs share 25 bone lengths, equal on both sides.
+# In a walk from joint 0 a parent comes before its children.
 LIMBS: tuple[tuple[int, int, int], ...] = (
   (0, 1, 0),
   (1, 2, 1),
@@ -75,15 +76,15 @@ PARENTS = np.array([parent for parent, _, _ in LIMBS], np.int32)  # [49]
 CHILDREN = np.array([child for _, child, _ in LIMBS], np.int32)  # [49]
 LIMB_BONES = np.array([bone for _, _, bone in LIMBS], np.int32)  # [49]
 
-# Joint i of the skeleton with left and right labels exchanged is joint
-# SWAP_SIDES[i]: it joins OpenPose's labels and PT's, which are swapped.
+# With left and right labels exchanged, joint i is joint SWAP_SIDES[i]. PT's
+# labels are those of OpenPose with sides exchanged.
 SWAP_SIDES = np.array(
   [0, 1, 5, 6, 7, 2, 3, 4, *PARTS["right_hand"], *PARTS["left_hand"]], np.int32
 )
 
 
-def ancestors() -> np.ndarray:
-  """The matrix A [J, 49] with joint_j = root + sum over limbs A[j] * vector."""
+def ancestor_matrix() -> np.ndarray:
+  """Matrix A [J, 49] with joint_j = root + sum over limbs A[j] * vector."""
   matrix = np.zeros((J, len(LIMBS)), np.float32)
   for limb, (parent, child, _) in enumerate(LIMBS):
     matrix[child] = matrix[parent]

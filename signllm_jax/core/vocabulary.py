@@ -1,7 +1,6 @@
-"""Words, characters and glosses -> ids, and the vocabularies behind them."""
+"""Vocabularies: tokens of words, characters or glosses, and their ids."""
 
 import collections
-import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -11,102 +10,90 @@ from signllm_jax.core import errors
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
-KINDS = ("words", "characters", "words+characters")  # of tokens
+TOKEN_UNITS = ("words", "characters", "words+characters")
 
-SPACE = "▁"  # the space between characters; the start of a spelt word
-
-
-def decode_line(line: bytes, path: str | os.PathLike, number: int) -> str:
-  """A line of a file as text.
-
-  Raises:
-    DataError: it is not UTF-8; names file, line and byte.
-  """
-  try:
-    return line.decode()
-  except UnicodeDecodeError as error:
-    raise errors.DataError(
-      f"byte {error.start + 1} is not UTF-8",
-      path=path,
-      line=number,
-      expected="UTF-8",
-    ) from error
+SPACE = "▁"  # space between characters; start of a spelt word
 
 
-def tokenize(text: str, tokens: str) -> list[str]:
-  """Splits NFC text into words, or into characters with a sign for spaces.
+def tokenize(text: str, unit: str) -> list[str]:
+  """Splits a text, in NFC, into words, or into characters and SPACE.
 
-  Which words of `words+characters` are spelt depends on the vocabulary: here
-  they are all words, `Vocabulary.tokenize` spells.
+  With `words+characters` all tokens are words: which of them are spelt depends
+  on the vocabulary (`Vocabulary.tokenize`).
   """
   words = unicodedata.normalize("NFC", text).split()
-  return list(SPACE.join(words)) if tokens == "characters" else words
+  return list(SPACE.join(words)) if unit == "characters" else words
 
 
 def _spell(word: str) -> list[str]:
-  """A word in characters: `▁ ▁c ▁a ▁t`, apart from words of one letter."""
+  """Spells a word: `▁ ▁c ▁a ▁t`; so letters differ from one-letter words."""
   return [SPACE, *(SPACE + character for character in word)]
 
 
 class Vocabulary:
-  """Tokens in the order of their ids; the four specials come first.
+  """Tokens in the order of their ids; the four special tokens come first.
 
-  Sequences end with </s>, as in Progressive Transformers. No text can spell a
-  special: `<s>` in a text is a word like any other.
+  Sequences end with </s>, as in Progressive Transformers. A special token in a
+  text is an ordinary word: typed `<s>` does not become id BOS.
 
-  With `words+characters` a word that is not listed is spelt in characters. It
-  is <unk> in a character that no text had when the vocabulary was built.
+  With `words+characters`, words outside the vocabulary are spelt in characters.
+  Characters that no training text contains become <unk>.
+
+  Attributes:
+    entries: all tokens, by id.
+    unit: one of TOKEN_UNITS.
   """
 
-  def __init__(self, listed: Sequence[str], tokens: str):
-    if tokens not in KINDS:
+  def __init__(self, entries: Sequence[str], unit: str):
+    if unit not in TOKEN_UNITS:
       raise errors.DataError(
-        f"a vocabulary of {tokens!r}", expected="one of " + ", ".join(KINDS)
+        f"a vocabulary of {unit!r}",
+        expected="one of " + ", ".join(TOKEN_UNITS),
       )
-    if tuple(listed[: len(SPECIALS)]) != SPECIALS:
+    if tuple(entries[: len(SPECIALS)]) != SPECIALS:
       raise errors.DataError(
-        f"a vocabulary starts with {list(listed[:4])}",
+        f"a vocabulary starts with {list(entries[:4])}",
         expected=str(list(SPECIALS)),
       )
-    self.listed = tuple(listed)
-    self.tokens = tokens
+    self.entries = tuple(entries)
+    self.unit = unit
     first = len(SPECIALS)
-    self._ids = {t: i for i, t in enumerate(self.listed[first:], first)}
+    self._ids = {t: i for i, t in enumerate(self.entries[first:], first)}
 
   def __len__(self) -> int:
-    return len(self.listed)
+    return len(self.entries)
 
   def tokenize(self, text: str) -> list[str]:
-    """The tokens of a text, whether or not the vocabulary has them."""
-    tokens = tokenize(text, self.tokens)
-    if self.tokens != "words+characters":
-      return tokens
+    """Splits a text into tokens, whether or not the vocabulary has them."""
+    words = tokenize(text, self.unit)
+    if self.unit != "words+characters":
+      return words
     return [
       token
-      for word in tokens
+      for word in words
       for token in ([word] if self._has_word(word) else _spell(word))
     ]
 
   def _has_word(self, word: str) -> bool:
-    # A typed word must not pass for a character.
+    # A typed word must not be taken for a spelt character.
     return word in self._ids and not word.startswith(SPACE)
 
   def encode(self, text: str) -> np.ndarray:
-    """Ids [S] int32 of a text, </s> at the end."""
+    """Ids [S] int32 of a text, with </s> at the end."""
     ids = [self._ids.get(token, UNK) for token in self.tokenize(text)]
     return np.array([*ids, EOS], np.int32)
 
   def decode(self, ids: Iterable[int]) -> str:
-    """The text of ids up to </s>, in NFC and with single spaces."""
+    """Text of the ids before </s>, in NFC and with single spaces."""
     tokens = []
     for i in ids:
       if i == EOS:
         break
       if i not in (PAD, BOS):
-        tokens.append(self.listed[i])
-    if self.tokens == "words":
+        tokens.append(self.entries[i])
+    if self.unit == "words":
       return " ".join(tokens)
-    if self.tokens == "characters":
+    if self.unit == "characters":
       return "".join(tokens).replace(SPACE, " ")
     return "".join(
       " " if t == SPACE else t[1:] if t.startswith(SPACE) else " " + t
@@ -114,27 +101,27 @@ class Vocabulary:
     ).strip()
 
   def unknown(self, text: str) -> list[str]:
-    """The tokens of a text that the vocabulary does not have."""
+    """Tokens of a text that the vocabulary does not have."""
     return [t for t in self.tokenize(text) if t not in self._ids]
 
 
 def build_vocabulary(
-  texts: Iterable[str], tokens: str, min_count: int = 1
+  texts: Iterable[str], unit: str, min_count: int = 1
 ) -> Vocabulary:
-  """Counts tokens; the most frequent come first, ties in code point order.
+  """Builds a vocabulary by frequency, most frequent first, ties by code point.
 
   Args:
     texts: of the training split.
-    tokens: one of KINDS. `words+characters` lists the characters of all words
-      before the words. A model learns them from the words it reads spelt, those
+    unit: one of TOKEN_UNITS. With `words+characters` the characters of all
+      words precede the words. A model learns them from the spelt words, those
       rarer than `min_count`: with 1 there are none.
-    min_count: rarer tokens are left out; characters to spell with never are.
+    min_count: rarer tokens are left out, except characters for spelling.
   """
   counts = collections.Counter(
-    token for text in texts for token in tokenize(text, tokens)
+    token for text in texts for token in tokenize(text, unit)
   )
   spelling = []
-  if tokens == "words+characters":
+  if unit == "words+characters":
     spelt: collections.Counter[str] = collections.Counter()
     for word, n in counts.items():
       for token in _spell(word):
@@ -143,8 +130,8 @@ def build_vocabulary(
     counts = collections.Counter(
       {w: n for w, n in counts.items() if not w.startswith(SPACE)}
     )
-  listed = [t for t in _by_frequency(counts) if counts[t] >= min_count]
-  return Vocabulary([*SPECIALS, *spelling, *listed], tokens)
+  frequent = [t for t in _by_frequency(counts) if counts[t] >= min_count]
+  return Vocabulary([*SPECIALS, *spelling, *frequent], unit)
 
 
 def _by_frequency(counts: collections.Counter[str]) -> list[str]:
@@ -152,7 +139,7 @@ def _by_frequency(counts: collections.Counter[str]) -> list[str]:
 
 
 def pad(sequences: Sequence[np.ndarray], length: int) -> np.ndarray:
-  """Ids [B, length] int32, PAD at the end."""
+  """Stacks sequences as ids [B, length] int32, with PAD at the end."""
   out = np.full((len(sequences), length), PAD, np.int32)
   for row, ids in enumerate(sequences):
     out[row, : len(ids)] = ids

@@ -43,14 +43,14 @@ def to_json(infos: dict[str, CorpusInfo]) -> str:
       "fps": each.fps,
       "longest": each.longest_clip,
       "longest_source": each.longest_source,
-      "tokens": each.vocabulary.tokens,
-      "vocabulary": each.vocabulary.listed,
+      "tokens": each.vocabulary.unit,
+      "vocabulary": each.vocabulary.entries,
     }
     if each.num_clips:
       languages[code]["examples"] = each.num_clips
     if each.gloss_vocabulary is not None:
       languages[code] |= {
-        "glosses": each.gloss_vocabulary.listed,
+        "glosses": each.gloss_vocabulary.entries,
         "longest_gloss": each.longest_gloss,
       }
   return json.dumps({"languages": languages}, ensure_ascii=False, indent=1)

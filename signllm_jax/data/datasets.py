@@ -100,7 +100,8 @@ def open_clips(settings: config.Data, split: str) -> Clips:
 class MultilingualClips:
   """Clips of several languages, one after another, marked with theirs.
 
-  Texts and prompts are as `gloss.ask` makes them, glosses as `gloss.mark` does.
+  Texts and prompts begin with their language (`gloss.prepend_language`); gloss
+  tokens are marked with it (`gloss.mark`).
   """
 
   def __init__(self, parts: Sequence[tuple[str, Clips]]):
@@ -121,9 +122,11 @@ class MultilingualClips:
     clip = part[index - int(self._ends[at]) + len(part)]
     return dataclasses.replace(
       clip,
-      text=gloss_lib.ask(clip.text, code),
+      text=gloss_lib.prepend_language(clip.text, code),
       gloss=gloss_lib.mark(gloss_text(clip), code),
-      prompt=gloss_lib.ask(clip.prompt, code) if clip.prompt else "",
+      prompt=gloss_lib.prepend_language(clip.prompt, code)
+      if clip.prompt
+      else "",
     )
 
 

@@ -25,7 +25,7 @@ class Pair(NamedTuple):
   """A text and its gloss."""
 
   name: str
-  source: str  # of `gloss.ask`
+  source: str  # of `gloss.prepend_language`
   gloss: str  # marked tokens
 
 
@@ -63,7 +63,9 @@ def open_pairs(settings: config.Data, split: str) -> list[Pair]:
   if code in config.listed(settings.clean):
     glosses = [gloss_lib.clean_phoenix(line) for line in glosses]
   return [
-    Pair(name, gloss_lib.ask(said, code), gloss_lib.mark(line, code))
+    Pair(
+      name, gloss_lib.prepend_language(said, code), gloss_lib.mark(line, code)
+    )
     for name, said, line in zip(names, texts, glosses, strict=True)
   ]
 

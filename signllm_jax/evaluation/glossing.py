@@ -43,16 +43,16 @@ class Evaluation:
     part = settings.data
     opened = text_gloss_corpus.open_pairs(part, settings.evaluate.split)
     split = signing.first(opened, settings)
-    mark = gloss.ask("", part.language)
+    mark = gloss.prepend_language("", part.language)
     own = [pair for pair in train if pair.source.startswith(mark)]
     self._texts = [pair.source.removeprefix(mark) for pair in split]
-    self.true = [gloss.plain(pair.gloss) for pair in split]
+    self.true = [gloss.strip_marks(pair.gloss) for pair in split]
     near = baselines.nearest(
       self._texts, [pair.source.removeprefix(mark) for pair in own], "words"
     )
     self._fixed = {
       "nearest_train": self._score(
-        [gloss.plain(own[int(i)].gloss) for i in near]
+        [gloss.strip_marks(own[int(i)].gloss) for i in near]
       ),
       "other": self._score([*self.true[1:], self.true[0]]),
     }
@@ -67,7 +67,7 @@ class Evaluation:
     found = model.write(self._texts, should_stop)
     if found is None:
       return None
-    made = [gloss.plain(line) for line in found]
+    made = [gloss.strip_marks(line) for line in found]
     return {"produced": self._score(made), **self._fixed}, made
 
   def _score(self, found: Sequence[str]) -> dict[str, float]:

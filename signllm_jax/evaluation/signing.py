@@ -9,8 +9,7 @@ import numpy as np
 
 from signllm_jax import config
 from signllm_jax.core import clips, errors
-from signllm_jax.data import corpus_info
-from signllm_jax.data import datasets as sources_lib
+from signllm_jax.data import corpus_info, datasets
 from signllm_jax.evaluation import baselines
 from signllm_jax.evaluation.metrics import pose
 from signllm_jax.evaluation.report import report, tables
@@ -29,7 +28,7 @@ class Evaluation:
 
   def __init__(
     self,
-    split: sources_lib.Clips,
+    split: datasets.Clips,
     settings: config.Experiment,
     mean_pose: np.ndarray,
   ):
@@ -44,9 +43,7 @@ class Evaluation:
       DataError: the split is empty.
     """
     self.true = first(split, settings)
-    self.sources = [
-      sources_lib.source_text(c, settings.data) for c in self.true
-    ]
+    self.sources = [datasets.source_text(c, settings.data) for c in self.true]
     still = baselines.floors(self.true, mean_pose.reshape(-1, 3))
     self._shown = settings.evaluate.clips
     self._fixed: Rows = {
@@ -98,8 +95,8 @@ class Evaluation:
 
 
 def first(
-  split: sources_lib.Examples[sources_lib.Example], settings: config.Experiment
-) -> list[sources_lib.Example]:
+  split: datasets.Examples[datasets.Example], settings: config.Experiment
+) -> list[datasets.Example]:
   """The examples of a split that are scored while a model trains.
 
   Raises:
@@ -146,15 +143,15 @@ def hold(
   task = text_input.read_split(settings, info, split)
   assert task.true is not None
   try:
-    train = sources_lib.open_clips(settings, "train")
+    train = datasets.open_clips(settings, "train")
     mean = corpus_info.summarise(train, settings).mean.reshape(-1, 3)
-    texts = [sources_lib.source_text(clip, settings) for clip in _each(train)]
+    texts = [datasets.source_text(clip, settings) for clip in _each(train)]
   except errors.DataError as error:
     raise errors.DataError(
       f"the floors need the training split: {error}",
       path=pathlib.Path(settings.folder),
     ) from error
-  near = baselines.nearest(task.sources, texts, info.vocabulary.tokens)
+  near = baselines.nearest(task.sources, texts, info.vocabulary.unit)
   rows = {
     "truth": task.true,
     **baselines.floors(task.true, mean),
@@ -165,5 +162,5 @@ def hold(
   return Held(task.sources, task.true, rows, task.notes)
 
 
-def _each(split: sources_lib.Clips):
+def _each(split: datasets.Clips):
   return (split[i] for i in range(len(split)))

@@ -73,7 +73,7 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
   )
   row = " ".join(["%.6f"] * values.shape[1]) + "\n"
   with (
-    atomic_files.replacing(path) as part,
+    atomic_files.atomic_write(path) as part,
     part.open("w", newline="\n") as file,
   ):
     file.write("HIERARCHY\n" + "".join(_hierarchy(0, rest, "")))

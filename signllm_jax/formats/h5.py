@@ -90,7 +90,7 @@ def write(path: str | os.PathLike, sequence: Iterable[clips.Keypoints]) -> None:
     StorageError: the file cannot be written.
   """
   with (
-    atomic_files.replacing(path) as part,
+    atomic_files.atomic_write(path) as part,
     h5py.File(part, "w", libver="latest") as file,
   ):
     for clip in sequence:

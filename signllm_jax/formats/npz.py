@@ -45,7 +45,7 @@ def write(path: str | os.PathLike, sequence: Sequence[clips.Clip]) -> None:
   for key in ("name", "text", "gloss"):
     arrays[key] = np.array([getattr(clip, key) for clip in sequence], "<U")
   _check_finite(arrays["frames"], path)
-  with atomic_files.replacing(path) as part, part.open("wb") as file:
+  with atomic_files.atomic_write(path) as part, part.open("wb") as file:
     np.savez(file, allow_pickle=False, **arrays)
 
 

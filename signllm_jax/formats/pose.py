@@ -80,7 +80,7 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
   data[:, 0, at] = np.where(clip.valid[..., None], to_pixels(clip.frames), 0)
   confidence[:, 0, at] = clip.valid
   body = NumPyPoseBody(clip.fps, data, confidence)
-  with atomic_files.replacing(path) as part, part.open("wb") as file:
+  with atomic_files.atomic_write(path) as part, part.open("wb") as file:
     pose_format.Pose(header, body).write(file)
 
 

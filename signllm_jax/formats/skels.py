@@ -146,7 +146,7 @@ def write(
     raise errors.UsageError(
       f"unknown convention {convention!r}", expected="prompt2sign or pt"
     )
-  with atomic_files.replacing(path) as part, part.open("wb") as file:
+  with atomic_files.atomic_write(path) as part, part.open("wb") as file:
     for number, clip in enumerate(sequence, 1):
       line = _format(clip, convention, path, number)
       if len(line) > MAX_LINE:

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from signllm_jax.core import clips, errors, vocabulary
+from signllm_jax.core import clips, errors, text_files
 from signllm_jax.formats import skels
 
 
@@ -146,7 +146,7 @@ def read_texts(path: pathlib.Path, empty: bool = False) -> Iterator[str]:
     DataError: the file is missing, not UTF-8 or has an empty line.
   """
   for number, line in skels.lines(path):
-    said = vocabulary.decode_line(line, path, number)
+    said = text_files.decode_line(line, path, number)
     said = unicodedata.normalize("NFC", said).strip()
     if not said and not empty:
       raise errors.DataError("an empty line", path=path, line=number)

@@ -32,12 +32,12 @@ class Producer(producer.Producer):
     lines = self.glosser.write(texts)
     assert lines is not None and self.info.gloss_vocabulary is not None
     ids = [self.info.gloss_vocabulary.encode(line)[:-1] for line in lines]
-    asked = [gloss.ask(line, self.glosser.code) for line in texts]
+    asked = [gloss.prepend_language(line, self.glosser.code) for line in texts]
     inputs = super()._encode_texts(asked, rows).inputs
     longest = max(self.info.longest_gloss, *map(len, ids))
     ids += ids[:1] * (rows - len(ids))
     inputs["gloss"] = vocabulary.pad(
       ids, batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)
     )
-    plain = [gloss.plain(line) for line in lines]
+    plain = [gloss.strip_marks(line) for line in lines]
     return producer.ModelInputs(inputs, [line.split() for line in plain], plain)

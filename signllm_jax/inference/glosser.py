@@ -98,8 +98,8 @@ class Glosser:
     self._rows = settings.evaluate.batch_size
     own = [
       i == vocabulary.EOS
-      or (i >= len(vocabulary.SPECIALS) and gloss.unmark(token)[0] == code)
-      for i, token in enumerate(self._known.listed)
+      or (i >= len(vocabulary.SPECIALS) and gloss.parse_token(token)[0] == code)
+      for i, token in enumerate(self._known.entries)
     ]
     self._allowed = np.array(own)
     self._limits = SearchLimits(
@@ -123,7 +123,8 @@ class Glosser:
       NonFiniteError: the model gives NaN or infinity.
     """
     encoded = [
-      self.info.vocabulary.encode(gloss.ask(line, self.code)) for line in texts
+      self.info.vocabulary.encode(gloss.prepend_language(line, self.code))
+      for line in texts
     ]
     found = [""] * len(texts)
     for group in loader.group_by_length(list(map(len, encoded)), self._rows):
@@ -137,7 +138,8 @@ class Glosser:
   def search(self, source: jax.Array) -> jax.Array:
     """The glosses of ids [B, S]: ids [B, G], </s> left out, PAD at the end.
 
-    Of `gloss.ask`, as `write` takes texts; to be compiled by who calls it.
+    Of `gloss.prepend_language`, as `write` takes texts; to be compiled by who
+    calls it.
     """
     found = write(*self._model, source, self._allowed, self._limits)
     return jnp.where(

@@ -146,7 +146,7 @@ def choose(
   if not asked and len(infos) == 1:
     (asked,) = infos
   if not asked:
-    named = {code for text in texts for code in languages.named_in(text)}
+    named = {code for text in texts for code in languages.mentioned_in(text)}
     if len(named) == 1:
       (asked,) = named
       language = asked

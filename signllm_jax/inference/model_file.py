@@ -85,7 +85,7 @@ def write(
     "facts": json.loads(corpus_info.to_json(described.infos)),
   }
   metadata = {_ENTRY: json.dumps(about, ensure_ascii=False)}
-  with atomic_files.replacing(path) as part:
+  with atomic_files.atomic_write(path) as part:
     part.write_bytes(safetensors_numpy.save(tensors, metadata))
 
 

@@ -51,7 +51,7 @@ def write(folder: str | os.PathLike, producer: producer_lib.Producer) -> None:
     )
   programs = _programs(producer)
   described = json.dumps(_describe(producer), ensure_ascii=False, indent=1)
-  with atomic_files.new_folder(folder) as made:
+  with atomic_files.atomic_folder(folder) as made:
     for name, program in programs.items():
       (made / f"{name}.bin").write_bytes(program.serialize())
     (made / "model.json").write_text(described + "\n", encoding="utf-8")
@@ -108,15 +108,15 @@ def _describe(producer: producer_lib.Producer) -> dict[str, Any]:
   vocabulary, before, written = producer.info.vocabulary, "", {}
   if isinstance(producer, gloss_first.Producer):
     assert producer.info.gloss_vocabulary is not None
-    before = gloss.ask("", producer.glosser.code)
-    written = {"glosses": producer.info.gloss_vocabulary.listed}
+    before = gloss.prepend_language("", producer.glosser.code)
+    written = {"glosses": producer.info.gloss_vocabulary.entries}
   return {
     "format": "signllm_jax programs 1",
     "fps": producer.info.fps,
     "limit": producer.limit,
     "source_length": _source_length(producer),
-    "tokens": vocabulary.tokens,
-    "vocabulary": vocabulary.listed,
+    "tokens": vocabulary.unit,
+    "vocabulary": vocabulary.entries,
     "before": before,  # every text
     **written,
     "joints": skeleton.JOINT_NAMES,

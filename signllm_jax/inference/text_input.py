@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from signllm_jax import config
-from signllm_jax.core import clips, errors, sentences
+from signllm_jax.core import clips, errors, sentences, text_files
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.data import corpus_info
-from signllm_jax.data import datasets as sources_lib
+from signllm_jax.data import corpus_info, datasets
 
 MAX_FILE = 16 << 20  # bytes of a file of texts
 MAX_TOKENS = 1024  # of one text; memory grows with their square
@@ -92,7 +91,7 @@ def read_file(path: str | os.PathLike) -> list[TextInput]:
   found = []
   for number, line in enumerate(lines, 1):
     found.append(
-      TextInput(vocabulary_lib.decode_line(line, path, number), path, number)
+      TextInput(text_files.decode_line(line, path, number), path, number)
     )
   return found
 
@@ -127,7 +126,7 @@ def prepare(typed: TextInput, info: corpus_info.CorpusInfo) -> PreparedText:
   if not asked:
     raise refuse("the text is empty", "words to sign")
   typed_line, asked = asked, _spellable(asked, vocabulary)
-  name = "words" if vocabulary.tokens == "words" else "characters"
+  name = "words" if vocabulary.unit == "words" else "characters"
   forms: tuple[Callable[[str], str], ...] = (str, str.lower, str.upper)
   form = min(forms, key=lambda form: len(vocabulary.unknown(form(asked))))
 
@@ -138,8 +137,8 @@ def prepare(typed: TextInput, info: corpus_info.CorpusInfo) -> PreparedText:
     asked,
     size,
     info.longest_source,
-    words=vocabulary.tokens == "characters"
-    and vocabulary_lib.SPACE not in vocabulary.listed,
+    words=vocabulary.unit == "characters"
+    and vocabulary_lib.SPACE not in vocabulary.entries,
   )
   longest = max(parts, key=size)
   if size(longest) > MAX_TOKENS:
@@ -193,12 +192,12 @@ def _spellable(line: str, vocabulary: vocabulary_lib.Vocabulary) -> str:
 
   Left as it is where nothing else is in it.
   """
-  if vocabulary.tokens != "characters":
+  if vocabulary.unit != "characters":
     return line
   kept = "".join(
     c
     for c in line
-    if unicodedata.category(c)[0] != "P" or c in vocabulary.listed
+    if unicodedata.category(c)[0] != "P" or c in vocabulary.entries
   )
   return " ".join(kept.split()) or line
 
@@ -254,16 +253,16 @@ def read_split(
       hint="Bring them back, start where the training was started if the "
       "name is relative, or sign texts of your own",
     )
-  opened = sources_lib.open_clips(settings, split)
+  opened = datasets.open_clips(settings, split)
   true = [opened[i] for i in range(min(len(opened), count or len(opened)))]
   if not true:
     raise errors.DataError(f"the split {split!r} is empty", path=folder)
-  lines = [sources_lib.source_text(clip, settings) for clip in true]
+  lines = [datasets.source_text(clip, settings) for clip in true]
   strange = sum(bool(info.vocabulary.unknown(line)) for line in lines)
   notes = []
   if strange:
     notes.append(
-      f"{strange} of {len(lines)} texts have {info.vocabulary.tokens} that "
+      f"{strange} of {len(lines)} texts have {info.vocabulary.unit} that "
       "the model has never seen"
     )
   return TextBatch(lines, [(line,) for line in lines], true, notes)
@@ -271,13 +270,13 @@ def read_split(
 
 def describe_vocabulary(vocabulary: vocabulary_lib.Vocabulary) -> str:
   """The tokens and scripts a model knows, in a few words."""
-  listed = vocabulary.listed[len(vocabulary_lib.SPECIALS) :]
-  if vocabulary.tokens == "words+characters":  # any word of these is read
+  listed = vocabulary.entries[len(vocabulary_lib.SPECIALS) :]
+  if vocabulary.unit == "words+characters":  # any word of these is read
     listed = [t[1:] for t in listed if t.startswith(vocabulary_lib.SPACE)]
   known = [t for t in listed if t.isalnum()]
   scripts = " and ".join(sorted({_script(t[0]) for t in known if t.isalpha()}))
   place = f" ({scripts})" if scripts else ""
-  if vocabulary.tokens != "words":
+  if vocabulary.unit != "words":
     return f"some of these {len(known)}{place}: {_listing(sorted(known), 80)}"
   return f"some of its {len(known):,} words{place}, such as {_listing(known)}"
 

@@ -1,7 +1,7 @@
 """Text or prompt in, gloss out: the first half of Text2LangGloss (section 5).
 
 One encoder and one decoder for all sign languages. The source begins with the
-language that is asked for (`gloss.ask`), and glosses carry theirs.
+language that is asked for (`gloss.prepend_language`), and glosses carry theirs.
 """
 
 import jax

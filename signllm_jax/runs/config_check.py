@@ -12,7 +12,7 @@ _CHOICES = {
     "text2langgloss",
   ),
   "data.source": ("text", "prompt", "gloss"),
-  "data.tokens": vocabulary.KINDS,
+  "data.tokens": vocabulary.TOKEN_UNITS,
   "model.activation": ("relu", "gelu"),
   "model.compute_dtype": ("float32", "bfloat16"),
   "loss.kind": ("mse", "l1"),

@@ -106,7 +106,7 @@ def save_scenes(
       expected="one of " + ", ".join(SUFFIXES),
     )
   fps = _check(scenes)
-  with atomic_files.replacing(path) as part:
+  with atomic_files.atomic_write(path) as part:
     if suffix == ".png":
       sheets = [_sheet(scene, size, columns) for scene in scenes]
       layout.stack(sheets).save(part, optimize=True)

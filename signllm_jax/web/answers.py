@@ -86,7 +86,7 @@ def describe(engine: engine_lib.Engine) -> dict[str, Any]:
     "name": known.name if known else code,
     "spoken": known.spoken if known else "",
     "source": engine.settings.source,
-    "tokens": engine.info.vocabulary.tokens,
+    "tokens": engine.info.vocabulary.unit,
     "knows": text_input.describe_vocabulary(engine.info.vocabulary),
     "fps": engine.info.fps,
     "max_tokens": engine.max_tokens - 1,

@@ -299,7 +299,7 @@ def _pieces(clip: clips.Clip, first: int) -> Iterator[clips.Clip]:
 
 def _warm_up_text(info: corpus_info.CorpusInfo) -> str:
   """Any text the model can read."""
-  return next(token for token in info.vocabulary.listed[4:] if token != "▁")
+  return next(token for token in info.vocabulary.entries[4:] if token != "▁")
 
 
 def _open_truth(settings: config_lib.Data) -> truth_lib.Truth | None:

@@ -82,7 +82,7 @@ def choose(
   found = {e.settings.language: e for e in engines if e.name == name}
   language = wanted.language
   if language is None and wanted.mode == "prompt":
-    named = languages.named_in(wanted.text)
+    named = languages.mentioned_in(wanted.text)
     language = named[0] if len(named) == 1 else None
   if language is None:
     return next(iter(found.values()))
@@ -150,7 +150,7 @@ def understand(
     raise limits.Problem(
       422,
       "too_long",
-      f"A part of the text has {count - 1:,} {vocabulary.tokens}; this model "
+      f"A part of the text has {count - 1:,} {vocabulary.unit}; this model "
       f"takes at most {engine.max_tokens - 1:,}, half more than it ever learnt "
       "from.",
     )
@@ -161,7 +161,7 @@ def understand(
       f"The text would be signed in {len(reading.parts):,} parts; at most "
       f"{MAX_PARTS} are signed at a time. Cut it into several texts.",
     )
-  spelt = vocabulary.tokens == "characters"
+  spelt = vocabulary.unit == "characters"
   if spelt and (unknown := _unknown(vocabulary, reading.text)):
     raise limits.Problem(
       422,

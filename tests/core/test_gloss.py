@@ -18,7 +18,7 @@ tokens = st.text(min_size=1).filter(lambda t: t.split() == [t])
 def test_marked_token_carries_the_language():
   assert gloss.mark("HELLO WORLD", "ASL") == "<ASL_HELLO> <ASL_WORLD>"
   assert gloss.mark("BONJOUR", "lsf_ch") == "<LSF-CH_BONJOUR>"
-  assert gloss.unmark("<LIS-CH_CIAO_A>") == ("LIS-CH", "CIAO_A")
+  assert gloss.parse_token("<LIS-CH_CIAO_A>") == ("LIS-CH", "CIAO_A")
   assert gloss.mark("", "ASL") == ""
 
 
@@ -28,7 +28,7 @@ def test_marked_token_carries_the_language():
 )
 def test_unmark_is_the_inverse_of_mark(glosses, code):
   marked = gloss.mark(" ".join(glosses), code).split()
-  assert [gloss.unmark(token) for token in marked] == [
+  assert [gloss.parse_token(token) for token in marked] == [
     (code, token) for token in glosses
   ]
 
@@ -42,7 +42,7 @@ def test_no_code_has_what_ends_a_code():
 )
 def test_other_tokens_are_refused(token):
   with pytest.raises(errors.DataError, match="marked with its language"):
-    gloss.unmark(token)
+    gloss.parse_token(token)
 
 
 def test_mark_refuses_an_unknown_language():

@@ -10,11 +10,11 @@ from signllm_jax.core import languages
 @pytest.mark.parametrize("code", languages.LANGUAGES)
 def test_a_language_is_found_by_each_of_its_names(code):
   language = languages.LANGUAGES[code]
-  for name in (language.code, language.name, *language.others):
+  for name in (language.code, language.name, *language.aliases):
     asked = f"How do I sign 'sea' in {name}?"
-    assert languages.named_in(asked) == [code], name
+    assert languages.mentioned_in(asked) == [code], name
     decomposed = unicodedata.normalize("NFD", asked)
-    assert languages.named_in(decomposed) == [code], name
+    assert languages.mentioned_in(decomposed) == [code], name
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_a_language_is_found_by_each_of_its_names(code):
   ],
 )
 def test_names_within_names_and_words_are_told_apart(asked, codes):
-  assert languages.named_in(asked) == codes
+  assert languages.mentioned_in(asked) == codes

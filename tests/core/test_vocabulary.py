@@ -147,7 +147,7 @@ def test_unlisted_words_are_spelt():
   )
   assert vocabulary.unknown("the god taco") == []
   assert vocabulary.unknown("the zoo") == ["▁z"]
-  assert vocabulary.listed[4:6] == ("▁", "▁t")
+  assert vocabulary.entries[4:6] == ("▁", "▁t")
 
 
 @given(st.lists(words, min_size=1), st.data(), st.integers(1, 3))
@@ -165,7 +165,7 @@ def test_known_letters_are_never_unknown(known, data, min_count):
   assert vocabulary.decode(ids) == typed
 
 
-@pytest.mark.parametrize("tokens", vocabulary_lib.KINDS)
+@pytest.mark.parametrize("tokens", vocabulary_lib.TOKEN_UNITS)
 def test_decode_is_the_inverse_of_encode(tokens):
   line = "<ASL_HELLO> <LSF-CH_ÉTÉ> a"
   vocabulary = vocabulary_lib.build_vocabulary([line], tokens)

@@ -188,7 +188,7 @@ def test_facts_survive_json():
   both = corpus_info.from_json(corpus_info.to_json({"GSL": info, "ASL": info}))
   assert list(both) == ["GSL", "ASL"]
   again = both["ASL"]
-  assert again.vocabulary.listed == ("<pad>", "<unk>", "<s>", "</s>", "b", "ä")
+  assert again.vocabulary.entries == ("<pad>", "<unk>", "<s>", "</s>", "b", "ä")
   assert (again.longest_source, again.longest_clip, again.fps) == (3, 9, 12.5)
   with pytest.raises(errors.DataError):
     corpus_info.from_json('{"fps": 3}')

@@ -146,7 +146,7 @@ def test_pairs_carry_their_language(folders):
   (first, *_) = text_gloss_corpus.open_pairs(part, "train")
   assert first.source == "<GSL> aaaa"
   assert first.gloss == "<GSL_A> <GSL_A> <GSL_A> <GSL_A>"
-  assert gloss.plain(first.gloss) == "A A A A"
+  assert gloss.strip_marks(first.gloss) == "A A A A"
 
 
 def test_glosses_are_cleaned_where_asked(tmp_path):
@@ -154,11 +154,11 @@ def test_glosses_are_cleaned_where_asked(tmp_path):
   (tmp_path / "train.gloss").write_text("__ON__ loc-NORD ABEND ABEND\n")
   part = config.Data(folder=str(tmp_path), language="GSL")
   (raw,) = text_gloss_corpus.open_pairs(part, "train")
-  assert gloss.plain(raw.gloss) == "__ON__ loc-NORD ABEND ABEND"
+  assert gloss.strip_marks(raw.gloss) == "__ON__ loc-NORD ABEND ABEND"
   (clean,) = text_gloss_corpus.open_pairs(
     dataclasses.replace(part, clean="GSL"), "train"
   )
-  assert gloss.plain(clean.gloss) == "NORD ABEND"
+  assert gloss.strip_marks(clean.gloss) == "NORD ABEND"
 
 
 def test_files_of_unequal_length_are_refused(tmp_path):
@@ -190,9 +190,9 @@ def test_rare_words_are_spelt_but_rare_glosses_stay(folders):
     folder=str(folders / "ASL"), language="ASL", glosses=True, min_count=1000
   )
   info = corpus_info.summarise(datasets.open_clips(part, "train"), part).info
-  assert info.vocabulary.listed == vocabulary.SPECIALS
+  assert info.vocabulary.entries == vocabulary.SPECIALS
   assert info.gloss_vocabulary is not None
-  assert set(info.gloss_vocabulary.listed) == {*vocabulary.SPECIALS, *"ABCD"}
+  assert set(info.gloss_vocabulary.entries) == {*vocabulary.SPECIALS, *"ABCD"}
 
 
 def test_small_corpora_are_repeated_by_temperature():
@@ -237,7 +237,7 @@ def test_only_tokens_of_the_language_are_written(folders):
     found = model.write(["abc", "d", "never seen", "?"])
     assert found is not None and all(found)
     for line in found:
-      assert {gloss.unmark(token)[0] for token in line.split()} == {code}
+      assert {gloss.parse_token(token)[0] for token in line.split()} == {code}
 
 
 def test_an_unknown_word_is_spelt_not_dropped(writes):
@@ -321,7 +321,7 @@ def test_programs_write_the_gloss_and_sign_it(signs, tmp_path):
   (expected,) = load.load_producer(signs, "GSL").produce(["abcd"])
   written = write.call(ids)
   glosses = [about["glosses"][i] for i in np.asarray(written)[0] if i]
-  assert gloss.plain(" ".join(glosses)) == expected.gloss == "D C B A"
+  assert gloss.strip_marks(" ".join(glosses)) == expected.gloss == "D C B A"
   frames, state = [], encode.call(ids, written)
   for _ in range(about["limit"]):
     pose, length, *state = step.call(*state)
