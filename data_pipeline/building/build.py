@@ -1,8 +1,6 @@
 """Builds a data set's records into a folder, through its tfds builder."""
 
 import contextlib
-import dataclasses
-import importlib
 import io
 import json
 import os
@@ -11,125 +9,77 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_pipeline.building import build_request, checksums
-from data_pipeline.keypoints import find_clips
+from data_pipeline.building import build_plan, checksums
 from data_pipeline.lifting import lift_folder, lifted_folder
 from signllm_jax.core import atomic_files, errors
 
 QUALITY = "quality.jsonl"  # of every clip that was lifted, in the build
 
 
-@dataclasses.dataclass(frozen=True)
-class Beam:
-  """Apache Beam instead of this process alone.
-
-  Attributes:
-    runner: e.g. DirectRunner, FlinkRunner, SparkRunner. Its workers must see
-      the source and the output under the same paths.
-    options: of the runner, as on Beam's command line, e.g.
-      ("--direct_num_workers=2",).
-  """
-
-  runner: str
-  options: tuple[str, ...] = ()
-
-
-def _say(split: str, outcome: lift_folder.Outcome) -> None:
+def _report_split(split: str, outcome: lift_folder.Outcome) -> None:
   print(f"{split}: {outcome.describe('the source')}", flush=True)
   for name, error in outcome.failed.items():
     print(f"{split}: {name} is left out: {error}", file=sys.stderr)
 
 
-def prepare(
-  name: str,
-  output: str | os.PathLike,
+def build_dataset(
+  plan: build_plan.BuildPlan,
   *,
-  input: str | os.PathLike | None = None,
-  file_format: str = "tfrecord",
-  shards: int | None = None,
-  fps: float | None = None,
-  size: tuple[int, int] | None = None,
-  options: lifted_folder.Options = lifted_folder.DEFAULT,
   workers: int | None = None,
-  beam: Beam | None = None,
-  report: Callable[[str, lift_folder.Outcome], None] = _say,
+  report: Callable[[str, lift_folder.Outcome], None] = _report_split,
   note: Callable[[str], None] = logging.warning,
 ) -> pathlib.Path:
-  """Builds a data set, or finds it built; prints its licence notice.
+  """Builds a data set, or reuses its build; prints its licence notice.
 
-  A build appears in its folder only when it is complete. One that is there is
-  reused and never overwritten. Keypoints are lifted first, clip by clip, and
-  what is lifted is not lifted again when an interrupted build is run anew. The
-  records do not depend on interruptions or on the number of workers. A bad clip
-  is left out and reported.
+  The folder of a build appears only when the build is complete. An existing
+  one is reused and never overwritten. Keypoints are lifted first, clip by clip;
+  an interrupted build that is run again does not lift them again. The records
+  do not depend on interruptions or on the number of workers. A bad clip is left
+  out and reported.
 
   Args:
-    name: data set and configuration, e.g. prompt2sign/gsl.
-    output: root of all data sets; the records go to <output>/<name>/<version>.
-    input: folder of the source files, for data sets that are made from some.
-    file_format: tfrecord (needs TensorFlow) or array_record.
-    shards: files a split; chosen by size if not given.
-    fps: frames a second, of the source for prompt2sign, of the records for
-      fingerspelling. A rate other than the usual one makes a configuration of
-      its own, e.g. prompt2sign/gsl_30fps.
-    size: width and height of the picture, where keypoints do not say.
-    options: of the lifting.
+    plan: the checked request.
     workers: processes that read keypoints; one a core if not given.
-    beam: makes the records on Apache Beam.
-    report: called with each split and what became of its clips, if there is
-      anything to say.
-    note: called with what else the user should know of keypoints.
+    report: called with each split and the outcome of its clips, if there is
+      anything to report.
+    note: called with warnings about the keypoints.
 
   Returns:
     The folder of the records, for `tfds.builder_from_directory`.
 
   Raises:
-    UsageError, DataError: as `build_request.plan` does, or a fault in the
-      sources; another process builds the same.
+    DataError: a fault in the sources.
+    UsageError: another process builds the same data set.
     StorageError: the records cannot be written.
   """
-  asked = build_request.plan(
-    name,
-    output,
-    input=input,
-    file_format=file_format,
-    shards=None if beam else shards,  # Beam may make fewer than it is asked to
-    fps=fps,
-    options=options,
-  )
-  print(f"Licence of {asked.name}: {asked.licence}")
-  runner = None if beam is None else _on_beam(asked, beam)
-  parent = asked.folder.parent
+  print(f"Licence of {plan.name}: {plan.licence}")
+  parent = plan.folder.parent
   atomic_files.make_folder(parent)
-  with lifted_folder.alone(parent), _storage_errors(asked.folder):
-    if asked.folder.exists():
+  with lifted_folder.alone(parent), _storage_errors(plan.folder):
+    if plan.folder.exists():
       print(
-        f"{asked.folder} is already built and is used as it is; remove it to "
+        f"{plan.folder} is already built and is used as it is; remove it to "
         "build anew"
       )
     else:
-      for left in parent.glob(f"incomplete.*_{asked.folder.name}"):
+      for left in parent.glob(f"incomplete.*_{plan.folder.name}"):
         shutil.rmtree(left)  # of a build that was killed
-      if asked.keypoints:
-        found = lift_folder.find_splits(
-          str(asked.input), fps=asked.rate, size=size, report=note
-        )
-        _lift(asked, found, options, workers, report)
-      _write(asked, shards, runner, report)
-    _complete(asked)
-  return asked.folder
+      if plan.keypoints:
+        _lift(plan, workers, report, note)
+      _write(plan, report)
+    _complete(plan)
+  return plan.folder
 
 
 @contextlib.contextmanager
 def _storage_errors(folder: pathlib.Path) -> Iterator[None]:
-  """What goes wrong in writing becomes a StorageError.
+  """Turns errors of writing into StorageErrors.
 
-  The writers of tfds say it by a RuntimeError.
+  The writers of tfds raise a RuntimeError.
   """
   try:
     yield
@@ -140,29 +90,29 @@ def _storage_errors(folder: pathlib.Path) -> Iterator[None]:
 
 
 def _lift(
-  asked: build_request.Plan,
-  found: dict[str, list[find_clips.Source]],
-  options: lifted_folder.Options,
+  plan: build_plan.BuildPlan,
   workers: int | None,
   report: Callable[[str, lift_folder.Outcome], None],
+  note: Callable[[str], None],
 ) -> None:
-  """Lifts the keypoints of every split into `asked.lifted`."""
-  if asked.lifted.is_dir():  # splits that the input has no longer
-    for path in asked.lifted.iterdir():
-      if path.name not in found:
+  """Lifts the keypoints of every split into `plan.lifted`."""
+  splits = plan.find_splits(note)
+  if plan.lifted.is_dir():  # splits that the input no longer has
+    for path in plan.lifted.iterdir():
+      if path.name not in splits:
         shutil.rmtree(path)
-  for split, sources in found.items():
-    outcome = lift_folder.lift_all(
+  for split, sources in splits.items():
+    outcome = lift_folder.lift_clips(
       sources,
-      asked.lifted / split,
-      options,
+      plan.lifted / split,
+      plan.lifting,
       for_records=True,
       workers=workers,
     )
     if not outcome.lifted and not outcome.reused:
       raise errors.DataError(
         f"no clip of {split} can be used",
-        path=asked.input,
+        path=plan.input,
         expected="at least one",
         hint="; ".join(
           [*map(str, outcome.failed.values())][:5]
@@ -173,23 +123,23 @@ def _lift(
 
 
 def _write(
-  asked: build_request.Plan,
-  shards: int | None,
-  runner: dict[str, Any] | None,
+  plan: build_plan.BuildPlan,
   report: Callable[[str, lift_folder.Outcome], None],
 ) -> None:
   """Writes the records through the data set's builder."""
-  if asked.file_format == "tfrecord":
+  if plan.file_format == "tfrecord":
     _quiet_tensorflow()
-  builder = asked.new_builder()
+  builder = plan.new_builder()
   vars(builder).update(
-    tolerant=True, on_beam=runner is not None, shards=shards or 0
+    tolerant=True,
+    on_beam=bool(plan.download_options),
+    shards=plan.shards or 0,
   )
   download = tfds.download.DownloadConfig(
-    manual_dir=asked.lifted if asked.keypoints else asked.input,
-    num_shards=shards,
+    manual_dir=plan.lifted if plan.keypoints else plan.input,
+    num_shards=plan.shards,
     try_download_gcs=False,
-    **(runner or {}),
+    **plan.download_options,
   )
   with (
     tempfile.TemporaryDirectory() as scratch,
@@ -197,7 +147,7 @@ def _write(
   ):
     builder.download_and_prepare(
       download_dir=scratch,
-      file_format=asked.file_format,
+      file_format=plan.file_format,
       download_config=download,
     )
   for split, faults in vars(builder).get("left_out", {}).items():
@@ -205,50 +155,27 @@ def _write(
       report(split, lift_folder.Outcome(failed=faults))
 
 
-def _complete(asked: build_request.Plan) -> None:
-  """What follows the records: qualities, checksums; lifted clips go.
+def _complete(plan: build_plan.BuildPlan) -> None:
+  """Writes qualities and checksums after the records; removes lifted clips.
 
-  Done anew where a build was interrupted between its records and this.
+  Repeated where a build was interrupted between its records and this step.
   """
-  if not (asked.folder / checksums.SUMS).exists():
-    if asked.lifted.exists():
+  if not (plan.folder / checksums.SUMS).exists():
+    if plan.lifted.exists():
       lines = []
-      for folder in sorted(asked.lifted.iterdir()):
+      for folder in sorted(plan.lifted.iterdir()):
         for _, record in lifted_folder.records(folder):
           del record["made_from"]  # differs between copies of the keypoints
           lines.append(json.dumps({"split": folder.name, **record}))
       atomic_files.write_text(
-        asked.folder / QUALITY, "".join(f"{line}\n" for line in lines)
+        plan.folder / QUALITY, "".join(f"{line}\n" for line in lines)
       )
-    checksums.write_sums(asked.folder)
-  if asked.lifted.exists():
-    shutil.rmtree(asked.lifted)
-    for parent in asked.lifted.parents[:2]:  # of the data set, of all
+    checksums.write_sums(plan.folder)
+  if plan.lifted.exists():
+    shutil.rmtree(plan.lifted)
+    for parent in plan.lifted.parents[:2]:  # of the data set, of all
       if not any(parent.iterdir()):
         parent.rmdir()
-
-
-def _on_beam(asked: build_request.Plan, beam: Beam) -> dict[str, Any]:
-  """What tfds has to know of a runner.
-
-  Raises:
-    UsageError: Beam is not installed, or the data set is not made on it.
-  """
-  if not hasattr(asked.builder_class, "on_beam"):
-    raise errors.UsageError(
-      f"{asked.name} is not built on Beam", hint="Build it without --beam"
-    )
-  try:
-    pipeline_options: Any = importlib.import_module(
-      "apache_beam.options.pipeline_options"
-    )
-  except ModuleNotFoundError as error:
-    raise errors.UsageError(
-      "apache-beam is not installed",
-      hint='Install the extra: pip install -e ".[beam]"',
-    ) from error
-  options = pipeline_options.PipelineOptions(list(beam.options))
-  return {"beam_runner": beam.runner, "beam_options": options}
 
 
 def _quiet_tensorflow() -> None:

@@ -8,7 +8,14 @@ from collections.abc import Iterable
 import tqdm
 
 from data_pipeline import convert
-from data_pipeline.building import build, build_request, record_reader, verify
+from data_pipeline.building import (
+  beam,
+  build,
+  build_checks,
+  build_plan,
+  record_reader,
+  verify,
+)
 from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lift_folder, lifted_folder
 from data_pipeline.texts import normalisation, prompts
@@ -45,15 +52,15 @@ def extract(args: argparse.Namespace) -> None:
 def lift(args: argparse.Namespace) -> None:
   """Keypoints -> a folder of lifted clips."""
   sources = _find(args)
-  options = _options(args)
+  options = _lifting_options(args)
   if args.dry_run:
     print(f"{len(sources)} clips would be lifted into {args.output}: {options}")
     return
-  outcome = lift_folder.lift_all(
+  outcome = lift_folder.lift_clips(
     sources,
     args.output,
     options,
-    five_texts=args.stages,
+    write_stages=args.stages,
     workers=args.workers,
   )
   print(outcome.describe(args.output))
@@ -130,7 +137,7 @@ def _glosses(path: pathlib.Path, cleaned: list[str], spoken: str) -> list[str]:
       lemma_gloss,  # of packages that other stages can do without
     )
   except ModuleNotFoundError as error:
-    raise build_request.not_installed("glosses are made", error) from error
+    raise build_checks.not_installed("glosses are made", error) from error
   lines = []
   for number, text in enumerate(cleaned, 1):
     try:
@@ -142,17 +149,22 @@ def _glosses(path: pathlib.Path, cleaned: list[str], spoken: str) -> list[str]:
 
 def build_records(args: argparse.Namespace) -> None:
   """A data set -> training records."""
-  asked = {
-    "input": args.input,
-    "file_format": args.file_format,
-    "shards": args.shards,
-    "fps": args.fps,
-    "options": _options(args),
-  }
+  runner = None
+  if args.beam:
+    runner = beam.Runner(args.beam, tuple(args.beam_option))
+  plan = build_plan.make_plan(
+    args.dataset,
+    args.output,
+    input=args.input,
+    file_format=args.file_format,
+    shards=args.shards,
+    fps=args.fps,
+    size=args.size,
+    lifting=_lifting_options(args),
+    runner=runner,
+  )
   if args.dry_run:
-    _dry_build(
-      build_request.plan(args.dataset, args.output, **asked), args.size
-    )
+    _print_plan(plan)
     return
   failed = {}
 
@@ -160,29 +172,18 @@ def build_records(args: argparse.Namespace) -> None:
     print(f"{split}: {outcome.describe(args.input)}", flush=True)
     failed.update({f"{split} {k}": v for k, v in outcome.failed.items()})
 
-  beam = build.Beam(args.beam, tuple(args.beam_option)) if args.beam else None
-  folder = build.prepare(
-    args.dataset,
-    args.output,
-    **asked,
-    size=args.size,
-    workers=args.workers,
-    beam=beam,
-    report=report,
-    note=_note,
+  folder = build.build_dataset(
+    plan, workers=args.workers, report=report, note=_print_note
   )
   print(record_reader.table(record_reader.summarise(folder)))
   print(f"Records: {folder}")
   _raise_failed(failed)
 
 
-def _dry_build(plan: build_request.Plan, size: tuple[int, int] | None) -> None:
+def _print_plan(plan: build_plan.BuildPlan) -> None:
   print(f"Licence of {plan.name}: {plan.licence}")
   if plan.keypoints:
-    found = lift_folder.find_splits(
-      str(plan.input), fps=plan.rate, size=size, report=_note
-    )
-    for split, sources in found.items():
+    for split, sources in plan.find_splits(_print_note).items():
       print(f"{split}: {len(sources)} clips would be lifted")
   verb = "is already built in" if plan.exists else "would be built into"
   print(f"{plan.name} {verb} {plan.folder} as {plan.file_format}")
@@ -217,15 +218,17 @@ def convert_file(args: argparse.Namespace) -> None:
   print(f"{count} clips: {args.output}")
 
 
-def _options(args: argparse.Namespace) -> lifted_folder.Options:
+def _lifting_options(args: argparse.Namespace) -> lifted_folder.Options:
   return lifted_folder.Options(args.mode, args.policy, args.condense)
 
 
 def _find(args: argparse.Namespace) -> list[find_clips.Source]:
-  return find_clips.find(args.input, fps=args.fps, size=args.size, report=_note)
+  return find_clips.find(
+    args.input, fps=args.fps, size=args.size, report=_print_note
+  )
 
 
-def _note(message: str) -> None:
+def _print_note(message: str) -> None:
   print(f"note: {message}", file=sys.stderr)
 
 

@@ -68,6 +68,13 @@ data sets:
                          and the same for dev and test, if there are any.
 """
 
+CONVERT = """\
+Converts clips of one form to another. The suffix of OUTPUT says the form; for a
+folder with a file or folder a clip, --form does. A .pose of MediaPipe Holistic
+is read as keypoints, one of 3-D poses in OpenPose's layout as poses. 2-D
+keypoints become poses by `lift`, not here.
+"""
+
 EXAMPLES = """\
 examples:
   python -m data_pipeline build --dataset=fingerspelling/asl --output=data

@@ -1,28 +1,25 @@
 """The command line of the data pipeline: `python -m data_pipeline STAGE`."""
 
 import argparse
-import os
-import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_pipeline.building import build_request
-from data_pipeline.cli import commands, help_texts
+from data_pipeline.cli import arguments, commands, help_texts
 from signllm_jax.core import errors
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
   """Runs a stage and returns the exit code."""
   logging.set_verbosity(logging.ERROR)  # tfds warns of any new frame rate
   tfds.disable_progress_bar()  # a stage shows its own, if it takes long
   before = signal.signal(signal.SIGTERM, signal.default_int_handler)
   try:
-    args = _parser().parse_args(arguments)
+    args = _parser().parse_args(argv)
     args.run(args)
   except errors.SignLLMError as error:
     print(f"error: {error}", file=sys.stderr)
@@ -36,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-  """A wrong call is a wrong request like others, with their exit code."""
+  """Reports wrong arguments as a UsageError, with its exit code."""
 
   def error(self, message: str) -> NoReturn:
     """Raises a UsageError."""
@@ -50,246 +47,192 @@ def _parser() -> argparse.ArgumentParser:
     epilog="`python -m data_pipeline STAGE --help` explains a stage.",
   )
   stages = parser.add_subparsers(title="stages", metavar="STAGE", required=True)
+  for add_stage in (
+    _add_extract,
+    _add_lift,
+    _add_skels,
+    _add_prompts,
+    _add_build,
+    _add_verify,
+    _add_report,
+    _add_convert,
+  ):
+    add_stage(stages)
+  return parser
 
-  def add(name, run: Callable, help_, text, given, made, epilog=""):
-    stage = stages.add_parser(
-      name,
-      help=help_,
-      description=text,
-      epilog=f"{epilog}\n{help_texts.CODES}",
-      formatter_class=argparse.RawDescriptionHelpFormatter,
+
+def _add_stage(
+  stages: Any,  # argparse keeps the type to itself
+  name: str,
+  run: Callable[[argparse.Namespace], None],
+  *,
+  summary: str,
+  description: str,
+  input: str,
+  output: str = "",
+  input_required: bool = True,
+  dry_run: bool = True,
+  epilog: str = "",
+) -> argparse.ArgumentParser:
+  """Adds a stage with its --input, --output and --dry-run.
+
+  Args:
+    stages: the subparsers of the command line.
+    name: of the stage.
+    run: called with the parsed arguments.
+    summary: its line in the list of stages.
+    description: the text of its --help.
+    input: help of --input.
+    output: help of --output; empty if it writes nothing.
+    input_required: whether --input is.
+    dry_run: whether it has --dry-run.
+    epilog: follows the arguments in its --help, before the exit codes.
+  """
+  stage = stages.add_parser(
+    name,
+    help=summary,
+    description=description,
+    epilog=f"{epilog}\n{help_texts.CODES}",
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  stage.set_defaults(run=run)
+  stage.add_argument(
+    "--input", required=input_required, metavar="PATH", help=input
+  )
+  if output:
+    stage.add_argument("--output", required=True, metavar="PATH", help=output)
+  if dry_run:
+    stage.add_argument(
+      "--dry-run",
+      action="store_true",
+      help="check the request and print what would be done; write nothing",
     )
-    stage.set_defaults(run=run)
-    needed = name != "build"
-    stage.add_argument("--input", required=needed, metavar="PATH", help=given)
-    if made:
-      stage.add_argument("--output", required=True, metavar="PATH", help=made)
-    if name not in ("verify", "report", "convert"):
-      stage.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="check the request and say what would be done; write nothing",
-      )
-    return stage
+  return stage
 
-  stage = add(
+
+def _add_extract(stages: Any) -> None:
+  stage = _add_stage(
+    stages,
     "extract",
     commands.extract,
-    "keypoints of any form -> one .h5",
-    help_texts.EXTRACT,
-    "file or folder of keypoints",
-    "the .h5 to make",
+    summary="keypoints of any form -> one .h5",
+    description=help_texts.EXTRACT,
+    input="file or folder of keypoints",
+    output="the .h5 to write",
   )
-  _add_rate_and_size(stage)
-  _add_workers(stage)
-  stage = add(
+  arguments.add_rate_and_size(stage)
+  arguments.add_workers(stage)
+
+
+def _add_lift(stages: Any) -> None:
+  stage = _add_stage(
+    stages,
     "lift",
     commands.lift,
-    "keypoints -> clips in 3-D, with their quality",
-    help_texts.LIFT,
-    "file or folder of keypoints",
-    "folder of the lifted clips",
+    summary="keypoints -> clips in 3-D, with their quality",
+    description=help_texts.LIFT,
+    input="file or folder of keypoints",
+    output="folder of the lifted clips",
   )
-  _add_rate_and_size(stage)
-  _add_workers(stage)
-  _add_lifting(stage)
+  arguments.add_rate_and_size(stage)
+  arguments.add_workers(stage)
+  arguments.add_lifting(stage)
   stage.add_argument(
     "--stages",
     action="store_true",
     help="also write the five stages as texts, NAME/1.txt to NAME/5.txt",
   )
-  stage = add(
+
+
+def _add_skels(stages: Any) -> None:
+  stage = _add_stage(
+    stages,
     "skels",
     commands.export_skels,
-    "lifted clips -> .skels and the files beside it",
-    help_texts.SKELS,
-    "folder that `lift` made",
-    "folder of the files",
+    summary="lifted clips -> .skels, .files, .text and .gloss",
+    description=help_texts.SKELS,
+    input="folder that `lift` wrote",
+    output="folder of the files",
   )
   stage.add_argument("--split", default="train", help="name of the files")
-  _add_convention(stage)
-  stage = add(
+  arguments.add_convention(stage)
+
+
+def _add_prompts(stages: Any) -> None:
+  stage = _add_stage(
+    stages,
     "prompts",
     commands.make_prompts,
-    "sentences -> questions and glosses",
-    help_texts.PROMPTS,
-    "a .text file or a folder of some",
-    "folder of the .prompt and .gloss files",
+    summary="sentences -> prompts and glosses",
+    description=help_texts.PROMPTS,
+    input="a .text file or a folder of .text files",
+    output="folder of the .prompt and .gloss files",
   )
   stage.add_argument(
     "--language", required=True, help="code of the sign language, e.g. ASL"
   )
-  stage.add_argument("--seed", type=int, default=0, help="of the choice")
-  _add_build(
-    add(
-      "build",
-      commands.build_records,
-      "a data set -> training records (TFRecord or ArrayRecord shards)",
-      help_texts.BUILD,
-      "folder of the source files",
-      "root folder of all data sets, e.g. data",
-      help_texts.EXAMPLES,
-    )
+  stage.add_argument(
+    "--seed", type=int, default=0, help="seed of the choice of templates"
   )
-  add(
+
+
+def _add_build(stages: Any) -> None:
+  stage = _add_stage(
+    stages,
+    "build",
+    commands.build_records,
+    summary="a data set -> training records (TFRecord or ArrayRecord shards)",
+    description=help_texts.BUILD,
+    input="folder of the source files",
+    output="root folder of all data sets, e.g. data",
+    input_required=False,
+    epilog=help_texts.EXAMPLES,
+  )
+  arguments.add_build(stage)
+
+
+def _add_verify(stages: Any) -> None:
+  _add_stage(
+    stages,
     "verify",
     commands.check,
-    "counts, checksums and every record of a build",
-    "Checks a build: counts, SHA-256 of every file, every record.",
-    "folder of the records, OUTPUT/NAME/VERSION",
-    None,
+    summary="checks counts, checksums and every record of a build",
+    description="Checks a build: counts, SHA-256 of every file, every record.",
+    input="folder of the records, OUTPUT/NAME/VERSION",
+    dry_run=False,
   )
-  add(
+
+
+def _add_report(stages: Any) -> None:
+  _add_stage(
+    stages,
     "report",
     commands.report,
-    "a build -> its data card, one HTML page",
-    "Shows a build: lengths, what is missing, words, bones, examples.",
-    "folder of the records, OUTPUT/NAME/VERSION",
-    "the .html to make",
+    summary="a build -> its data card, one HTML page",
+    description="Shows a build: lengths, what is missing, words, bones, "
+    "examples.",
+    input="folder of the records, OUTPUT/NAME/VERSION",
+    output="the .html to write",
+    dry_run=False,
   )
-  stage = add(
+
+
+def _add_convert(stages: Any) -> None:
+  stage = _add_stage(
+    stages,
     "convert",
     commands.convert_file,
-    "clips of one form -> another (.h5 .npz .skels .pose .bvh JSON)",
-    commands.convert.__doc__,
-    "file or folder of clips",
-    "what to make; its suffix says the form",
+    summary="clips of one form -> another (.h5 .npz .skels .pose .bvh JSON)",
+    description=help_texts.CONVERT,
+    input="file or folder of clips",
+    output="file or folder to write; its suffix says the form",
+    dry_run=False,
   )
   stage.add_argument(
     "--form",
     choices=("pose", "bvh", "openpose", "dwpose"),
     default="",
-    help="of an output that is a folder, a file or folder a clip",
+    help="form of an output that is a folder with a file or folder a clip",
   )
-  _add_convention(stage)
-  _add_rate_and_size(stage)
-  return parser
-
-
-def _add_rate_and_size(stage: argparse.ArgumentParser) -> None:
-  stage.add_argument(
-    "--fps",
-    type=_rate,
-    default=25.0,
-    metavar="RATE",
-    help="frames a second, where the input does not say (default 25)",
-  )
-  _add_size(stage)
-
-
-def _add_size(stage: argparse.ArgumentParser) -> None:
-  stage.add_argument(
-    "--size",
-    type=_size,
-    metavar="WxH",
-    help="of the picture in pixels, where the input does not say",
-  )
-
-
-def _add_workers(stage: argparse.ArgumentParser) -> None:
-  stage.add_argument(
-    "--workers",
-    type=_positive,
-    default=os.cpu_count(),
-    metavar="N",
-    help="processes that read keypoints (default: one a core)",
-  )
-
-
-def _rate(text: str) -> float:
-  if not re.fullmatch(r"\d{1,4}(\.\d{1,6})?", text, re.ASCII) or not float(
-    text
-  ):
-    raise argparse.ArgumentTypeError(f"{text!r}; expected a number above 0")
-  return float(text)
-
-
-def _positive(text: str) -> int:
-  if not re.fullmatch(r"[1-9]\d{0,3}", text, re.ASCII):
-    raise argparse.ArgumentTypeError(f"{text!r}; expected a number from 1 on")
-  return int(text)
-
-
-def _size(text: str) -> tuple[int, int]:
-  match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text, re.ASCII)
-  if match is None:
-    raise argparse.ArgumentTypeError(f"{text!r}; expected e.g. 1280x720")
-  return int(match[1]), int(match[2])
-
-
-def _add_lifting(stage: argparse.ArgumentParser) -> None:
-  stage.add_argument(
-    "--mode",
-    choices=("fast", "reference"),
-    default="fast",
-    help="of lifting: fast (default) finds the better optimum; reference is "
-    "the published tool",
-  )
-  stage.add_argument(
-    "--policy",
-    choices=("keep", "trim", "drop"),
-    default="keep",
-    help="keep (default) all frames, missing joints marked; trim ends without "
-    "a body; or drop clips that fail the quality limits",
-  )
-  stage.add_argument(
-    "--condense",
-    default="",
-    metavar="HOW",
-    help="fewer frames: 1/5 takes every fifth, 12.5fps resamples to that rate",
-  )
-
-
-def _add_convention(stage: argparse.ArgumentParser) -> None:
-  stage.add_argument(
-    "--convention",
-    choices=("prompt2sign", "pt"),
-    default="prompt2sign",
-    help="of .skels (default prompt2sign)",
-  )
-
-
-def _add_build(stage: argparse.ArgumentParser) -> None:
-  stage.add_argument(
-    "--dataset",
-    required=True,
-    metavar="NAME",
-    help="data set and configuration, e.g. prompt2sign/gsl",
-  )
-  stage.add_argument(
-    "--file_format",
-    choices=build_request.FILE_FORMATS,
-    default="tfrecord",
-    help="tfrecord (default; writing it needs TensorFlow) or array_record",
-  )
-  stage.add_argument(
-    "--shards",
-    type=_positive,
-    metavar="N",
-    help="files a split (default: by size); for training on many hosts take a "
-    "multiple of their number",
-  )
-  stage.add_argument(
-    "--fps",
-    type=_rate,
-    metavar="RATE",
-    help="frames a second: of the source for prompt2sign (default 25), of the "
-    "records for fingerspelling (default 12.5); a rate other than the default "
-    "is built as a configuration of its own, e.g. prompt2sign/gsl_30fps",
-  )
-  _add_size(stage)
-  _add_lifting(stage)
-  _add_workers(stage)
-  stage.add_argument(
-    "--beam",
-    metavar="RUNNER",
-    default="",
-    help="make the records on Apache Beam, e.g. DirectRunner or FlinkRunner",
-  )
-  stage.add_argument(
-    "--beam_option",
-    action="append",
-    default=[],
-    metavar="OPTION",
-    help="option of the runner, as Beam spells it; may be given many times",
-  )
+  arguments.add_convention(stage)
+  arguments.add_rate_and_size(stage)

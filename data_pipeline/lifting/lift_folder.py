@@ -1,9 +1,9 @@
-"""Keypoints of many clips -> a folder of lifted clips, stoppable at any time.
+"""Lifts the keypoints of many clips into a folder; may be interrupted.
 
-Every clip is written as soon as it is lifted, whole or not at all. A rerun goes
-on with the clips that are not there yet, or whose files have changed. What is
-in the folder at the end follows from the keypoints and the options alone, not
-from how often it was stopped or how many workers read.
+Every clip is written atomically as soon as it is lifted. A rerun continues with
+the clips that are missing or whose files have changed. The content of the
+folder depends on the keypoints and the options alone, not on interruptions or
+on the number of workers.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ _CHUNK = 64  # clips lifted a call
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """What became of the clips of a run, by name."""
+  """Names of the clips of a run by their outcome."""
 
   lifted: list[str] = dataclasses.field(default_factory=list)
   reused: list[str] = dataclasses.field(default_factory=list)
@@ -44,18 +44,20 @@ class Outcome:
       "dropped": self.dropped,
       "bad": self.failed,
     }
-    said = ", ".join(f"{len(v)} {k}" for k, v in counts.items() if v)
-    return f"{said or 'no clips'}: {place}"
+    summary = ", ".join(f"{len(v)} {k}" for k, v in counts.items() if v)
+    return f"{summary or 'no clips'}: {place}"
 
 
 def find_splits(
-  path: str | os.PathLike, **found: Any
+  path: str | os.PathLike, **options: Any
 ) -> dict[str, list[find_clips.Source]]:
-  """Keypoints by split: of folders train, dev and test, or all of it train.
+  """Finds keypoints by split, in folders train, dev and test.
+
+  Without these folders all clips are train.
 
   Args:
     path: file or folder.
-    **found: further arguments of `find_clips.find`.
+    **options: further arguments of `find_clips.find`.
 
   Raises:
     DataError: as `find_clips.find`; a folder dev or test but no train, or other
@@ -64,45 +66,45 @@ def find_splits(
   path = pathlib.Path(path)
   present = [split for split in SPLITS if (path / split).is_dir()]
   if not present:
-    return {"train": find_clips.find(path, **found)}
+    return {"train": find_clips.find(path, **options)}
   if "train" not in present:
     raise errors.DataError(
       f"a folder {present[0]} but no train", path=path, expected="train"
     )
   others = sorted(
-    each.name
-    for each in path.iterdir()
-    if each.is_dir() and each.name not in SPLITS and each.name[0] != "."
+    child.name
+    for child in path.iterdir()
+    if child.is_dir() and child.name not in SPLITS and child.name[0] != "."
   )
   if others:
     raise errors.DataError(
       f"a folder {others[0]!r} beside train",
       path=path,
       expected="train, dev and test only",
-      hint="Name the splits so; move elsewhere what is none",
+      hint="Name the splits train, dev and test; move other folders elsewhere",
     )
-  return {split: find_clips.find(path / split, **found) for split in present}
+  return {split: find_clips.find(path / split, **options) for split in present}
 
 
-def lift_all(
+def lift_clips(
   sources: Sequence[find_clips.Source],
   output: str | os.PathLike,
   options: lifted_folder.Options,
   *,
-  five_texts: bool = False,
+  write_stages: bool = False,
   for_records: bool = False,
   workers: int | None = None,
 ) -> Outcome:
-  """Lifts what is not lifted yet. A bad clip does not stop its siblings.
+  """Lifts the clips that the folder lacks. A bad clip does not stop the others.
 
   Args:
     sources: the clips, each name once.
     output: folder of the lifted clips, made if it is not there.
-    options: how.
-    five_texts: also write the five texts <name>/1.txt to 5.txt of every clip.
-    for_records: the folder is a build's own: a clip without a text is a bad
+    options: of lifting.
+    write_stages: also write the texts <name>/1.txt to 5.txt of every clip.
+    for_records: the folder belongs to a build: a clip without a text is a bad
       one, and lifted clips that are not among the sources are removed.
-    workers: processes that read; as many as there are cores if not given.
+    workers: processes that read; one a core if not given.
 
   Raises:
     UsageError: the folder was made with other options or of other clips, or
@@ -113,53 +115,31 @@ def lift_all(
   atomic_files.make_folder(folder)
   with lifted_folder.alone(folder):
     lifted_folder.claim(folder, options)
-    before = {
-      name: (record["made_from"], record["kept"])
-      for name, record in lifted_folder.records(folder)
-    }
-    others = sorted(before.keys() - {source.name for source in sources})
-    if others and not for_records:
-      raise errors.UsageError(
-        f"holds lifted clips that the input has not: {others[0]!r} for one, "
-        f"{len(others)} in all",
-        path=folder,
-        hint="Use another output folder, or remove them",
-      )
-    run = _Run(folder, options, five_texts, Outcome(), {})
-    todo = []
-    for source in sources:
-      try:
-        digest = _check(source, for_records)
-      except errors.SignLLMError as error:
-        run.outcome.failed[source.name] = error
-        continue
-      made_from, kept = before.get(source.name, ("", False))
-      if made_from != digest or (kept and not run.has(source.name)):
-        run.digests[source.name] = digest
-        todo.append(source)
-      elif kept:
-        run.outcome.reused.append(source.name)
-      else:
-        run.outcome.dropped.append(source.name)
-    for name in before.keys() - {*run.outcome.reused, *run.outcome.dropped}:
-      lifted_folder.remove(folder, name)
+    run = _Run(folder, options, write_stages, for_records)
+    remaining = run.select(sources)
     with tqdm.tqdm(
       total=len(sources),
-      initial=len(sources) - len(todo),
+      initial=len(sources) - len(remaining),
       desc="lifting",
       unit="clip",
       disable=None,  # shown in a terminal only
     ) as bar:
-      for chunk in _chunks(find_clips.read_each(todo, workers), _CHUNK):
+      clips_read = find_clips.read_each(remaining, workers)
+      for chunk in _chunks(clips_read, _CHUNK):
         run.lift(chunk)
         bar.update(len(chunk))
   return run.outcome
 
 
-def _check(source: find_clips.Source, need_text: bool) -> str:
-  """Digest of a clip's sources, `lifted_folder.digest`, if it can be lifted."""
+def _check(source: find_clips.Source, text_required: bool) -> str:
+  """Checks that a clip can be lifted; returns its `lifted_folder.digest`.
+
+  Raises:
+    DataError: its name cannot name a file, or it needs a text and has none.
+    StorageError: a file is gone or cannot be examined.
+  """
   lifted_folder.check_name(source.name)
-  if need_text and not source.text:
+  if text_required and not source.text:
     raise errors.DataError(
       f"clip {source.name!r} has no text",
       expected="its name in clips.files and a sentence in the same line of "
@@ -176,18 +156,60 @@ def _chunks(items: Iterable, size: int) -> Iterator[list]:
 
 @dataclasses.dataclass(frozen=True)
 class _Run:
-  """One call of `lift_all`."""
+  """One call of `lift_clips`."""
 
   folder: pathlib.Path
   options: lifted_folder.Options
-  five_texts: bool
-  outcome: Outcome
-  digests: dict[str, str]  # name -> what the clip is made from
+  write_stages: bool
+  for_records: bool
+  outcome: Outcome = dataclasses.field(default_factory=Outcome)
+  digests: dict[str, str] = dataclasses.field(default_factory=dict)  # by name
 
-  def has(self, name: str) -> bool:
-    """Whether all that is wanted of a clip with a record is there."""
+  def select(
+    self, sources: Sequence[find_clips.Source]
+  ) -> list[find_clips.Source]:
+    """The clips that remain to be lifted; removes what is out of date.
+
+    Clips that are done or cannot be lifted are noted in the outcome.
+
+    Raises:
+      UsageError: the folder holds clips that are not among the sources.
+    """
+    previous = dict(lifted_folder.records(self.folder))
+    foreign = sorted(previous.keys() - {source.name for source in sources})
+    if foreign and not self.for_records:
+      raise errors.UsageError(
+        f"holds {len(foreign)} lifted clips that are not in the input, e.g. "
+        f"{foreign[0]!r}",
+        path=self.folder,
+        hint="Use another output folder, or remove them",
+      )
+    remaining = []
+    for source in sources:
+      try:
+        digest = _check(source, self.for_records)
+      except errors.SignLLMError as error:
+        self.outcome.failed[source.name] = error
+        continue
+      record = previous.get(source.name, {"made_from": "", "kept": False})
+      if record["made_from"] != digest or (
+        record["kept"] and not self._is_complete(source.name)
+      ):
+        self.digests[source.name] = digest
+        remaining.append(source)
+      elif record["kept"]:
+        self.outcome.reused.append(source.name)
+      else:
+        self.outcome.dropped.append(source.name)
+    done = {*self.outcome.reused, *self.outcome.dropped}
+    for name in previous.keys() - done:
+      lifted_folder.remove(self.folder, name)
+    return remaining
+
+  def _is_complete(self, name: str) -> bool:
+    """Whether all files of a clip that was kept are there."""
     return (self.folder / f"{name}.npz").exists() and (
-      not self.five_texts
+      not self.write_stages
       or (self.folder / name / stage_files.NAMES[-1]).exists()
     )
 
@@ -205,7 +227,7 @@ class _Run:
         continue
       if not seen.valid.any():
         self.outcome.failed[source.name] = errors.DataError(
-          f"nobody is seen in any of {len(seen)} frames"
+          f"no joint is detected in any of {len(seen)} frames"
         )
         continue
       measured = quality.measure(seen)
@@ -220,7 +242,7 @@ class _Run:
     results = lifter.lift(
       [kept.frames for _, kept in pairs],
       mode=self.options.mode,
-      keep_stages=self.five_texts,
+      keep_stages=self.write_stages,
     )
     for (seen, kept), result in zip(pairs, results, strict=True):
       try:

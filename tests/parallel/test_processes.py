@@ -15,7 +15,7 @@ import pytest
 from helpers.paths import DATA, ROOT
 from tensorboardX.proto import event_pb2
 
-from data_pipeline.building import build
+from data_pipeline.building import build, build_plan
 from signllm_jax.core import clips, errors
 from signllm_jax.formats import skels, tfrecord
 from signllm_jax.parallel import processes as processes_lib
@@ -312,8 +312,10 @@ def test_run_moves_between_devices_and_processes(folder, tmp_path):
 @pytest.mark.slow
 def test_one_shard_serves_two_hosts(folder, tmp_path):
   """R10: fewer shards than hosts, and examples that hosts cannot share."""
-  built = build.prepare(
-    "prompt2sign/gsl", str(tmp_path), input=str(folder), shards=1
+  built = build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/gsl", str(tmp_path), input=str(folder), shards=1
+    )
   )
   work = tmp_path / "work"
   ran(built, work, 2, 1, "--config.steps=2")

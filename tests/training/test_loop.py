@@ -15,7 +15,7 @@ import pytest
 from helpers.paths import DATA, ROOT
 
 from configs import asl, gsl
-from data_pipeline.building import build
+from data_pipeline.building import build, build_plan
 from signllm_jax import config, train
 from signllm_jax.core import clips, errors
 from signllm_jax.data import loader, records
@@ -274,7 +274,9 @@ def test_bad_input_names_file_and_line(tmp_path, spoil, message):
 
 
 def test_wrong_language_is_refused(folder, tmp_path):
-  built = build.prepare("prompt2sign/gsl", str(tmp_path), input=str(folder))
+  built = build.build_dataset(
+    build_plan.make_plan("prompt2sign/gsl", str(tmp_path), input=str(folder))
+  )
   experiment = _experiment(built)
   experiment.data.language = "TSL"
   with pytest.raises(errors.DataError, match=r"is in GSL; expected TSL"):
@@ -291,8 +293,10 @@ def _write_records(path: pathlib.Path, listed: list[bytes]) -> None:
 
 def test_nan_in_a_record_ends_with_its_name(folder, tmp_path):
   """R16: exit 66, step and examples named, nothing applied."""
-  built = build.prepare(
-    "prompt2sign/gsl", str(tmp_path), input=str(folder), shards=1
+  built = build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/gsl", str(tmp_path), input=str(folder), shards=1
+    )
   )
   shard = next(built.glob("*train*"))
   listed = [bytes(r) for r in tfrecord.TFRecordFiles([str(shard)])]

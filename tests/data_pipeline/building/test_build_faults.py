@@ -237,7 +237,7 @@ def test_clips_that_cannot_be_used(tmp_path, capsys):
   assert run("build", **build_options(source, tmp_path / "data")) == 65
   said = capsys.readouterr().err
   for name, what in {
-    "b": "nobody is seen in any of 30 frames",
+    "b": "no joint is detected in any of 30 frames",
     "c": "never shows the neck and two distinct shoulders",
     "d": "'...' has no words",
     "e": "has no text",

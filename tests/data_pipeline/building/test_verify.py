@@ -14,7 +14,8 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from data_pipeline.building import (
   build,
-  build_request,
+  build_checks,
+  build_plan,
   checksums,
   record_reader,
   verify,
@@ -33,19 +34,21 @@ def builds(tmp_path_factory) -> dict[str, pathlib.Path]:
   for seed, (split, count) in enumerate(CLIPS.items()):
     write_split(folder / "source", split, count, 50 * seed)
   done = {}
-  for file_format in build_request.FILE_FORMATS:
-    done[file_format] = build.prepare(
-      "prompt2sign/gsl",
-      folder / file_format,
-      input=folder / "source",
-      file_format=file_format,
-      shards=2,
+  for file_format in build_checks.FILE_FORMATS:
+    done[file_format] = build.build_dataset(
+      build_plan.make_plan(
+        "prompt2sign/gsl",
+        folder / file_format,
+        input=folder / "source",
+        file_format=file_format,
+        shards=2,
+      )
     )
     checksums.write_sums(done[file_format])
   return done
 
 
-@pytest.fixture(params=build_request.FILE_FORMATS)
+@pytest.fixture(params=build_checks.FILE_FORMATS)
 def built(request, builds, tmp_path) -> pathlib.Path:
   """One's own copy in either format."""
   return pathlib.Path(
@@ -310,8 +313,10 @@ def test_all_problems_in_one_error(built, monkeypatch):
 def test_real_sentences(tmp_path):
   if not PHOENIX.exists():
     pytest.skip("needs ../shared/data/phoenix14t_mini")
-  folder = build.prepare(
-    "prompt2sign/gsl", tmp_path, input=PHOENIX, file_format="array_record"
+  folder = build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/gsl", tmp_path, input=PHOENIX, file_format="array_record"
+    )
   )
   checksums.write_sums(folder)
   assert verify.verify(folder) == 10

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from helpers.paths import DATA, ROOT
 
 import data_pipeline.prompt2sign as prompt2sign
-from data_pipeline.building import build, record_reader
+from data_pipeline.building import build, build_plan, record_reader
 from data_pipeline.cli import parser
 from data_pipeline.lifting import lifted_folder, lifter, stage_files
 from data_pipeline.prompt2sign import prompt2sign_dataset_builder
@@ -380,12 +380,14 @@ def test_build_from_keypoints_verify_and_report(tmp_path, from_json, capsys):
 
 
 def test_build_without_folders_is_all_train(tmp_path, extracted):
-  folder = build.prepare(
-    "prompt2sign/asl",
-    tmp_path,
-    input=extracted,
-    file_format="array_record",
-    options=lifted_folder.Options(condense="1/5"),
+  folder = build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/asl",
+      tmp_path,
+      input=extracted,
+      file_format="array_record",
+      lifting=lifted_folder.Options(condense="1/5"),
+    )
   )
   (part,) = read(folder).values()
   assert sorted(len(record["frames"]) for record in part) == [13, 22, 32]
@@ -393,25 +395,31 @@ def test_build_without_folders_is_all_train(tmp_path, extracted):
 
 
 def test_build_from_lifted_clips(tmp_path, from_json, extracted):
-  flat = build.prepare(
-    "prompt2sign/asl",
-    tmp_path / "flat",
-    input=from_json,
-    file_format="array_record",
+  flat = build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/asl",
+      tmp_path / "flat",
+      input=from_json,
+      file_format="array_record",
+    )
   )
   (tmp_path / "in").mkdir()
   (tmp_path / "in" / "train").symlink_to(from_json)
-  by_split = build.prepare(
-    "prompt2sign/asl",
-    tmp_path / "by_split",
-    input=tmp_path / "in",
-    file_format="array_record",
+  by_split = build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/asl",
+      tmp_path / "by_split",
+      input=tmp_path / "in",
+      file_format="array_record",
+    )
   )
-  whole = build.prepare(
-    "prompt2sign/asl",
-    tmp_path / "whole",
-    input=extracted,
-    file_format="array_record",
+  whole = build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/asl",
+      tmp_path / "whole",
+      input=extracted,
+      file_format="array_record",
+    )
   )
   shard = "prompt2sign-train.array_record-00000-of-00001"
   assert contents(flat)[shard] == contents(by_split)[shard]
@@ -509,7 +517,7 @@ def test_refused_requests(tmp_path, from_json, extracted, capsys):
   said = refused("lift", input=extracted, output=from_json, mode="reference")
   assert "was lifted with mode='fast', not 'reference'" in said
   said = refused("lift", input=VARIANTS / "posefmt_openpose", output=from_json)
-  assert "holds lifted clips that the input has not" in said
+  assert "holds 3 lifted clips that are not in the input, e.g. " in said
   assert "holds files but no lift.json" in refused(
     "lift", input=extracted, output=extracted.parent
   )
@@ -579,8 +587,10 @@ def test_help_of_every_stage(capsys):
 
 def test_tfds_knows_the_data_set(tmp_path):
   """Loaded by name, read at random, cited; nothing of ours but the import."""
-  folder = build.prepare(
-    "prompt2sign/gsl", tmp_path, input=PHOENIX, file_format="array_record"
+  folder = build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/gsl", tmp_path, input=PHOENIX, file_format="array_record"
+    )
   )
   source = tfds.data_source("prompt2sign/gsl", split="dev", data_dir=tmp_path)
   assert len(source) == 5

@@ -13,7 +13,7 @@ import pytest
 from helpers.prompt2sign import PHOENIX, numbers
 from PIL import Image
 
-from data_pipeline.building import build
+from data_pipeline.building import build, build_plan
 from data_pipeline.data_card import card, statistics, text_section
 from data_pipeline.lifting import quality
 from signllm_jax.core import clips, errors, skeleton
@@ -46,11 +46,13 @@ def clip(seed: int, text: str, frames: int = 12) -> clips.Clip:
 def build_of(folder, splits: dict[str, list[clips.Clip]]):
   for split, sequence in splits.items():
     write(folder / "source", split, sequence)
-  return build.prepare(
-    "prompt2sign/gsl",
-    folder / "data",
-    input=folder / "source",
-    file_format="array_record",
+  return build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/gsl",
+      folder / "data",
+      input=folder / "source",
+      file_format="array_record",
+    )
   )
 
 
@@ -322,8 +324,10 @@ def test_card_cannot_be_written(built, tmp_path):
 def test_real_sentences(tmp_path):
   if not PHOENIX.exists():
     pytest.skip("needs ../shared/data/phoenix14t_mini")
-  folder = build.prepare(
-    "prompt2sign/gsl", tmp_path, input=PHOENIX, file_format="array_record"
+  folder = build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/gsl", tmp_path, input=PHOENIX, file_format="array_record"
+    )
   )
   card.write_card(folder, tmp_path / "card.html")
   page = (tmp_path / "card.html").read_text(encoding="utf-8")

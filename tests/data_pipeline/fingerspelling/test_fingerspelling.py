@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from helpers.paths import ROOT
 from tensorflow_datasets.proto import tf_example_pb2
 
-from data_pipeline.building import build_request, record_reader
+from data_pipeline.building import build_plan, record_reader
 from data_pipeline.cli import parser
 from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.data import records
@@ -254,12 +254,14 @@ def test_built_again_it_is_the_same(built, tmp_path):
 
 
 def test_frame_rate(tmp_path):
-  asked = build_request.plan("fingerspelling/asl", tmp_path, fps=25, **ARRAYS)
+  asked = build_plan.make_plan("fingerspelling/asl", tmp_path, fps=25, **ARRAYS)
   assert asked.name == "fingerspelling/asl_25fps"
   assert asked.folder == tmp_path / "fingerspelling" / "asl_25fps" / "1.0.0"
   assert vars(asked.config)["fps"] == 25
   assert vars(asked.config)["alphabet"] == "asl"
-  usual = build_request.plan("fingerspelling/asl", tmp_path, fps=12.5, **ARRAYS)
+  usual = build_plan.make_plan(
+    "fingerspelling/asl", tmp_path, fps=12.5, **ARRAYS
+  )
   assert usual.name == "fingerspelling/asl"
   assert len(spell.spell("key", ASL, 25)) == pytest.approx(
     2 * len(spell.spell("key", ASL, 12.5)), abs=2
@@ -269,8 +271,8 @@ def test_frame_rate(tmp_path):
 def test_without_the_package(tmp_path):
   code = (
     "import sys; sys.modules['spoken_to_signed'] = None\n"
-    "from data_pipeline import cli, request\n"
-    "sys.exit(cli.main(sys.argv[1:]))"
+    "from data_pipeline.cli import parser\n"
+    "sys.exit(parser.main(sys.argv[1:]))"
   )
   command = ["build", "--dataset=fingerspelling/asl", f"--output={tmp_path}"]
   run = subprocess.run(

@@ -14,7 +14,12 @@ from helpers.prompt2sign import PHOENIX, write_split
 from tensorflow_datasets.proto import tf_example_pb2
 
 import data_pipeline.prompt2sign as prompt2sign
-from data_pipeline.building import build, build_request, record_reader
+from data_pipeline.building import (
+  build,
+  build_checks,
+  build_plan,
+  record_reader,
+)
 from data_pipeline.cli import parser
 from data_pipeline.texts import prompts
 from signllm_jax.core import clips, errors, languages, skeleton
@@ -33,11 +38,13 @@ def source(tmp_path):
 @pytest.fixture
 def built(tmp_path, source):
   """A build as ArrayRecords."""
-  return build.prepare(
-    "prompt2sign/gsl",
-    tmp_path / "data",
-    input=source,
-    file_format="array_record",
+  return build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/gsl",
+      tmp_path / "data",
+      input=source,
+      file_format="array_record",
+    )
   )
 
 
@@ -69,14 +76,16 @@ def test_one_configuration_a_language():
   assert all(config.fps == 25 for config in configs.values())
 
 
-@pytest.mark.parametrize("file_format", build_request.FILE_FORMATS)
+@pytest.mark.parametrize("file_format", build_checks.FILE_FORMATS)
 def test_records_are_the_canonical_clips(tmp_path, source, file_format):
-  folder = build.prepare(
-    "prompt2sign/lis_ch",
-    tmp_path / "data",
-    input=source,
-    file_format=file_format,
-    shards=2,
+  folder = build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/lis_ch",
+      tmp_path / "data",
+      input=source,
+      file_format=file_format,
+      shards=2,
+    )
   )
   assert folder == tmp_path / "data" / "prompt2sign" / "lis_ch" / "1.0.0"
   info = tfds.builder_from_directory(folder).info
@@ -165,9 +174,9 @@ def test_nothing_of_tensorflow(tmp_path, source):
     "    if name == 'tensorflow': return None\n"
     "    return self.finder.find_spec(name, *place)\n"
     "sys.meta_path[:] = map(Without, sys.meta_path)\n"
-    "from data_pipeline import cli, request\n"
+    "from data_pipeline.cli import parser\n"
     "import data_pipeline.prompt2sign\n"
-    "sys.exit(cli.main(sys.argv[1:]))"
+    "sys.exit(parser.main(sys.argv[1:]))"
   )
   output = tmp_path / "data"
   run = subprocess.run(
@@ -195,11 +204,10 @@ def test_nothing_of_tensorflow(tmp_path, source):
 def test_real_sentences(tmp_path):
   if not PHOENIX.exists():
     pytest.skip("needs ../shared/data/phoenix14t_mini")
-  folder = build.prepare(
-    "prompt2sign/gsl",
-    tmp_path,
-    input=PHOENIX,
-    file_format="array_record",
+  folder = build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/gsl", tmp_path, input=PHOENIX, file_format="array_record"
+    )
   )
   train, dev = record_reader.summarise(folder)
   frames = sum(len(clip) for clip in splits.read_split(PHOENIX, "train"))
@@ -219,7 +227,9 @@ def failing(source, tmp_path, **changes):
   """The error of a build; nothing readable may be left by it."""
   request = {"input": source, "file_format": "array_record", **changes}
   with pytest.raises(errors.SignLLMError) as caught:
-    build.prepare("prompt2sign/gsl", tmp_path / "data", **request)
+    build.build_dataset(
+      build_plan.make_plan("prompt2sign/gsl", tmp_path / "data", **request)
+    )
   assert not list(tmp_path.glob("data/prompt2sign/gsl/*"))
   return caught.value
 
@@ -243,11 +253,13 @@ def test_missing_file(source, tmp_path, name):
 def left_out(source, tmp_path) -> dict[str, dict[str, errors.DataError]]:
   """Split -> name -> fault of the clips that a build does without."""
   faults = {}
-  folder = build.prepare(
-    "prompt2sign/gsl",
-    tmp_path / "data",
-    input=source,
-    file_format="array_record",
+  folder = build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/gsl",
+      tmp_path / "data",
+      input=source,
+      file_format="array_record",
+    ),
     report=lambda split, outcome: faults.update({split: outcome.failed}),
   )
   counts = {each.name: each.clips for each in record_reader.summarise(folder)}
@@ -299,7 +311,9 @@ def test_wrong_requests(source, tmp_path):
   def message(name="prompt2sign/gsl", **changes):
     request = {"input": source, "file_format": "array_record", **changes}
     with pytest.raises(errors.UsageError) as caught:
-      build.prepare(name, tmp_path / "data", **request)
+      build.build_dataset(
+        build_plan.make_plan(name, tmp_path / "data", **request)
+      )
     return str(caught.value)
 
   assert "prompt2sign/lsf_ch" in message("prompt2sign/dgs")
@@ -309,7 +323,9 @@ def test_wrong_requests(source, tmp_path):
   assert "tfrecord or array_record" in message(file_format="parquet")
   assert "at least 1" in message(shards=0)
   with pytest.raises(errors.UsageError, match="local folder"):
-    build.prepare("prompt2sign/gsl", "gs://bucket/data", input=source)
+    build.build_dataset(
+      build_plan.make_plan("prompt2sign/gsl", "gs://bucket/data", input=source)
+    )
   assert isinstance(failing(tmp_path / "gone", tmp_path), errors.DataError)
   (tmp_path / "empty").mkdir()
   assert "empty" in str(failing(tmp_path / "empty", tmp_path))
@@ -319,14 +335,21 @@ def test_reuse(source, tmp_path, built, capsys):
   before = {path: path.read_bytes() for path in built.iterdir()}
   capsys.readouterr()
   request = {"input": source, "file_format": "array_record"}
-  assert build.prepare("prompt2sign/gsl", tmp_path / "data", **request) == built
+  assert (
+    build.build_dataset(
+      build_plan.make_plan("prompt2sign/gsl", tmp_path / "data", **request)
+    )
+    == built
+  )
   said = capsys.readouterr().out
   assert "already built" in said and "CC BY-NC-SA 4.0" in said
   assert before == {path: path.read_bytes() for path in built.iterdir()}
   for other in ({"file_format": "tfrecord"}, {"shards": 3}):
     with pytest.raises(errors.UsageError, match="holds a build"):
-      build.prepare(
-        "prompt2sign/gsl", tmp_path / "data", **{**request, **other}
+      build.build_dataset(
+        build_plan.make_plan(
+          "prompt2sign/gsl", tmp_path / "data", **{**request, **other}
+        )
       )
 
 
@@ -338,11 +361,13 @@ def test_damaged_description(source, tmp_path, built, name, content):
   else:
     (built / name).write_text(content)
   with pytest.raises(errors.DataError, match="not a complete build"):
-    build.prepare(
-      "prompt2sign/gsl",
-      tmp_path / "data",
-      input=source,
-      file_format="array_record",
+    build.build_dataset(
+      build_plan.make_plan(
+        "prompt2sign/gsl",
+        tmp_path / "data",
+        input=source,
+        file_format="array_record",
+      )
     )
 
 

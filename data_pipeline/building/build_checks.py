@@ -1,0 +1,143 @@
+"""Checks of a request to build a data set, before any work."""
+
+import importlib.util
+import os
+import pathlib
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from data_pipeline.building import record_reader
+from data_pipeline.lifting import lift_folder, lifted_folder
+from signllm_jax.core import errors
+
+FILE_FORMATS = ("tfrecord", "array_record")
+_INSTALL = 'Install the extra: pip install -e ".[data]"'
+
+
+def not_installed(what: str, error: ModuleNotFoundError) -> errors.UsageError:
+  """The error for a missing package; `what` says what it is used for."""
+  return errors.UsageError(
+    f"{what} with the package {error.name}, which is not installed",
+    hint=_INSTALL,
+  )
+
+
+def check_output(
+  output: str | os.PathLike, file_format: str, shards: int | None
+) -> None:
+  """Checks where and in which form the records are to be written.
+
+  Raises:
+    UsageError: no such file format, fewer than one shard, or a remote folder.
+  """
+  if file_format not in FILE_FORMATS:
+    raise errors.UsageError(
+      f"unknown file format {file_format!r}",
+      expected=" or ".join(FILE_FORMATS),
+    )
+  if shards is not None and shards < 1:
+    raise errors.UsageError(f"{shards} shards", expected="at least 1")
+  if "://" in os.fspath(output):
+    raise errors.UsageError(
+      "the output is not a local folder",
+      path=output,
+      hint="Build into a local folder and copy it there",
+    )
+
+
+def check_same_form(
+  folder: pathlib.Path, file_format: str, shards: int | None
+) -> None:
+  """Checks that an existing build has the requested form.
+
+  Raises:
+    UsageError: it has another file format or number of shards.
+    DataError: the folder holds something that is not a complete build.
+  """
+  # Annotated too widely by tfds.
+  info: Any = record_reader.open_build(folder).info
+  if info.file_format.value != file_format:
+    raise errors.UsageError(
+      f"holds a build as {info.file_format.value}, not {file_format}",
+      path=folder,
+      hint=f"{record_reader.REBUILD}, or use another output folder",
+    )
+  for name, split in info.splits.items():
+    if shards is not None and split.num_shards != shards:
+      raise errors.UsageError(
+        f"holds a build with {split.num_shards} shards in {name}, not {shards}",
+        path=folder,
+        hint=f"{record_reader.REBUILD}, or use another output folder",
+      )
+
+
+def check_source(
+  builder_class: type[tfds.core.DatasetBuilder], source: pathlib.Path | None
+) -> None:
+  """Checks that the input is there, if the data set takes one.
+
+  Raises:
+    UsageError: an input is missing, or the data set takes none.
+    DataError: the input does not exist or is an empty folder.
+  """
+  needed = builder_class.MANUAL_DOWNLOAD_INSTRUCTIONS
+  if needed and source is None:
+    raise errors.UsageError(
+      f"{builder_class.name} is made from files, and no input folder is given",
+      expected=needed,
+    )
+  if not needed and source is not None:
+    raise errors.UsageError(
+      f"{builder_class.name} takes no input folder", path=source
+    )
+  if needed and source is not None and not source.exists():
+    raise errors.DataError("no such folder", path=source, expected=needed)
+  empty = source is not None and source.is_dir() and not any(source.iterdir())
+  if needed and empty:
+    raise errors.DataError("an empty folder", path=source, expected=needed)
+
+
+def check_writer(file_format: str) -> None:
+  """Raises a UsageError if TFRecords are asked for without TensorFlow."""
+  if file_format == "tfrecord" and not importlib.util.find_spec("tensorflow"):
+    raise errors.UsageError(
+      "tensorflow-datasets writes TFRecords through TensorFlow, which is not "
+      "installed",
+      hint=f"{_INSTALL}, or build with the file format array_record",
+    )
+
+
+def check_lifting(
+  source: pathlib.Path | None,
+  fps: float | None,
+  lifting: lifted_folder.Options,
+) -> None:
+  """Raises a UsageError for options of lifting where nothing is lifted."""
+  if source and fps is not None and _has_lifted_clips(source):
+    raise errors.UsageError(
+      f"{fps:g} frames a second of lifted clips, which have their own",
+      path=source,
+      hint="Leave --fps out, or lift with it",
+    )
+  if lifting != lifted_folder.DEFAULT and not is_keypoints(source):
+    raise errors.UsageError(
+      "options of lifting, but nothing to lift",
+      path=source,
+      expected="keypoints",
+      hint="Leave --mode, --policy and --condense out",
+    )
+
+
+def is_keypoints(source: pathlib.Path | None) -> bool:
+  """Whether the input holds keypoints, not poses in 3-D."""
+  return source is not None and (
+    source.is_file()
+    or not (any(source.glob("*.skels")) or _has_lifted_clips(source))
+  )
+
+
+def _has_lifted_clips(source: pathlib.Path) -> bool:
+  """Whether a folder or the folder of one of its splits has lifted clips."""
+  folders = (source, *(source / split for split in lift_folder.SPLITS))
+  return any(map(lifted_folder.is_one, folders))

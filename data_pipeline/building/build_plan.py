@@ -1,0 +1,182 @@
+"""Checks a request to build a data set and plans the build."""
+
+import dataclasses
+import importlib
+import math
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from data_pipeline.building import beam, build_checks, record_reader
+from data_pipeline.keypoints import find_clips
+from data_pipeline.lifting import lift_folder, lifted_folder
+from signllm_jax.core import errors
+
+DATASETS = ("fingerspelling", "prompt2sign")  # packages of data_pipeline
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BuildPlan:
+  """A build whose request has been checked before any work."""
+
+  name: str  # data set and configuration, e.g. prompt2sign/gsl
+  builder_class: type[tfds.core.DatasetBuilder]
+  config: tfds.core.BuilderConfig
+  output: pathlib.Path  # root folder of all data sets
+  folder: pathlib.Path  # folder of the records
+  input: pathlib.Path | None
+  file_format: str
+  shards: int | None
+  size: tuple[int, int] | None  # of the picture, where keypoints do not say
+  lifting: lifted_folder.Options
+  download_options: dict[str, Any]  # of Apache Beam; else empty
+  exists: bool  # whether the folder holds a complete build to reuse
+
+  @property
+  def keypoints(self) -> bool:
+    """Whether the input has to be lifted first."""
+    return not self.exists and build_checks.is_keypoints(self.input)
+
+  @property
+  def lifted(self) -> pathlib.Path:
+    """Folder of the lifted clips until the build is complete."""
+    return self.output / ".lifted" / self.name
+
+  @property
+  def licence(self) -> str:
+    """The terms of the data set."""
+    if self.exists:
+      return record_reader.open_build(
+        self.folder
+      ).info.redistribution_info.license
+    return self.new_builder().info.redistribution_info.license
+
+  def new_builder(self) -> tfds.core.DatasetBuilder:
+    """The builder that writes into the folder."""
+    return self.builder_class(config=self.config, data_dir=self.output)
+
+  def find_splits(
+    self, note: Callable[[str], None]
+  ) -> dict[str, list[find_clips.Source]]:
+    """Clips of keypoints by split; `note` is called with warnings.
+
+    Raises:
+      DataError: as `lift_folder.find_splits`.
+    """
+    return lift_folder.find_splits(
+      str(self.input),
+      fps=vars(self.config)["fps"],
+      size=self.size,
+      report=note,
+    )
+
+
+def make_plan(
+  name: str,
+  output: str | os.PathLike,
+  *,
+  input: str | os.PathLike | None = None,
+  file_format: str = "tfrecord",
+  shards: int | None = None,
+  fps: float | None = None,
+  size: tuple[int, int] | None = None,
+  lifting: lifted_folder.Options = lifted_folder.DEFAULT,
+  runner: beam.Runner | None = None,
+) -> BuildPlan:
+  """Checks a request to build a data set; writes nothing.
+
+  Args:
+    name: data set and configuration, e.g. prompt2sign/gsl.
+    output: root of all data sets; the records go to <output>/<name>/<version>.
+    input: folder of the source files, for data sets that are made from files.
+    file_format: tfrecord (needs TensorFlow) or array_record.
+    shards: files a split; chosen by size if not given.
+    fps: frames a second: of the source, or for fingerspelling of the records.
+      The default of the data set if not given; another rate becomes a
+      configuration of its own, e.g. prompt2sign/gsl_30fps.
+    size: width and height of the picture, where keypoints do not say.
+    lifting: options of lifting.
+    runner: writes the records on Apache Beam.
+
+  Raises:
+    UsageError: no such data set, configuration or file format; the input is
+      not what the data set takes; the folder holds a build in another form;
+      the data set is not built on Beam, or Beam is not installed.
+    DataError: the folder holds something that is not a complete build.
+  """
+  build_checks.check_output(output, file_format, shards)
+  builder_class, config = _find_config(name, fps)
+  name = f"{builder_class.name}/{config.name}"
+  source = None if input is None else pathlib.Path(input)
+  folder = pathlib.Path(output, name, str(builder_class.VERSION))
+  if exists := folder.exists():
+    # Beam may make fewer shards than requested.
+    requested_shards = None if runner else shards
+    build_checks.check_same_form(folder, file_format, requested_shards)
+  else:
+    build_checks.check_source(builder_class, source)
+    build_checks.check_writer(file_format)
+    build_checks.check_lifting(source, fps, lifting)
+  return BuildPlan(
+    name=name,
+    builder_class=builder_class,
+    config=config,
+    output=pathlib.Path(output),
+    folder=folder,
+    input=source,
+    file_format=file_format,
+    shards=shards,
+    size=size,
+    lifting=lifting,
+    download_options=beam.download_options(builder_class, runner),
+    exists=exists,
+  )
+
+
+def _find_config(
+  name: str, fps: float | None
+) -> tuple[type[tfds.core.DatasetBuilder], tfds.core.BuilderConfig]:
+  """The builder class and configuration of `<data set>/<configuration>`.
+
+  Raises:
+    UsageError: no such data set, configuration or frame rate, or a package
+      that it needs is not installed.
+  """
+  dataset, _, config_name = name.partition("/")
+  if dataset not in DATASETS:
+    raise errors.UsageError(
+      f"unknown data set {name!r}",
+      expected="one of " + ", ".join(DATASETS) + ", with its configuration",
+    )
+  try:
+    importlib.import_module(f"data_pipeline.{dataset}")  # registers with tfds
+  except ModuleNotFoundError as error:
+    raise build_checks.not_installed(f"{dataset} is built", error) from error
+  builder_class = tfds.builder_cls(dataset)
+  configs = builder_class.builder_configs
+  if config_name not in configs:
+    raise errors.UsageError(
+      f"unknown configuration {config_name!r} of {dataset}"
+      if config_name
+      else f"{dataset} needs a configuration",
+      expected="one of " + ", ".join(f"{dataset}/{key}" for key in configs),
+    )
+  return builder_class, _at_rate(configs[config_name], fps)
+
+
+def _at_rate(
+  config: tfds.core.BuilderConfig, fps: float | None
+) -> tfds.core.BuilderConfig:
+  """The configuration at a frame rate; another rate gets a name of its own."""
+  if fps is None:
+    return config
+  if not 0 < fps < math.inf:
+    raise errors.UsageError(
+      f"{fps:g} frames a second", expected="a number above 0"
+    )
+  if fps == vars(config)["fps"]:
+    return config
+  return dataclasses.replace(config, name=f"{config.name}_{fps:g}fps", fps=fps)
