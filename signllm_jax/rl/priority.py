@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from signllm_jax.config import Priority
-from signllm_jax.tasks.task import Batch
+from signllm_jax.data.batch import Batch
 
 _KEPT = 0.99  # of the running mean of the errors, a step
 

@@ -14,10 +14,11 @@ from flax import nnx
 from signllm_jax.config import Experiment
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import augmentation
+from signllm_jax.data.batch import Batch
 from signllm_jax.losses.cross_entropy import cross_entropy
 from signllm_jax.models import tokens
 from signllm_jax.models.back_translation import PoseToText
-from signllm_jax.tasks.task import Batch, Known, Outcome, track_nothing
+from signllm_jax.tasks.task import Known, Outcome, track_nothing
 
 track = track_nothing
 UNIT: str = "frames"

@@ -7,9 +7,9 @@ import jax
 from flax import nnx
 
 from signllm_jax.config import Experiment
+from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
 
-Batch = dict[str, jax.Array]
 Rows = dict[str, dict[str, float]]  # of a report: name -> metric -> score
 
 

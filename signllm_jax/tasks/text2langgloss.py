@@ -10,9 +10,10 @@ import jax
 from flax import nnx
 
 from signllm_jax.config import Experiment
+from signllm_jax.data.batch import Batch
 from signllm_jax.models.text2langgloss import Text2LangGloss
 from signllm_jax.tasks import text_to_gloss, text_to_pose
-from signllm_jax.tasks.task import Batch, Known, Outcome
+from signllm_jax.tasks.task import Known, Outcome
 
 UNIT: str = "frames"
 track = text_to_pose.track

@@ -7,9 +7,10 @@ from flax import nnx
 from signllm_jax.config import Experiment, Gloss
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import augmentation
+from signllm_jax.data.batch import Batch
 from signllm_jax.losses.cross_entropy import cross_entropy
 from signllm_jax.models.text_to_gloss import TextToGloss, started
-from signllm_jax.tasks.task import Batch, Known, Outcome, track_nothing
+from signllm_jax.tasks.task import Known, Outcome, track_nothing
 
 track = track_nothing
 UNIT: str = "tokens"

@@ -10,12 +10,13 @@ from flax import nnx
 from signllm_jax.config import Experiment
 from signllm_jax.core import skeleton
 from signllm_jax.data import augmentation
+from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
 from signllm_jax.losses import pose as losses
 from signllm_jax.models.pose_decoder import FRAME, PoseDecoder, Source
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.rl import policy, reward
-from signllm_jax.tasks.task import Batch, Known, Outcome
+from signllm_jax.tasks.task import Known, Outcome
 
 UNIT: str = "frames"
 

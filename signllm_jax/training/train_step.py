@@ -12,9 +12,10 @@ from flax import nnx
 
 from signllm_jax import config as config_lib
 from signllm_jax import tasks
+from signllm_jax.data.batch import Batch
 from signllm_jax.rl import priority, reward
 from signllm_jax.runs import optimizer, train_state
-from signllm_jax.tasks.task import Batch, Known, Outcome
+from signllm_jax.tasks.task import Known, Outcome
 
 Metrics = dict[str, jax.Array]
 
