@@ -22,8 +22,13 @@ import numpy as np
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
 from signllm_jax.data import corpus_info
-from signllm_jax.inference import load
-from signllm_jax.runs import checkpointer, config_check, train_state, workdir
+from signllm_jax.runs import (
+  checkpointer,
+  config_check,
+  restore,
+  train_state,
+  workdir,
+)
 from signllm_jax.training import setup
 
 EPILOG = """\
@@ -137,7 +142,7 @@ def add_language(
   wanted = extended(config, language, folder, freeze)
   wanted.mesh = config_lib.Mesh()
   config_check.check(wanted)
-  _, infos, mesh, old = load.restore(path)
+  _, infos, mesh, old = restore.restore(path)
   with workdir.open_workdir(out, wanted) as work:
     if any(work.checkpoints.glob("[0-9]*")):
       raise errors.UsageError(

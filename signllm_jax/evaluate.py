@@ -6,17 +6,14 @@ and nothing else, but under `--protocol=pt`, whose every line says "leaky".
 
 import argparse
 import json
-import os
 import pathlib
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.data import datasets
-from signllm_jax.evaluation import reading, signing
-from signllm_jax.evaluation.metrics import catalogue
+from signllm_jax.evaluation import evaluate_run
 from signllm_jax.evaluation.report import (
   bootstrap,
   comparison,
@@ -26,9 +23,8 @@ from signllm_jax.evaluation.report import (
 )
 from signllm_jax.inference import load
 from signllm_jax.parallel import compilation_cache
-from signllm_jax.runs import workdir
+from signllm_jax.runs import restore
 
-PROTOCOLS = ("free", "pt")
 MOST_RESAMPLES = 100_000
 
 EXAMPLES = """\
@@ -50,94 +46,6 @@ exit codes: 0 done; 1 wrong request; 2 wrong option; 65 fault in the data;
 """
 
 
-def evaluate(
-  path: str | os.PathLike,
-  *,
-  language: str = "",
-  split: str = "test",
-  protocol: str = "free",
-  seeds: int = 1,
-  resamples: int = bootstrap.RESAMPLES,
-  back_translation: str | os.PathLike = "",
-) -> report.Report:
-  """Scores the best checkpoint of a work directory on a whole split.
-
-  Args:
-    path: work directory of a run.
-    language: code of the sign language, where the model knows several.
-    split: one of `datasets.SPLITS`.
-    protocol: "free", or PT's leaky "pt" (section 7).
-    seeds: passes of a stochastic model; ours are deterministic, so one pass
-      stands for all of them and the report says so.
-    resamples: of the bootstrap.
-    back_translation: work directory of a model of pose to text, which reads
-      every row; empty for none.
-
-  Raises:
-    UsageError: not a work directory, or nothing was saved in it.
-    DataError: a fault in the run's data.
-    NonFiniteError: the model gives NaN or infinity.
-    StorageError: the best checkpoint is damaged or cannot be read.
-  """
-  settings = load.describe(path).config
-  saved = load.identify(path)
-  chosen = load.choose(path, language)
-  producer = load.load_producer(path, chosen.code)
-  held = signing.hold(chosen.settings, producer.info, split)
-  for note in held.notes:
-    print(f"note: {note}", file=sys.stderr)
-  began = time.perf_counter()
-  if protocol == "pt":
-    made = producer.produce_pt_protocol(held.sources, held.true)
-  else:
-    made = [
-      one.clip for batch in producer.batches(held.sources) for one in batch
-    ]
-  seconds = time.perf_counter() - began
-  made = signing.named(made, held.true)
-  weights = bootstrap.resample(len(held.true), resamples)
-  scored = report.build(
-    {
-      "name": settings.name,
-      "workdir": os.fspath(path),
-      "checkpoint": saved,
-      "language": chosen.code,
-      "split": split,
-      "protocol": protocol,
-      "seeds": _say_seeds(seeds),
-      "bootstrap": {
-        "resamples": resamples,
-        "seed": 0,
-        "level": bootstrap.LEVEL,
-      },
-      "seconds": {"produce": round(seconds, 3)},
-    },
-    catalogue.POSE,
-    held.true,
-    {"produced": made, **held.rows},
-    weights,
-  )
-  if not back_translation:
-    return scored
-  judge = workdir.read_config(back_translation)
-  facts = {
-    "name": judge.name,
-    "workdir": os.fspath(back_translation),
-    "checkpoint": load.identify(back_translation),
-  }
-  model = load.load_reader(back_translation)
-  return reading.add_columns(scored, model, judge.data, facts, weights)
-
-
-def _say_seeds(seeds: int) -> str:
-  said = "The model is deterministic: it draws nothing when it signs"
-  return (
-    f"{said}, so one pass stands for all {seeds} seeds."
-    if seeds > 1
-    else f"{said}."
-  )
-
-
 def _folder(args: argparse.Namespace, name: str) -> pathlib.Path:
   """The folder to write into, made before the work begins.
 
@@ -147,7 +55,7 @@ def _folder(args: argparse.Namespace, name: str) -> pathlib.Path:
   """
   paths = args.compare or [args.workdir]
   for path in paths:
-    load.choose(path, args.language)
+    load.choose(restore.describe(path), args.language)
   leaky = "leaky" if args.protocol == "pt" else ""
   name = "-".join(filter(None, [args.language, name, leaky]))
   folder = pathlib.Path(args.out or pathlib.Path(paths[0], "evaluation", name))
@@ -168,7 +76,7 @@ def _write(folder: pathlib.Path, files: dict[str, str]) -> None:
 
 def _one(args: argparse.Namespace, options: dict[str, Any]) -> None:
   folder = _folder(args, args.split)
-  made = evaluate(args.workdir, **options)
+  made = evaluate_run.evaluate(args.workdir, **options)
   print(tables.to_terminal(made))
   _write(
     folder,
@@ -183,7 +91,7 @@ def _one(args: argparse.Namespace, options: dict[str, Any]) -> None:
 def _two(args: argparse.Namespace, options: dict[str, Any]) -> None:
   other = pathlib.Path(args.compare[1]).resolve().name
   folder = _folder(args, f"{args.split}-vs-{other}")
-  a, b = (evaluate(path, **options) for path in args.compare)
+  a, b = (evaluate_run.evaluate(path, **options) for path in args.compare)
   weights = bootstrap.resample(len(a.true), args.resamples)
   compared = comparison.compare(a, b, weights)
   said = comparison.to_markdown(compared)
@@ -263,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
   )
   add(
     "--protocol",
-    choices=PROTOCOLS,
+    choices=evaluate_run.PROTOCOLS,
     default="free",
     help="free running (default), or Progressive Transformers' published "
     "inference, which sees the truth: every line of it says leaky",

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 
 from signllm_jax.core import errors
-from signllm_jax.inference import load, model_file, stablehlo
+from signllm_jax.inference import load, stablehlo
+from signllm_jax.runs import model_file, restore
 
 EXAMPLES = """\
 the name of --out decides:
@@ -58,8 +59,8 @@ def export_model(
   if out.suffix == model_file.SUFFIX:
     if language:
       raise errors.UsageError("--language: a model file holds all languages")
-    config, infos, _, state = load.restore(path)
-    described = model_file.Described(config, infos)
+    config, infos, _, state = restore.restore(path)
+    described = model_file.Description(config, infos)
     model_file.write(out, described, state, dtype)
     print(f"wrote {out}: {out.stat().st_size / 1e6:.1f} MB")
     return

@@ -25,6 +25,7 @@ from signllm_jax.inference import (
   text_input,
 )
 from signllm_jax.parallel import compilation_cache
+from signllm_jax.runs import restore
 from signllm_jax.visualization import render
 
 SIZES = (64, 1024)  # pixels, of a clip in a picture
@@ -91,18 +92,18 @@ def produce(
       hint="Train what reads with --config=configs/back_translation.py",
     )
   postprocess.check(options)
-  config = load.describe(path).config
+  described = restore.describe(path)
   lines = [text_input.TextInput(line) for line in (*texts, *prompts)]
   if file:
     lines = text_input.read_file(file)
-  chosen = load.choose(path, language, [line.text for line in lines])
+  chosen = load.choose(described, language, [line.text for line in lines])
   glosses = pathlib.Path(out).suffix.lower() == ".gloss"
   if glosses and split:
     raise errors.UsageError("--split with a file of glosses")
   target = clip_files.prepare(
     out, [".gloss"] if glosses else clip_files.SUFFIXES, form
   )
-  _check_target(target, config, file)
+  _check_target(target, described.config, file)
   if split:
     task = text_input.read_split(chosen.settings, chosen.info, split, count)
   else:
@@ -121,7 +122,8 @@ def produce(
   signer = producer = load.load_producer(path, chosen.code, dtype)
   if judge:
     reader = load.load_reader(judge)
-    signer = rerank.BestOf(producer, reader, samples, config.rl.std, seed)
+    std = described.config.rl.std
+    signer = rerank.BestOf(producer, reader, samples, std, seed)
   began = time.perf_counter()
   signed = produce_summary.sign_with_progress(signer, task.parts, options)
   seconds = time.perf_counter() - began

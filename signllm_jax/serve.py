@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
-from signllm_jax.inference import load
 from signllm_jax.parallel import compilation_cache
+from signllm_jax.runs import restore
 
 try:
   import uvicorn
@@ -74,7 +74,7 @@ def serve(
     raise errors.UsageError(f"--queue={waiting}", expected="at least 1")
   paths = [path] if compare is None else [path, compare]
   # Before the seconds that loading takes.
-  configs = [load.describe(each).config for each in paths]
+  configs = [restore.describe(each).config for each in paths]
   with _bind(host, port) as listening:
     compilation_cache.enable()
     counters = metrics.Metrics()

@@ -1,12 +1,7 @@
-"""A trained model, ready to sign or to read.
-
-It lies in the work directory of a run, as its best checkpoint, or in a model
-file that `export_model` made of one: every door takes either.
-"""
+"""Loads a trained model, ready to sign, to read or to write glosses."""
 
 import dataclasses
 import os
-import pathlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -18,30 +13,10 @@ from signllm_jax.data import corpus_info
 from signllm_jax.inference import (
   gloss_first,
   glosser,
-  model_file,
   pose_reader,
   producer,
 )
-from signllm_jax.parallel import sharding
-from signllm_jax.runs import (
-  checkpoint_manifest,
-  checkpointer,
-  train_state,
-  workdir,
-)
-
-
-def sizes(infos: dict[str, corpus_info.CorpusInfo]) -> train_state.Sizes:
-  """Of the language with most."""
-  each = infos.values()
-  return train_state.Sizes(
-    max(len(one.vocabulary) for one in each),
-    max(
-      len(one.gloss_vocabulary) if one.gloss_vocabulary else 0 for one in each
-    ),
-    max(one.num_clips for one in each),
-  )
-
+from signllm_jax.runs import restore, train_state
 
 Model = producer.Producer | pose_reader.Reader | glosser.Glosser
 
@@ -69,7 +44,7 @@ def generator(
     statistics = group.statistics
   elif config.method == "text2langgloss":
     statistics = jax.tree.map(lambda x: x[index], statistics)
-  graph = train_state.graph(config, sizes(infos))
+  graph = train_state.graph(config, train_state.sizes_of(infos))
   model = graph, group.params, statistics, infos[code]
   if config.method == "pose_to_text":
     return pose_reader.Reader(*model, config, mesh)
@@ -98,7 +73,7 @@ def _glosser(
   if config.method == "text2langgloss":
     params = params["text"]
   alone = dataclasses.replace(config, method="text_to_gloss")
-  graph = train_state.graph(alone, sizes(infos))
+  graph = train_state.graph(alone, train_state.sizes_of(infos))
   return glosser.Glosser(graph, params, infos[code], code, config, mesh)
 
 
@@ -110,27 +85,15 @@ class Chosen(NamedTuple):
   info: corpus_info.CorpusInfo
 
 
-def describe(path: str | os.PathLike) -> model_file.Described:
-  """Configuration and corpus info of a work directory or a model file.
-
-  Raises:
-    UsageError: neither.
-    DataError: it is damaged.
-  """
-  if model_file.is_one(path):
-    return model_file.read_description(path)
-  return model_file.Described(
-    workdir.read_config(path), workdir.read_corpus_infos(path)
-  )
-
-
 def choose(
-  path: str | os.PathLike, language: str = "", texts: Iterable[str] = ()
+  described: restore.Description,
+  language: str = "",
+  texts: Iterable[str] = (),
 ) -> Chosen:
   """A language of a model.
 
   Args:
-    path: work directory or model file.
+    described: configuration and corpus info of the model.
     language: code of the sign language, in any case; may be empty where there
       is only one, or where the texts name one.
     texts: what is asked for, such as "How do you sign 'sea' in German Sign
@@ -138,9 +101,8 @@ def choose(
 
   Raises:
     UsageError: neither, or the model does not know the language.
-    DataError: it is damaged.
   """
-  config, infos = describe(path)
+  config, infos = described
   asked = language.upper().replace("_", "-")
   settings = {each.language: each for each in config_lib.corpora(config)}
   if not asked and len(infos) == 1:
@@ -165,79 +127,6 @@ def choose(
       else "Name it with --language",
     )
   return Chosen(asked, settings[asked], infos[asked])
-
-
-class Restored(NamedTuple):
-  """A run as its best checkpoint or a model file holds it, on one device."""
-
-  config: config_lib.Experiment
-  infos: dict[str, corpus_info.CorpusInfo]
-  mesh: jax.sharding.Mesh
-  state: train_state.TrainState
-
-
-def restore(path: str | os.PathLike) -> Restored:
-  """The best checkpoint of a work directory, or a model file.
-
-  Raises:
-    UsageError: neither, or nothing was saved yet.
-    DataError: the file is damaged.
-    StorageError: every checkpoint is damaged.
-  """
-  config, infos = describe(path)
-  config.mesh = config_lib.Mesh()
-  codes = list(infos) if config.method == "mlsf" else []
-  mesh = sharding.make_mesh(config.mesh, jax.devices()[:1])
-  abstract = train_state.abstract_state(config, sizes(infos), mesh, codes)
-  if model_file.is_one(path):
-    state = model_file.read(path, abstract)
-    return Restored(config, infos, mesh, state)
-  with checkpointer.Checkpoints(_checkpoints(path), keep=None) as saved:
-    restored = saved.restore(abstract, best=True)
-  if restored is None:
-    raise _nothing_saved(path)
-  return Restored(config, infos, mesh, restored[1])
-
-
-def identify(path: str | os.PathLike) -> dict[str, Any]:
-  """Step and digest of what `restore` takes.
-
-  Where the best one is damaged it would take another; a report of that must
-  not be mistaken for one of the best.
-
-  Raises:
-    UsageError: nothing was saved yet.
-    StorageError: the best checkpoint is damaged.
-  """
-  if model_file.is_one(path):
-    return model_file.identify(path)
-  folder = _checkpoints(path)
-  with checkpointer.Checkpoints(folder, keep=None) as saved:
-    step = saved.best()
-    if step is None:
-      step = max(saved.steps(), default=None)
-  if step is None:
-    raise _nothing_saved(path)
-  try:
-    kept = checkpoint_manifest.read(folder / str(step))
-    checkpoint_manifest.verify(folder / str(step), kept["leaves"])
-  except checkpoint_manifest.Damaged as error:
-    raise errors.StorageError(
-      f"damaged: {error}",
-      path=folder / str(step),
-      hint="Start the training again: it sets the checkpoint aside",
-    ) from error
-  return {"step": step, "digest": kept["digest"]}
-
-
-def _checkpoints(path: str | os.PathLike) -> pathlib.Path:
-  return pathlib.Path(path, "checkpoints")
-
-
-def _nothing_saved(path: str | os.PathLike) -> errors.UsageError:
-  return errors.UsageError(
-    "no checkpoint", path=path, hint="Train first, or wait for the first save"
-  )
 
 
 def load_producer(
@@ -285,8 +174,8 @@ def load_glosser(
     UsageError: as `choose`, or the model writes none, or nothing was saved yet.
     StorageError: every checkpoint is damaged.
   """
-  code = choose(path, language).code
-  config, infos, mesh, state = restore(path)
+  code = choose(restore.describe(path), language).code
+  config, infos, mesh, state = restore.restore(path)
   if config.method not in ("text_to_gloss", "text2langgloss"):
     raise errors.UsageError(
       "a model that writes no glosses",
@@ -317,7 +206,7 @@ def load_reader(path: str | os.PathLike) -> pose_reader.Reader:
 def _load(
   path: str | os.PathLike, language: str = "", dtype: str = ""
 ) -> Model:
-  code = choose(path, language).code
-  config, infos, mesh, state = restore(path)
+  code = choose(restore.describe(path), language).code
+  config, infos, mesh, state = restore.restore(path)
   config.model.compute_dtype = dtype or config.model.compute_dtype
   return generator(config, infos, state, code, mesh)

@@ -2,7 +2,7 @@
 
 import functools
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -29,6 +29,19 @@ class Sizes(NamedTuple):
   vocabulary: int  # source tokens, of the language with most
   glosses: int = 0  # gloss tokens, with `data.glosses`
   examples: int = 0  # of training, of the language with most; with `plc`
+
+
+def sizes_of(infos: Mapping[str, corpus_info.CorpusInfo]) -> Sizes:
+  """The sizes of a run on the corpora of these languages."""
+  corpora = infos.values()
+  return Sizes(
+    max(len(info.vocabulary) for info in corpora),
+    max(
+      len(info.gloss_vocabulary) if info.gloss_vocabulary else 0
+      for info in corpora
+    ),
+    max(info.num_clips for info in corpora),
+  )
 
 
 class Progress(NamedTuple):

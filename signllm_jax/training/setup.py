@@ -91,7 +91,7 @@ class Run:
         )
       ]
     self.codes = [c.code for c in self.corpora] if self.stacked else []
-    self.sizes = load.sizes(self.infos)
+    self.sizes = train_state.sizes_of(self.infos)
     self.abstract = self._abstract()
     self.data_seconds = time.monotonic() - started
 

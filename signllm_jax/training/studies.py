@@ -11,8 +11,8 @@ from typing import Any
 import jax
 
 from signllm_jax import config as config_lib
-from signllm_jax import evaluate
 from signllm_jax.core import atomic_files
+from signllm_jax.evaluation import evaluate_run
 from signllm_jax.evaluation.report import study
 from signllm_jax.runs import config_check, workdir
 from signllm_jax.training import loop
@@ -130,7 +130,7 @@ def score(path: pathlib.Path, split: str, reader: str) -> dict[str, float]:
   """The metrics of a run's best checkpoint on a split, language means."""
   made: dict[str, list[float]] = {}
   for code in workdir.read_corpus_infos(path):
-    report = evaluate.evaluate(
+    report = evaluate_run.evaluate(
       path, language=code, split=split, back_translation=reader
     )
     for key, interval in report.scores["produced"].items():

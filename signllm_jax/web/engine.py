@@ -30,6 +30,7 @@ from signllm_jax.inference import (
   producer,
   text_input,
 )
+from signllm_jax.runs import restore
 from signllm_jax.web import metrics as metrics_lib
 from signllm_jax.web import truth as truth_lib
 
@@ -112,7 +113,7 @@ class Engine:
       DataError: it is damaged.
       StorageError: every checkpoint is damaged.
     """
-    config = load.describe(path).config
+    config = restore.describe(path).config
     self.name, self.settings = name, settings
     self.timed = config.model.alignment
     self.producer = load.load_producer(path, settings.language)

@@ -15,7 +15,7 @@ from helpers.paths import DATA
 
 from signllm_jax import config, evaluate, train
 from signllm_jax.core import clips, errors, skeleton
-from signllm_jax.evaluation import signing
+from signllm_jax.evaluation import evaluate_run, signing
 from signllm_jax.evaluation.metrics import catalogue
 from signllm_jax.evaluation.report import (
   bootstrap,
@@ -94,7 +94,7 @@ def _no_cache(monkeypatch):
 
 @pytest.fixture(scope="module")
 def made(home) -> report.Report:
-  return evaluate.evaluate(home / "a", split="dev", seeds=3, resamples=20)
+  return evaluate_run.evaluate(home / "a", split="dev", seeds=3, resamples=20)
 
 
 def _main(home, *arguments: str) -> int:
@@ -210,9 +210,9 @@ def test_the_model_gets_texts_and_nothing_else(home, monkeypatch):
     return real(model, inputs, limit, leak)
 
   monkeypatch.setattr(decoding, "decode", watched)
-  evaluate.evaluate(home / "a", split="dev", resamples=1)
+  evaluate_run.evaluate(home / "a", split="dev", resamples=1)
   assert seen == [None]
-  evaluate.evaluate(home / "a", split="dev", resamples=1, protocol="pt")
+  evaluate_run.evaluate(home / "a", split="dev", resamples=1, protocol="pt")
   assert len(seen) == 2 and isinstance(seen[1], decoding.PTProtocol)
 
 
@@ -224,7 +224,7 @@ def test_another_truth_changes_nothing_produced(home, made, tmp_path):
   ]
   path = _elsewhere(home, tmp_path, other)
   found = {
-    protocol: evaluate.evaluate(
+    protocol: evaluate_run.evaluate(
       path, split="dev", resamples=1, protocol=protocol
     )
     for protocol in ("free", "pt")
@@ -345,7 +345,7 @@ def test_damaged_checkpoint_is_not_evaluated(home, tmp_path, capsys):
 
 def test_one_sequence_has_scores_but_no_intervals(home, tmp_path):
   path = _elsewhere(home, tmp_path, _cut("dev")[:1])
-  found = evaluate.evaluate(path, split="dev", resamples=20)
+  found = evaluate_run.evaluate(path, split="dev", resamples=20)
   assert "other_clip" not in found.rows
   values = report.to_json(found)
   assert values["rows"]["produced"]["dtw_mje"] > 0

@@ -14,8 +14,9 @@ from helpers.serving import make_home
 from signllm_jax import export_model, produce
 from signllm_jax.core import errors
 from signllm_jax.formats import npz
-from signllm_jax.inference import load, model_file
+from signllm_jax.inference import load
 from signllm_jax.parallel import compilation_cache
+from signllm_jax.runs import model_file, restore
 
 TEXTS = ["wind", "norden"]
 
@@ -55,8 +56,8 @@ def test_files_are_small_and_the_same_each_time(home, tmp_path):
   (near,) = load.load_producer(half).produce(["wind"])
   (exact,) = load.load_producer(file).produce(["wind"])
   np.testing.assert_allclose(near.frames[0], exact.frames[0], atol=5e-3)
-  assert load.identify(file)["step"] == 3
-  assert load.identify(file) != load.identify(half)
+  assert restore.identify(file)["step"] == 3
+  assert restore.identify(file) != restore.identify(half)
 
 
 def test_programs_sign_what_the_model_signs(home, tmp_path, capsys):
@@ -141,7 +142,7 @@ def _whole(tensors, about):
 def test_hostile_files(home, tmp_path, change, message):
   bad = altered(home / "model.safetensors", tmp_path / "a.safetensors", change)
   with pytest.raises(errors.DataError, match=message):
-    load.restore(bad)
+    restore.restore(bad)
 
 
 def test_damaged_files(home, tmp_path, capsys):
@@ -157,7 +158,7 @@ def test_damaged_files(home, tmp_path, capsys):
   ):
     bad.write_bytes(content)
     with pytest.raises(errors.DataError, match="a model file of"):
-      load.restore(bad)
+      restore.restore(bad)
   arguments = ["--text=wind", f"--out={tmp_path / 'a.npz'}"]
   assert produce.main([f"--model={bad}", *arguments]) == 65
   missing = tmp_path / "no.safetensors"

@@ -24,7 +24,7 @@ from signllm_jax.formats import skels
 from signllm_jax.inference import glosser, load
 from signllm_jax.models import text_to_gloss as models
 from signllm_jax.parallel import sharding
-from signllm_jax.runs import config_check
+from signllm_jax.runs import config_check, restore
 from signllm_jax.tasks import text_to_gloss
 from signllm_jax.training import setup
 
@@ -241,7 +241,7 @@ def test_only_tokens_of_the_language_are_written(folders):
 
 
 def test_an_unknown_word_is_spelt_not_dropped(writes):
-  config_, info, mesh, made = load.restore(writes)
+  config_, info, mesh, made = restore.restore(writes)
   model = load.generator(config_, info, made, "ASL", mesh)
   assert isinstance(model, glosser.Glosser)
   assert "▁d" in model.info.vocabulary.tokenize("dddd")

@@ -38,14 +38,14 @@ _FAULTS = (
 )
 
 
-class Described(NamedTuple):
-  """What is known of a model before it is loaded."""
+class Description(NamedTuple):
+  """Configuration and corpus info of a trained run."""
 
   config: config_lib.Experiment
   infos: dict[str, corpus_info.CorpusInfo]
 
 
-def is_one(path: str | os.PathLike) -> bool:
+def is_model_file(path: str | os.PathLike) -> bool:
   """Whether a path is meant as a model file, not as a work directory."""
   path = pathlib.Path(path)
   return path.suffix == SUFFIX or path.is_file()
@@ -53,7 +53,7 @@ def is_one(path: str | os.PathLike) -> bool:
 
 def write(
   path: str | os.PathLike,
-  described: Described,
+  described: Description,
   state: train_state.TrainState,
   dtype: str = "float32",
 ) -> None:
@@ -89,7 +89,7 @@ def write(
     part.write_bytes(safetensors_numpy.save(tensors, metadata))
 
 
-def read_description(path: str | os.PathLike) -> Described:
+def read_description(path: str | os.PathLike) -> Description:
   """Configuration and corpus info of a model file.
 
   Raises:
@@ -201,7 +201,7 @@ def _about(path: str | os.PathLike, file: Any) -> dict[str, Any]:
   return about
 
 
-def _describe(path: str | os.PathLike, file: Any) -> Described:
+def _describe(path: str | os.PathLike, file: Any) -> Description:
   about = _about(path, file)
   try:
     config = config_lib.from_json(json.dumps(about["config"]))
@@ -219,7 +219,7 @@ def _describe(path: str | os.PathLike, file: Any) -> Described:
     raise _damaged(path, f"facts of {list(infos)} for languages {codes}")
   if not 0 <= layers <= len(file.keys()):
     raise _damaged(path, f"{layers} layers in {len(file.keys())} arrays")
-  return Described(config, infos)
+  return Description(config, infos)
 
 
 def _check_types(config: config_lib.Experiment) -> None:
