@@ -1,1 +1,1 @@
-"""Records to batches."""
+"""Data sets of clips and texts, and the batches made of them."""

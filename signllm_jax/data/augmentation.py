@@ -1,4 +1,4 @@
-"""Augmentations: noise on the decoder's input (section 5), clips to read."""
+"""Augmentation of decoder inputs (section 5) and of clips for pose to text."""
 
 import jax
 import jax.numpy as jnp
@@ -16,16 +16,16 @@ def gaussian_noise(
   *,
   counter: bool,
 ) -> jax.Array:
-  """Adds strength * N(0, 1) * std to decoder inputs, the start frame left out.
+  """Adds strength * N(0, 1) * std to decoder inputs, except the start frame.
 
   Args:
     frames: [B, T, 151] inputs, normalised, the start frame first.
-    residuals: their std a dimension is the previous epoch's.
-    strength: PT's is 5.
+    residuals: with the std of each dimension in the previous epoch.
+    strength: 5 in PT.
     key: PRNG key.
-    counter: whether the counter gets noise too, as in PT. Not where the next
-      counter is the last one and a step: noise would come back as residual
-      and grow by `strength` every epoch.
+    counter: whether the counter gets noise too, as in PT. False where the next
+      counter is computed from the last one: noise would return as residual and
+      grow by `strength` every epoch.
   """
   noise = random_bits.normal(key, frames.shape) * (strength * residuals.std)
   noise = noise.at[:, 0].set(0)
@@ -40,13 +40,13 @@ def track_residuals(
   weights: jax.Array,
   epoch_ends: jax.Array,
 ) -> Residuals:
-  """Adds a batch's residuals; at an epoch's end they become the std.
+  """Accumulates a batch's residuals; computes the std at an epoch's end.
 
   Args:
-    residuals: so far.
-    error: [B, T, 151] produced - target.
-    weights: [B, T, 151], 0 where a cell does not count.
-    epoch_ends: [] bool, this is the epoch's last batch.
+    residuals: those before this batch.
+    error: [B, T, 151] prediction - target.
+    weights: [B, T, 151], 0 for padding and missing joints.
+    epoch_ends: [] bool, whether this is the epoch's last batch.
   """
   counted = (weights > 0).astype(jnp.float32)
   error = jnp.where(counted > 0, error, 0)
@@ -71,88 +71,87 @@ def augment_clips(
   config: Read,
   key: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Clips to read, each slower or faster, noisy or smooth by chance.
+  """Randomly stretches, smooths and perturbs clips for pose to text.
 
-  What reads them shall also read what a model produced: joints that tremble,
-  or that were smoothed away.
+  A reader so trained also reads produced poses, whose joints jitter or are too
+  smooth.
 
   Args:
     poses: [B, T, 150] normalised.
     valid: [B, T, 50] bool.
     length: [B] frames; the rest is padding.
-    config: how much.
+    config: strength of each augmentation.
     key: PRNG key.
 
   Returns:
-    The same, changed.
+    Poses, valid and length, augmented.
   """
   stretch_key, smooth_key, noise_key, amount_key = jax.random.split(key, 4)
   b = len(poses)
   poses = jnp.where(jnp.repeat(valid, 3, -1), poses, 0)
   if config.stretch:
-    poses, valid, length = _stretched(
+    poses, valid, length = _stretch(
       poses, valid, length, config.stretch, stretch_key
     )
   if config.smooth:
     chosen = jax.random.bernoulli(smooth_key, config.smooth, (b, 1, 1))
-    poses = jnp.where(chosen, _smoothed(poses, valid, length), poses)
+    poses = jnp.where(chosen, _smooth(poses, valid, length), poses)
   if config.jitter:
-    spread = config.jitter * jax.random.uniform(amount_key, (b, 1, 1))
-    poses = poses + spread * jax.random.normal(noise_key, poses.shape)
+    std = config.jitter * jax.random.uniform(amount_key, (b, 1, 1))
+    poses = poses + std * jax.random.normal(noise_key, poses.shape)
   return poses, valid, length
 
 
-def _stretched(
+def _stretch(
   poses: jax.Array,
   valid: jax.Array,
   length: jax.Array,
-  most: float,
+  limit: float,
   key: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Resampled to another number of frames, T at most."""
+  """Resamples clips to a random number of frames, at most T."""
   t = poses.shape[1]
-  bound = jnp.log1p(most)
+  bound = jnp.log1p(limit)
   factor = jnp.exp(
     jax.random.uniform(key, length.shape, minval=-bound, maxval=bound)
   )
-  wanted = jnp.round(length * factor).astype(length.dtype)
-  new = jnp.where(length > 0, jnp.clip(wanted, 1, t), 0)
-  # The first and the last frame stay the first and the last.
-  pace = jnp.maximum(length - 1, 0) / jnp.maximum(new - 1, 1)
-  place = jnp.arange(t) * pace[:, None]  # [B, T]
+  target = jnp.round(length * factor).astype(length.dtype)
+  new_length = jnp.where(length > 0, jnp.clip(target, 1, t), 0)
+  # The first and the last frame are kept.
+  step = jnp.maximum(length - 1, 0) / jnp.maximum(new_length - 1, 1)
+  position = jnp.arange(t) * step[:, None]  # [B, T]
   end = jnp.maximum(length - 1, 0)[:, None]
-  before = jnp.clip(jnp.floor(place).astype(jnp.int32), 0, end)
+  before = jnp.clip(jnp.floor(position).astype(jnp.int32), 0, end)
   after = jnp.minimum(before + 1, end)
-  share = jnp.clip(place - before, 0, 1)[..., None]
+  weight = jnp.clip(position - before, 0, 1)[..., None]
 
-  def at(x: jax.Array, index: jax.Array) -> jax.Array:
+  def take(x: jax.Array, index: jax.Array) -> jax.Array:
     return jnp.take_along_axis(x, index[..., None], 1)
 
-  mixed = (1 - share) * at(poses, before) + share * at(poses, after)
-  # A joint between a frame that shows it and one that does not is missing.
-  return mixed, at(valid, before) & at(valid, after), new
+  mixed = (1 - weight) * take(poses, before) + weight * take(poses, after)
+  # An interpolated joint is valid only if it is valid in both frames.
+  return mixed, take(valid, before) & take(valid, after), new_length
 
 
-def _smoothed(
-  poses: jax.Array, valid: jax.Array, length: jax.Array
-) -> jax.Array:
-  """Means over each frame and its neighbours that show the joint."""
-  real = (jnp.arange(poses.shape[1]) < length[:, None])[..., None]
-  weight = jnp.repeat(valid & real, 3, -1).astype(poses.dtype)
+def _smooth(poses: jax.Array, valid: jax.Array, length: jax.Array) -> jax.Array:
+  """Averages each frame with its neighbours, over valid joints."""
+  mask = (jnp.arange(poses.shape[1]) < length[:, None])[..., None]
+  weight = jnp.repeat(valid & mask, 3, -1).astype(poses.dtype)
 
-  def total(x: jax.Array) -> jax.Array:
+  def sum_of_three(x: jax.Array) -> jax.Array:
     x = jnp.pad(x, ((0, 0), (1, 1), (0, 0)))
     return x[:, :-2] + x[:, 1:-1] + x[:, 2:]
 
-  return total(poses * weight) / jnp.maximum(total(weight), 1)
+  return sum_of_three(poses * weight) / jnp.maximum(sum_of_three(weight), 1)
 
 
-def word_dropout(tokens: jax.Array, share: float, key: jax.Array) -> jax.Array:
-  """Decoder inputs [B, U], a share of them <unk> (Bowman et al. 2016).
+def token_dropout(tokens: jax.Array, rate: float, key: jax.Array) -> jax.Array:
+  """Replaces a share of tokens [B, U] by <unk> (Bowman et al. 2016).
 
-  So that a decoder reads the clip, not what it knows of spelling; <s> stays.
+  It makes the decoder rely on the encoder, not on its language model. The first
+  token, <s> in decoder inputs, stays.
   """
-  if not share:
+  if not rate:
     return tokens
-  hidden = jax.random.bernoulli(key, share, tokens.shape).at[:, 0].set(False)
-  return jnp.where(hidden & (tokens != vocabulary.PAD), vocabulary.UNK, tokens)
+  dropped = jax.random.bernoulli(key, rate, tokens.shape).at[:, 0].set(False)
+  return jnp.where(dropped & (tokens != vocabulary.PAD), vocabulary.UNK, tokens)

@@ -1,8 +1,8 @@
-"""Which examples make which batch: a pure function of the seed.
+"""The order of examples and their batches: a pure function of the seed.
 
-Batch k of a run depends on (seed, k) and nothing else: not on how many devices,
-processes or readers there are, nor on where the run was interrupted. So the
-position in the data is one number, and resuming is exact.
+Batch k of a run depends on (seed, k) alone: neither on the number of devices,
+processes or readers, nor on where the run was interrupted. So the position in
+the data is one number, and resuming is exact.
 """
 
 import dataclasses
@@ -13,67 +13,68 @@ import numpy as np
 
 
 def round_up(value: int, multiple: int) -> int:
-  """The smallest multiple that is not smaller."""
+  """Rounds up to a multiple of `multiple`."""
   return -(-value // multiple) * multiple
 
 
 def balanced_examples(sizes: Sequence[int], temperature: float) -> np.ndarray:
-  """Which example each place of an epoch holds, small corpora repeated.
+  """Example ids of an epoch, with small corpora repeated.
 
-  The share of a corpus is proportional to its size ** (1 / temperature), the
-  usual sampling of unequal corpora; the largest is seen once an epoch.
+  The share of a corpus is proportional to its size ** (1 / temperature)
+  (temperature sampling); the largest corpus is seen once an epoch.
 
   Args:
-    sizes: examples of each corpus, one after another.
+    sizes: number of examples of each corpus; ids run through all corpora.
     temperature: 1 for shares by size; towards infinity all are equal.
 
   Returns:
-    [m] example ids, rising; each at least once.
+    [m] example ids, ascending; each at least once.
   """
-  largest, start, parts = max(sizes), 0, []
+  largest, start, ids = max(sizes), 0, []
   for size in sizes:
-    times = (largest / size) ** (1 - 1 / temperature)
-    ends = np.floor(times * np.arange(size + 1) + 1e-9).astype(np.int64)
-    parts.append(np.repeat(np.arange(start, start + size), np.diff(ends)))
+    repeats = (largest / size) ** (1 - 1 / temperature)
+    ends = np.floor(repeats * np.arange(size + 1) + 1e-9).astype(np.int64)
+    ids.append(np.repeat(np.arange(start, start + size), np.diff(ends)))
     start += size
-  return np.concatenate(parts)
+  return np.concatenate(ids)
 
 
-def _shared_draws(seed: int, start: int, stop: int) -> np.ndarray:
-  """Random numbers of the steps `start` to `stop`, whatever is asked for."""
+def _random_of_steps(seed: int, start: int, stop: int) -> np.ndarray:
+  """Random numbers of steps `start` to `stop`; one per step, in any range."""
   block = 1024
   blocks = range(start // block, -(-stop // block))
-  drawn = np.concatenate(
+  numbers = np.concatenate(
     [np.random.default_rng([seed, 1, i]).random(block) for i in blocks]
   )
-  return drawn[start - blocks[0] * block :][: stop - start]
+  return numbers[start - blocks[0] * block :][: stop - start]
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchPlan:
-  """Which examples make batch k: a pure function of the seed and k.
+  """The examples of every batch, as a pure function of seed and batch number.
 
-  Every epoch is a permutation cut into batches of one length bucket each; what
-  is left of a bucket makes a batch with empty rows, so each example counts
-  once an epoch.
+  Every epoch is a permutation, cut into batches of one length bucket each. The
+  remainder of a bucket makes a batch with empty rows, so that every example
+  counts once an epoch.
 
   Attributes:
-    lengths: [n] frames of each place in an epoch.
+    lengths: [n] frames at each position of an epoch.
     batch_size: rows of a batch.
     bucket: padding multiple, in frames.
     seed: of the order.
-    matched: batches of like lengths come at the same steps in all plans of the
-      seed, so that languages side by side need little padding.
-    examples: [n] the example in each place, of `balanced_examples`; None
-      where place i holds example i.
+    align_lengths: order batches so that all plans of this seed have batches of
+      similar lengths at the same steps; languages that are stacked then need
+      little padding.
+    example_ids: [n] example at each position, of `balanced_examples`; None
+      where position i is example i.
   """
 
   lengths: np.ndarray
   batch_size: int
   bucket: int
   seed: int
-  matched: bool = False
-  examples: np.ndarray | None = None
+  align_lengths: bool = False
+  example_ids: np.ndarray | None = None
 
   @functools.cached_property
   def buckets(self) -> dict[int, int]:
@@ -84,17 +85,17 @@ class BatchPlan:
 
   @functools.cached_property
   def batches_per_epoch(self) -> int:
-    """The same in every epoch."""
+    """Number of batches, the same in every epoch."""
     return sum(-(-n // self.batch_size) for n in self.buckets.values())
 
   @property
   def padding(self) -> float:
-    """Share of a batch's cells that are padding, over an epoch."""
-    cells = sum(
+    """Share of padding among all frames of an epoch's batches."""
+    frames = sum(
       -(-n // self.batch_size) * self.batch_size * t
       for t, n in self.buckets.items()
     )
-    return 1 - float(self.lengths.sum()) / cells
+    return 1 - float(self.lengths.sum()) / frames
 
   @functools.lru_cache(maxsize=2)  # noqa: B019 (a plan lives as long as a run)
   def _epoch(self, epoch: int) -> list[tuple[int, np.ndarray]]:
@@ -107,17 +108,17 @@ class BatchPlan:
       for ids in [order[padded == t]]
       for start in range(0, len(ids), self.batch_size)
     ]
-    if self.matched:  # `batches` rise in length
+    if self.align_lengths:  # `batches` ascend in length
       first = epoch * len(batches)
-      drawn = _shared_draws(self.seed, first, first + len(batches))
-      return [batches[i] for i in np.argsort(np.argsort(drawn))]
+      keys = _random_of_steps(self.seed, first, first + len(batches))
+      return [batches[i] for i in np.argsort(np.argsort(keys))]
     return [batches[i] for i in random.permutation(len(batches))]
 
   def __getitem__(self, index: int) -> tuple[int, np.ndarray]:
     """Padded frames and example ids of batch `index`, from 0."""
     epoch, position = divmod(index, self.batches_per_epoch)
-    t, places = self._epoch(epoch)[position]
-    return t, places if self.examples is None else self.examples[places]
+    t, ids = self._epoch(epoch)[position]
+    return t, ids if self.example_ids is None else self.example_ids[ids]
 
   def __hash__(self) -> int:
     return id(self)

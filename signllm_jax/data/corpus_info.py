@@ -1,4 +1,4 @@
-"""What one pass over the training split tells: vocabulary and statistics."""
+"""Vocabulary, lengths and statistics of a training split."""
 
 import dataclasses
 import json
@@ -7,20 +7,20 @@ import numpy as np
 import tqdm
 
 from signllm_jax import config
-from signllm_jax.core import errors, skeleton
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import datasets
 
 
 @dataclasses.dataclass(frozen=True)
 class CorpusInfo:
-  """What generation must know of the training split; kept with the run.
+  """Properties of the training split that inference needs; saved with a run.
 
   Attributes:
     vocabulary: of the source.
     longest_source: tokens of the longest source, </s> included.
     longest_clip: frames of the longest clip.
-    fps: frames a second of the clips.
+    fps: frames per second of the clips.
     gloss_vocabulary: with `data.glosses`.
     longest_gloss: tokens of the longest gloss.
     num_clips: 0 in runs that are older than this field.
@@ -36,61 +36,61 @@ class CorpusInfo:
 
 
 def to_json(infos: dict[str, CorpusInfo]) -> str:
-  """JSON of the info of each language, by code."""
+  """Encodes the info of each language, by code, as JSON."""
   languages = {}
-  for code, each in infos.items():
+  for code, info in infos.items():
     languages[code] = {
-      "fps": each.fps,
-      "longest": each.longest_clip,
-      "longest_source": each.longest_source,
-      "tokens": each.vocabulary.unit,
-      "vocabulary": each.vocabulary.entries,
+      "fps": info.fps,
+      "longest": info.longest_clip,
+      "longest_source": info.longest_source,
+      "tokens": info.vocabulary.unit,
+      "vocabulary": info.vocabulary.entries,
     }
-    if each.num_clips:
-      languages[code]["examples"] = each.num_clips
-    if each.gloss_vocabulary is not None:
+    if info.num_clips:
+      languages[code]["examples"] = info.num_clips
+    if info.gloss_vocabulary is not None:
       languages[code] |= {
-        "glosses": each.gloss_vocabulary.entries,
-        "longest_gloss": each.longest_gloss,
+        "glosses": info.gloss_vocabulary.entries,
+        "longest_gloss": info.longest_gloss,
       }
   return json.dumps({"languages": languages}, ensure_ascii=False, indent=1)
 
 
 def from_json(value: str) -> dict[str, CorpusInfo]:
-  """Reads `to_json`.
+  """Decodes the JSON of `to_json`.
 
   Raises:
-    DataError: it is not such JSON.
+    DataError: it has another form.
   """
   try:
     return {
       code: CorpusInfo(
-        vocabulary_lib.Vocabulary(info["vocabulary"], info["tokens"]),
-        int(info["longest_source"]),
-        int(info["longest"]),
-        float(info["fps"]),
-        vocabulary_lib.Vocabulary(info["glosses"], "words")
-        if "glosses" in info
+        vocabulary_lib.Vocabulary(fields["vocabulary"], fields["tokens"]),
+        int(fields["longest_source"]),
+        int(fields["longest"]),
+        float(fields["fps"]),
+        vocabulary_lib.Vocabulary(fields["glosses"], "words")
+        if "glosses" in fields
         else None,
-        int(info.get("longest_gloss", 0)),
-        int(info.get("examples", 0)),
+        int(fields.get("longest_gloss", 0)),
+        int(fields.get("examples", 0)),
       )
-      for code, info in json.loads(value)["languages"].items()
+      for code, fields in json.loads(value)["languages"].items()
     }
   except (ValueError, TypeError, KeyError, AttributeError) as error:
-    raise errors.DataError(f"not the corpora of a run: {error!r}") from error
+    raise errors.DataError(f"not the info of corpora: {error!r}") from error
 
 
 @dataclasses.dataclass(frozen=True)
 class CorpusSummary:
-  """What one pass over the training split tells.
+  """Info and pose statistics of a training split.
 
   Attributes:
-    info: what generation must know.
+    info: what inference needs.
     lengths: [n] frames of each clip, at most `max_frames`.
-    mean: [150] mean of true cells; [L, 150] of languages that share a model.
+    mean: [150] mean over valid joints; [L, 150] of languages sharing a model.
     scale: [] pooled standard deviation around it; or [L].
-    seen: [50] bool, joints that are ever valid; or [L, 50].
+    seen: [50] bool, joints that are valid in some frame; or [L, 50].
   """
 
   info: CorpusInfo
@@ -100,18 +100,45 @@ class CorpusSummary:
   seen: np.ndarray
 
 
+class _PoseMoments:
+  """Sums over the valid joints of clips, for each language apart."""
+
+  def __init__(self, languages: int):
+    self.count = np.zeros((languages, skeleton.J))
+    self._total = np.zeros((languages, skeleton.J, 3))
+    self._squares = np.zeros(languages)
+
+  def add(self, clip: clips.Clip, language: int) -> None:
+    """Adds a clip of the language of this number."""
+    # A broken record must not spoil the statistics of all clips; the training
+    # step that reads it reports it by name.
+    valid = clip.valid & np.isfinite(clip.frames).all(-1)
+    frames = np.where(valid[..., None], clip.frames.astype(np.float64), 0)
+    self.count[language] += valid.sum(0)
+    self._total[language] += frames.sum(0)
+    self._squares[language] += (frames**2).sum()
+
+  def mean_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [L, 150] and pooled standard deviation [L], float32."""
+    mean = self._total / np.maximum(self.count, 1)[..., None]
+    centred = self._squares - (mean**2 * self.count[..., None]).sum((1, 2))
+    variance = centred / (3 * self.count.sum(1))
+    scale = np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
+    return mean.reshape(-1, skeleton.C).astype(np.float32), scale
+
+
 def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
-  """Reads all clips once.
+  """Reads all clips once; returns their vocabulary, lengths and statistics.
 
   Raises:
-    DataError: no clips, or no joint is ever seen.
+    DataError: no clips, no valid joint, or different frame rates.
   """
   lengths, texts, glosses, rates = [], [], [], set()
-  several = isinstance(split, datasets.MultilingualClips)
-  language = split.languages if several else np.zeros(len(split), np.int32)
-  count = np.zeros((int(language.max(initial=0)) + 1, skeleton.J))
-  total = np.zeros((*count.shape, 3))
-  squares = np.zeros(len(count))
+  multilingual = isinstance(split, datasets.MultilingualClips)
+  languages = (
+    split.languages if multilingual else np.zeros(len(split), np.int32)
+  )
+  moments = _PoseMoments(int(languages.max(initial=0)) + 1)
   for index in tqdm.trange(len(split), unit="clip", desc="reading", delay=2):
     clip = split[index]
     lengths.append(min(len(clip), settings.max_frames))
@@ -119,14 +146,8 @@ def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
     if settings.glosses:
       glosses.append(datasets.gloss_text(clip))
     rates.add(clip.fps)
-    # One broken record must not spoil the statistics of all; the step that
-    # reads it says so by name.
-    true = clip.valid & np.isfinite(clip.frames).all(-1)
-    frames = np.where(true[..., None], clip.frames.astype(np.float64), 0)
-    count[language[index]] += true.sum(0)
-    total[language[index]] += frames.sum(0)
-    squares[language[index]] += (frames**2).sum()
-  if not count.any(1).all():
+    moments.add(clip, languages[index])
+  if not moments.count.any(1).all():
     raise errors.DataError(
       "the training split has no clip with a visible joint",
       path=settings.folder,
@@ -138,28 +159,22 @@ def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
       expected="one rate",
       hint="Resample when you build the records",
     )
-  least = settings.min_count
-  vocabulary = vocabulary_lib.build_vocabulary(texts, settings.tokens, least)
-  mean = total / np.maximum(count, 1)[..., None]
-  around = squares - (mean**2 * count[..., None]).sum((1, 2))
-  variance = around / (3 * count.sum(1))
-  mean = mean.reshape(-1, skeleton.C).astype(np.float32)
-  scale = np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
-  seen = count > 0
-  return CorpusSummary(
-    info=CorpusInfo(
-      vocabulary,
-      longest_source=max(len(vocabulary.encode(t)) for t in texts),
-      longest_clip=max(lengths),
-      fps=rates.pop(),
-      gloss_vocabulary=vocabulary_lib.build_vocabulary(glosses, "words")
-      if glosses
-      else None,
-      longest_gloss=max((len(g.split()) for g in glosses), default=0),
-      num_clips=len(lengths),
-    ),
-    lengths=np.array(lengths, np.int32),
-    mean=mean if several else mean[0],
-    scale=scale if several else scale[0],
-    seen=seen if several else seen[0],
+  vocabulary = vocabulary_lib.build_vocabulary(
+    texts, settings.tokens, settings.min_count
   )
+  info = CorpusInfo(
+    vocabulary,
+    longest_source=max(len(vocabulary.encode(text)) for text in texts),
+    longest_clip=max(lengths),
+    fps=rates.pop(),
+    gloss_vocabulary=vocabulary_lib.build_vocabulary(glosses, "words")
+    if glosses
+    else None,
+    longest_gloss=max((len(gloss.split()) for gloss in glosses), default=0),
+    num_clips=len(lengths),
+  )
+  mean, scale = moments.mean_and_scale()
+  seen = moments.count > 0
+  if not multilingual:
+    mean, scale, seen = mean[0], scale[0], seen[0]
+  return CorpusSummary(info, np.array(lengths, np.int32), mean, scale, seen)

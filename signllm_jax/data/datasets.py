@@ -1,4 +1,4 @@
-"""Where clips come from: built data sets and folders of .skels."""
+"""Opens data sets of clips: built ones and folders of .skels."""
 
 import dataclasses
 import pathlib
@@ -11,8 +11,7 @@ from array_record.python import array_record_data_source
 
 from signllm_jax import config
 from signllm_jax.core import clips as clips_lib
-from signllm_jax.core import errors
-from signllm_jax.core import gloss as gloss_lib
+from signllm_jax.core import errors, gloss
 from signllm_jax.data import records
 from signllm_jax.formats import splits, tfrecord
 
@@ -31,8 +30,8 @@ class Examples(Protocol[Example]):
 Clips = Examples[clips_lib.Clip]
 
 
-class _Built:
-  """A split of a data set that a builder wrote."""
+class _BuiltSplit:
+  """A split of a data set that a builder wrote, read from disk on access."""
 
   def __init__(self, folder: pathlib.Path, split: str, language: str):
     info = tfds.builder_from_directory(folder).info
@@ -40,24 +39,24 @@ class _Built:
       raise errors.DataError(
         f"no split {split!r}", path=folder, expected=str(list(info.splits))
       )
-    part = info.splits[split]
+    split_info = info.splits[split]
     # A record is a dictionary of features; tfds types it more widely.
     self._features: Any = info.features
     self._folder, self._language = folder, language
     if info.as_proto.file_format == "array_record":
-      self._read = array_record_data_source.ArrayRecordDataSource(
-        [str(path) for path in part.filepaths]
+      self._records = array_record_data_source.ArrayRecordDataSource(
+        [str(path) for path in split_info.filepaths]
       )
     else:
-      self._read = tfrecord.TFRecordFiles(
-        part.filepaths, counts=part.shard_lengths
+      self._records = tfrecord.TFRecordFiles(
+        split_info.filepaths, counts=split_info.shard_lengths
       )
 
   def __len__(self) -> int:
-    return len(self._read)
+    return len(self._records)
 
   def __getitem__(self, index: int) -> clips_lib.Clip:
-    record = self._features.deserialize_example_np(self._read[index])
+    record = self._features.deserialize_example_np(self._records[index])
     language = record["language"].decode()
     if self._language and language != self._language:
       raise errors.DataError(
@@ -69,10 +68,6 @@ class _Built:
     return records.to_clip(record)
 
 
-class _Read(list[clips_lib.Clip]):
-  """A split of a folder of .skels, in memory."""
-
-
 def open_clips(settings: config.Data, split: str) -> Clips:
   """Opens a split of a built data set or of a folder of .skels files.
 
@@ -81,15 +76,15 @@ def open_clips(settings: config.Data, split: str) -> Clips:
   """
   folder = pathlib.Path(settings.folder)
   if (folder / "dataset_info.json").exists():
-    return _Built(folder, split, settings.language)
+    return _BuiltSplit(folder, split, settings.language)
   if (folder / f"{split}.skels").exists():
-    return _Read(
+    return [
       clips_lib.canonical(clip)
       for clip in splits.read_split(folder, split, fps=settings.fps)
-    )
-  found = "nothing there" if not folder.exists() else "neither of them"
+    ]
+  content = "nothing there" if not folder.exists() else "neither of them"
   raise errors.DataError(
-    f"no data for the split {split!r}: {found}",
+    f"no data for the split {split!r}: {content}",
     path=folder,
     expected=f"dataset_info.json of a built data set, or {split}.skels with "
     f"{split}.text",
@@ -98,16 +93,19 @@ def open_clips(settings: config.Data, split: str) -> Clips:
 
 
 class MultilingualClips:
-  """Clips of several languages, one after another, marked with theirs.
+  """Clips of several languages, concatenated, each marked with its language.
 
   Texts and prompts begin with their language (`gloss.prepend_language`); gloss
   tokens are marked with it (`gloss.mark`).
+
+  Attributes:
+    sizes: number of clips of each language.
+    languages: [n] number of each clip's language.
   """
 
   def __init__(self, parts: Sequence[tuple[str, Clips]]):
     self._parts = parts
-    self.sizes = [len(clips) for _, clips in parts]  # of each language
-    # [n] of each clip, the number of its language in `parts`.
+    self.sizes = [len(clips) for _, clips in parts]
     self.languages = np.repeat(
       np.arange(len(parts), dtype=np.int32), self.sizes
     )
@@ -117,23 +115,21 @@ class MultilingualClips:
     return int(self._ends[-1])
 
   def __getitem__(self, index: int) -> clips_lib.Clip:
-    at = int(np.searchsorted(self._ends, index, "right"))
-    code, part = self._parts[at]
-    clip = part[index - int(self._ends[at]) + len(part)]
+    number = int(np.searchsorted(self._ends, index, "right"))
+    code, part = self._parts[number]
+    clip = part[index - int(self._ends[number]) + len(part)]
     return dataclasses.replace(
       clip,
-      text=gloss_lib.prepend_language(clip.text, code),
-      gloss=gloss_lib.mark(gloss_text(clip), code),
-      prompt=gloss_lib.prepend_language(clip.prompt, code)
-      if clip.prompt
-      else "",
+      text=gloss.prepend_language(clip.text, code),
+      gloss=gloss.mark(gloss_text(clip), code),
+      prompt=gloss.prepend_language(clip.prompt, code) if clip.prompt else "",
     )
 
 
 def open_multilingual(
   parts: Sequence[config.Data], split: str
 ) -> MultilingualClips:
-  """Opens a split of several languages as one, each clip marked with its own.
+  """Opens a split of several languages as one.
 
   Raises:
     DataError: as `open_clips`; reading a clip without a gloss raises it too.
@@ -144,10 +140,10 @@ def open_multilingual(
 
 
 def source_text(clip: clips_lib.Clip, settings: config.Data) -> str:
-  """What the model reads of a clip: its text, its prompt or its gloss.
+  """The model's source of a clip: its text, prompt or gloss (`data.source`).
 
   Raises:
-    DataError: the prompt or the gloss is asked for and there is none.
+    DataError: the clip has no prompt or no gloss.
   """
   if settings.source == "text":
     return clip.text
@@ -162,10 +158,10 @@ def source_text(clip: clips_lib.Clip, settings: config.Data) -> str:
 
 
 def gloss_text(clip: clips_lib.Clip) -> str:
-  """The gloss of a clip.
+  """The gloss of a clip that must have one.
 
   Raises:
-    DataError: there is none.
+    DataError: it has none.
   """
   if not clip.gloss:
     raise errors.DataError(

@@ -1,4 +1,4 @@
-"""The training clips of a run, summarised and put in order."""
+"""Training clips of a run, with their statistics and their order."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -19,28 +19,28 @@ class PoseCorpus:
     *,
     rows: int,
     multiple: int,
-    matched: bool = False,
-    joined: bool = False,
+    align_lengths: bool = False,
+    multilingual: bool = False,
   ):
     """Reads the clips once.
 
     Args:
-      parts: the settings of each language; of one alone the language may be
-        empty, then the records may be of any. Several are marked, with their
-        glosses (`datasets.open_multilingual`).
+      parts: the settings of each language. A single one may leave its language
+        empty; then the records may be of any.
       seed: of the order.
       rows: of a batch.
-      multiple: what they are a multiple of.
-      matched: whether other languages go beside it.
-      joined: whether clips are marked with their language.
+      multiple: of which the rows are a multiple.
+      align_lengths: as in `BatchPlan`.
+      multilingual: whether clips are marked with their language
+        (`datasets.open_multilingual`).
     """
     self.parts, self.codes = parts, [part.language for part in parts]
     self.code, self.settings = "+".join(self.codes), parts[0]
-    places = None
-    if joined:
+    example_ids = None
+    if multilingual:
       self.settings = dataclasses.replace(parts[0], glosses=True)
       self.train = datasets.open_multilingual(parts, "train")
-      places = batch_plan.balanced_examples(
+      example_ids = batch_plan.balanced_examples(
         self.train.sizes, self.settings.temperature
       )
     else:
@@ -48,21 +48,21 @@ class PoseCorpus:
     self.summary = corpus_info.summarise(self.train, self.settings)
     self.info = self.summary.info
     lengths = self.summary.lengths
-    if places is not None:
-      lengths = lengths[places]
-    # A data set smaller than a batch would be mostly empty rows.
-    enough = batch_plan.round_up(len(lengths), multiple)
+    if example_ids is not None:
+      lengths = lengths[example_ids]
+    # Larger batches than the data set would have mostly empty rows.
+    most_rows = batch_plan.round_up(len(lengths), multiple)
     self.plan = batch_plan.BatchPlan(
       lengths,
-      min(rows, enough),
+      min(rows, most_rows),
       self.settings.bucket,
       seed,
-      matched,
-      places,
+      align_lengths,
+      example_ids,
     )
 
   def describe(self) -> str:
-    """What is learnt from."""
+    """Languages, size and vocabulary, in a line."""
     words, fps = len(self.info.vocabulary), self.info.fps
     return (
       f"clips       {self.code} {len(self.train):,} at {fps:g} frames a "
@@ -70,9 +70,9 @@ class PoseCorpus:
     )
 
   def batches(
-    self, count: int, fed: np.ndarray | None = None
+    self, count: int, rows_of_process: np.ndarray | None = None
   ) -> loader.PoseBatches:
-    """The first `count` batches; of them the rows `fed` alone."""
+    """The first `count` batches; arguments as of `loader.PoseBatches`."""
     return loader.PoseBatches(
-      self.train, self.plan, self.info, self.settings, count, fed
+      self.train, self.plan, self.info, self.settings, count, rows_of_process
     )

@@ -1,7 +1,7 @@
-"""The record: what builders write and training reads.
+"""The record schema that builders write and training reads.
 
-The only thing `data_pipeline` and the training side share besides the ground
-floor. Written by tensorflow-datasets builders; read without their code.
+Records are written by the tensorflow-datasets builders of `data_pipeline` and
+read without the code of those.
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ VERSION = "1.0.0"
 
 
 def features() -> tfds.features.FeaturesDict:
-  """The schema, with documentation for the data set's page."""
+  """Features of a record, with documentation for the data set's page."""
   f = tfds.features
-  raw = f.Encoding.BYTES  # a third of the size of float lists, faster to read
+  raw = f.Encoding.BYTES  # a third of the size of float lists, and faster
   return f.FeaturesDict(
     {
       "name": f.Text(doc="Name of the source file, unique in its split."),
@@ -52,7 +52,7 @@ def from_clip(
   gloss_made: bool = False,
   signer: str = "",
 ) -> dict:
-  """The record of a canonical clip, as the features above want it."""
+  """Converts a canonical clip to a record of `features`."""
   return {
     "name": clip.name,
     "text": clip.text,
@@ -68,7 +68,7 @@ def from_clip(
 
 
 def to_clip(record: dict) -> clips.Clip:
-  """The clip of a decoded record (text fields as bytes or str)."""
+  """Converts a decoded record, with texts as bytes or str, to a clip."""
 
   def text(value) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)

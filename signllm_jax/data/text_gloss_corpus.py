@@ -1,8 +1,8 @@
-"""Texts and their glosses, without poses: what text to gloss learns from.
+"""Pairs of texts and glosses without poses, for text to gloss (section 5).
 
-All languages share one vocabulary of each side. A source begins with the sign
-language that is asked for, `<GSL> guten abend`, and every gloss carries its
-own, `<GSL_ABEND>` (section 5).
+All languages share one vocabulary of each side. A source begins with its target
+sign language, `<GSL> guten abend`, and every gloss token is marked with it,
+`<GSL_ABEND>`.
 """
 
 import pathlib
@@ -18,7 +18,7 @@ from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import batch_plan, corpus_info, datasets
 from signllm_jax.formats import splits
 
-_GLOSS_MULTIPLE = 4  # glosses are padded to a multiple of so many tokens
+_GLOSS_MULTIPLE = 4  # gloss ids are padded to a multiple of this
 
 
 class Pair(NamedTuple):
@@ -30,14 +30,14 @@ class Pair(NamedTuple):
 
 
 def has_split(settings: config.Data, split: str) -> bool:
-  """Whether a language has a split: texts alone often have but `train`."""
+  """Whether a language has a split; text files often have only `train`."""
   folder = pathlib.Path(settings.folder)
-  beside = any(folder.glob("*.text")) and not any(folder.glob("*.skels"))
-  return not beside or (folder / f"{split}.text").exists()
+  texts_only = any(folder.glob("*.text")) and not any(folder.glob("*.skels"))
+  return not texts_only or (folder / f"{split}.text").exists()
 
 
 def open_pairs(settings: config.Data, split: str) -> list[Pair]:
-  """The pairs of a split of one language.
+  """Reads the pairs of a split of one language.
 
   Args:
     settings: of that language; its folder holds <split>.text (or .prompt, as
@@ -55,23 +55,23 @@ def open_pairs(settings: config.Data, split: str) -> list[Pair]:
     splits.check_lines(paths[1], len(glosses), paths[0], len(texts))
     names = [f"{split}/{i:06d}" for i in range(1, len(texts) + 1)]
   else:
-    opened = datasets.open_clips(settings, split)
-    listed = [opened[i] for i in range(len(opened))]
-    names = [clip.name for clip in listed]
-    texts = [datasets.source_text(clip, settings) for clip in listed]
-    glosses = [datasets.gloss_text(clip) for clip in listed]
+    examples = datasets.open_clips(settings, split)
+    clips = [examples[i] for i in range(len(examples))]
+    names = [clip.name for clip in clips]
+    texts = [datasets.source_text(clip, settings) for clip in clips]
+    glosses = [datasets.gloss_text(clip) for clip in clips]
   if code in config.listed(settings.clean):
-    glosses = [gloss_lib.clean_phoenix(line) for line in glosses]
+    glosses = [gloss_lib.clean_phoenix(gloss) for gloss in glosses]
   return [
     Pair(
-      name, gloss_lib.prepend_language(said, code), gloss_lib.mark(line, code)
+      name, gloss_lib.prepend_language(text, code), gloss_lib.mark(gloss, code)
     )
-    for name, said, line in zip(names, texts, glosses, strict=True)
+    for name, text, gloss in zip(names, texts, glosses, strict=True)
   ]
 
 
 class TextGlossCorpus:
-  """The training pairs of all languages, counted and put in order."""
+  """The training pairs of all languages, with vocabularies and order."""
 
   def __init__(
     self, parts: Sequence[config.Data], seed: int, *, rows: int, multiple: int
@@ -82,68 +82,56 @@ class TextGlossCorpus:
       parts: the settings of each language.
       seed: of the order.
       rows: of a batch.
-      multiple: what they are a multiple of.
+      multiple: of which the rows are a multiple.
 
     Raises:
       DataError: as `open_pairs`, or there are no pairs.
     """
     self.parts, self.codes = parts, [part.language for part in parts]
     self.code = "+".join(self.codes)
-    # A gloss of annotations alone is empty when cleaned: nothing to learn.
-    opened = [
-      [pair for pair in open_pairs(part, "train") if pair.gloss]
-      for part in parts
-    ]
-    for part, found in zip(parts, opened, strict=True):
-      if not found:
-        raise errors.DataError("no pairs", path=part.folder)
-    self.train = [pair for found in opened for pair in found]
+    pairs_of_parts = [_training_pairs(part) for part in parts]
+    self.train = [pair for pairs in pairs_of_parts for pair in pairs]
     settings = parts[0]
     texts = [pair.source for pair in self.train]
     glosses = [pair.gloss for pair in self.train]
     vocabulary = vocabulary_lib.build_vocabulary(
       texts, settings.tokens, settings.min_count
     )
-    known = vocabulary_lib.build_vocabulary(glosses, "words")
-    self._sources = [vocabulary.encode(line) for line in texts]
-    self._glosses = [known.encode(line)[:-1] for line in glosses]
+    gloss_vocabulary = vocabulary_lib.build_vocabulary(glosses, "words")
+    self._sources = [vocabulary.encode(text) for text in texts]
+    self._glosses = [gloss_vocabulary.encode(gloss)[:-1] for gloss in glosses]
     self.info = corpus_info.CorpusInfo(
       vocabulary,
       longest_source=max(map(len, self._sources)),
       longest_clip=0,
       fps=settings.fps,
-      gloss_vocabulary=known,
+      gloss_vocabulary=gloss_vocabulary,
       longest_gloss=max(map(len, self._glosses)),
     )
-    # Glosses are half as long as texts: a few longer ones in a bucket would
-    # lengthen the padding of all.
+    # Glosses are about half as long as texts; a few longer ones in a bucket
+    # would lengthen the padding of all its batches.
     lengths = np.array(
       [
-        max(len(ids), 2 * len(own))
-        for ids, own in zip(self._sources, self._glosses, strict=True)
+        max(len(source), 2 * len(gloss))
+        for source, gloss in zip(self._sources, self._glosses, strict=True)
       ],
       np.int32,
     )
-    sizes = [len(found) for found in opened]
-    places = batch_plan.balanced_examples(sizes, settings.temperature)
-    enough = batch_plan.round_up(len(places), multiple)
+    example_ids = batch_plan.balanced_examples(
+      list(map(len, pairs_of_parts)), settings.temperature
+    )
+    most_rows = batch_plan.round_up(len(example_ids), multiple)
     self.plan = batch_plan.BatchPlan(
-      lengths[places],
-      min(rows, enough),
+      lengths[example_ids],
+      min(rows, most_rows),
       settings.bucket,
       seed,
-      examples=places,
+      example_ids=example_ids,
     )
-    self.summary = corpus_info.CorpusSummary(
-      self.info,
-      lengths,
-      mean=np.zeros(skeleton.C, np.float32),
-      scale=np.ones((), np.float32),
-      seen=np.zeros(skeleton.J, bool),
-    )
+    self.summary = _summary_without_poses(self.info, lengths)
 
   def describe(self) -> str:
-    """What is learnt from."""
+    """Languages, size and vocabularies, in a line."""
     glosses = self.info.gloss_vocabulary or ()
     return (
       f"pairs       {self.code} {len(self.train):,}; vocabulary "
@@ -151,36 +139,65 @@ class TextGlossCorpus:
     )
 
   def batches(
-    self, count: int, fed: np.ndarray | None = None
+    self, count: int, rows_of_process: np.ndarray | None = None
   ) -> "TextGlossBatches":
-    """The first `count` batches; whole, whatever is `fed`."""
+    """The first `count` batches; every process reads all rows."""
+    del rows_of_process  # the pairs are in memory anyway
     return TextGlossBatches(self._sources, self._glosses, self.plan, count)
 
 
-class TextGlossBatches:
-  """Random access to the batches of a run, for grain.
+def _training_pairs(settings: config.Data) -> list[Pair]:
+  # A gloss of annotations alone is empty after cleaning: nothing to learn.
+  pairs = [pair for pair in open_pairs(settings, "train") if pair.gloss]
+  if not pairs:
+    raise errors.DataError("no pairs", path=settings.folder)
+  return pairs
 
-  A batch is source [B, S] int32 with </s>, gloss [B, G] int32 without, both
-  with PAD at the end, and length [B] int32, the source's tokens, 0 in empty
-  rows.
+
+def _summary_without_poses(
+  info: corpus_info.CorpusInfo, lengths: np.ndarray
+) -> corpus_info.CorpusSummary:
+  return corpus_info.CorpusSummary(
+    info,
+    lengths,
+    mean=np.zeros(skeleton.C, np.float32),
+    scale=np.ones((), np.float32),
+    seen=np.zeros(skeleton.J, bool),
+  )
+
+
+class TextGlossBatches:
+  """Random access to the batches of a corpus of pairs.
+
+  A batch has `source` [B, S] int32 with </s>, `gloss` [B, G] int32 without,
+  both with PAD at the end, and `length` [B] int32, the number of source ids, 0
+  in empty rows.
   """
 
   def __init__(
     self,
-    encoded: Sequence[np.ndarray],
+    sources: Sequence[np.ndarray],
     glosses: Sequence[np.ndarray],
-    order: batch_plan.BatchPlan,
+    plan: batch_plan.BatchPlan,
     count: int,
   ):
-    self._sources, self._glosses = encoded, glosses
-    self._plan, self._count = order, count
-    # One padded length a bucket: each pair of lengths is compiled once.
-    self._widest: dict[int, int] = {}
-    assert order.examples is not None
-    for length, i in zip(order.lengths, order.examples, strict=True):
-      t = batch_plan.round_up(int(length), order.bucket)
+    """Prepares the batches.
+
+    Args:
+      sources: ids of each pair's source, with </s>.
+      glosses: ids of each pair's gloss, without </s>.
+      plan: the order of the pairs.
+      count: number of batches.
+    """
+    self._sources, self._glosses = sources, glosses
+    self._plan, self._count = plan, count
+    # One padded gloss length for each bucket: fewer shapes to compile.
+    self._gloss_lengths: dict[int, int] = {}
+    assert plan.example_ids is not None
+    for length, i in zip(plan.lengths, plan.example_ids, strict=True):
+      t = batch_plan.round_up(int(length), plan.bucket)
       g = batch_plan.round_up(len(glosses[i]), _GLOSS_MULTIPLE)
-      self._widest[t] = max(self._widest.get(t, 0), g)
+      self._gloss_lengths[t] = max(self._gloss_lengths.get(t, 0), g)
 
   def __len__(self) -> int:
     return self._count
@@ -188,17 +205,15 @@ class TextGlossBatches:
   def __getitem__(self, index: int) -> dict[str, np.ndarray]:
     t, ids = self._plan[index]
     rows = self._plan.batch_size
-    empty = rows - len(ids)
-    listed = [self._sources[int(i)] for i in ids]
-    length = np.zeros(rows, np.int32)
-    length[: len(ids)] = [len(each) for each in listed]
-    end = np.array([vocabulary_lib.EOS], np.int32)
-    nothing = np.zeros(0, np.int32)
+    empty_rows = rows - len(ids)
+    sources = [self._sources[int(i)] for i in ids]
     glosses = [self._glosses[int(i)] for i in ids]
+    length = np.zeros(rows, np.int32)
+    length[: len(ids)] = [len(source) for source in sources]
+    sources += [np.array([vocabulary_lib.EOS], np.int32)] * empty_rows
+    glosses += [np.zeros(0, np.int32)] * empty_rows
     return {
-      "source": vocabulary_lib.pad([*listed, *[end] * empty], t),
-      "gloss": vocabulary_lib.pad(
-        [*glosses, *[nothing] * empty], self._widest[t]
-      ),
+      "source": vocabulary_lib.pad(sources, t),
+      "gloss": vocabulary_lib.pad(glosses, self._gloss_lengths[t]),
       "length": length,
     }

@@ -74,7 +74,7 @@ def loss(
   )
   encoded = model.encode(poses, valid, length, encoder_key if drops else None)
   target = batch["source"]
-  inputs = augmentation.word_dropout(
+  inputs = augmentation.token_dropout(
     tokens.shifted(target), settings.token_dropout, token_key
   )
   logits = model.decoder(

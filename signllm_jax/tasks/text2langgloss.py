@@ -59,7 +59,9 @@ def loss(
     model.text.decoder.out(states), gloss, config.gloss
   )
   attendable = model.attendable(*model.signed(states, gloss))
-  known = known._replace(statistics=known.statistics.of(batch["language"]))
+  known = known._replace(
+    statistics=known.statistics.for_languages(batch["language"])
+  )
   pose, outcome = text_to_pose.pose_loss(
     config, model, attendable, batch, known, pose_key, total.pose
   )

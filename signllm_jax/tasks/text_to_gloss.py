@@ -49,10 +49,10 @@ def hidden(
   """Source [B, S] and decoder inputs [B, G + 1], with tokens hidden."""
   source_key, input_key = jax.random.split(key)
   return (
-    augmentation.word_dropout(
+    augmentation.token_dropout(
       batch["source"], settings.source_dropout, source_key
     ),
-    augmentation.word_dropout(
+    augmentation.token_dropout(
       started(batch["gloss"]), settings.token_dropout, input_key
     ),
   )

@@ -66,7 +66,7 @@ class Run:
           config.seed,
           rows=rows // len(corpora),
           multiple=multiple,
-          matched=True,
+          align_lengths=True,
         )
         for settings in corpora
       ]
@@ -87,7 +87,7 @@ class Run:
           config.seed,
           rows=rows,
           multiple=multiple,
-          joined=config.method == "text2langgloss",
+          multilingual=config.method == "text2langgloss",
         )
       ]
     self.codes = [c.code for c in self.corpora] if self.stacked else []

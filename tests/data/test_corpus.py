@@ -117,7 +117,7 @@ def test_languages_that_share_a_model_are_normalised_each_by_its_own():
   assert sorted(rows.tolist()) == [0, 1, 2]
   np.testing.assert_array_equal(batch["language"], [*(rows == 2), 0])
   known = PoseStatistics(summary.mean, summary.scale, summary.seen)
-  found = known.of(batch["language"]).normalise(batch["frames"])
+  found = known.for_languages(batch["language"]).normalise(batch["frames"])
   for row, clip in enumerate(rows):
     at = int(clip == 2)
     expected = batch["frames"][row] - summary.mean[at]

@@ -148,7 +148,7 @@ def test_frozen_groups_stay_bit_equal(folders):
 def test_languages_side_by_side_need_little_padding():
   random = np.random.default_rng(0)
   plans = [
-    BatchPlan(random.integers(10, 100, n), 8, 8, seed=0, matched=True)
+    BatchPlan(random.integers(10, 100, n), 8, 8, seed=0, align_lengths=True)
     for n in (400, 300, 90)
   ]
   longest = [max(plan[i][0] for plan in plans) for i in range(200)]
