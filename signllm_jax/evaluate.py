@@ -17,7 +17,7 @@ from signllm_jax.evaluation import evaluate_run
 from signllm_jax.evaluation.report import (
   bootstrap,
   comparison,
-  html,
+  page,
   report,
   tables,
 )
@@ -83,7 +83,7 @@ def _one(args: argparse.Namespace, options: dict[str, Any]) -> None:
     {
       "report.json": _json(report.to_json(made)),
       "report.md": tables.to_markdown(made),
-      "report.html": html.page(made),
+      "report.html": page.render(made),
     },
   )
 

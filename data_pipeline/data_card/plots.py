@@ -1,58 +1,17 @@
-"""The data card's plots, as SVG that takes its colours from the page.
+"""Plots of the data card, as SVG in the page's colours."""
 
-Drawn by matplotlib in stand-in colours, each of which becomes a variable of
-the page's style sheet: one picture serves light and dark. Equal data give equal
-bytes.
-"""
-
-import html
-import io
 import math
-import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib import axes, figure, ticker
+from markupsafe import Markup
+from matplotlib import ticker
 
 from data_pipeline.lifting import bones
 from signllm_jax.core import skeleton
+from signllm_jax.visualization import themed_plots
+from signllm_jax.visualization.themed_plots import FAINT, INK, MISSING, SERIES
 
-INK, FAINT, PAGE = "#010101", "#020202", "#030303"
-SERIES = ("#110101", "#120202", "#130303", "#140404")
-MISSING = ("#210101", "#220202", "#230303", "#240404", "#250505")
-# Stand-in colour -> the page's variable.
-COLOURS = {
-  INK: "--ink",
-  FAINT: "--faint",
-  PAGE: "--page",
-  **{colour: f"--series-{i}" for i, colour in enumerate(SERIES)},
-  **{colour: f"--missing-{i}" for i, colour in enumerate(MISSING)},
-}
-_DASHES = ("-", "--", ":", "-.")  # splits differ in more than colour
-_WIDTH = 4.4  # inches; a phone shows it at four fifths
-_STYLE: dict[Any, Any] = {
-  "svg.hashsalt": "signllm_jax",
-  "svg.fonttype": "none",
-  "text.parse_math": False,
-  "font.family": "DejaVu Sans",
-  "font.size": 9,
-  "text.color": INK,
-  "axes.labelcolor": INK,
-  "axes.edgecolor": FAINT,
-  "axes.spines.top": False,
-  "axes.spines.right": False,
-  "axes.grid": True,
-  "axes.axisbelow": True,
-  "grid.color": FAINT,
-  "grid.alpha": 0.25,
-  "xtick.color": FAINT,
-  "ytick.color": FAINT,
-  "xtick.labelcolor": INK,
-  "ytick.labelcolor": INK,
-  "legend.frameon": False,
-}
 # Upper ends of the classes of missing shares.
 CLASSES = {
   "never": 0.0,
@@ -66,33 +25,33 @@ CLASSES = {
 def histogram(
   values: Mapping[str, Sequence[float]],
   unit: str,
-  what: str,
+  title: str,
   *,
   whole: bool = False,
-) -> str:
-  """Shares of clips over values, a line a split.
+) -> Markup:
+  """Histogram of a value a clip, in % of the split's clips, a line a split.
 
   Args:
-    values: split -> a number a clip.
-    unit: label of the numbers.
-    what: title of the picture, for those who cannot see it.
-    whole: whether they are whole numbers, with bins around them.
+    values: split -> a value a clip.
+    unit: label of the values.
+    title: of the picture, read aloud.
+    whole: whether the values are whole numbers, with bins around them.
   """
-  every = np.concatenate([np.asarray(each, float) for each in values.values()])
-  top = max(float(every.max(initial=0)), 1e-3)
-  bins = int(np.clip(2 * np.sqrt(len(every)), 6, 25))
+  pooled = np.concatenate([np.asarray(x, float) for x in values.values()])
+  top = max(float(pooled.max(initial=0)), 1e-3)
+  bins = int(np.clip(2 * np.sqrt(len(pooled)), 6, 25))
   if whole:
     step = max(1, math.ceil(top / bins))
     edges = np.arange(-0.5, top + step, step)
   else:
     edges = np.linspace(0, top, bins + 1)
-  with mpl.rc_context(_STYLE):
-    plot, ax = _figure(2.5)
-    for i, (split, each) in enumerate(values.items()):
-      counts, _ = np.histogram(each, edges)
-      shares = 100 * counts / max(len(each), 1)
+  with themed_plots.style():
+    plot, ax = themed_plots.new_figure(2.5)
+    for i, (split, of_split) in enumerate(values.items()):
+      counts, _ = np.histogram(of_split, edges)
+      shares = 100 * counts / max(len(of_split), 1)
       colour = SERIES[i % len(SERIES)]
-      dashes = _DASHES[i % len(_DASHES)]
+      dashes = themed_plots.DASHES[i % len(themed_plots.DASHES)]
       if not i:  # more than one would be a mixture of colours
         ax.stairs(shares, edges, fill=True, color=colour, alpha=0.15)
       ax.stairs(shares, edges, color=colour, ls=dashes, lw=1.6, label=split)
@@ -100,13 +59,13 @@ def histogram(
     ax.set_ylim(bottom=0)
     if len(values) > 1:
       ax.legend()
-    return _svg(plot, what)
+    return themed_plots.to_svg(plot, title)
 
 
-def rank_frequency(counts: Sequence[int], tokens: str) -> str:
-  """How often each token occurs, the most frequent first, on log scales."""
-  with mpl.rc_context(_STYLE):
-    plot, ax = _figure(2.5)
+def rank_frequency(counts: Sequence[int], tokens: str) -> Markup:
+  """Occurrences of each token by rank, the most frequent first, log-log."""
+  with themed_plots.style():
+    plot, ax = themed_plots.new_figure(2.5)
     ranks = np.arange(1, len(counts) + 1)
     ax.plot(
       ranks,
@@ -116,23 +75,22 @@ def rank_frequency(counts: Sequence[int], tokens: str) -> str:
       ms=3,
     )
     ax.set(xscale="log", yscale="log", xlabel="rank", ylabel="occurrences")
-    for axis, ends in (
-      (ax.xaxis, ranks),
-      (ax.yaxis, counts),
-    ):
-      narrow = max(ends, default=1) < 300 * min(ends, default=1)
+    for axis, values in ((ax.xaxis, ranks), (ax.yaxis, counts)):
+      narrow = max(values, default=1) < 300 * min(values, default=1)
       axis.set_major_locator(
         ticker.LogLocator(subs=(1, 2, 5)[: 3 if narrow else 1])
       )
       axis.set_major_formatter(lambda value, _: f"{value:,.10g}")
       axis.set_minor_formatter(lambda *_: "")
-    return _svg(plot, f"Occurrences of {tokens} by rank, on log scales")
+    return themed_plots.to_svg(
+      plot, f"Occurrences of {tokens} by rank, on log scales"
+    )
 
 
-def bone_lengths(lengths: np.ndarray) -> str:
+def bone_lengths(lengths: np.ndarray) -> Markup:
   """Median and middle 90 % of bones [clips, K], in shoulder widths."""
-  with mpl.rc_context(_STYLE):
-    plot, ax = _figure(4.6)
+  with themed_plots.style():
+    plot, ax = themed_plots.new_figure(4.6)
     for i in range(skeleton.BONES):
       known = lengths[~np.isnan(lengths[:, i]), i]
       if not len(known):
@@ -145,14 +103,16 @@ def bone_lengths(lengths: np.ndarray) -> str:
     ax.set(xlabel="length in shoulder widths", ylim=(skeleton.BONES - 0.5, -1))
     ax.set_xlim(left=0)
     ax.grid(axis="y", visible=False)
-    return _svg(plot, "Length of each bone: median and middle 90 % of clips")
+    return themed_plots.to_svg(
+      plot, "Length of each bone: median and middle 90 % of clips"
+    )
 
 
-def missing(shares: np.ndarray) -> str:
-  """How often each joint [J] is missing, on a figure that faces the reader."""
-  with mpl.rc_context(_STYLE):
-    plot, ax = _figure(2.3)
-    points = _schema()
+def missing(shares: np.ndarray) -> Markup:
+  """Share of frames without each joint [J], on a figure that faces you."""
+  with themed_plots.style():
+    plot, ax = themed_plots.new_figure(2.3)
+    points = _joint_places()
     for parent, child, _ in skeleton.LIMBS:
       if {parent, child} not in ({7, 8}, {4, 29}):  # hands are drawn apart
         ends = points[[parent, child]]
@@ -182,11 +142,13 @@ def missing(shares: np.ndarray) -> str:
       handletextpad=0.1,
       columnspacing=1,
     )
-    return _svg(plot, "Share of frames in which each joint is missing")
+    return themed_plots.to_svg(
+      plot, "Share of frames in which each joint is missing"
+    )
 
 
-def _schema() -> np.ndarray:
-  """Places [J, 2] for a signer who faces the reader, hands large beside."""
+def _joint_places() -> np.ndarray:
+  """Positions [J, 2] of a signer who faces you, the hands large beside."""
   places = np.zeros((skeleton.J, 2))
   places[0] = 0, -0.75
   for x, shoulder in (
@@ -216,32 +178,3 @@ def _schema() -> np.ndarray:
       first = root + 1 + 4 * finger
       places[first : first + 4] = wrist + 1.25 * np.outer(reach, way)
   return places
-
-
-def _figure(height: float) -> tuple[figure.Figure, axes.Axes]:
-  plot = figure.Figure(figsize=(_WIDTH, height), layout="constrained")
-  return plot, plot.add_subplot()
-
-
-def _svg(plot: figure.Figure, title: str) -> str:
-  """The picture as an element of the page."""
-  buffer = io.StringIO()
-  kept_out = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-  plot.savefig(buffer, format="svg", transparent=True, metadata=kept_out)
-  _, _, body = buffer.getvalue().partition("<svg")
-  box = re.search(r'viewBox="[^"]*"', body)
-  assert box  # matplotlib always writes one
-  body = body.partition(">")[2]
-  # Names of all of the page's pictures must differ.
-  prefix = re.sub(r"\W+", "-", title.lower())
-  body = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{prefix}-", body)
-  # Their style would hold for all of the page, which says the same itself.
-  body = re.sub(
-    r"<style.*?</style>|<metadata>.*?</metadata>", "", body, flags=re.S
-  )
-  for colour, variable in COLOURS.items():
-    body = body.replace(colour, f"var({variable})")
-  return (
-    f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" {box[0]} role="img">\n'
-    f"<title>{html.escape(title)}</title>{body}"
-  )

@@ -1,7 +1,7 @@
-"""One pass over a built data set: the numbers behind its data card.
+"""Statistics of a built data set, computed in one pass for its data card.
 
-Frames are held of one clip at a time and of a few examples; of the rest only
-counts, a few numbers a clip, and the texts.
+Memory holds the frames of one clip at a time and of a few examples, and of all
+clips only counts, a few numbers and the texts.
 
 Dim letters: T frames, J = 50 joints, K = 25 bones.
 """
@@ -33,8 +33,8 @@ WORST = 3  # clips listed a measure
 CHARACTERS_BELOW = 1.5  # words a text on average: then characters are counted
 
 
-class Bad(NamedTuple):
-  """A clip and how bad it is in a measure; sorts by that."""
+class RankedClip(NamedTuple):
+  """A clip and its value in a measure of badness; sorts by the value."""
 
   value: float
   split: str
@@ -43,8 +43,8 @@ class Bad(NamedTuple):
 
 
 @dataclasses.dataclass
-class Split:
-  """What was counted of a split."""
+class SplitStatistics:
+  """Counts of a split."""
 
   name: str
   shards: int
@@ -63,7 +63,7 @@ class Split:
 
   @property
   def clips(self) -> int:
-    """How many."""
+    """Number of clips."""
     return len(self.seconds)
 
   def missing(self, part: str) -> float:
@@ -72,8 +72,8 @@ class Split:
     return float(self.unseen[joints].mean() / max(self.frames, 1))
 
 
-class Leak(NamedTuple):
-  """What two splits have in common."""
+class Overlap(NamedTuple):
+  """Texts, names and poses that two splits share."""
 
   splits: tuple[str, str]
   texts: list[str]  # sorted
@@ -82,8 +82,8 @@ class Leak(NamedTuple):
 
 
 @dataclasses.dataclass
-class Census:
-  """What was counted of a data set.
+class DatasetStatistics:
+  """Counts of a data set.
 
   Attributes:
     splits: by name, in the data set's order.
@@ -95,9 +95,9 @@ class Census:
     glosses, made_glosses, prompts: clips that have one.
   """
 
-  splits: dict[str, Split]
+  splits: dict[str, SplitStatistics]
   bones: np.ndarray
-  worst: dict[str, list[Bad]]
+  worst: dict[str, list[RankedClip]]
   faults: collections.Counter[str]
   faulty: int
   languages: collections.Counter[str]
@@ -108,20 +108,25 @@ class Census:
   prompts: int = 0
 
   @property
+  def clips(self) -> int:
+    """Number of clips."""
+    return sum(split.clips for split in self.splits.values())
+
+  @property
   def tokens(self) -> str:
-    """The kind that is counted: words, or characters of single words."""
-    texts = [each for split in self.splits.values() for each in split.texts]
-    words = sum(len(each.split()) for each in texts)
+    """Kind of token that is counted: words, or characters of single words."""
+    texts = [text for split in self.splits.values() for text in split.texts]
+    words = sum(len(text.split()) for text in texts)
     few = words < CHARACTERS_BELOW * len(texts)
     return "characters" if few else "words"
 
   def vocabulary(self, split: str) -> collections.Counter[str]:
     """Token -> how often it occurs in a split."""
-    found = collections.Counter()
+    counts = collections.Counter()
     for sentence, count in self.splits[split].texts.items():
       for token in vocabulary_lib.tokenize(sentence, self.tokens):
-        found[token] += count
-    return found
+        counts[token] += count
+    return counts
 
   def text_lengths(self, split: str) -> list[int]:
     """Tokens of each text of a split."""
@@ -132,14 +137,14 @@ class Census:
       for length in [len(vocabulary_lib.tokenize(sentence, tokens))] * count
     ]
 
-  def leaks(self) -> list[Leak]:
-    """What each two splits share; texts are compared without case."""
+  def overlaps(self) -> list[Overlap]:
+    """The overlap of each two splits; texts are compared without case."""
     folded = {
-      name: {each.casefold() for each in split.texts if each}
+      name: {text.casefold() for text in split.texts if text}
       for name, split in self.splits.items()
     }
     return [
-      Leak(
+      Overlap(
         (a.name, b.name),
         sorted(folded[a.name] & folded[b.name]),
         len(a.names & b.names),
@@ -149,7 +154,7 @@ class Census:
     ]
 
 
-def take(folder: str | os.PathLike) -> Census:
+def compute(folder: str | os.PathLike) -> DatasetStatistics:
   """Reads every record of a build once. Progress goes to a terminal's stderr.
 
   Raises:
@@ -158,8 +163,8 @@ def take(folder: str | os.PathLike) -> Census:
   folder = pathlib.Path(folder)
   info: Any = record_reader.open_build(
     folder
-  ).info  # annotated too widely by tfds
-  census = Census(
+  ).info  # tfds: annotated too widely
+  stats = DatasetStatistics(
     splits={},
     bones=np.empty((0, skeleton.BONES)),
     worst={},
@@ -176,41 +181,43 @@ def take(folder: str | os.PathLike) -> Census:
   ) as bar:
     for name, part in info.splits.items():
       size = sum(path.stat().length for path in part.filepaths)
-      split = Split(name, len(part.filepaths), size)
-      census.splits[name] = split
+      split = SplitStatistics(name, len(part.filepaths), size)
+      stats.splits[name] = split
       ranks = []
       for data in record_reader.read_records(part, info.file_format.value):
         record, clip = _decode(data, info, folder, split)
-        lengths.append(_count(census, split, clip))
-        _count_fields(census, record)
+        lengths.append(_count(stats, split, clip))
+        _count_fields(stats, record)
         _keep_example(split, ranks, clip)
         bar.update()
-  census.bones = np.reshape(lengths, (-1, skeleton.BONES))
-  for found in census.worst.values():
-    found.sort(reverse=True)
-  return census
+  stats.bones = np.reshape(lengths, (-1, skeleton.BONES))
+  for ranked in stats.worst.values():
+    ranked.sort(reverse=True)
+  return stats
 
 
 def _decode(
-  data: bytes, info: Any, folder: pathlib.Path, split: Split
+  data: bytes, info: Any, folder: pathlib.Path, split: SplitStatistics
 ) -> tuple[dict, clips_lib.Clip]:
   try:
     record = info.features.deserialize_example_np(data)
-    wrong = verify.fault(record, info.config_name or "")
+    fault = verify.fault(record, info.config_name or "")
   except (message.DecodeError, ValueError) as error:
-    record, wrong = {}, str(error)
-  if wrong:
+    record, fault = {}, str(error)
+  if fault:
     raise errors.DataError(
-      f"record {split.clips} (from 0) of the split {split.name!r}: {wrong}",
+      f"record {split.clips} (from 0) of the split {split.name!r}: {fault}",
       path=folder,
-      hint="Verify the build: that names every bad record",
+      hint="Verify the build; it names every bad record",
     )
   clip = records.to_clip(record)
   clean = " ".join(unicodedata.normalize("NFC", clip.text).split())
   return record, dataclasses.replace(clip, text=clean)
 
 
-def _count(census: Census, split: Split, clip: clips_lib.Clip) -> np.ndarray:
+def _count(
+  stats: DatasetStatistics, split: SplitStatistics, clip: clips_lib.Clip
+) -> np.ndarray:
   """Adds a clip to the counts; returns its bones [K] in shoulder widths."""
   split.frames += len(clip)
   split.seconds.append(len(clip) / clip.fps)
@@ -218,40 +225,40 @@ def _count(census: Census, split: Split, clip: clips_lib.Clip) -> np.ndarray:
   split.texts[clip.text] += 1
   split.names.add(clip.name)
   split.poses.add(hashlib.sha256(clip.frames.tobytes()).digest()[:16])
-  census.rates[clip.fps] += 1
+  stats.rates[clip.fps] += 1
   measured = quality.measure(clip)
-  wrong = quality.faults(measured)
-  census.faulty += bool(wrong)
-  census.faults.update(wrong.keys())
+  faults = quality.faults(measured)
+  stats.faulty += bool(faults)
+  stats.faults.update(faults.keys())
   for measure, value in quality.badness(measured).items():
     if value:
-      bad = Bad(value, split.name, clip.name, clip.text)
-      kept = census.worst.setdefault(measure, [])
-      if len(kept) < WORST:
-        heapq.heappush(kept, bad)
+      ranked = RankedClip(value, split.name, clip.name, clip.text)
+      worst = stats.worst.setdefault(measure, [])
+      if len(worst) < WORST:
+        heapq.heappush(worst, ranked)
       else:
-        heapq.heappushpop(kept, bad)
+        heapq.heappushpop(worst, ranked)
   lengths = bones_lib.bone_lengths(
     bones_lib.limb_lengths(clip.frames, clip.valid)
   )
   return lengths / (quality.shoulder_width(clip) or np.nan)
 
 
-def _count_fields(census: Census, record: dict) -> None:
-  census.languages[record["language"].decode()] += 1
-  census.signers[record["signer"].decode()] += 1
-  census.glosses += bool(record["gloss"])
-  census.made_glosses += bool(record["gloss"]) and bool(record["gloss_made"])
-  census.prompts += bool(record["prompt"])
+def _count_fields(stats: DatasetStatistics, record: dict) -> None:
+  stats.languages[record["language"].decode()] += 1
+  stats.signers[record["signer"].decode()] += 1
+  stats.glosses += bool(record["gloss"])
+  stats.made_glosses += bool(record["gloss"]) and bool(record["gloss_made"])
+  stats.prompts += bool(record["prompt"])
 
 
 def _keep_example(
-  split: Split, ranks: list[bytes], clip: clips_lib.Clip
+  split: SplitStatistics, ranks: list[bytes], clip: clips_lib.Clip
 ) -> None:
-  """Keeps the clips whose names have the lowest digests: chance, but fixed."""
+  """Keeps the clips whose names have the lowest digests: a fixed sample."""
   rank = hashlib.sha256(clip.name.encode()).digest()
-  at = sum(each < rank for each in ranks)
-  if at < EXAMPLES:
-    ranks.insert(at, rank)
-    split.examples.insert(at, clip)
+  position = sum(other < rank for other in ranks)
+  if position < EXAMPLES:
+    ranks.insert(position, rank)
+    split.examples.insert(position, clip)
     del ranks[EXAMPLES:], split.examples[EXAMPLES:]

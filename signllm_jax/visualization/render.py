@@ -17,7 +17,7 @@ from PIL import Image, ImageColor
 
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.core import clips as clips_lib
-from signllm_jax.visualization import layout, skeleton_drawing, svg
+from signllm_jax.visualization import sheet_layout, skeleton_drawing, svg_sheet
 
 SUFFIXES = (".gif", ".mp4", ".png", ".svg")
 HOLD = 0.5  # seconds each of several scenes rests on its last frame
@@ -109,10 +109,10 @@ def save_scenes(
   with atomic_files.atomic_write(path) as part:
     if suffix == ".png":
       sheets = [_sheet(scene, size, columns) for scene in scenes]
-      layout.stack(sheets).save(part, optimize=True)
+      sheet_layout.stack(sheets).save(part, optimize=True)
     elif suffix == ".svg":
       rows = [row for scene in scenes for row in _rows(scene, columns)]
-      part.write_text(svg.sheet(rows, size), encoding="utf-8")
+      part.write_text(svg_sheet.sheet(rows, size), encoding="utf-8")
     elif suffix == ".gif":
       _save_gif(part, scenes, size, fps)
     else:
@@ -178,7 +178,7 @@ def _play(
     times: number of frames of a scene -> the frames to draw.
   """
   strips = [
-    layout.caption(s.caption, size * len(s.clips), size) for s in scenes
+    sheet_layout.caption(s.caption, size * len(s.clips), size) for s in scenes
   ]
   columns = max(len(scene.clips) for scene in scenes)
   height = max(strip.height for strip in strips)
@@ -190,7 +190,9 @@ def _play(
     for t in times(_longest(scene)):
       if t != drawn:
         drawn = t
-        picture = layout.grid([[artist.draw(t) for artist in artists]], head)
+        picture = sheet_layout.grid(
+          [[artist.draw(t) for artist in artists]], head
+        )
       yield picture
 
 
@@ -198,8 +200,8 @@ def _sheet(scene: Scene, size: int, columns: int) -> Image.Image:
   artists = _artists(scene, size)
   times = _sheet_times(scene, columns)
   rows = [[artist.draw(t) for t in times] for artist in artists]
-  return layout.grid(
-    rows, layout.caption(scene.caption, size * len(times), size)
+  return sheet_layout.grid(
+    rows, sheet_layout.caption(scene.caption, size * len(times), size)
   )
 
 
@@ -209,11 +211,11 @@ def _sheet_times(scene: Scene, columns: int) -> list[int]:
   return times.round().astype(int).tolist()
 
 
-def _rows(scene: Scene, columns: int) -> list[svg.Row]:
+def _rows(scene: Scene, columns: int) -> list[svg_sheet.Row]:
   view = skeleton_drawing.fit(list(scene.clips.values()))
   times = _sheet_times(scene, columns)
   return [
-    svg.Row(
+    svg_sheet.Row(
       clip,
       label if len(scene.clips) > 1 else "",
       "" if number else scene.caption,

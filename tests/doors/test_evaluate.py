@@ -20,10 +20,10 @@ from signllm_jax.evaluation.metrics import catalogue
 from signllm_jax.evaluation.report import (
   bootstrap,
   comparison,
-  html,
   report,
   tables,
 )
+from signllm_jax.evaluation.report import page as page_lib
 from signllm_jax.formats import skels, splits
 from signllm_jax.inference import decoding, load
 from signllm_jax.inference import producer as producer_lib
@@ -143,8 +143,8 @@ def test_the_door_writes_three_reports(home, tmp_path, capsys):
 
 
 def test_the_page_stands_alone(made):
-  page = html.page(made, examples=1)
-  assert page == html.page(made, examples=1)
+  page = page_lib.render(made, examples=1)
+  assert page == page_lib.render(made, examples=1)
   assert "one pass stands for all 3 seeds" in page
   assert "<script" not in page and page.count("<svg") == 3
   links = re.findall(r'(?:src|href|srcset)="([^"]{5})', page)
@@ -154,9 +154,12 @@ def test_the_page_stands_alone(made):
   for tag in re.findall(r"<img[^>]*>", page):
     assert re.search(r'alt="Two skeletons .*frames"', tag)
   assert page.count("<img") == 2  # the worst and the best
-  for tag in re.findall(r"<svg[^>]*>", page):
-    assert 'role="img"' in tag and "aria-label=" in tag
+  for tag, child in re.findall(r"(<svg[^>]*>)\s*(<[^>]*>)", page):
+    assert 'role="img"' in tag and child == "<title>"
+  pictures = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
+  assert not re.search(r"(fill|stroke|color): *#", pictures)
   for needed in (
+    "default-src 'none'",
     "prefers-color-scheme: dark",
     "width=device-width",
     "prefers-reduced-motion",
@@ -168,8 +171,8 @@ def test_the_page_stands_alone(made):
 def test_texts_cannot_break_the_page(made):
   hostile = '<b>&"\n'
   true = [dataclasses.replace(c, text=hostile, name=hostile) for c in made.true]
-  page = html.page(dataclasses.replace(made, true=true), examples=1)
-  assert "<b>" not in page and "&lt;b&gt;&amp;&quot;" in page
+  page = page_lib.render(dataclasses.replace(made, true=true), examples=1)
+  assert "<b>" not in page and "&lt;b&gt;&amp;&#34;" in page
 
 
 def test_floors_rank_at_the_floors_and_truth_at_the_ceiling(made):
@@ -351,7 +354,7 @@ def test_one_sequence_has_scores_but_no_intervals(home, tmp_path):
   assert values["rows"]["produced"]["dtw_mje"] > 0
   assert values["intervals"]["produced"]["dtw_mje"] == [None, None]
   assert "[" not in tables.markdown(tables.cells(found, found.metrics))
-  assert html.page(found).count("<img") == 1
+  assert page_lib.render(found).count("<img") == 1
 
 
 @pytest.mark.parametrize(
@@ -383,7 +386,7 @@ def test_a_browser_shows_the_page_without_error_or_network(made, tmp_path):
   if not chromium:
     pytest.skip("Chromium is not installed")
   file, faults = tmp_path / "report.html", []
-  file.write_text(html.page(made, examples=1))
+  file.write_text(page_lib.render(made, examples=1))
   with sync_api.sync_playwright() as playwright:
     browser = playwright.chromium.launch(
       executable_path=chromium, args=["--no-sandbox"]

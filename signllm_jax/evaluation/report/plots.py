@@ -1,122 +1,98 @@
-"""Plots of a report as SVG that takes the page's colour of text.
+"""Plots of a report as SVG; equal reports give equal bytes."""
 
-The same report gives the same bytes.
-"""
-
-import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import matplotlib
 import numpy as np
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from signllm_jax.evaluation.report import report
+from signllm_jax.evaluation.report import report as report_lib
+from signllm_jax.visualization import themed_plots
+from signllm_jax.visualization.themed_plots import DASHES, FAINT, SERIES
 
-_INK = "#123456"  # becomes the page's own colour
+_HEIGHT = 2.8  # inches
 _COLOURS = {
-  "produced": "#2f6fde",
-  "truth": "#2f9e44",
-  "mean_pose": "#e8590c",
-  "frozen": "#a61e4d",
-  "other_clip": "#8d6bd1",
-  "nearest_train": "#0ca5a0",
-}
-_STYLE: dict[Any, Any] = {
-  "svg.fonttype": "none",  # text stays text: small, and read by screen readers
-  "svg.hashsalt": "signllm_jax",
-  "font.family": "sans-serif",
-  "font.size": 10,
-  "text.color": _INK,
-  "axes.labelcolor": _INK,
-  "axes.edgecolor": _INK,
-  "xtick.color": _INK,
-  "ytick.color": _INK,
-  "axes.spines.top": False,
-  "axes.spines.right": False,
+  "produced": SERIES[0],
+  "truth": SERIES[5],
+  "mean_pose": SERIES[1],
+  "frozen": SERIES[4],
+  "other_clip": SERIES[3],
+  "nearest_train": SERIES[2],
 }
 
 
-def _svg(figure: Figure, alt: str) -> str:
-  out = io.StringIO()
-  figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-  text = out.getvalue()
-  text = text[text.index("<svg") :].replace(_INK, "currentColor")
-  return text.replace("<svg", f'<svg role="img" aria-label="{alt}"', 1)
-
-
-def _axes(height: float):
-  figure = Figure(figsize=(6.4, height), layout="constrained")
-  return figure, figure.subplots()
-
-
-def intervals(made: report.Report) -> str:
+def intervals(report: report_lib.Report) -> Markup:
   """DTW-MJE of every row with its interval."""
-  with matplotlib.rc_context(_STYLE):
-    figure, axes = _axes(2.6)
-    names = list(made.scores)
+  with themed_plots.style():
+    plot, axes = themed_plots.new_figure(_HEIGHT)
+    names = list(report.scores)
     for y, name in enumerate(reversed(names)):
-      value, low, high = made.scores[name]["dtw_mje"]
+      value, low, high = report.scores[name]["dtw_mje"]
       axes.plot([low, high], [y, y], color=_COLOURS[name], linewidth=3)
       axes.plot([value], [y], "o", color=_COLOURS[name])
-    labels = [report.ROW_NAMES[name] for name in reversed(names)]
+    labels = [report_lib.ROW_NAMES[name] for name in reversed(names)]
     axes.set_yticks(range(len(names)), labels)
     axes.set_xlim(left=0)
-    axes.set_xlabel(_leaky(made, "DTW-MJE, lower is better"))
-    return _svg(figure, "DTW-MJE of each row with its interval")
+    axes.set_xlabel(_label(report, "DTW-MJE, lower is better"))
+    axes.grid(axis="y", visible=False)
+    return themed_plots.to_svg(plot, "DTW-MJE of each row with its interval")
 
 
-def distribution(made: report.Report) -> str:
-  """How DTW-MJE is spread over the sequences, row by row."""
-  with matplotlib.rc_context(_STYLE):
-    figure, axes = _axes(3.2)
-    share = np.arange(1, len(made.true) + 1) / len(made.true)
-    for name in made.rows:
-      values = np.sort(made.each(name, "dtw_mje"))
+def distribution(report: report_lib.Report) -> Markup:
+  """Cumulative distribution of DTW-MJE over the sequences of every row."""
+  with themed_plots.style():
+    plot, axes = themed_plots.new_figure(_HEIGHT)
+    share = np.arange(1, len(report.true) + 1) / len(report.true)
+    for number, name in enumerate(report.rows):
       axes.step(
-        values,
+        np.sort(report.each(name, "dtw_mje")),
         share,
         where="post",
         color=_COLOURS[name],
-        label=report.ROW_NAMES[name],
+        ls=DASHES[number % len(DASHES)],
+        label=report_lib.ROW_NAMES[name],
       )
-    axes.set_xlabel(_leaky(made, "DTW-MJE of a sequence"))
-    axes.set_ylabel("share of sequences at or below")
+    axes.set_xlabel(_label(report, "DTW-MJE of a sequence"))
+    axes.set_ylabel("share of sequences")
     axes.set_ylim(0, 1.02)
-    axes.legend(frameon=False, fontsize=8)
-    return _svg(figure, "Share of sequences at or below each DTW-MJE, by row")
+    plot.legend(loc="outside upper left", ncols=2, fontsize=8)
+    return themed_plots.to_svg(
+      plot, "Share of sequences at or below each DTW-MJE, by row"
+    )
 
 
-def lengths(made: report.Report) -> str:
-  """Produced against true length."""
-  with matplotlib.rc_context(_STYLE):
-    figure, axes = _axes(3.2)
-    true = [len(clip) for clip in made.true]
-    produced = [len(clip) for clip in made.rows["produced"]]
-    most = max(*true, *produced)
-    axes.plot([0, most], [0, most], color="#8a93a3", linewidth=1)
+def lengths(report: report_lib.Report) -> Markup:
+  """Length of each produced sequence against its true length, in frames."""
+  with themed_plots.style():
+    plot, axes = themed_plots.new_figure(_HEIGHT)
+    true = [len(clip) for clip in report.true]
+    produced = [len(clip) for clip in report.rows["produced"]]
+    longest = max(*true, *produced)
+    axes.plot([0, longest], [0, longest], color=FAINT, linewidth=1)
     axes.plot(
       true, produced, "o", color=_COLOURS["produced"], alpha=0.5, markersize=4
     )
     axes.set_xlabel("true frames")
-    axes.set_ylabel(_leaky(made, "produced frames"))
-    return _svg(figure, "Produced frames of each sequence over its true frames")
+    axes.set_ylabel(_label(report, "produced frames"))
+    return themed_plots.to_svg(
+      plot, "Produced frames of each sequence over its true frames"
+    )
 
 
 def curves(
   runs: Mapping[str, Sequence[Sequence[tuple[float, float, float]]]],
 ) -> str:
-  """Scores against steps and against minutes, each run a line.
+  """Scores against steps and against minutes, each run a line, as an SVG file.
 
   Args:
     runs: row -> its runs -> step, seconds and score of each evaluation.
   """
-  with matplotlib.rc_context(_STYLE):
-    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
-    by_step, by_time = figure.subplots(1, 2, sharey=True)
-    for number, (row, each) in enumerate(runs.items()):
-      colour = list(_COLOURS.values())[number % len(_COLOURS)]
-      for i, run in enumerate(each):
+  with themed_plots.style():
+    plot = Figure(figsize=(9.6, 3.6), layout="constrained")
+    by_step, by_time = plot.subplots(1, 2, sharey=True)
+    for number, (row, runs_of_row) in enumerate(runs.items()):
+      colour = SERIES[number % len(SERIES)]
+      for i, run in enumerate(runs_of_row):
         steps, seconds, scores = zip(*run, strict=True)
         label = None if i else row
         by_step.plot(steps, scores, color=colour, linewidth=1, label=label)
@@ -125,10 +101,12 @@ def curves(
     by_step.set_yscale("log")
     by_step.set_ylabel("DTW-MJE of dev, free running")
     by_step.set_xlabel("steps")
-    by_time.set_xlabel("minutes of training, compiling left out")
-    by_step.legend(frameon=False, fontsize=8)
-    return _svg(figure, "DTW-MJE of every run against steps and minutes")
+    by_time.set_xlabel("minutes of training, without compilation")
+    by_step.legend(fontsize=8)
+    return themed_plots.to_svg_file(
+      plot, "DTW-MJE of every run against steps and minutes"
+    )
 
 
-def _leaky(made: report.Report, label: str) -> str:
-  return f"{label} (leaky)" if made.leaky else label
+def _label(report: report_lib.Report, label: str) -> str:
+  return f"{label} (leaky)" if report.leaky else label

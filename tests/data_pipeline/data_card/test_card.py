@@ -13,8 +13,8 @@ import pytest
 from helpers.prompt2sign import PHOENIX, numbers
 from PIL import Image
 
-from data_pipeline.building import build, build_plan
-from data_pipeline.data_card import card, statistics, text_section
+from data_pipeline.building import build, build_plan, record_reader
+from data_pipeline.data_card import card, statistics
 from data_pipeline.lifting import quality
 from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import skels
@@ -72,8 +72,8 @@ def built(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def counted(built) -> statistics.Census:
-  return statistics.take(built)
+def counted(built) -> statistics.DatasetStatistics:
+  return statistics.compute(built)
 
 
 @pytest.fixture(scope="module")
@@ -234,13 +234,13 @@ def test_vocabulary(counted):
   assert counted.splits["train"].texts["a b"] == 2
 
 
-def test_leaks(counted, read):
-  (leak,) = counted.leaks()
-  assert leak.splits == ("train", "test")
-  assert leak.texts == [SHARED.lower()]
-  assert (leak.names, leak.poses) == (1, 1)  # clip 1 is in both
+def test_overlap_of_splits(counted, read):
+  (overlap,) = counted.overlaps()
+  assert overlap.splits == ("train", "test")
+  assert overlap.texts == [SHARED.lower()]
+  assert (overlap.names, overlap.poses) == (1, 1)  # clip 1 is in both
   shown = "".join(read.words)
-  assert "train and test" in shown and "says little" in shown
+  assert "train and test" in shown and "overestimate the model" in shown
 
 
 def test_worst_clips(counted, read):
@@ -258,7 +258,7 @@ def test_examples_do_not_depend_on_the_order(tmp_path):
   for folder, step in (("a", 1), ("b", -1)):
     (tmp_path / folder).mkdir()
     sequence = [clip(i, "x") for i in range(9)][::step]
-    found = statistics.take(build_of(tmp_path / folder, {"train": sequence}))
+    found = statistics.compute(build_of(tmp_path / folder, {"train": sequence}))
     chosen.append([each.name for each in found.splits["train"].examples])
   assert chosen[0] == chosen[1] and len(chosen[0]) == statistics.EXAMPLES
 
@@ -280,7 +280,7 @@ def test_frames_do_not_stay_in_memory(tmp_path, monkeypatch):
 
   Seen.__hash__ = object.__hash__
   monkeypatch.setattr(statistics.quality, "measure", following)
-  statistics.take(folder)
+  statistics.compute(folder)
   assert len(most) == 30 and max(most) <= statistics.EXAMPLES + 2
 
 
@@ -293,7 +293,7 @@ def test_one_split_and_single_words(tmp_path):
   Reader(page)
 
 
-def test_texts_may_be_empty(counted):
+def test_texts_may_be_empty(built, counted):
   empty = {
     name: dataclasses.replace(
       split, texts=collections.Counter({"": split.clips})
@@ -301,8 +301,9 @@ def test_texts_may_be_empty(counted):
     for name, split in counted.splits.items()
   }
   found = dataclasses.replace(counted, splits=empty)
-  assert "No clip has a text." in text_section.texts(found)
-  assert found.leaks()[0].texts == []
+  info = record_reader.open_build(built).info
+  assert "No clip has a text." in card.render(info, found)
+  assert found.overlaps()[0].texts == []
 
 
 def test_damaged_build(built, tmp_path):
