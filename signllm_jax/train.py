@@ -26,9 +26,9 @@ from ml_collections import config_flags
 
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
-from signllm_jax.parallel import compilation_cache, processes
-from signllm_jax.runs import config_check, workdir
-from signllm_jax.training import loop, mesh_planner, setup
+from signllm_jax.parallel import processes
+from signllm_jax.runs import workdir
+from signllm_jax.training import loop, mesh_planner, start
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Experiment: a file of configs/, fields can be set."
@@ -72,22 +72,19 @@ def train(
 
   Args:
     config: the run.
-    path: its work directory.
+    path: its work directory; with `dry_run` may be empty for none.
     dry_run: whether to describe.
     memory: GiB of a device: describe on which mesh it fits.
   """
   if not dry_run:
     return loop.train(config, path)
-  config_check.check(config)
-  if config.compilation_cache:
-    compilation_cache.enable()
   if memory:
-    mesh_planner.describe(config, memory)
+    mesh_planner.describe(config, memory, path)
     return 0
-  planned = setup.Run(config)
-  print(config_lib.to_json(config), planned.describe(), sep="\n")
-  print(planned.describe_parameters())
-  print(planned.describe_memory())
+  prepared = start.prepare(config, path)
+  print(config_lib.to_json(config), prepared.describe(), sep="\n")
+  print(prepared.run.describe_parameters())
+  print(prepared.run.describe_memory())
   return 0
 
 

@@ -8,15 +8,17 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
+from google.protobuf import json_format
 
 from signllm_jax import config
 from signllm_jax.core import clips as clips_lib
 from signllm_jax.core import errors, gloss
-from signllm_jax.data import records
+from signllm_jax.data import build_commands, records
 from signllm_jax.formats import splits, tfrecord
 
 Example = TypeVar("Example", covariant=True)
 SPLITS = ("train", "dev", "test")
+_SPLIT_FILES = ("skels", "text", "prompt", "gloss", "files")
 
 
 class Examples(Protocol[Example]):
@@ -34,7 +36,7 @@ class _BuiltSplit:
   """A split of a data set that a builder wrote, read from disk on access."""
 
   def __init__(self, folder: pathlib.Path, split: str, language: str):
-    info = tfds.builder_from_directory(folder).info
+    info = _built_info(folder)
     if split not in info.splits:
       raise errors.DataError(
         f"no split {split!r}", path=folder, expected=str(list(info.splits))
@@ -68,6 +70,28 @@ class _BuiltSplit:
     return records.to_clip(record)
 
 
+def _built_info(folder: pathlib.Path) -> tfds.core.DatasetInfo:
+  """The description of a built data set.
+
+  Raises:
+    DataError: it is damaged.
+  """
+  try:
+    return tfds.builder_from_directory(folder).info
+  except (
+    OSError,
+    ValueError,
+    KeyError,
+    AssertionError,
+    json_format.ParseError,
+  ) as error:
+    raise errors.DataError(
+      f"not a complete build: {str(error).strip()}",
+      path=folder,
+      hint="Remove the folder and build again",
+    ) from error
+
+
 def open_clips(settings: config.Data, split: str) -> Clips:
   """Opens a split of a built data set or of a folder of .skels files.
 
@@ -82,14 +106,19 @@ def open_clips(settings: config.Data, split: str) -> Clips:
       clips_lib.canonical(clip)
       for clip in splits.read_split(folder, split, fps=settings.fps)
     ]
-  content = "nothing there" if not folder.exists() else "neither of them"
-  raise errors.DataError(
-    f"no data for the split {split!r}: {content}",
-    path=folder,
-    expected=f"dataset_info.json of a built data set, or {split}.skels with "
-    f"{split}.text",
-    hint="Build one with `python -m data_pipeline build --help`",
-  )
+  raise build_commands.no_data([settings], split)
+
+
+def has_split(settings: config.Data, split: str) -> bool:
+  """Whether there is anything of a split: records, or any of its files.
+
+  Raises:
+    DataError: `dataset_info.json` is damaged.
+  """
+  folder = pathlib.Path(settings.folder)
+  if (folder / "dataset_info.json").exists():
+    return split in _built_info(folder).splits
+  return any((folder / f"{split}.{kind}").exists() for kind in _SPLIT_FILES)
 
 
 class MultilingualClips:

@@ -29,13 +29,6 @@ class Pair(NamedTuple):
   gloss: str  # marked tokens
 
 
-def has_split(settings: config.Data, split: str) -> bool:
-  """Whether a language has a split; text files often have only `train`."""
-  folder = pathlib.Path(settings.folder)
-  texts_only = any(folder.glob("*.text")) and not any(folder.glob("*.skels"))
-  return not texts_only or (folder / f"{split}.text").exists()
-
-
 def open_pairs(settings: config.Data, split: str) -> list[Pair]:
   """Reads the pairs of a split of one language.
 

@@ -10,22 +10,18 @@ lock             the process that trains here
 
 import contextlib
 import dataclasses
-import datetime
-import fcntl
 import json
 import os
 import pathlib
-import socket
-import tempfile
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any
 
 import jax
-from absl import logging
 
 from signllm_jax import config as config_lib
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.data import corpus_info
+from signllm_jax.runs import workdir_lock
 
 # May differ when a run goes on: they change how long, where and how often,
 # but not what a step computes. All else needs another work directory. `steps`
@@ -97,92 +93,60 @@ class WorkDir:
     if not self.vocabulary.exists():
       self.write_text(self.vocabulary, corpus_info.to_json(infos))
       return
-    old, new = (
-      json.loads(corpus_info.to_json(each))["languages"]
-      for each in (read_corpus_infos(self.path), infos)
-    )
-    changed = [f"language {code!r}" for code in sorted(set(old) ^ set(new))]
-    for code in old:
-      changed += [
-        f"{code} {name}: {len(was)} entries -> {len(now)}, not the same"
-        if isinstance(was, list)
-        else f"{code} {name}: {was!r} -> {now!r}"
-        for name, was in old[code].items()
-        for now in [new.get(code, old[code])[name]]
-        if was != now
-      ]
-    if changed:
-      raise errors.UsageError(
-        "the data are not those this run was trained on: " + "; ".join(changed),
-        path=self.vocabulary,
-        hint="Bring the data back, or use another --workdir",
-      )
+    compare_corpus_infos(self.path, infos)
 
 
-def _check_writable(path: pathlib.Path) -> None:
-  try:
-    path.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=path) as file:
-      file.write(b"x")
-      file.flush()
-      os.fsync(file.fileno())
-  except OSError as error:
-    raise errors.StorageError(
-      f"cannot be written: {error.strerror}",
-      path=path,
-      hint="--workdir must be a folder that may be written and has room",
-    ) from error
+def compare_corpus_infos(
+  path: str | os.PathLike, infos: dict[str, corpus_info.CorpusInfo]
+) -> None:
+  """Compares the corpus info with that of a work directory, if it has one.
 
-
-def _take_lock(path: pathlib.Path) -> TextIO:
-  """Opens and locks the file; the lock falls when the process ends."""
-  try:
-    with contextlib.ExitStack() as on_error:
-      file = on_error.enter_context(path.open("a+", encoding="utf-8"))
-      file.seek(0)
-      left = file.read()
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      on_error.pop_all()
-  except BlockingIOError:
-    try:
-      owner = json.loads(left)
-      who = f"process {owner['pid']} on {owner['host']} since {owner['since']}"
-    except (ValueError, KeyError, TypeError):
-      who = "a process that has not yet said which"
-    raise errors.UsageError(
-      f"{who} trains in this work directory",
-      path=path.parent,
-      hint="Stop it first, or use another --workdir",
-    ) from None
-  except (OSError, UnicodeDecodeError) as error:
-    raise errors.StorageError(
-      f"cannot be locked: {error}", path=path
-    ) from error
-  if left:
-    logging.warning("%s: taken over from a dead process: %s", path, left)
-  owner = {
-    "pid": os.getpid(),
-    "host": socket.gethostname(),
-    "since": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC",
-  }
-  file.truncate(0)
-  file.write(json.dumps(owner))
-  file.flush()
-  return file
-
-
-def _keep_config(path: pathlib.Path, config: config_lib.Experiment) -> None:
-  """Stores the configuration, or compares it with the stored one."""
-  file = path / "config.json"
+  Raises:
+    UsageError: the run was trained on other data.
+  """
+  file = pathlib.Path(os.path.abspath(path), "vocabulary.json")
   if not file.exists():
+    return
+  old, new = (
+    json.loads(corpus_info.to_json(each))["languages"]
+    for each in (read_corpus_infos(path), infos)
+  )
+  changed = [f"language {code!r}" for code in sorted(set(old) ^ set(new))]
+  for code in old:
+    changed += [
+      f"{code} {name}: {len(was)} entries -> {len(now)}, not the same"
+      if isinstance(was, list)
+      else f"{code} {name}: {was!r} -> {now!r}"
+      for name, was in old[code].items()
+      for now in [new.get(code, old[code])[name]]
+      if was != now
+    ]
+  if changed:
+    raise errors.UsageError(
+      "the data are not those this run was trained on: " + "; ".join(changed),
+      path=file,
+      hint="Bring the data back, or use another --workdir",
+    )
+
+
+def _compare_config(path: pathlib.Path, config: config_lib.Experiment) -> bool:
+  """Compares the configuration with the stored one.
+
+  Returns:
+    Whether it is to be stored: there is none, or an allowed field differs.
+
+  Raises:
+    UsageError: a field differs that may not.
+    StorageError: there are checkpoints but no configuration.
+  """
+  if not (path / "config.json").exists():
     if any((path / "checkpoints").glob("[0-9]*")):
       raise errors.StorageError(
         "there are checkpoints but no config.json",
         path=path,
         hint="Bring the file back, or use another --workdir",
       )
-    atomic_files.write_text(file, config_lib.to_json(config))
-    return
+    return True
   changed = config_lib.differences(read_config(path), config)
   refused = [
     line
@@ -199,8 +163,35 @@ def _keep_config(path: pathlib.Path, config: config_lib.Experiment) -> None:
       path=path,
       hint="Use another --workdir for a new run, or the old values to go on",
     )
-  if changed:
-    atomic_files.write_text(file, config_lib.to_json(config))
+  return bool(changed)
+
+
+def _folder_of(path: str | os.PathLike) -> pathlib.Path:
+  if "://" in os.fspath(path):
+    raise errors.UsageError(
+      "a work directory must be a folder of the file system", path=path
+    )
+  return pathlib.Path(os.path.abspath(path))
+
+
+def check_workdir(
+  path: str | os.PathLike, config: config_lib.Experiment
+) -> None:
+  """Refuses what `open_workdir` would refuse; makes and changes nothing.
+
+  Args:
+    path: relative or absolute.
+    config: of the run that is to start or to go on.
+
+  Raises:
+    StorageError, UsageError: as `open_workdir`.
+  """
+  folder = _folder_of(path)
+  if jax.process_index() != 0:
+    return
+  workdir_lock.check_writable(folder)
+  workdir_lock.check_free(folder)
+  _compare_config(folder, config)
 
 
 @contextlib.contextmanager
@@ -220,18 +211,17 @@ def open_workdir(
     UsageError: another process trains here, or another configuration did:
       names the process or the fields.
   """
-  if "://" in os.fspath(path):
-    raise errors.UsageError(
-      "a work directory must be a folder of the file system", path=path
-    )
-  folder = pathlib.Path(os.path.abspath(path))
+  folder = _folder_of(path)
   if jax.process_index() != 0:
     yield WorkDir(folder, first=False)
     return
-  _check_writable(folder)
-  lock = _take_lock(folder / "lock")
+  workdir_lock.check_writable(folder)
+  atomic_files.make_folder(folder)
+  lock = workdir_lock.take(folder)
   try:
-    _keep_config(folder, config)
+    if _compare_config(folder, config):
+      text = config_lib.to_json(config)
+      atomic_files.write_text(folder / "config.json", text)
     yield WorkDir(folder, first=True)
   finally:
     lock.truncate(0)  # not unlinked: another may have it open already

@@ -11,16 +11,15 @@ import tqdm
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
 from signllm_jax.data import loader
-from signllm_jax.parallel import compilation_cache, processes, sharding
+from signllm_jax.parallel import processes, sharding
 from signllm_jax.runs import (
   checkpointer,
-  config_check,
   tensorboard,
   train_state,
   workdir,
 )
 from signllm_jax.tasks.task import Rows
-from signllm_jax.training import early_stopping, setup, stop_signals, train_step
+from signllm_jax.training import early_stopping, start, stop_signals, train_step
 
 
 def train(config: config_lib.Experiment, path: str) -> int:
@@ -33,34 +32,32 @@ def train(config: config_lib.Experiment, path: str) -> int:
   Raises:
     SignLLMError: as the class says.
   """
-  config_check.check(config)
-  if config.compilation_cache:
-    compilation_cache.enable()
-  with (
-    stop_signals.StopRequest() as stop,
-    workdir.open_workdir(path, config) as work,
-  ):
-    run = setup.Run(config)
-    print(run.describe(), flush=True)
-    work.check_corpus_infos(run.infos)
+  with stop_signals.StopRequest() as stop:
+    prepared = start.prepare(config, path)
     with (
-      jax.set_mesh(run.mesh),
+      workdir.open_workdir(path, config) as work,
+      jax.set_mesh(prepared.run.mesh),
       checkpointer.Checkpoints(
         work.checkpoints, keep=config.checkpoint.keep
       ) as saved,
     ):
-      return Loop(run, work, stop).train(saved)
+      work.check_corpus_infos(prepared.run.infos)
+      print(prepared.describe(), flush=True)
+      return Loop(prepared, work, stop).train(saved)
 
 
 class Loop:
   """The training loop. Order: evaluate, save, read, step, log."""
 
   def __init__(
-    self, run: setup.Run, work: workdir.WorkDir, stop: stop_signals.StopRequest
+    self,
+    prepared: start.Start,
+    work: workdir.WorkDir,
+    stop: stop_signals.StopRequest,
   ):
-    self.run, self.work, self.stop = run, work, stop
-    self.config = run.config
-    self.evaluations = run.open_evaluations()
+    self.run, self.work, self.stop = prepared.run, work, stop
+    self.config = self.run.config
+    self.evaluations = prepared.evaluations
     self.vote = processes.Vote()
     self.stopping = False  # in all processes at the same step
     self.train_seconds = self.compile_seconds = 0.0
@@ -120,6 +117,8 @@ class Loop:
           bar.write(f"{name}: step {step} is saved")
           return errors.EXIT_INTERRUPTED
         if finished:
+          if not self.evaluations:
+            self._report_without_scores(step)
           bar.write(over or "all steps done")
           return 0
         if evaluates:  # its time is not the training's
@@ -163,6 +162,8 @@ class Loop:
           )
 
   def _evaluation_due(self, step: int, state: train_state.TrainState) -> bool:
+    if not self.evaluations:
+      return False
     every = self.config.evaluate.every
     last = step >= self.config.steps
     due = last or (every > 0 and step > 0 and step % every == 0)
@@ -211,13 +212,10 @@ class Loop:
       "sequences": count,
       "step": step,
       "rows": scorer.complete(rows),
-      "seconds": {
-        "data": round(self.run.data_seconds, 3),
-        "compile": round(self.compile_seconds, 3),
-        "train": round(self.train_seconds, 3),
-        "evaluate": round(time.perf_counter() - began, 3),
-      },
+      "seconds": self._seconds(time.perf_counter() - began),
     }
+    if unscored := self.run.unscored:
+      summary["unscored"] = [part.language for part in unscored]
     if drawn := self.run.describe_draws(state):
       summary["drawn"] = drawn
       writer.text("drawn", json.dumps(drawn, indent=2), step)
@@ -251,6 +249,29 @@ class Loop:
         progress, train_state.shardings_of(self.run.abstract).progress
       )
     )
+
+  def _report_without_scores(self, step: int) -> None:
+    """Writes the report of a run on data without a split to score."""
+    summary = {
+      "split": None,
+      "sequences": 0,
+      "step": step,
+      "rows": {},
+      "seconds": self._seconds(0.0),
+      "unscored": [part.language for part in self.run.unscored],
+      "history": [],
+    }
+    self.work.write_text(self.work.report, json.dumps(summary, indent=2))
+
+  def _seconds(self, evaluation: float) -> dict[str, float]:
+    """Seconds spent on each part of the run, for the report."""
+    seconds = {
+      "data": self.run.data_seconds,
+      "compile": self.compile_seconds,
+      "train": self.train_seconds,
+      "evaluate": evaluation,
+    }
+    return {name: round(value, 3) for name, value in seconds.items()}
 
   def _check_finite(self, metrics: train_step.Metrics) -> None:
     """Ends the run at a step that was not finite (exit 66)."""

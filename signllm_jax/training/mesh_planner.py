@@ -9,7 +9,7 @@ import jax
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
 from signllm_jax.parallel import sharding
-from signllm_jax.training import setup
+from signllm_jax.training import start
 
 _GIB = 1 << 30
 
@@ -55,7 +55,9 @@ def meshes(
   return found
 
 
-def fits(config: config_lib.Experiment, memory: int) -> Iterator[Fit]:
+def fits(
+  config: config_lib.Experiment, memory: int, path: str = ""
+) -> Iterator[Fit]:
   """Tries meshes over all devices until one fits.
 
   The state's size comes from its shardings; only a mesh on which that fits is
@@ -64,16 +66,18 @@ def fits(config: config_lib.Experiment, memory: int) -> Iterator[Fit]:
   Args:
     config: the run; its own mesh is not looked at.
     memory: bytes of a device.
+    path: work directory of the run, or empty for none.
 
   Yields:
     What was tried, the last of which fits if any does.
 
   Raises:
-    UsageError: as `meshes`.
+    SignLLMError: as `meshes` and `start.prepare`.
   """
+  start.check(config, path)
   found = meshes(config, jax.device_count())
   config.mesh = found[0]
-  planned = setup.Run(config)
+  planned = start.prepare(config, path).run
   for mesh in found:
     planned.spread(mesh)
     state = sum(map(_bytes_a_device, jax.tree.leaves(planned.abstract)))
@@ -86,17 +90,19 @@ def fits(config: config_lib.Experiment, memory: int) -> Iterator[Fit]:
       return
 
 
-def describe(config: config_lib.Experiment, gibibytes: float) -> None:
+def describe(
+  config: config_lib.Experiment, gibibytes: float, path: str = ""
+) -> None:
   """Prints what was tried, and the flags of the mesh that fits.
 
   Raises:
-    UsageError: nothing fits, or as `meshes`.
+    SignLLMError: nothing fits, or as `fits`.
   """
   limit = int(gibibytes * _GIB)
   print(f"{jax.device_count()} devices of {gibibytes:g} GiB; GiB a device:")
   print(f"{'data':>5}{'fsdp':>6}{'tensor':>8}{'language':>10}  state  whole")
   fit = None
-  for fit in fits(config, limit):
+  for fit in fits(config, limit, path):
     sizes = fit.mesh
     whole = "" if fit.whole is None else f"{fit.whole / _GIB:7.2f}"
     print(

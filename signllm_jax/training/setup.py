@@ -260,33 +260,48 @@ class Run:
       }
     return told
 
+  @property
+  def unscored(self) -> list[config_lib.Data]:
+    """Settings of the languages without a dev split: trained, not scored."""
+    name = self.config.evaluate.split
+    return [
+      part
+      for corpus in self.corpora
+      for part in corpus.parts
+      # A split that was asked for by another name must be there.
+      if name == "dev" and not datasets.has_split(part, name)
+    ]
+
   def open_evaluations(self) -> dict[str, Evaluation]:
-    """The split of `config.evaluate` of each corpus, with its floors."""
-    opened: dict[str, Evaluation] = {}
-    for corpus in self.corpora:
-      for part in corpus.parts:
-        made = self._open_evaluation(corpus, part)
-        if made is not None:
-          opened[part.language] = made
-    return opened
+    """The split of `config.evaluate` of each corpus, with its baselines.
+
+    Languages that are `unscored` have none.
+
+    Raises:
+      DataError: the split is empty or damaged, or not there although asked for.
+    """
+    unscored = self.unscored
+    return {
+      part.language: self._open_evaluation(corpus, part)
+      for corpus in self.corpora
+      for part in corpus.parts
+      if part not in unscored
+    }
 
   def _open_evaluation(
     self,
     corpus: pose_corpus.PoseCorpus | text_gloss_corpus.TextGlossCorpus,
     part: config_lib.Data,
-  ) -> Evaluation | None:
-    """That of a language; None for texts alone that lack the split."""
+  ) -> Evaluation:
+    """The evaluation of a language."""
     settings = dataclasses.replace(self.config, data=part)
-    name = settings.evaluate.split
     if isinstance(corpus, text_gloss_corpus.TextGlossCorpus):
-      if not text_gloss_corpus.has_split(part, name):
-        return None
       return glossing.Evaluation(settings, corpus.train)
-    split = datasets.open_clips(part, name)
+    split = datasets.open_clips(part, settings.evaluate.split)
     if settings.method == "pose_to_text":
       return reading.Evaluation(split, settings)
     mean = corpus.summary.mean
-    if mean.ndim > 1:  # the floor is the language's own mean pose
+    if mean.ndim > 1:  # the baseline is the language's own mean pose
       mean = mean[corpus.codes.index(part.language)]
     return signing.Evaluation(split, settings, mean)
 

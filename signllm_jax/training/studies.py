@@ -11,11 +11,12 @@ from typing import Any
 import jax
 
 from signllm_jax import config as config_lib
-from signllm_jax.core import atomic_files
+from signllm_jax.core import atomic_files, errors
+from signllm_jax.data import datasets
 from signllm_jax.evaluation import evaluate_run
 from signllm_jax.evaluation.report import study
 from signllm_jax.runs import config_check, workdir
-from signllm_jax.training import loop
+from signllm_jax.training import loop, start
 
 # Every row starts from this, whatever the base's file says.
 _OFF: dict[str, Any] = {
@@ -106,6 +107,14 @@ def run_study(
   settings = {
     run: vary(base, ROWS[name][run[0]], run[1]) for run in runs
   }  # all are checked before the first is trained
+  start.check(base, "")
+  for part in config_lib.corpora(base):
+    if not datasets.has_split(part, base.evaluate.split):
+      raise errors.DataError(
+        f"no split {base.evaluate.split!r}",
+        path=part.folder,
+        hint="A study compares scores. Build the data with --dev=5%",
+      )
   began, trained = time.monotonic(), 0
   for number, (row, seed) in enumerate(runs, 1):
     folder = folder_of(path, row, seed)

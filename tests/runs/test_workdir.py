@@ -18,7 +18,8 @@ from signllm_jax.runs import workdir
 
 HOLDER = """
 import sys, time
-from signllm_jax import config, workdir
+from signllm_jax import config
+from signllm_jax.runs import workdir
 with workdir.open_workdir(sys.argv[1], config.Experiment()):
   print("held", flush=True)
   time.sleep(60)

@@ -1,0 +1,105 @@
+"""The lock of a work directory: one process trains in it at a time."""
+
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import pathlib
+import socket
+import tempfile
+from typing import TextIO
+
+from absl import logging
+
+from signllm_jax.core import errors
+
+_NAME = "lock"
+
+
+def check_writable(path: pathlib.Path) -> None:
+  """Writes a nameless file into the folder, or where it would be made.
+
+  Raises:
+    StorageError: it cannot be written.
+  """
+  try:
+    existing = path
+    while not existing.exists():
+      existing = existing.parent
+    with tempfile.TemporaryFile(dir=existing) as file:
+      file.write(b"x")
+      file.flush()
+      os.fsync(file.fileno())
+  except OSError as error:
+    raise errors.StorageError(
+      f"cannot be written: {error.strerror}",
+      path=path,
+      hint="--workdir must be a folder that may be written and has room",
+    ) from error
+
+
+def _try_lock(path: pathlib.Path, mode: str, kind: int) -> tuple[TextIO, str]:
+  """Opens and locks a file; returns it and what the owner before wrote.
+
+  Raises:
+    UsageError: another process holds the lock; names it.
+    StorageError: it cannot be opened or locked.
+  """
+  left = ""
+  try:
+    with contextlib.ExitStack() as on_error:
+      file = on_error.enter_context(path.open(mode, encoding="utf-8"))
+      file.seek(0)
+      left = file.read()
+      fcntl.flock(file, kind | fcntl.LOCK_NB)
+      on_error.pop_all()
+  except BlockingIOError:
+    try:
+      owner = json.loads(left)
+      who = f"process {owner['pid']} on {owner['host']} since {owner['since']}"
+    except (ValueError, KeyError, TypeError):
+      who = "a process that has not yet said which"
+    raise errors.UsageError(
+      f"{who} trains in this work directory",
+      path=path.parent,
+      hint="Stop it first, or use another --workdir",
+    ) from None
+  except (OSError, UnicodeDecodeError) as error:
+    raise errors.StorageError(
+      f"cannot be locked: {error}", path=path
+    ) from error
+  return file, left
+
+
+def check_free(folder: pathlib.Path) -> None:
+  """Refuses a folder that another process has locked; changes nothing.
+
+  Raises:
+    UsageError: names the process.
+    StorageError: the lock cannot be read.
+  """
+  if (folder / _NAME).exists():
+    _try_lock(folder / _NAME, "r", fcntl.LOCK_SH)[0].close()
+
+
+def take(folder: pathlib.Path) -> TextIO:
+  """Locks a folder; the lock falls when the process ends.
+
+  Raises:
+    UsageError: another process holds the lock; names it.
+    StorageError: the folder cannot be locked.
+  """
+  path = folder / _NAME
+  file, left = _try_lock(path, "a+", fcntl.LOCK_EX)
+  if left:
+    logging.warning("%s: taken over from a dead process: %s", path, left)
+  owner = {
+    "pid": os.getpid(),
+    "host": socket.gethostname(),
+    "since": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC",
+  }
+  file.truncate(0)
+  file.write(json.dumps(owner))
+  file.flush()
+  return file
