@@ -8,7 +8,7 @@ import os
 import pathlib
 import socket
 import tempfile
-from typing import TextIO
+from typing import IO
 
 from absl import logging
 
@@ -39,7 +39,7 @@ def check_writable(path: pathlib.Path) -> None:
     ) from error
 
 
-def _try_lock(path: pathlib.Path, mode: str, kind: int) -> tuple[TextIO, str]:
+def _try_lock(path: pathlib.Path, mode: str, kind: int) -> tuple[IO[str], str]:
   """Opens and locks a file; returns it and what the owner before wrote.
 
   Raises:
@@ -83,7 +83,7 @@ def check_free(folder: pathlib.Path) -> None:
     _try_lock(folder / _NAME, "r", fcntl.LOCK_SH)[0].close()
 
 
-def take(folder: pathlib.Path) -> TextIO:
+def take(folder: pathlib.Path) -> IO[str]:
   """Locks a folder; the lock falls when the process ends.
 
   Raises:
