@@ -131,7 +131,7 @@ def compiled(
   stacked = case.mesh.language > 1
   codes = LANGUAGES if stacked else ()
   if stacked:
-    config.method = "mlsf"
+    config.task = "mlsf"
   abstract = workload.abstract(config, mesh, codes)
   rows = case.rows * case.mesh.data * case.mesh.fsdp
   sharding = sharding_lib.batch_sharding(mesh, stacked)

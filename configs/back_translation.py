@@ -19,7 +19,7 @@ def get_config() -> config.Experiment:
   """
   return config.Experiment(
     name="back_translation",
-    method="pose_to_text",
+    task="pose_to_text",
     steps=3000,
     data=config.Data(
       folder="data/fingerspelling/asl/1.0.0",

@@ -20,7 +20,7 @@ def get_config() -> config.Experiment:
   pose's; motion 0.96 to 0.97, length 1.00 to 1.01 of the true.
   """
   experiment = quickstart.get_config()
-  experiment.name, experiment.method = "mlsf", "mlsf"
+  experiment.name, experiment.task = "mlsf", "mlsf"
   experiment.data.language = ",".join(LANGUAGES)
   experiment.data.folder = ",".join(
     f"data/fingerspelling/{code.lower()}/1.0.0" for code in LANGUAGES

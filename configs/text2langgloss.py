@@ -24,7 +24,7 @@ def get_config() -> config.Experiment:
   8.9 % (TSL) of the mean pose's; motion 0.97 to 0.99, length 1.00.
   """
   experiment = mlsf.get_config()
-  experiment.name = experiment.method = "text2langgloss"
+  experiment.name = experiment.task = "text2langgloss"
   experiment.data.tokens, experiment.data.min_count = "words+characters", 1000
   experiment.gloss = config.Gloss(label_smoothing=0.0)
   return experiment

@@ -20,11 +20,11 @@ def get_config() -> config.Experiment:
   """
   return config.Experiment(
     name="text_to_gloss",
-    method="text_to_gloss",
+    task="text_to_gloss",
     steps=5000,
     data=config.Data(
       language="GSL",
-      clean="GSL",
+      clean_glosses="GSL",
       tokens="words+characters",
       min_count=2,
       batch_size=64,

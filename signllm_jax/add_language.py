@@ -45,9 +45,9 @@ def extended(
     UsageError: not a run of MLSF, or it has the language already.
   """
   codes = config_lib.listed(config.data.language)
-  if config.method != "mlsf":
+  if config.task != "mlsf":
     raise errors.UsageError(
-      f"a model of method {config.method!r}",
+      f"a model of task {config.task!r}",
       expected="mlsf, which has a group for each language",
     )
   if language in codes:

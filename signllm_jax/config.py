@@ -7,7 +7,6 @@ beside the checkpoints.
 """
 
 import dataclasses
-import json
 from typing import Any
 
 from signllm_jax.core import errors
@@ -25,8 +24,8 @@ class Data:
   tokens: str = "words"  # split the source into "words" or "characters", or
   # "words+characters": words rarer than min_count are spelt
   glosses: bool = False  # batches hold the glosses beside the source, as words
-  clean: str = ""  # codes of languages whose glosses are cleaned as scores on
-  # PHOENIX14T take them; method text_to_gloss
+  clean_glosses: str = ""  # codes of languages whose glosses are cleaned as
+  # scores on PHOENIX14T take them; task text_to_gloss
   min_count: int = 1  # rarer tokens of the source become <unk>
   batch_size: int = 32  # examples a step, over all devices and languages
   bucket: int = 32  # lengths are padded to a multiple of this many frames, or
@@ -36,7 +35,6 @@ class Data:
   # proportion to its size ** (1 / temperature)
   fps: float = 25.0  # frame rate of a folder of .skels, which does not say
   threads: int = 2  # readers ahead of the step
-  prefetch: int = 8  # batches kept ready
   workers: int = 0  # reader processes instead of threads; 0 for none
 
 
@@ -119,7 +117,7 @@ class Reinforce:
   reward: str = "mse"  # of what is sampled: minus the "mse" of each frame, or
   # minus the "dtw" of the whole sequence
   weight: float = 1.0  # of the policy gradient
-  anchor: float = 1.0  # of the regression of `loss` beside it
+  regression_weight: float = 1.0  # of the regression of `loss` beside it
   std: float = 0.1  # of the policy, in standard deviations of the poses
   samples: int = 4  # of each example; a sample's baseline is the others' mean
 
@@ -151,13 +149,8 @@ class Optim:
 
   schedule: str = "cosine"  # "cosine", "constant" or PT's "plateau"
   learning_rate: float = 1e-3  # its peak
-  final_share: float = 0.01  # where cosine ends, as a share of the peak
   warmup_steps: int = 200
-  plateau_patience: int = 7  # evaluations without a better score
-  plateau_factor: float = 0.7  # what the rate is then multiplied by
-  plateau_min: float = 2e-4  # training ends below this share of the peak
   clip_norm: float = 5.0  # global gradient norm
-  beta1: float = 0.9
   beta2: float = 0.999
   weight_decay: float = 0.0
   accumulate: int = (
@@ -183,7 +176,6 @@ class Evaluate:
   every: int = 500  # steps; 0: only at the end
   batch_size: int = 64
   length_limit: float = 1.5  # stop at this multiple of the longest example
-  max_sequences: int = 0  # 0: the whole split
   clips: int = 4  # produced beside true, as pictures in TensorBoard
 
 
@@ -200,7 +192,7 @@ class Experiment:
   """One run."""
 
   name: str = "signllm"
-  method: str = "text_to_pose"  # "mlsf": one group a language, side by side;
+  task: str = "text_to_pose"  # "mlsf": one group a language, side by side;
   # "pose_to_text": back-translation; "text_to_gloss" and
   # "text2langgloss": one model of all languages, to glosses or on to poses
   frozen: str = ""  # codes of MLSF's languages that do not learn, with commas
@@ -247,9 +239,9 @@ def corpora(config: Experiment) -> list[Data]:
   """The settings of each corpus of a run, of one folder and language each.
 
   Raises:
-    UsageError: a method of several languages needs one for every folder.
+    UsageError: a task of several languages needs one for every folder.
   """
-  if config.method not in ("mlsf", "text_to_gloss", "text2langgloss"):
+  if config.task not in ("mlsf", "text_to_gloss", "text2langgloss"):
     return [config.data]
   folders = listed(config.data.folder)
   codes = listed(config.data.language)
@@ -257,55 +249,9 @@ def corpora(config: Experiment) -> list[Data]:
     raise errors.UsageError(
       f"--config.data.folder names {len(folders)} folders and "
       f"--config.data.language {len(codes)} languages",
-      expected=f"a folder for every language of method {config.method}",
+      expected=f"a folder for every language of task {config.task}",
     )
   return [
     dataclasses.replace(config.data, folder=folder, language=code)
     for folder, code in zip(folders, codes, strict=True)
-  ]
-
-
-def to_json(config: Experiment) -> str:
-  """Readable JSON of all fields."""
-  return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-
-
-def from_json(text: str) -> Experiment:
-  """The configuration of `to_json`; unknown fields are errors.
-
-  Raises:
-    DataError: not such JSON.
-  """
-
-  def build(kind, values):
-    known = {field.name: field for field in dataclasses.fields(kind)}
-    unknown = set(values) - set(known)
-    if unknown:
-      raise errors.DataError(
-        "unknown configuration fields " + ", ".join(sorted(unknown)),
-        hint="It was written by another version of signllm_jax",
-      )
-    return kind(
-      **{
-        name: build(known[name].type, value)
-        if isinstance(value, dict)
-        else value
-        for name, value in values.items()
-      }
-    )
-
-  try:
-    values = json.loads(text)
-  except json.JSONDecodeError as error:
-    raise errors.DataError(f"not JSON: {error}") from error
-  if not isinstance(values, dict):
-    raise errors.DataError("not a configuration", expected="a JSON object")
-  return build(Experiment, values)
-
-
-def differences(old: Experiment, new: Experiment) -> list[str]:
-  """Fields that differ, as `name: old -> new`."""
-  a, b = flatten(old), flatten(new)
-  return [
-    f"{name}: {a[name]!r} -> {b[name]!r}" for name in a if a[name] != b[name]
   ]

@@ -27,7 +27,7 @@ from ml_collections import config_flags
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
 from signllm_jax.parallel import processes
-from signllm_jax.runs import workdir
+from signllm_jax.runs import stored_config, workdir
 from signllm_jax.training import loop, mesh_planner, start
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -82,7 +82,7 @@ def train(
     mesh_planner.describe(config, memory, path)
     return 0
   prepared = start.prepare(config, path)
-  print(config_lib.to_json(config), prepared.describe(), sep="\n")
+  print(stored_config.to_json(config), prepared.describe(), sep="\n")
   print(prepared.run.describe_parameters())
   print(prepared.run.describe_memory())
   return 0

@@ -14,6 +14,7 @@ from signllm_jax.data import corpus_info, datasets
 from signllm_jax.data.batch_plan import BatchPlan, round_up
 
 SOURCE_MULTIPLE = 8  # source ids are padded to a multiple of this
+_READY = 8  # batches that are read ahead
 
 
 class BatchSource(Protocol):
@@ -192,14 +193,14 @@ def stream(
       dataset.to_iter_dataset().mp_prefetch(
         grain.MultiprocessingOptions(
           num_workers=settings.workers,
-          per_worker_buffer_size=settings.prefetch,
+          per_worker_buffer_size=_READY,
         )
       )
     )
   return iter(
     dataset.to_iter_dataset(
       grain.ReadOptions(
-        num_threads=settings.threads, prefetch_buffer_size=settings.prefetch
+        num_threads=settings.threads, prefetch_buffer_size=_READY
       )
     )
   )

@@ -53,7 +53,7 @@ def open_pairs(settings: config.Data, split: str) -> list[Pair]:
     names = [clip.name for clip in clips]
     texts = [datasets.source_text(clip, settings) for clip in clips]
     glosses = [datasets.gloss_text(clip) for clip in clips]
-  if code in config.listed(settings.clean):
+  if code in config.listed(settings.clean_glosses):
     glosses = [gloss_lib.clean_phoenix(gloss) for gloss in glosses]
   return [
     Pair(

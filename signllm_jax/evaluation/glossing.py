@@ -24,7 +24,7 @@ _NAMES = {
 
 
 class Evaluation:
-  """A split of texts and glosses; one of `methods.method.Evaluation`."""
+  """A split of texts and glosses; one of `tasks.task.Evaluation`."""
 
   how = "by beam search"
 

@@ -44,7 +44,7 @@ def score_key(tokens: str) -> str:
 class Evaluation:
   """A split and its texts; what a reader makes of it is scored against them.
 
-  One of `methods.method.Evaluation`.
+  One of `tasks.task.Evaluation`.
   """
 
   how = "read by beam search"

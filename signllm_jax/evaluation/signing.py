@@ -21,7 +21,7 @@ from signllm_jax.tasks.task import Rows
 class Evaluation:
   """A split, its truth and its floors; produced clips are scored against it.
 
-  One of `methods.method.Evaluation`.
+  One of `tasks.task.Evaluation`.
   """
 
   how = "free running"
@@ -102,15 +102,13 @@ def first(
   Raises:
     DataError: the split is empty.
   """
-  limit = settings.evaluate.max_sequences
-  count = min(len(split), limit) if limit else len(split)
-  if not count:
+  if not len(split):
     raise errors.DataError(
       "nothing to evaluate: the split is empty",
       path=settings.data.folder,
       hint="Set --config.evaluate.split",
     )
-  return [split[i] for i in range(count)]
+  return [split[i] for i in range(len(split))]
 
 
 def named(

@@ -39,23 +39,23 @@ def generator(
   """
   group, index = state.group, list(infos).index(code)
   statistics = group.statistics
-  if config.method == "mlsf":
+  if config.task == "mlsf":
     group = train_state.take_group(state, index)
     statistics = group.statistics
-  elif config.method == "text2langgloss":
+  elif config.task == "text2langgloss":
     statistics = jax.tree.map(lambda x: x[index], statistics)
   graph = train_state.graph(config, train_state.sizes_of(infos))
   model = graph, group.params, statistics, infos[code]
-  if config.method == "pose_to_text":
+  if config.task == "pose_to_text":
     return pose_reader.Reader(*model, config, mesh)
-  if config.method == "text_to_gloss":
+  if config.task == "text_to_gloss":
     return _glosser(config, infos, state, code, mesh)
   shape = {
     "limit": int(infos[code].longest_clip * config.evaluate.length_limit),
     "batch_size": config.evaluate.batch_size,
     "mesh": mesh,
   }
-  if config.method == "text2langgloss":
+  if config.task == "text2langgloss":
     first = _glosser(config, infos, state, code, mesh)
     return gloss_first.Producer(*model, glosser=first, **shape)
   return producer.Producer(*model, **shape)
@@ -70,9 +70,9 @@ def _glosser(
 ) -> glosser.Glosser:
   """What writes glosses: the model, or the first half of Text2LangGloss."""
   params: Any = state.params
-  if config.method == "text2langgloss":
+  if config.task == "text2langgloss":
     params = params["text"]
-  alone = dataclasses.replace(config, method="text_to_gloss")
+  alone = dataclasses.replace(config, task="text_to_gloss")
   graph = train_state.graph(alone, train_state.sizes_of(infos))
   return glosser.Glosser(graph, params, infos[code], code, config, mesh)
 
@@ -146,14 +146,14 @@ def load_producer(
   loaded = _load(path, language, dtype)
   if isinstance(loaded, pose_reader.Reader):
     raise errors.UsageError(
-      "a model that reads poses (method pose_to_text)",
+      "a model that reads poses (task pose_to_text)",
       path=path,
       expected="one that signs",
       hint="Name it with --back_translation of signllm_jax.evaluate",
     )
   if isinstance(loaded, glosser.Glosser):
     raise errors.UsageError(
-      "a model that writes glosses (method text_to_gloss)",
+      "a model that writes glosses (task text_to_gloss)",
       path=path,
       expected="one that signs",
       hint="Let signllm_jax.produce write them: --out=NAME.gloss",
@@ -176,11 +176,11 @@ def load_glosser(
   """
   code = choose(restore.describe(path), language).code
   config, infos, mesh, state = restore.restore(path)
-  if config.method not in ("text_to_gloss", "text2langgloss"):
+  if config.task not in ("text_to_gloss", "text2langgloss"):
     raise errors.UsageError(
       "a model that writes no glosses",
       path=path,
-      expected="method text_to_gloss or text2langgloss",
+      expected="task text_to_gloss or text2langgloss",
     )
   return _glosser(config, infos, state, code, mesh)
 
@@ -189,7 +189,7 @@ def load_reader(path: str | os.PathLike) -> pose_reader.Reader:
   """The model of pose to text of a work directory: its best checkpoint.
 
   Raises:
-    UsageError: not a work directory, another method, or nothing was saved.
+    UsageError: not a work directory, another task, or nothing was saved.
     StorageError: every checkpoint is damaged.
   """
   loaded = _load(path)
@@ -197,7 +197,7 @@ def load_reader(path: str | os.PathLike) -> pose_reader.Reader:
     raise errors.UsageError(
       "not a model that reads poses",
       path=path,
-      expected="one that reads poses (method pose_to_text)",
+      expected="one that reads poses (task pose_to_text)",
       hint="Train one with --config=configs/back_translation.py",
     )
   return loaded

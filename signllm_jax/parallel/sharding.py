@@ -83,12 +83,12 @@ def unsplit(
     config: what runs on it.
   """
   model = config.model
-  groups = len(config_lib.corpora(config)) if config.method == "mlsf" else 1
+  groups = len(config_lib.corpora(config)) if config.task == "mlsf" else 1
   split = (
     ("fsdp", "model.width", model.width),
     ("tensor", "model.heads", model.heads),
     ("tensor", "model.feed_forward", model.feed_forward),
-    ("language", "languages of method mlsf", groups),
+    ("language", "languages of task mlsf", groups),
   )
   return [each for each in split if each[2] % shape[each[0]]]
 

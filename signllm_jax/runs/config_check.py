@@ -4,7 +4,7 @@ from signllm_jax import config as config_lib
 from signllm_jax.core import errors, vocabulary
 
 _CHOICES = {
-  "method": (
+  "task": (
     "text_to_pose",
     "mlsf",
     "pose_to_text",
@@ -58,12 +58,12 @@ _NOT_NEGATIVE = (
   "gloss.length_penalty",
   "gloss.weight",
   "rl.weight",
-  "rl.anchor",
+  "rl.regression_weight",
   "plc.pool",
   "plc.eta",
   "plc.importance",
 )
-_SIGNS = ("text_to_pose", "mlsf", "text2langgloss")  # methods with poses out
+_SIGNS = ("text_to_pose", "mlsf", "text2langgloss")  # tasks with poses out
 
 
 def check(config: config_lib.Experiment) -> None:
@@ -114,13 +114,13 @@ def check(config: config_lib.Experiment) -> None:
       f"--config.data.temperature={config.data.temperature}",
       expected="at least 1",
     )
-  if config.method == "text_to_gloss" and config.data.source == "gloss":
+  if config.task == "text_to_gloss" and config.data.source == "gloss":
     raise errors.UsageError(
-      "--config.data.source='gloss' with method text_to_gloss",
+      "--config.data.source='gloss' with task text_to_gloss",
       expected="text or prompt",
     )
   groups = len(config_lib.corpora(config))
-  if config.method == "mlsf" and config.data.batch_size % groups:
+  if config.task == "mlsf" and config.data.batch_size % groups:
     raise errors.UsageError(
       f"--config.data.batch_size={config.data.batch_size}",
       expected=f"a multiple of {groups}, the number of languages",
@@ -130,7 +130,7 @@ def check(config: config_lib.Experiment) -> None:
   ):
     raise errors.UsageError(
       f"--config.frozen={config.frozen!r}",
-      expected="codes of --config.data.language, with method mlsf",
+      expected="codes of --config.data.language, with task mlsf",
       hint=f"Remove {', '.join(sorted(unknown))}",
     )
   if not config.data.folder:
@@ -145,9 +145,9 @@ def _check_reinforcement(config: config_lib.Experiment) -> None:
   """Refuses what `rl` and `plc` cannot do."""
   asked = {"rl.loss": config.rl.loss, "plc.pool": config.plc.pool}
   for name, value in asked.items():
-    if value and config.method not in _SIGNS:
+    if value and config.task not in _SIGNS:
       raise errors.UsageError(
-        f"--config.{name}={value!r} with method {config.method}",
+        f"--config.{name}={value!r} with task {config.task}",
         expected="one of " + repr(_SIGNS),
         hint="A reward is of poses",
       )
@@ -162,7 +162,7 @@ def _check_reinforcement(config: config_lib.Experiment) -> None:
       f"--config.rl.samples={config.rl.samples}",
       expected="at least 2: each one's baseline is the others",
     )
-  groups = len(config_lib.corpora(config)) if config.method == "mlsf" else 1
+  groups = len(config_lib.corpora(config)) if config.task == "mlsf" else 1
   shares = config.plc.parts * groups
   if config.plc.pool and config.data.batch_size % shares:
     raise errors.UsageError(

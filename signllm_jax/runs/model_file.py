@@ -20,7 +20,7 @@ from safetensors import numpy as safetensors_numpy
 from signllm_jax import config as config_lib
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.data import corpus_info
-from signllm_jax.runs import config_check, train_state
+from signllm_jax.runs import config_check, stored_config, train_state
 
 SUFFIX = ".safetensors"
 FORMAT = 1
@@ -81,7 +81,7 @@ def write(
   about = {
     "format": FORMAT,
     "step": int(state.step),
-    "config": json.loads(config_lib.to_json(described.config)),
+    "config": json.loads(stored_config.to_json(described.config)),
     "facts": json.loads(corpus_info.to_json(described.infos)),
   }
   metadata = {_ENTRY: json.dumps(about, ensure_ascii=False)}
@@ -204,7 +204,7 @@ def _about(path: str | os.PathLike, file: Any) -> dict[str, Any]:
 def _describe(path: str | os.PathLike, file: Any) -> Description:
   about = _about(path, file)
   try:
-    config = config_lib.from_json(json.dumps(about["config"]))
+    config = stored_config.from_json(json.dumps(about["config"]))
     infos = corpus_info.from_json(json.dumps(about["facts"]))
     _check_types(config)
     config_check.check(config)
@@ -212,10 +212,10 @@ def _describe(path: str | os.PathLike, file: Any) -> Description:
   except _FAULTS as error:
     raise _damaged(path, str(error)) from error
   glosses = all(each.gloss_vocabulary is not None for each in infos.values())
-  if config.method in ("text_to_gloss", "text2langgloss") and not glosses:
-    raise _damaged(path, f"no glosses for method {config.method}")
+  if config.task in ("text_to_gloss", "text2langgloss") and not glosses:
+    raise _damaged(path, f"no glosses for task {config.task}")
   layers = config.model.encoder_layers + config.model.decoder_layers
-  if not infos or (config.method == "mlsf" and codes != list(infos)):
+  if not infos or (config.task == "mlsf" and codes != list(infos)):
     raise _damaged(path, f"facts of {list(infos)} for languages {codes}")
   if not 0 <= layers <= len(file.keys()):
     raise _damaged(path, f"{layers} layers in {len(file.keys())} arrays")

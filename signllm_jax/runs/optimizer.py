@@ -8,14 +8,15 @@ import optax
 
 from signllm_jax.config import Optim
 
-_EPSILON = 1e-8  # of Adam
+_BETA1, _EPSILON = 0.9, 1e-8  # of Adam
+_FINAL_RATE = 0.01  # where the cosine schedule ends, as a share of the peak
 
 
 def make_optimizer(config: Optim) -> optax.GradientTransformation:
   """Adam behind gradient clipping; its state is that of `apply`."""
   parts = [
     optax.clip_by_global_norm(config.clip_norm),
-    optax.scale_by_adam(config.beta1, config.beta2, _EPSILON),
+    optax.scale_by_adam(_BETA1, config.beta2, _EPSILON),
   ]
   if config.weight_decay:
     parts.append(
@@ -68,9 +69,9 @@ def apply(
 
     return jax.tree.map(move, old, grads)
 
-  mu = moments(1, config.beta1, adam.mu)
+  mu = moments(1, _BETA1, adam.mu)
   nu = moments(2, config.beta2, adam.nu)
-  unbias = [1 - b**count for b in (config.beta1, config.beta2)]
+  unbias = [1 - b**count for b in (_BETA1, config.beta2)]
   rate = jnp.where(applied, rate, 0.0)
 
   def move(param, first, second):
@@ -104,7 +105,7 @@ def learning_rate(
     span = max(steps - config.warmup_steps, 1)
     done = jnp.clip((step - config.warmup_steps) / span, 0, 1)
     falling = 0.5 * (1 + jnp.cos(jnp.pi * done))
-    rate *= config.final_share + (1 - config.final_share) * falling
+    rate *= _FINAL_RATE + (1 - _FINAL_RATE) * falling
   return rate
 
 

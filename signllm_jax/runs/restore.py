@@ -57,7 +57,7 @@ def restore(path: str | os.PathLike) -> Restored:
   """
   config, infos = describe(path)
   config = dataclasses.replace(config, mesh=config_lib.Mesh())
-  codes = list(infos) if config.method == "mlsf" else []
+  codes = list(infos) if config.task == "mlsf" else []
   mesh = sharding.make_mesh(config.mesh, jax.devices()[:1])
   abstract = train_state.abstract_state(
     config, train_state.sizes_of(infos), mesh, codes

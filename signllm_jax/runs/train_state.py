@@ -93,7 +93,7 @@ class TrainState(NamedTuple):
 
 def graph(config: config_lib.Experiment, sizes: Sizes) -> nnx.GraphDef:
   """The model without its parameters, for `nnx.merge`."""
-  build = tasks.of(config.method).build_model
+  build = tasks.of(config.task).build_model
   model = nnx.eval_shape(
     lambda: build(config, sizes.vocabulary, sizes.glosses, nnx.Rngs(0))
   )
@@ -107,7 +107,7 @@ def _new_group(
   key: jax.Array,
 ) -> Group:
   init_key, run_key = jax.random.split(key)
-  build = tasks.of(config.method).build_model
+  build = tasks.of(config.task).build_model
   rngs = nnx.Rngs(init_key)
   model = build(config, sizes.vocabulary, sizes.glosses, rngs)
   params = nnx.state(model, nnx.Param)
@@ -188,7 +188,7 @@ def abstract_state(
     codes: languages of MLSF, which has a group each.
   """
   stack = (len(codes),) if codes else ()
-  if config.method == "text2langgloss":
+  if config.task == "text2langgloss":
     stack = (len(config_lib.corpora(config)),)
 
   def build() -> TrainState:

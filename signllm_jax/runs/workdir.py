@@ -21,7 +21,7 @@ import jax
 from signllm_jax import config as config_lib
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.data import corpus_info
-from signllm_jax.runs import workdir_lock
+from signllm_jax.runs import stored_config, workdir_lock
 
 # May differ when a run goes on: they change how long, where and how often,
 # but not what a step computes. All else needs another work directory. `steps`
@@ -37,7 +37,6 @@ _MAY_CHANGE = (
   "compilation_cache",
   "data.folder",
   "data.threads",
-  "data.prefetch",
   "data.workers",
   "mesh.",
   "read.beam",
@@ -147,7 +146,7 @@ def _compare_config(path: pathlib.Path, config: config_lib.Experiment) -> bool:
         hint="Bring the file back, or use another --workdir",
       )
     return True
-  changed = config_lib.differences(read_config(path), config)
+  changed = stored_config.differences(read_config(path), config)
   refused = [
     line
     for line in changed
@@ -220,7 +219,7 @@ def open_workdir(
   lock = workdir_lock.take(folder)
   try:
     if _compare_config(folder, config):
-      text = config_lib.to_json(config)
+      text = stored_config.to_json(config)
       atomic_files.write_text(folder / "config.json", text)
     yield WorkDir(folder, first=True)
   finally:
@@ -279,7 +278,7 @@ def read_config(workdir: str | os.PathLike) -> config_lib.Experiment:
   """
   text = _read(workdir, "config.json")
   try:
-    return config_lib.from_json(text)
+    return stored_config.from_json(text)
   except (errors.DataError, TypeError) as error:
     path = pathlib.Path(workdir, "config.json")
     raise errors.DataError(str(error), path=path) from error

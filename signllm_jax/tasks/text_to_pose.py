@@ -111,7 +111,7 @@ def pose_loss(
   )
   acted = cost * skeleton.C / total  # of the scale of a squared error
   parts = {"regression": regression, "policy": acted}
-  whole = config.rl.anchor * regression + config.rl.weight * acted
+  whole = config.rl.regression_weight * regression + config.rl.weight * acted
   return whole, Outcome(parts, errors, earned)
 
 

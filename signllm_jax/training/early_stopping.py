@@ -6,6 +6,11 @@ import numpy as np
 from signllm_jax import config as config_lib
 from signllm_jax.runs import train_state
 
+# The plateau schedule of Progressive Transformers.
+_PATIENCE = 7  # evaluations without a better score
+_FACTOR = 0.7  # multiplies the learning rate after them
+_LOWEST = 2e-4  # share of the peak below which training ends
+
 
 def judge(
   config: config_lib.Experiment,
@@ -19,8 +24,8 @@ def judge(
   stale = 0 if better else progress.stale + 1
   plateau, waited = progress.plateau, progress.plateau_stale
   waited = 0 if better else waited + 1
-  if waited > config.optim.plateau_patience:
-    plateau, waited = plateau * config.optim.plateau_factor, 0
+  if waited > _PATIENCE:
+    plateau, waited = plateau * _FACTOR, 0
   return progress._replace(
     evaluated=np.int32(step),
     score=np.float32(score),
@@ -37,7 +42,7 @@ def is_over(
   """Why training ends before its last step; empty if it does not."""
   if config.patience and int(progress.stale) >= config.patience:
     return f"no better score in {config.patience} evaluations"
-  lowest = config.optim.plateau_min
+  lowest = _LOWEST
   if config.optim.schedule == "plateau" and float(progress.plateau) < lowest:
     return f"the learning rate fell below {lowest:g} of its peak"
   return ""

@@ -33,7 +33,7 @@ def meshes(
   Raises:
     UsageError: the batch cannot be shared by so many devices.
   """
-  count = len(config_lib.corpora(config)) if config.method == "mlsf" else 1
+  count = len(config_lib.corpora(config)) if config.task == "mlsf" else 1
   language = math.gcd(count, devices)
   each = devices // language
   rows = math.gcd(config.data.batch_size, config.evaluate.batch_size)

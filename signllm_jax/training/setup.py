@@ -49,7 +49,7 @@ class Run:
     ):
       sharding_lib.check_batch(self.mesh, name, size)
     sharding_lib.check_model(self.mesh, config)
-    self.stacked = config.method == "mlsf"
+    self.stacked = config.task == "mlsf"
     corpora = config_lib.corpora(config)
     parts = self.mesh.shape["data"] * self.mesh.shape["fsdp"]
     pool = config.plc.pool or 1  # candidates of each row
@@ -74,7 +74,7 @@ class Run:
       rows = max(corpus.plan.batch_size for corpus in self.corpora)
       for corpus in self.corpora:
         corpus.plan = dataclasses.replace(corpus.plan, batch_size=rows)
-    elif config.method == "text_to_gloss":
+    elif config.task == "text_to_gloss":
       self.corpora = [
         text_gloss_corpus.TextGlossCorpus(
           corpora, config.seed, rows=rows, multiple=multiple
@@ -87,7 +87,7 @@ class Run:
           config.seed,
           rows=rows,
           multiple=multiple,
-          multilingual=config.method == "text2langgloss",
+          multilingual=config.task == "text2langgloss",
         )
       ]
     self.codes = [c.code for c in self.corpora] if self.stacked else []
@@ -115,7 +115,7 @@ class Run:
   @property
   def unit(self) -> str:
     """Of the lengths that batches are padded to: frames or tokens."""
-    return tasks.of(self.config.method).UNIT
+    return tasks.of(self.config.task).UNIT
 
   @property
   def lengths(self) -> set[int]:
@@ -298,7 +298,7 @@ class Run:
     if isinstance(corpus, text_gloss_corpus.TextGlossCorpus):
       return glossing.Evaluation(settings, corpus.train)
     split = datasets.open_clips(part, settings.evaluate.split)
-    if settings.method == "pose_to_text":
+    if settings.task == "pose_to_text":
       return reading.Evaluation(split, settings)
     mean = corpus.summary.mean
     if mean.ndim > 1:  # the baseline is the language's own mean pose

@@ -34,7 +34,7 @@ ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "FP": _FP,
     "GN": _GN,
     "FP + GN": _FP | _GN,
-    "gloss mode": {"method": "text2langgloss"},
+    "gloss mode": {"task": "text2langgloss"},
     "RL": _RL,
     "RL + PLC": _RL | _PLC,
     "policy gradient": {"rl.loss": "policy_gradient"},
@@ -72,7 +72,7 @@ def vary(
     for part in path:
       place = getattr(place, part)
     setattr(place, field, value)
-  if made.method == "text2langgloss" and made.data.tokens == "characters":
+  if made.task == "text2langgloss" and made.data.tokens == "characters":
     # The language's mark is a word; all else stays spelt.
     made.data.tokens, made.data.min_count = "words+characters", 1000
   config_check.check(made)

@@ -55,7 +55,7 @@ def make_train_step(
   its number; with "skip" it is counted, up to the limit in a row. With `plc` a
   batch is a pool of candidates: the step chooses those it learns from.
   """
-  method = tasks.of(config.method)
+  method = tasks.of(config.task)
   graphdef = train_state.graph(config, sizes)
 
   def loss_of(params, part: Batch, group: train_state.Group, key, total):

@@ -130,7 +130,7 @@ def _whole(tensors, about):
     (_set("config.model.width", 10**30), "a model file of"),
     (_set("config.model.encoder_layers", 10**9), "1000000001 layers in"),
     (_set("config.model.heads", 0), "model.heads=0"),
-    (_set("config.method", "text2langgloss"), "no glosses"),
+    (_set("config.task", "text2langgloss"), "no glosses"),
     (_set("config.nothing", 1), "unknown configuration fields"),
     (lambda t, a: t.pop("params/start") is None, "missing or too many"),
     (lambda t, a: t.update(more=np.zeros(1)), "missing or too many"),

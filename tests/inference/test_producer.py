@@ -44,7 +44,7 @@ def build(
   vocabulary = vocabulary_lib.build_vocabulary(
     ["regen sonne wind norden"], "characters"
   )
-  method = tasks.of(experiment.method)
+  method = tasks.of(experiment.task)
   model = method.build_model(experiment, len(vocabulary), 0, nnx.Rngs(0))
   model.alignment.duration.kernel[...] *= 0
   model.alignment.duration.bias[...] += patience
@@ -386,7 +386,7 @@ def test_splitting_leaves_nothing_out_and_takes_no_time():
 @pytest.fixture(scope="module")
 def judge(producer) -> pose_reader.Reader:
   """A reader that was never taught: it likes some clips better than others."""
-  experiment = config.Experiment(method="pose_to_text")
+  experiment = config.Experiment(task="pose_to_text")
   experiment.model = config.Model(
     encoder_layers=1, decoder_layers=1, width=16, heads=2, feed_forward=16
   )

@@ -51,7 +51,7 @@ def folders(tmp_path_factory):
 
 def _experiment(folders, *codes, steps=4) -> config.Experiment:
   return config.Experiment(
-    method="mlsf",
+    task="mlsf",
     steps=steps,
     data=config.Data(
       folder=",".join(str(folders / code) for code in codes),

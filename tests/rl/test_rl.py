@@ -318,7 +318,7 @@ def test_a_sample_is_as_likely_as_it_was_drawn():
 @pytest.mark.parametrize(
   ("changes", "said"),
   [
-    ({"plc": config.Priority(pool=2), "method": "pose_to_text"}, "plc.pool"),
+    ({"plc": config.Priority(pool=2), "task": "pose_to_text"}, "plc.pool"),
     ({"rl": config.Reinforce(samples=1)}, "at least 2"),
     ({"rl": config.Reinforce(loss="ppo")}, "rl.loss"),
     ({"rl": config.Reinforce(std=0)}, "rl.std"),

@@ -22,6 +22,7 @@ from signllm_jax.evaluation.report import bootstrap, report
 from signllm_jax.formats import skels
 from signllm_jax.inference import beam_search, ctc_decoding, load
 from signllm_jax.models import back_translation
+from signllm_jax.runs import stored_config
 from signllm_jax.tasks import pose_to_text, task
 
 LETTERS = "abcd"
@@ -31,7 +32,7 @@ V, G, U = 9, 7, 6  # text tokens, gloss tokens, inputs of the decoder
 
 def _experiment() -> config.Experiment:
   return config.Experiment(
-    method="pose_to_text",
+    task="pose_to_text",
     steps=120,
     log_every=50,
     data=config.Data(
@@ -430,7 +431,7 @@ def test_columns_of_a_report_say_what_was_read(trained, loaded):
   length = [m for m in catalogue.POSE if m.key == "length_ratio"]
   facts = {"protocol": "free"}
   poses = report.build(facts, length, true, rows, weights)
-  settings = config.from_json((trained / "config.json").read_text()).data
+  settings = stored_config.from_json((trained / "config.json").read_text()).data
   judge = {"name": "judge", "checkpoint": {"step": 1, "digest": "f" * 64}}
   made = reading.add_columns(poses, loaded, settings, judge, weights)
   assert made.texts["truth"] == list(WORDS)

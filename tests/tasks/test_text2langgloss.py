@@ -70,9 +70,9 @@ def folders(tmp_path_factory):
   return root
 
 
-def _experiment(folders, method: str, steps: int) -> config.Experiment:
+def _experiment(folders, task: str, steps: int) -> config.Experiment:
   return config.Experiment(
-    method=method,
+    task=task,
     steps=steps,
     log_every=50,
     data=config.Data(
@@ -103,8 +103,8 @@ def _experiment(folders, method: str, steps: int) -> config.Experiment:
   )
 
 
-def _train(folders, method, steps, path):
-  experiment = _experiment(folders, method, steps)
+def _train(folders, task, steps, path):
+  experiment = _experiment(folders, task, steps)
   assert train.train(experiment, str(path), dry_run=False) == 0
   return path
 
@@ -156,7 +156,7 @@ def test_glosses_are_cleaned_where_asked(tmp_path):
   (raw,) = text_gloss_corpus.open_pairs(part, "train")
   assert gloss.strip_marks(raw.gloss) == "__ON__ loc-NORD ABEND ABEND"
   (clean,) = text_gloss_corpus.open_pairs(
-    dataclasses.replace(part, clean="GSL"), "train"
+    dataclasses.replace(part, clean_glosses="GSL"), "train"
   )
   assert gloss.strip_marks(clean.gloss) == "NORD ABEND"
 
@@ -375,7 +375,7 @@ def test_poses_see_the_gloss_and_not_what_is_after_it(folders):
     np.testing.assert_array_equal(differs, np.arange(4) > at)
 
 
-def test_fields_of_the_method_are_checked(folders):
+def test_fields_of_the_task_are_checked(folders):
   bad = _experiment(folders, "text_to_gloss", 1)
   bad.gloss.label_smoothing = 1.0
   with pytest.raises(errors.UsageError, match=r"gloss\.label_smoothing"):

@@ -173,7 +173,7 @@ def test_meshes_come_by_what_they_communicate():
   assert found[3] == config.Mesh(data=1, fsdp=8)
   assert found[4] == config.Mesh(data=4, tensor=2)
   assert len(found) == len(set(map(str, found))) == 4 + 3 + 2
-  experiment.method, experiment.data.language = "mlsf", "ASL,GSL"
+  experiment.task, experiment.data.language = "mlsf", "ASL,GSL"
   experiment.data.folder = "a,b"
   assert mesh_planner.meshes(experiment, 8)[0] == config.Mesh(
     data=4, language=2

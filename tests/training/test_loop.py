@@ -20,7 +20,7 @@ from signllm_jax import config, train
 from signllm_jax.core import clips, errors
 from signllm_jax.data import loader, records
 from signllm_jax.formats import skels, splits, tfrecord
-from signllm_jax.runs import checkpoint_manifest
+from signllm_jax.runs import checkpoint_manifest, stored_config
 
 needs_data = pytest.mark.skipif(
   not DATA.exists(), reason="../shared/data is not there"
@@ -104,7 +104,7 @@ def test_report_and_files_of_a_run(straight):
   assert rows["mean_pose"]["dtw_mje"] > 0
   assert set(report["seconds"]) >= {"data", "train"}
   assert list((straight / "tensorboard").glob("events*"))
-  stored = config.from_json((straight / "config.json").read_text())
+  stored = stored_config.from_json((straight / "config.json").read_text())
   assert stored.model.width == 32
 
 

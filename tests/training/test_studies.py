@@ -13,6 +13,7 @@ from signllm_jax import config
 from signllm_jax.core import errors
 from signllm_jax.evaluation.report import study
 from signllm_jax.formats import skels
+from signllm_jax.runs import stored_config
 from signllm_jax.training import studies
 
 
@@ -71,7 +72,9 @@ def test_rows_change_the_base_and_nothing_else():
     for row, changes in rows.items():
       made = studies.vary(base, changes, 7)
       assert made.seed == 7
-      changed = {line.split(":")[0] for line in config.differences(base, made)}
+      changed = {
+        line.split(":")[0] for line in stored_config.differences(base, made)
+      }
       allowed = {"seed", "plc.pool", "data.tokens", "data.min_count"}
       assert changed <= allowed | set(changes), row
       assert made.plc.pool == changes.get("plc.pool", 0)
@@ -80,7 +83,7 @@ def test_rows_change_the_base_and_nothing_else():
 
 def test_rows_that_do_not_go_with_the_base_are_refused():
   base = ablation.get_config()
-  base.method = "pose_to_text"
+  base.task = "pose_to_text"
   with pytest.raises(errors.UsageError, match=r"rl\.loss"):
     studies.vary(base, studies.ROWS["components"]["RL"], 0)
 
