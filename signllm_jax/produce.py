@@ -1,7 +1,7 @@
 """Signs texts: `python -m signllm_jax.produce --workdir=... --text=...`.
 
-Takes the best checkpoint of a run. Nothing of the truth is used: the model
-starts from its own frame and ends by its own counter.
+Takes the best checkpoint of a run. Generation is free running: the model starts
+from its own first frame and ends by its own counter.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from signllm_jax import config as config_lib
 from signllm_jax.core import atomic_files, clips, errors, gloss
 from signllm_jax.evaluation import signing
 from signllm_jax.inference import (
@@ -21,63 +22,71 @@ from signllm_jax.inference import (
   postprocess,
   produce_flags,
   produce_summary,
-  rerank,
+  signer,
   text_input,
 )
 from signllm_jax.parallel import compilation_cache
-from signllm_jax.runs import restore
 from signllm_jax.visualization import render
 
 SIZES = (64, 1024)  # pixels, of a clip in a picture
 _SHOWN = 20  # glosses on the terminal
 
 
-def produce(
-  path: str | os.PathLike,
-  out: str | os.PathLike,
-  *,
-  texts: Sequence[str] = (),
-  prompts: Sequence[str] = (),
-  file: str | os.PathLike | None = None,
-  split: str | None = None,
-  count: int = 0,
-  language: str = "",
-  convention: str = "prompt2sign",
-  size: int = 320,
-  form: str = "",
-  options: postprocess.Options = postprocess.UNCHANGED,
-  dtype: str = "",
-  samples: int = 1,
-  judge: str | os.PathLike = "",
-  seed: int = 0,
-) -> list[long_text.SignedText]:
-  """Signs texts with the model of a work directory and writes the clips.
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What to sign, how, and in which form to write it.
 
-  One of `texts`, `prompts`, `file` and `split` says what. Notes and progress go
-  to stderr, the result to stdout.
+  One of `texts`, `prompts`, `file` and `split` is given.
 
-  Args:
-    path: work directory of a run.
-    out: what to write; `clip_files.save` says what the suffixes mean.
+  Attributes:
     texts: what to sign.
     prompts: questions that quote it, and may name the language.
     file: UTF-8 file with one text a line.
     split: sign the texts of this split of the run's data, drawn beside their
       truth.
-    count: so many of the split; 0: all.
+    count: the first texts of the split; 0: all.
     language: code of the sign language, where the model knows several and no
       text names one.
     convention: of .skels.
     size: width in pixels of a clip in pictures.
-    form: openpose or dwpose, where `out` is a folder of JSON.
-    options: how the clips are finished.
-    dtype: of the model's products, as of `load.load_producer`.
-    samples: of each text, of which the best is kept (`best_of`).
-    judge: work directory of the reader that says which is best.
+    form: openpose or dwpose, where a folder of JSON is written.
+    options: of the postprocessing.
+    dtype: of the model's products, as of `signer.Signer`.
+    samples: of each text, of which the best is kept (`rerank.BestOf`).
+    judge: work directory of the reader that ranks samples.
     seed: of the samples.
+  """
+
+  texts: Sequence[str] = ()
+  prompts: Sequence[str] = ()
+  file: str | os.PathLike | None = None
+  split: str | None = None
+  count: int = 0
+  language: str = ""
+  convention: str = "prompt2sign"
+  size: int = 320
+  form: str = ""
+  options: postprocess.Options = postprocess.UNCHANGED
+  dtype: str = ""
+  samples: int = 1
+  judge: str | os.PathLike = ""
+  seed: int = 0
+
+
+def produce(
+  path: str | os.PathLike, out: str | os.PathLike, request: Request
+) -> list[long_text.SignedText]:
+  """Signs texts with the model of a work directory and writes the clips.
+
+  Notes and progress go to stderr, the result to stdout.
+
+  Args:
+    path: work directory of a run, or a model file.
+    out: the file to write; `clip_files.save` lists the suffixes.
+    request: what to sign.
 
   Returns:
-    The passages, in order; none where glosses alone were asked for.
+    The signed texts, in order; none where only glosses were asked for.
 
   Raises:
     UsageError: the request cannot be met.
@@ -85,101 +94,132 @@ def produce(
     NonFiniteError: the model gives NaN or infinity.
     StorageError: a file cannot be written, or no checkpoint read.
   """
-  _check_request(texts, prompts, file, split, count, size)
-  if (samples > 1) != bool(judge):
-    raise errors.UsageError(
-      "--samples and --judge go together",
-      hint="Train what reads with --config=configs/back_translation.py",
+  _check_request(request)
+  model = signer.Signer(path, dtype=request.dtype)
+  lines = _read_lines(request)
+  model.choose(request.language, [line.text for line in lines])
+  target = _prepare_target(out, request, model.config)
+  if request.split:
+    code, batch = model.prepare_split(
+      request.split, request.count, request.language
     )
-  postprocess.check(options)
-  described = restore.describe(path)
-  lines = [text_input.TextInput(line) for line in (*texts, *prompts)]
-  if file:
-    lines = text_input.read_file(file)
-  chosen = load.choose(described, language, [line.text for line in lines])
-  glosses = pathlib.Path(out).suffix.lower() == ".gloss"
-  if glosses and split:
-    raise errors.UsageError("--split with a file of glosses")
-  target = clip_files.prepare(
-    out, [".gloss"] if glosses else clip_files.SUFFIXES, form
-  )
-  _check_target(target, described.config, file)
-  if split:
-    task = text_input.read_split(chosen.settings, chosen.info, split, count)
   else:
-    if prompts:
-      lines = [
-        text_input.TextInput(text_input.quoted_text(line, chosen.settings))
-        for line in prompts
-      ]
-    task = text_input.prepare_all(lines, chosen.info)
-  for note in task.notes:
+    mode = "prompt" if request.prompts else "text"
+    code, batch = model.prepare(lines, mode=mode, language=request.language)
+  for note in batch.notes:
     print(f"note: {note}", file=sys.stderr)
   compilation_cache.enable()
-  if glosses:
-    _write_glosses(load.load_glosser(path, chosen.code), task, target)
+  if target.suffix.lower() == ".gloss":
+    _write_glosses(load.load_glosser(path, code), batch.sources, target)
     return []
-  signer = producer = load.load_producer(path, chosen.code, dtype)
-  if judge:
-    reader = load.load_reader(judge)
-    std = described.config.rl.std
-    signer = rerank.BestOf(producer, reader, samples, std, seed)
+  return _write_clips(model, code, batch, target, request)
+
+
+def _write_clips(
+  model: signer.Signer,
+  code: str,
+  batch: text_input.TextBatch,
+  target: pathlib.Path,
+  request: Request,
+) -> list[long_text.SignedText]:
+  """Signs, writes the clips and prints the summary."""
+  sampler = None
+  if request.judge:
+    sampler = model.best_of(code, request.samples, request.judge, request.seed)
+  model.producer(code)  # loaded before the clock starts
   began = time.perf_counter()
-  signed = produce_summary.sign_with_progress(signer, task.parts, options)
+  signed = []
+  with produce_summary.progress(batch.parts) as (on_text, on_frames):
+    for text in model.sign(
+      batch.parts, code, request.options, sampler=sampler, on_frames=on_frames
+    ):
+      signed.append(text)
+      on_text()
   seconds = time.perf_counter() - began
-  signed = _name(signed, task.true, target.stem)
-  made = [one.clip for one in signed]
-  if len(made) > 1 and target.suffix.lower() in render.SUFFIXES:
-    print(f"drawing {len(made)} clips", file=sys.stderr)
+  signed = _name(signed, batch.true, target.stem)
+  produced = [text.clip for text in signed]
+  if len(produced) > 1 and target.suffix.lower() in render.SUFFIXES:
+    print(f"drawing {len(produced)} clips", file=sys.stderr)
   files = clip_files.save(
-    target, made, task.true, convention=convention, size=size, form=form
+    target,
+    produced,
+    batch.true,
+    convention=request.convention,
+    size=request.size,
+    form=request.form,
   )
   print(produce_summary.table(signed, seconds))
-  if isinstance(signer, rerank.BestOf):
-    print(signer.table())
+  if sampler:
+    print(sampler.table())
   last = f" to {files[-1]}" if len(files) > 3 else ""
   print("wrote", *files[: 1 if last else 3], end=f"{last}\n")
   return signed
 
 
 def _write_glosses(
-  model: glosser.Glosser, task: text_input.TextBatch, target: pathlib.Path
+  model: glosser.Glosser, sources: Sequence[str], target: pathlib.Path
 ) -> None:
-  """Writes the gloss of each text, a line each, and shows the first."""
-  marked = model.write(task.sources)
+  """Writes the gloss of each text, a line each, and prints the first."""
+  marked = model.write(sources)
   assert marked is not None  # nobody stops it
   lines = [gloss.strip_marks(line) for line in marked]
   atomic_files.write_text(target, "".join(f"{line}\n" for line in lines))
-  for source, line in zip(task.sources[:_SHOWN], lines, strict=False):
+  for source, line in zip(sources[:_SHOWN], lines, strict=False):
     print(f"{text_input.quote(source)}: {line}")
   print(f"wrote {target}")
 
 
-def _check_request(texts, prompts, file, split, count: int, size: int) -> None:
-  given = {
-    "--text": texts,
-    "--prompt": prompts,
-    "--file": file,
-    "--split": split,
+def _check_request(request: Request) -> None:
+  sources = {
+    "--text": request.texts,
+    "--prompt": request.prompts,
+    "--file": request.file,
+    "--split": request.split,
   }
-  chosen = [name for name, value in given.items() if value]
-  if len(chosen) != 1:
+  given = [name for name, value in sources.items() if value]
+  if len(given) != 1:
     raise errors.UsageError(
-      " and ".join(chosen) + " given" if chosen else "nothing to sign",
+      " and ".join(given) + " given" if given else "nothing to sign",
       expected="exactly one of --text, --prompt, --file and --split",
     )
-  if count and not split:
+  if request.count and not request.split:
     raise errors.UsageError("--count without --split")
-  if count < 0:
-    raise errors.UsageError(f"--count={count}", expected="0 (all) or more")
-  if not SIZES[0] <= size <= SIZES[1]:
+  if request.count < 0:
     raise errors.UsageError(
-      f"--size={size}", expected=f"{SIZES[0]} to {SIZES[1]} pixels"
+      f"--count={request.count}", expected="0 (all) or more"
     )
+  smallest, largest = SIZES
+  if not smallest <= request.size <= largest:
+    raise errors.UsageError(
+      f"--size={request.size}", expected=f"{smallest} to {largest} pixels"
+    )
+  signer.check_samples(request.samples, request.judge)
+  postprocess.check(request.options)
 
 
-def _check_target(target: pathlib.Path, config, file) -> None:
-  """Refuses to write over what is read."""
+def _read_lines(request: Request) -> list[text_input.TextInput]:
+  """The texts or prompts, with their place if in a file; none of a split."""
+  if request.file:
+    return text_input.read_file(request.file)
+  return [
+    text_input.TextInput(line) for line in (*request.texts, *request.prompts)
+  ]
+
+
+def _prepare_target(
+  out: str | os.PathLike, request: Request, config: config_lib.Experiment
+) -> pathlib.Path:
+  """Checks the path to write, and makes its folder.
+
+  Raises:
+    UsageError: an unknown suffix, or it would overwrite what is read.
+  """
+  glosses = pathlib.Path(out).suffix.lower() == ".gloss"
+  if glosses and request.split:
+    raise errors.UsageError("--split with a file of glosses")
+  suffixes = (".gloss",) if glosses else clip_files.SUFFIXES
+  target = clip_files.prepare(out, suffixes, request.form)
+  file = request.file
   for written in clip_files.targets(target, 1):
     if file and written.resolve() == pathlib.Path(file).resolve():
       raise errors.UsageError("--out would overwrite --file", path=written)
@@ -188,6 +228,7 @@ def _check_target(target: pathlib.Path, config, file) -> None:
     raise errors.UsageError(
       "--out is in the folder of the model's training data", path=target
     )
+  return target
 
 
 def _name(
@@ -195,43 +236,41 @@ def _name(
   true: Sequence[clips.Clip] | None,
   stem: str,
 ) -> list[long_text.SignedText]:
-  """Gives each clip the truth's name and texts, or a name of its own."""
-  made = [one.clip for one in signed]
+  """Gives each clip the name and texts of the truth, or a numbered name."""
+  produced = [text.clip for text in signed]
   if true is not None:
-    made = signing.named(made, true)
+    produced = signing.named(produced, true)
   else:
-    made = [
+    produced = [
       dataclasses.replace(clip, name=f"{stem}-{number:03}")
-      for number, clip in enumerate(made, 1)
+      for number, clip in enumerate(produced, 1)
     ]
   return [
-    one._replace(clip=clip) for one, clip in zip(signed, made, strict=True)
+    text._replace(clip=clip)
+    for text, clip in zip(signed, produced, strict=True)
   ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command; returns the exit code."""
   args = produce_flags.parser().parse_args(arguments)
-  return errors.exit_code_of(
-    lambda: produce(
-      args.workdir,
-      args.out,
-      texts=args.text,
-      prompts=args.prompt,
-      file=args.file,
-      split=args.split,
-      count=args.count,
-      language=args.language,
-      convention=args.convention,
-      size=args.size,
-      form=args.form,
-      options=postprocess.Options(args.speed, args.smooth, args.constant_bones),
-      dtype=args.dtype,
-      samples=args.samples,
-      judge=args.judge,
-      seed=args.seed,
-    )
+  request = Request(
+    texts=args.text,
+    prompts=args.prompt,
+    file=args.file,
+    split=args.split,
+    count=args.count,
+    language=args.language,
+    convention=args.convention,
+    size=args.size,
+    form=args.form,
+    options=postprocess.Options(args.speed, args.smooth, args.constant_bones),
+    dtype=args.dtype,
+    samples=args.samples,
+    judge=args.judge,
+    seed=args.seed,
   )
+  return errors.exit_code_of(lambda: produce(args.workdir, args.out, request))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
-"""Produced clips -> files, in the form that the suffix or a name says."""
+"""Writes clips to files, in the form that the suffix or a name says."""
 
 import dataclasses
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 
 from signllm_jax.core import atomic_files, clips, errors
 from signllm_jax.formats import forms, h5, npz, skels
 from signllm_jax.visualization import render
 
+_FIT_NAME = re.compile(r"[\w.][\w./-]*")
 SUFFIXES = (*render.SUFFIXES, *forms.POSES, ".h5")
 
 
@@ -130,6 +132,29 @@ def save(
     _write_lines(files[1], [" ".join(clip.text.split()) for clip in made])
     _write_lines(files[2], [clip.name for clip in made])
   return files
+
+
+def save_named(
+  path: str | os.PathLike,
+  made: Sequence[clips.Clip],
+  *,
+  form: str = "",
+  convention: str = "prompt2sign",
+  size: int = 320,
+) -> list[pathlib.Path]:
+  """Writes clips of any names, as `prepare` and `save` do.
+
+  Clips whose names are missing, equal or unfit for a file are numbered after
+  the path: hello-001, hello-002, ...
+  """
+  target = prepare(path, form=form)
+  names = [clip.name for clip in made]
+  if len(set(names)) < len(names) or not all(map(_FIT_NAME.fullmatch, names)):
+    made = [
+      dataclasses.replace(clip, name=f"{target.stem}-{number:03}")
+      for number, clip in enumerate(made, 1)
+    ]
+  return save(target, made, convention=convention, size=size, form=form)
 
 
 def _scenes(

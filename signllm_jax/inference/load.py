@@ -96,23 +96,23 @@ def choose(
     described: configuration and corpus info of the model.
     language: code of the sign language, in any case; may be empty where there
       is only one, or where the texts name one.
-    texts: what is asked for, such as "How do you sign 'sea' in German Sign
+    texts: what to sign, such as "How do you sign 'sea' in German Sign
       Language?".
 
   Raises:
-    UsageError: neither, or the model does not know the language.
+    UsageError: none is named, or the model does not know it.
   """
   config, infos = described
-  asked = language.upper().replace("_", "-")
-  settings = {each.language: each for each in config_lib.corpora(config)}
-  if not asked and len(infos) == 1:
-    (asked,) = infos
-  if not asked:
+  code = language.upper().replace("_", "-")
+  settings = {data.language: data for data in config_lib.corpora(config)}
+  if not code and len(infos) == 1:
+    (code,) = infos
+  if not code:
     named = {code for text in texts for code in languages.mentioned_in(text)}
     if len(named) == 1:
-      (asked,) = named
-      language = asked
-  if asked not in infos:
+      (code,) = named
+      language = code
+  if code not in infos:
     names = {code: languages.LANGUAGES.get(code) for code in infos}
     known = " or ".join(
       f"{code} ({known.name})" if known else code or "none by name"
@@ -126,7 +126,7 @@ def choose(
       if language
       else "Name it with --language",
     )
-  return Chosen(asked, settings[asked], infos[asked])
+  return Chosen(code, settings[code], infos[code])
 
 
 def load_producer(
@@ -143,22 +143,43 @@ def load_producer(
     UsageError: as `choose`, or the model reads, or nothing was saved yet.
     StorageError: every checkpoint is damaged.
   """
-  loaded = _load(path, language, dtype)
-  if isinstance(loaded, pose_reader.Reader):
+  code = choose(restore.describe(path), language).code
+  return build_producer(restore.restore(path), path, code, dtype)
+
+
+def build_producer(
+  restored: restore.Restored,
+  path: str | os.PathLike,
+  code: str,
+  dtype: str = "",
+) -> producer.Producer:
+  """A restored model in one of its languages, ready to sign.
+
+  Args:
+    restored: of `restore.restore`.
+    path: where it was restored from, for messages.
+    code: of the language.
+    dtype: as of `load_producer`.
+
+  Raises:
+    UsageError: the model does not sign.
+  """
+  model = _build(restored, code, dtype)
+  if isinstance(model, pose_reader.Reader):
     raise errors.UsageError(
       "a model that reads poses (task pose_to_text)",
       path=path,
       expected="one that signs",
       hint="Name it with --back_translation of signllm_jax.evaluate",
     )
-  if isinstance(loaded, glosser.Glosser):
+  if isinstance(model, glosser.Glosser):
     raise errors.UsageError(
       "a model that writes glosses (task text_to_gloss)",
       path=path,
       expected="one that signs",
       hint="Let signllm_jax.produce write them: --out=NAME.gloss",
     )
-  return loaded
+  return model
 
 
 def load_glosser(
@@ -192,7 +213,8 @@ def load_reader(path: str | os.PathLike) -> pose_reader.Reader:
     UsageError: not a work directory, another task, or nothing was saved.
     StorageError: every checkpoint is damaged.
   """
-  loaded = _load(path)
+  code = choose(restore.describe(path)).code
+  loaded = _build(restore.restore(path), code)
   if not isinstance(loaded, pose_reader.Reader):
     raise errors.UsageError(
       "not a model that reads poses",
@@ -203,10 +225,10 @@ def load_reader(path: str | os.PathLike) -> pose_reader.Reader:
   return loaded
 
 
-def _load(
-  path: str | os.PathLike, language: str = "", dtype: str = ""
-) -> Model:
-  code = choose(restore.describe(path), language).code
-  config, infos, mesh, state = restore.restore(path)
-  config.model.compute_dtype = dtype or config.model.compute_dtype
+def _build(restored: restore.Restored, code: str, dtype: str = "") -> Model:
+  config, infos, mesh, state = restored
+  model = dataclasses.replace(
+    config.model, compute_dtype=dtype or config.model.compute_dtype
+  )
+  config = dataclasses.replace(config, model=model)
   return generator(config, infos, state, code, mesh)

@@ -1,7 +1,7 @@
-"""Texts of any length: their parts are signed, joined and finished.
+"""Signs texts of any length: parts are signed, joined and postprocessed.
 
 Between two parts stand frames that no model made: a cubic from the last frame
-of the one to the first of the next, with the velocities that both have there.
+of one to the first of the next, with the velocities that both have there.
 """
 
 import dataclasses
@@ -12,14 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from signllm_jax.core import clips, skeleton
-from signllm_jax.inference import postprocess
+from signllm_jax.inference import postprocess, sequences
 from signllm_jax.inference import producer as producer_lib
 
 TRANSITION_SECONDS = 0.24  # between two parts
 
 
 class Segment(NamedTuple):
-  """A part of a text and its place in the clip; between segments are joints."""
+  """A part of a text and its place in the clip; transitions lie between."""
 
   text: str
   start: float  # first frame
@@ -27,16 +27,24 @@ class Segment(NamedTuple):
 
 
 class SignedText(NamedTuple):
-  """A signed text."""
+  """A text and its produced clip."""
 
   clip: clips.Clip
-  finished: bool  # False where the limit of frames ended some part of it
-  spans: tuple[producer_lib.Span, ...] | None  # of its tokens, if known
+  finished: bool  # False where the frame limit ended any of its parts
+  spans: tuple[sequences.Span, ...] | None  # of its tokens, if known
   segments: tuple[Segment, ...]  # one for a text that was signed in one go
 
 
+class TextChunk(NamedTuple):
+  """The next frames of one of several texts that are signed together."""
+
+  index: int  # of the text
+  frames: np.ndarray  # [n, J, 3] in canonical units; n may be 0
+  parts: list[sequences.ProducedSequence] | None  # all, once they have ended
+
+
 def sign(
-  producer: producer_lib.BatchProducer,
+  producer: sequences.BatchProducer,
   texts: Sequence[Sequence[str]],
   options: postprocess.Options,
   on_frames: Callable[[int], object] = lambda frames: None,
@@ -44,106 +52,163 @@ def sign(
   """Signs texts, batches of parts at a time.
 
   Args:
-    producer: what signs.
+    producer: signs the parts.
     texts: the parts of each text (`sentences.split`).
-    options: how to finish the clips.
-    on_frames: told after each batch how many frames it has.
+    options: of the postprocessing.
+    on_frames: called after each batch with its number of frames.
 
   Yields:
-    A passage a text, in order.
+    The signed texts, in order.
 
   Raises:
     NonFiniteError: the model gives NaN or infinity.
   """
   flat = [part for parts in texts for part in parts]
 
-  def each() -> Iterator[producer_lib.ProducedSequence]:
+  def sign_parts() -> Iterator[sequences.ProducedSequence]:
     for batch in producer.batches(flat):
-      on_frames(sum(len(one.clip) for one in batch))
+      on_frames(sum(len(sequence.clip) for sequence in batch))
       yield from batch
 
-  signed = each()
+  signed = sign_parts()
   for parts in texts:
     yield join(list(itertools.islice(signed, len(parts))), options)
 
 
+def stream(
+  producer: producer_lib.Producer,
+  texts: Sequence[Sequence[str]],
+  batch_size: int,
+  *,
+  full_batches: bool = False,
+) -> Iterator[TextChunk]:
+  """Signs texts as `sign` does, yielding joined frames as they come.
+
+  Without postprocessing, which needs the whole clip.
+
+  Args:
+    producer: signs the parts.
+    texts: the parts of each text.
+    batch_size: parts that are signed together.
+    full_batches: pad a batch of several parts to `batch_size`, so that only
+      two batch sizes are compiled.
+
+  Yields:
+    The frames of each text in order, those of several texts interleaved; when
+    a text has ended, its parts for `join`.
+
+  Raises:
+    NonFiniteError: the model gives NaN or infinity.
+  """
+  seen = np.asarray(producer.model.statistics.seen)
+  fps = producer.info.fps
+  joins = [IncrementalJoin(len(parts), seen, fps) for parts in texts]
+  done: list[list[sequences.ProducedSequence]] = [[] for _ in texts]
+  queue = [(i, n) for i, parts in enumerate(texts) for n in range(len(parts))]
+  for start in range(0, len(queue), batch_size):
+    group = queue[start : start + batch_size]
+    lines = [texts[i][n] for i, n in group]
+    if full_batches and len(lines) > 1:
+      lines += lines[:1] * (batch_size - len(lines))
+    ended: list[sequences.ProducedSequence | None] = [None] * len(group)
+    for chunks in producer.stream(lines):
+      for row, ((i, n), chunk) in enumerate(zip(group, chunks, strict=False)):
+        ended[row] = chunk.sequence or ended[row]
+        frames = joins[i].add(n, chunk.frames, chunk.sequence is not None)
+        yield TextChunk(i, frames, None)
+    for (i, _), sequence in zip(group, ended, strict=True):
+      assert sequence is not None  # the stream ends with its last sequence
+      done[i].append(sequence)
+      if len(done[i]) == len(texts[i]):
+        yield TextChunk(i, np.zeros((0, skeleton.J, 3), np.float32), done[i])
+
+
 def join(
-  parts: Sequence[producer_lib.ProducedSequence],
+  parts: Sequence[sequences.ProducedSequence],
   options: postprocess.Options = postprocess.UNCHANGED,
 ) -> SignedText:
-  """The parts of a text as one clip, in the options asked for.
+  """Joins the parts of a text to one clip and postprocesses it.
 
   Args:
     parts: of one model, at least one.
-    options: how to finish the clip.
+    options: of the postprocessing.
   """
-  made = [part.clip for part in parts]
-  pieces, segments = [made[0]], [Segment(made[0].text, 0, len(made[0]))]
-  for before, after in itertools.pairwise(made):
-    joint = _transition(before, after)
-    start = segments[-1].end + len(joint)
+  produced = [part.clip for part in parts]
+  pieces = [produced[0]]
+  segments = [Segment(produced[0].text, 0, len(produced[0]))]
+  for before, after in itertools.pairwise(produced):
+    transition = _transition(before, after)
+    start = segments[-1].end + len(transition)
     segments.append(Segment(after.text, start, start + len(after)))
-    pieces += [joint, after]
+    pieces += [transition, after]
   clip = dataclasses.replace(
-    made[0],
+    produced[0],
     frames=np.concatenate([piece.frames for piece in pieces]),
     valid=np.concatenate([piece.valid for piece in pieces]),
-    name=" ".join(each.name for each in made),
-    text=" ".join(each.text for each in made),
-    gloss=" ".join(each.gloss for each in made if each.gloss),
+    name=" ".join(clip.name for clip in produced),
+    text=" ".join(clip.text for clip in produced),
+    gloss=" ".join(clip.gloss for clip in produced if clip.gloss),
   )
-  done = postprocess.apply(clip, options)
-  # Speed moves frame t to t * share: the first stays, and so does the last.
-  share = (len(done) - 1) / max(len(clip) - 1, 1)
+  finished = postprocess.apply(clip, options)
+  # Speed moves frame t to t * scale: the first stays, and so does the last.
+  scale = (len(finished) - 1) / max(len(clip) - 1, 1)
 
-  def placed(frame: float) -> float:
-    return round(min(frame * share, len(done)), 3)
+  def rescaled(frame: float) -> float:
+    return round(min(frame * scale, len(finished)), 3)
 
-  spans: list[producer_lib.Span] | None = []
-  for part, segment in zip(parts, segments, strict=True):
-    if spans is not None and part.spans is not None:
-      spans += [
-        span._replace(
-          start=placed(segment.start + span.start),
-          end=placed(segment.start + span.end),
-        )
-        for span in part.spans
-      ]
-    else:
-      spans = None
   return SignedText(
-    done,
+    finished,
     all(part.finished for part in parts),
-    None if spans is None else tuple(spans),
+    _joined_spans(parts, segments, rescaled),
     tuple(
-      segment._replace(start=placed(segment.start), end=placed(segment.end))
+      segment._replace(start=rescaled(segment.start), end=rescaled(segment.end))
       for segment in segments
     ),
   )
 
 
-class IncrementalJoin:
-  """The parts of a text while they are signed, joined as far as they go.
+def _joined_spans(
+  parts: Sequence[sequences.ProducedSequence],
+  segments: Sequence[Segment],
+  rescaled: Callable[[float], float],
+) -> tuple[sequences.Span, ...] | None:
+  """The spans of all parts in the joined clip; None if any are unknown."""
+  spans: list[sequences.Span] = []
+  for part, segment in zip(parts, segments, strict=True):
+    if part.spans is None:
+      return None
+    spans += [
+      span._replace(
+        start=rescaled(segment.start + span.start),
+        end=rescaled(segment.start + span.end),
+      )
+      for span in part.spans
+    ]
+  return tuple(spans)
 
-  What it gives is bit for bit the clip of `join` in the plain options.
+
+class IncrementalJoin:
+  """Joins the parts of a text while they are signed.
+
+  The frames are bit for bit those of `join` without postprocessing.
   """
 
   def __init__(self, parts: int, seen: np.ndarray, fps: float):
-    """Begins with nothing.
+    """Starts without frames.
 
     Args:
       parts: of the text.
-      seen: [J] bool, the joints that the model signs with.
+      seen: [J] bool, the joints that the model produces.
       fps: of the frames.
     """
     self._seen, self._fps = seen, fps
-    self._made = [np.zeros((0, skeleton.J, 3), np.float32)] * parts
+    self._parts = [np.zeros((0, skeleton.J, 3), np.float32)] * parts
     self._ended = [False] * parts
-    self._at = 0  # the part that the next frame belongs to
-    self._given = 0  # frames of it
+    self._current = 0  # the part that the next frame belongs to
+    self._emitted = 0  # frames of that part
 
   def add(self, part: int, frames: np.ndarray, ended: bool) -> np.ndarray:
-    """Takes the next frames of a part.
+    """Adds the next frames of a part.
 
     Args:
       part: which; parts may grow side by side.
@@ -151,24 +216,24 @@ class IncrementalJoin:
       ended: these are its last.
 
     Returns:
-      [m, J, 3] the frames of the whole that are known now and were not before.
+      [m, J, 3] the frames of the joined clip that have become known.
     """
-    self._made[part] = np.concatenate([self._made[part], frames])
+    self._parts[part] = np.concatenate([self._parts[part], frames])
     self._ended[part] |= ended
     known = []
     while True:
-      now = self._made[self._at]
-      known.append(now[self._given :])
-      self._given = len(now)
-      following = self._at + 1
-      if not self._ended[self._at] or following == len(self._made):
+      now = self._parts[self._current]
+      known.append(now[self._emitted :])
+      self._emitted = len(now)
+      following = self._current + 1
+      if not self._ended[self._current] or following == len(self._parts):
         break
-      after = self._made[following]
-      # A joint looks at two frames of what it leads to.
+      after = self._parts[following]
+      # A transition depends on the first two frames after it.
       if len(after) < 2 and not self._ended[following]:
         break
       known.append(_transition(self._clip(now), self._clip(after)).frames)
-      self._at, self._given = following, 0
+      self._current, self._emitted = following, 0
     return np.concatenate(known)
 
   def _clip(self, frames: np.ndarray) -> clips.Clip:
@@ -177,7 +242,7 @@ class IncrementalJoin:
 
 
 def _transition(before: clips.Clip, after: clips.Clip) -> clips.Clip:
-  """The frames between two clips: a cubic Hermite curve a joint."""
+  """The frames between two clips: a cubic Hermite curve for each joint."""
   count = max(round(TRANSITION_SECONDS * before.fps), 1)
   first, last = before.frames[-1], after.frames[0]
   leaving = first - before.frames[-2] if len(before) > 1 else 0 * first

@@ -1,25 +1,30 @@
-"""What `produce` says while it signs, and of what it signed."""
+"""Progress bar and summary table of `produce`."""
 
+import contextlib
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import tqdm
 
-from signllm_jax.inference import long_text, postprocess, text_input
-from signllm_jax.inference import producer as producer_lib
+from signllm_jax.inference import long_text, text_input
 
-_SHOWN = 20  # joints of a text
+_SHOWN = 20  # transitions of a text
 
 
-def sign_with_progress(
-  producer: producer_lib.BatchProducer,
+@contextlib.contextmanager
+def progress(
   texts: Sequence[Sequence[str]],
-  options: postprocess.Options,
-) -> list[long_text.SignedText]:
-  """Signs as `long_text.sign` does, with a bar of progress on stderr."""
-  made, frames = [], 0
-  began = time.perf_counter()
+) -> Iterator[tuple[Callable[[], object], Callable[[int], object]]]:
+  """A progress bar on stderr, shown for more than one part.
+
+  Args:
+    texts: the parts of each text.
+
+  Yields:
+    Two functions to call: after each text, and with each number of new frames.
+  """
+  frames, began = 0, time.perf_counter()
   with tqdm.tqdm(
     total=len(texts),
     desc="signing",
@@ -34,18 +39,15 @@ def sign_with_progress(
       rate = frames / (time.perf_counter() - began)
       bar.set_postfix_str(f"{rate:.0f} frames/s", refresh=False)
 
-    for passage in long_text.sign(producer, texts, options, on_frames):
-      made.append(passage)
-      bar.update()
-  return made
+    yield bar.update, on_frames
 
 
 def table(signed: Sequence[long_text.SignedText], seconds: float) -> str:
-  """A line a text, and the speed.
+  """A line for each text, and the speed.
 
   Args:
     signed: the texts.
-    seconds: that signing took.
+    seconds: the time that signing took.
   """
   lines = ["frames  seconds  ended by     text"]
   frames, signing = 0, 0.0
@@ -59,7 +61,7 @@ def table(signed: Sequence[long_text.SignedText], seconds: float) -> str:
       + (f": {clip.gloss}" if clip.gloss else "")
     )
     lines += _transitions(segments)
-  if cut := sum(not one.finished for one in signed):
+  if cut := sum(not text.finished for text in signed):
     lines.append(
       f"{cut} of {len(signed)} were cut off at the limit of frames: the model "
       "did not come to an end; train it longer, or shorten the text"
@@ -73,7 +75,7 @@ def table(signed: Sequence[long_text.SignedText], seconds: float) -> str:
 
 
 def _transitions(segments: Sequence[long_text.Segment]) -> list[str]:
-  """Where the parts of a text were joined, in frames from 0."""
+  """The frames, from 0, of the transitions between a text's parts."""
   if len(segments) == 1:
     return []
   shown = ", ".join(

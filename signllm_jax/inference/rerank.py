@@ -1,4 +1,4 @@
-"""Signing a text several times and keeping what a reader understands best."""
+"""Samples of a text, of which a reader keeps the one it understands best."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from signllm_jax.core import errors
-from signllm_jax.inference import pose_reader, text_input
+from signllm_jax.inference import pose_reader, sequences, text_input
 from signllm_jax.inference import producer as producer_lib
 
 MAX_SAMPLES = 64
@@ -18,18 +18,19 @@ class RankedSamples(NamedTuple):
 
   text: str
   scores: np.ndarray  # [samples] `Reader.likelihoods`; the model's own is first
-  kept: int  # which sample was
+  kept: int  # index of the sample that was kept
 
 
 class BestOf:
-  """Signs as a producer does, from samples of a Gaussian policy.
+  """Signs each text several times by a Gaussian policy and keeps the best.
 
-  The first sample of a text is what the model itself signs; the others have
-  every pose drawn around the model's (section 6). Of those that came to an end
-  the one is kept from which a reader finds the text most likely.
+  The first sample of a text is the model's own sequence; in the others every
+  pose is sampled around the model's (section 6). Among the samples that ended
+  by themselves, the one with the highest likelihood of the text under a reader
+  is kept.
 
   Attributes:
-    judged: the samples of each text, in order, as they are signed.
+    ranked: the samples of each text, in the order of signing.
   """
 
   def __init__(
@@ -43,8 +44,8 @@ class BestOf:
     """Wraps a producer.
 
     Args:
-      producer: what signs.
-      judge: what reads, taught at the producer's frame rate.
+      producer: signs the texts.
+      judge: reads the samples; trained at the producer's frame rate.
       samples: of each text, 2 to `MAX_SAMPLES`.
       std: of the policy, in normalised units (`config.rl.std`).
       seed: of the noise.
@@ -67,13 +68,13 @@ class BestOf:
 
   def batches(
     self, texts: Sequence[str]
-  ) -> Iterator[list[producer_lib.ProducedSequence]]:
+  ) -> Iterator[list[sequences.ProducedSequence]]:
     """The best sample of each text; as `producer.Producer.batches`."""
     for batch in self._producer.samples(texts, self._std, self._keys):
       yield [self._best(samples) for samples in batch]
 
   def table(self) -> str:
-    """How likely the judge finds each text: a token of it, on average."""
+    """The mean token likelihood of each text, kept sample beside the own."""
     lines = ["likelihood of the text from the sample kept, and from the own"]
     for text, scores, kept in self.ranked:
       best, own = np.exp(scores[[kept, 0]])
@@ -81,11 +82,12 @@ class BestOf:
     return "\n".join(lines)
 
   def _best(
-    self, samples: Sequence[producer_lib.ProducedSequence]
-  ) -> producer_lib.ProducedSequence:
-    made = [one.clip for one in samples]
-    scores = self._judge.likelihoods(made, [clip.text for clip in made])
-    ended = np.array([one.finished for one in samples])
+    self, samples: Sequence[sequences.ProducedSequence]
+  ) -> sequences.ProducedSequence:
+    produced = [sample.clip for sample in samples]
+    texts = [clip.text for clip in produced]
+    scores = self._judge.likelihoods(produced, texts)
+    ended = np.array([sample.finished for sample in samples])
     kept = int(np.argmax(np.where(ended, scores, scores - 1e6)))
-    self.ranked.append(RankedSamples(made[0].text, scores, kept))
+    self.ranked.append(RankedSamples(texts[0], scores, kept))
     return samples[kept]

@@ -1,21 +1,13 @@
 """A contact sheet as SVG: lines that stay sharp at any size, and no script."""
 
-import functools
-import html
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
+from signllm_jax.core import clips
+from signllm_jax.visualization import skeleton_drawing, svg_figure
 
-from signllm_jax.core import clips, skeleton
-from signllm_jax.visualization import skeleton_drawing
-
-_CELL, _GAP, _LINE = 1000, 25, 75  # of a drawing, between, of a line of text
-_THICK, _THIN = 20, 6  # strokes of arms and fingers
-_NOT_XML = re.compile(
-  "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # nor escaped
-)
+_CELL = svg_figure.CELL
+_GAP, _LINE = 25, 75  # between figures; of a line of text
 
 
 class Row(NamedTuple):
@@ -68,7 +60,7 @@ def sheet(rows: Sequence[Row], size: int) -> str:
       '<svg xmlns="http://www.w3.org/2000/svg" role="img" '
       f'aria-labelledby="title" viewBox="0 0 {width} {top}" '
       f'width="{width * scale:.0f}" height="{top * scale:.0f}">',
-      f'<title id="title">{_escape(title)}</title>',
+      f'<title id="title">{svg_figure.escape(title)}</title>',
       "<style>text{font-family:sans-serif;font-size:44px}"
       f".c{{fill:{skeleton_drawing.INK}}}.t{{fill:{skeleton_drawing.FAINT};font-size:36px}}"
       "path,circle{fill:none;stroke-linecap:round;stroke-linejoin:round}"
@@ -80,49 +72,22 @@ def sheet(rows: Sequence[Row], size: int) -> str:
   )
 
 
-@functools.cache
-def _limbs() -> Mapping[tuple[str, int], list[tuple[int, int]]]:
-  """Joints to join, by colour and width, in the order of drawing."""
-  found: dict[tuple[str, int], list[tuple[int, int]]] = {}
-  for parent, child, bone in skeleton.LIMBS:
-    colours = skeleton_drawing.LEFT
-    if child in range(2, 5) or child >= skeleton.RIGHT_HAND:
-      colours = skeleton_drawing.RIGHT
-    kind = (skeleton_drawing.BONE, _THICK)
-    if bone >= 5:  # of the fingers: four bones each
-      kind = (colours[1 + (bone - 5) // 4], _THIN)
-    elif bone >= 2:
-      kind = (colours[0], _THICK)
-    found.setdefault(kind, []).append((parent, child))
-  return found
-
-
 def _figure(row: Row, t: int) -> Iterator[str]:
-  clip, view = row.clip, row.view
-  points = (clip.frames[t, :, :2] - view.centre) / view.half + 1
-  points = np.round(points * _CELL / 2).astype(np.int64).tolist()
-  valid = clip.valid[t].tolist()
-  for (colour, thick), pairs in _limbs().items():
-    lines = [
-      "M{} {}L{} {}".format(*points[a], *points[b])
-      for a, b in pairs
-      if valid[a] and valid[b]
-    ]
-    if lines:
-      yield (
-        f'<path stroke="{colour}" stroke-width="{thick}" d="{"".join(lines)}"/>'
-      )
-  if valid[skeleton.NOSE]:
-    x, y = points[skeleton.NOSE]
-    radius = view.head / view.half * _CELL / 2
+  paths, head = svg_figure.draw(row.clip, row.view, t)
+  for (colour, width), path in paths.items():
+    yield f'<path stroke="{colour}" stroke-width="{width}" d="{path}"/>'
+  if head:
+    colour, width = svg_figure.HEAD
     yield (
-      f'<circle cx="{x}" cy="{y}" r="{radius:.0f}" '
-      f'stroke="{skeleton_drawing.BONE}" stroke-width="8"/>'
+      f'<circle cx="{head.x}" cy="{head.y}" r="{head.radius}" '
+      f'stroke="{colour}" stroke-width="{width}"/>'
     )
 
 
 def _text(x: int, y: int, text: str, kind: str) -> str:
-  return f'<text x="{x}" y="{y}" class="{kind}">{_escape(text)}</text>'
+  return (
+    f'<text x="{x}" y="{y}" class="{kind}">{svg_figure.escape(text)}</text>'
+  )
 
 
 def _short(text: str, width: int) -> str:
@@ -130,7 +95,3 @@ def _short(text: str, width: int) -> str:
   most = width // 44
   text = " ".join(text.split())
   return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _escape(text: str) -> str:
-  return html.escape(_NOT_XML.sub("", text))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from signllm_jax.core import clips, errors, languages
-from signllm_jax.inference import long_text, producer, text_input
+from signllm_jax.inference import long_text, sequences, text_input
 from signllm_jax.web import engine as engine_lib
 
 DIGITS = 5  # after the point, of a coordinate; shoulders are 1/3 apart
@@ -106,7 +106,7 @@ def frames(clip: clips.Clip) -> list[list[float | None]]:
 
 
 def _tokens(
-  spans: tuple[producer.Span, ...] | None,
+  spans: tuple[sequences.Span, ...] | None,
 ) -> list[dict[str, object]] | None:
   """When each token is signed, in frames; null if the model does not know."""
   if spans is None:

@@ -24,13 +24,11 @@ from signllm_jax.core import clips, errors
 from signllm_jax.data import corpus_info, loader
 from signllm_jax.data.batch_plan import round_up
 from signllm_jax.inference import (
-  load,
   long_text,
   postprocess,
-  producer,
+  signer,
   text_input,
 )
-from signllm_jax.runs import restore
 from signllm_jax.web import metrics as metrics_lib
 from signllm_jax.web import truth as truth_lib
 
@@ -68,21 +66,18 @@ class _Job:
     self._hand_out = (
       hand_out if asked.options == postprocess.UNCHANGED else None
     )
-    self._growing: long_text.IncrementalJoin | None = None
-    self._grown = 0  # frames
+    self._received = 0  # frames
 
-  def begin(self, seen: np.ndarray, fps: float) -> None:
-    """Before the first of its frames, also when they are signed again."""
-    self._growing = long_text.IncrementalJoin(len(self.asked.parts), seen, fps)
-    self._grown = 0
+  def restart(self) -> None:
+    """Call before the first of its frames, also when they are signed again."""
+    self._received = 0
 
-  def take(self, number: int, part: producer.StreamChunk) -> None:
-    """Hands out what is new with these frames of one of the text's parts."""
-    if self._hand_out is None or self._growing is None:
+  def take(self, frames: np.ndarray) -> None:
+    """Hands out the frames that were not handed out before."""
+    if self._hand_out is None:
       return
-    grown = self._growing.add(number, part.frames, part.signed is not None)
-    new = grown[max(self.sent - self._grown, 0) :]
-    self._grown += len(grown)
+    new = frames[max(self.sent - self._received, 0) :]
+    self._received += len(frames)
     if len(new):
       self.sent += len(new)
       self._hand_out(new)
@@ -113,10 +108,10 @@ class Engine:
       DataError: it is damaged.
       StorageError: every checkpoint is damaged.
     """
-    config = restore.describe(path).config
+    model = signer.Signer(path, settings.language)
     self.name, self.settings = name, settings
-    self.timed = config.model.alignment
-    self.producer = load.load_producer(path, settings.language)
+    self.timed = model.config.model.alignment
+    self.producer = model.producer(settings.language)
     self.info = self.producer.info
     self._seen = np.asarray(self.producer.model.statistics.seen)
     self.truth = _open_truth(settings)
@@ -128,7 +123,7 @@ class Engine:
     self.ready = False
     self.failure: str | None = None
     self._metrics, self._turn = metrics, turn
-    self._rows = min(BATCH, config.evaluate.batch_size)
+    self._rows = min(BATCH, model.config.evaluate.batch_size)
     self._jobs: queue.Queue[_Job | None] = queue.Queue()
     self._kept: collections.OrderedDict[Asked, long_text.SignedText] = (
       collections.OrderedDict()
@@ -244,45 +239,29 @@ class Engine:
           job.future.set_exception(error)
 
   def _sign(self, jobs: list[_Job]) -> None:
-    """Signs all parts of all jobs; each job is answered when its own are."""
+    """Signs all parts of all jobs; each is answered when its own are done."""
     began = time.perf_counter()
     for job in jobs:
-      job.begin(self._seen, self.info.fps)
-    waiting = [(job, n) for job in jobs for n in range(len(job.asked.parts))]
-    made: dict[_Job, list[producer.ProducedSequence]] = {
-      job: [] for job in jobs
-    }
-    for start in range(0, len(waiting), self._rows):
-      group = waiting[start : start + self._rows]
-      for (job, _), signed in zip(group, self._batch(group), strict=True):
-        made[job].append(signed)
-        if len(made[job]) == len(job.asked.parts):
-          whole = long_text.join(made[job], job.asked.options)
-          self._keep(job.asked, whole)
-          job.future.set_result(whole)
-      self._metrics.batch.labels(self.name).observe(len(group))
+      job.restart()
+    texts = [job.asked.parts for job in jobs]
+    frames, parts = 0, sum(map(len, texts))
+    # One text or a full batch: two programs a length, and both are warm.
+    for chunk in long_text.stream(
+      self.producer, texts, self._rows, full_batches=True
+    ):
+      job = jobs[chunk.index]
+      job.take(chunk.frames)
+      if chunk.parts is not None:
+        whole = long_text.join(chunk.parts, job.asked.options)
+        self._keep(job.asked, whole)
+        job.future.set_result(whole)
+        frames += sum(len(sequence.clip) for sequence in chunk.parts)
+    for start in range(0, parts, self._rows):
+      batch = min(self._rows, parts - start)
+      self._metrics.batch.labels(self.name).observe(batch)
     seconds = time.perf_counter() - began
     self._metrics.sign_seconds.labels(self.name).observe(seconds)
-    self._metrics.frames.labels(self.name).inc(
-      sum(len(one.clip) for parts in made.values() for one in parts)
-    )
-
-  def _batch(
-    self, group: list[tuple[_Job, int]]
-  ) -> list[producer.ProducedSequence]:
-    """Signs parts of some jobs, by number, handing frames out as they come."""
-    texts = [job.asked.parts[number] for job, number in group]
-    # One text or a full batch: two programs a length, and both are warm.
-    rows = 1 if len(texts) == 1 else self._rows
-    padded = texts + texts[:1] * (rows - len(texts))
-    found: list[producer.ProducedSequence | None] = [None] * len(group)
-    for parts in self.producer.stream(padded):
-      for i, ((job, number), part) in enumerate(
-        zip(group, parts, strict=False)
-      ):
-        job.take(number, part)
-        found[i] = part.signed or found[i]
-    return [one for one in found if one is not None]
+    self._metrics.frames.labels(self.name).inc(frames)
 
   def _keep(self, asked: Asked, whole: long_text.SignedText) -> None:
     with self._lock:

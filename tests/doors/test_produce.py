@@ -277,7 +277,9 @@ def test_limit_is_told(home, tmp_path, capsys):
   settings = json.loads((copy / "config.json").read_text())
   settings["evaluate"]["length_limit"] = 0.1
   (copy / "config.json").write_text(json.dumps(settings))
-  signed = produce.produce(copy, tmp_path / "a.npz", texts=TEXTS)
+  signed = produce.produce(
+    copy, tmp_path / "a.npz", produce.Request(texts=TEXTS)
+  )
   assert [(len(one.clip), one.finished) for one in signed] == [(1, False)] * 3
   printed = capsys.readouterr().out
   assert "3 of 3 were cut off at the limit" in printed

@@ -19,6 +19,7 @@ from signllm_jax.inference import (
   pose_reader,
   postprocess,
   rerank,
+  sequences,
 )
 from signllm_jax.inference import producer as producer_lib
 from signllm_jax.models import back_translation
@@ -89,7 +90,7 @@ def test_streamed_frames_are_those_of_a_whole_pass_bit_for_bit(endless):
   for i, one in enumerate(whole):
     joined = np.concatenate([row[i].frames for row in parts])
     assert joined.tobytes() == one.clip.frames.tobytes()
-    (last,) = [row[i].signed for row in parts if row[i].signed]
+    (last,) = [row[i].sequence for row in parts if row[i].sequence]
     assert last.clip.frames.tobytes() == joined.tobytes()
     assert not last.finished
 
@@ -98,7 +99,7 @@ def test_sequences_of_a_batch_end_each_by_its_own_counter(producer):
   texts = ["w", "norden", "regen sonne"]
   streamed = list(producer.stream(texts))
   for i, line in enumerate(texts):
-    (signed,) = [row[i].signed for row in streamed if row[i].signed]
+    (signed,) = [row[i].sequence for row in streamed if row[i].sequence]
     assert signed.finished and len(signed.clip) < LIMIT
     (alone,) = producer.produce([line])
     assert len(alone) == len(signed.clip)
@@ -183,7 +184,7 @@ def test_parts_that_grow_side_by_side_are_the_passage(lengths):
     for part in np.split(frames, np.cumsum(lengths)[:-1])
   ]
   whole = long_text.join(
-    [producer_lib.ProducedSequence(clip, True, None) for clip in made]
+    [sequences.ProducedSequence(clip, True, None) for clip in made]
   )
   growing = long_text.IncrementalJoin(len(made), seen, 25.0)
   came, known = [], 0
@@ -204,10 +205,7 @@ def test_joint_goes_on_with_the_velocities_of_both_sides():
   before, after = wave(20), wave(30)
   after = dataclasses.replace(after, frames=after.frames + 0.1)
   made = long_text.join(
-    [
-      producer_lib.ProducedSequence(clip, True, None)
-      for clip in (before, after)
-    ]
+    [sequences.ProducedSequence(clip, True, None) for clip in (before, after)]
   )
   # Second differences: no kick where a clip meets the joint.
   bends = np.abs(np.diff(made.clip.frames, 2, axis=0)).max((1, 2))
@@ -217,10 +215,7 @@ def test_joint_goes_on_with_the_velocities_of_both_sides():
   missing = dataclasses.replace(after, valid=after.valid.copy())
   missing.valid[0, 8] = False
   made = long_text.join(
-    [
-      producer_lib.ProducedSequence(clip, True, None)
-      for clip in (before, missing)
-    ]
+    [sequences.ProducedSequence(clip, True, None) for clip in (before, missing)]
   )
   assert made.clip.valid[20:26, 8].sum() == 0
   assert (made.clip.frames[20:26, 8] == 0).all()
@@ -228,9 +223,9 @@ def test_joint_goes_on_with_the_velocities_of_both_sides():
 
 def test_spans_and_sections_follow_the_speed():
   clip = wave(41)
-  spans = (producer_lib.Span("a", 0.0, 20.0), producer_lib.Span("", 20.0, 41.0))
+  spans = (sequences.Span("a", 0.0, 20.0), sequences.Span("", 20.0, 41.0))
   made = long_text.join(
-    [producer_lib.ProducedSequence(clip, True, spans)], postprocess.Options(2.0)
+    [sequences.ProducedSequence(clip, True, spans)], postprocess.Options(2.0)
   )
   assert len(made.clip) == 21
   assert [span.start for span in made.spans] == [0, 10]

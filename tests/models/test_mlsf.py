@@ -169,22 +169,30 @@ def test_report_and_produce_by_language(trained, tmp_path):
   assert report["rows"]["produced"]["dtw_mje"] == pytest.approx(np.mean(each))
   for code, text in (("ASL", "a b"), ("gsl", "ä b")):
     signed = produce.produce(
-      trained, tmp_path / f"{code}.npz", texts=[text], language=code
+      trained,
+      tmp_path / f"{code}.npz",
+      produce.Request(texts=[text], language=code),
     )
     assert len(npz.read(tmp_path / f"{code}.npz")) == len(signed) == 1
   question = "How do I sign 'ä b' in German Sign Language?"
-  (signed,) = produce.produce(trained, tmp_path / "q.npz", prompts=[question])
+  (signed,) = produce.produce(
+    trained, tmp_path / "q.npz", produce.Request(prompts=[question])
+  )
   (asked,) = npz.read(tmp_path / "gsl.npz")
   assert signed.clip.text == "ä b"
   np.testing.assert_array_equal(signed.clip.frames, asked.frames)
   with pytest.raises(errors.UsageError, match="signs ASL"):
     produce.produce(
-      trained, tmp_path / "x.npz", prompts=["How is 'a' signed in KSL?"]
+      trained,
+      tmp_path / "x.npz",
+      produce.Request(prompts=["How is 'a' signed in KSL?"]),
     )
   with pytest.raises(errors.UsageError, match=r"ASL .* or GSL"):
-    produce.produce(trained, tmp_path / "x.npz", texts=["a"])
+    produce.produce(trained, tmp_path / "x.npz", produce.Request(texts=["a"]))
   with pytest.raises(errors.UsageError, match="--language=KSL"):
-    produce.produce(trained, tmp_path / "x.npz", texts=["a"], language="KSL")
+    produce.produce(
+      trained, tmp_path / "x.npz", produce.Request(texts=["a"], language="KSL")
+    )
 
 
 @pytest.mark.parametrize("warm", ["", "GSL"])

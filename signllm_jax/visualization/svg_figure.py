@@ -1,0 +1,88 @@
+"""The skeleton of a frame as SVG paths, one for each colour and width."""
+
+import functools
+import html
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from signllm_jax.core import clips, skeleton
+from signllm_jax.visualization import skeleton_drawing
+
+CELL = 1000  # side of the square that a figure is drawn in
+_THICK, _THIN = 20, 6  # strokes of arms and fingers
+_NOT_XML = re.compile(
+  "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # nor escaped
+)
+
+
+class Stroke(NamedTuple):
+  """How a path is drawn."""
+
+  colour: str
+  width: int
+
+
+class Head(NamedTuple):
+  """A circle around the nose."""
+
+  x: int
+  y: int
+  radius: int
+
+
+HEAD = Stroke(skeleton_drawing.BONE, 8)
+
+
+@functools.cache
+def limbs() -> Mapping[Stroke, list[tuple[int, int]]]:
+  """The pairs of joints of each stroke, in the order of drawing."""
+  found: dict[Stroke, list[tuple[int, int]]] = {}
+  for parent, child, bone in skeleton.LIMBS:
+    colours = skeleton_drawing.LEFT
+    if child in range(2, 5) or child >= skeleton.RIGHT_HAND:
+      colours = skeleton_drawing.RIGHT
+    stroke = Stroke(skeleton_drawing.BONE, _THICK)
+    if bone >= 5:  # of the fingers: four bones each
+      stroke = Stroke(colours[1 + (bone - 5) // 4], _THIN)
+    elif bone >= 2:
+      stroke = Stroke(colours[0], _THICK)
+    found.setdefault(stroke, []).append((parent, child))
+  return found
+
+
+def draw(
+  clip: clips.Clip, view: skeleton_drawing.View, t: int
+) -> tuple[dict[Stroke, str], Head | None]:
+  """Path data of each stroke with a visible limb, and the head if visible.
+
+  Args:
+    clip: finite.
+    view: the window of the plane that fills the cell.
+    t: the frame.
+  """
+  points = (clip.frames[t, :, :2] - view.centre) / view.half + 1
+  points = np.round(points * CELL / 2).astype(np.int64).tolist()
+  valid = clip.valid[t].tolist()
+  paths = {}
+  for stroke, pairs in limbs().items():
+    lines = [
+      "M{} {}L{} {}".format(*points[a], *points[b])
+      for a, b in pairs
+      if valid[a] and valid[b]
+    ]
+    if lines:
+      paths[stroke] = "".join(lines)
+  head = None
+  if valid[skeleton.NOSE]:
+    radius = round(view.head / view.half * CELL / 2)
+    x, y = points[skeleton.NOSE]
+    head = Head(x, y, radius)
+  return paths, head
+
+
+def escape(text: str) -> str:
+  """Text for SVG and HTML; characters that XML cannot hold are left out."""
+  return html.escape(_NOT_XML.sub("", text))
