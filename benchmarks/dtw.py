@@ -232,7 +232,8 @@ def _print(records: Sequence[dict]) -> None:
     batch = f"{record['pairs']} x {record['frames']}"
     start = f"{batch:>11}  {record['task']:8} {record['name']:22} "
     if "missing" in record:
-      print(f"{start}needs {record['missing']}: pip install '.[bench]'")
+      install = 'pip install "signllm-jax[bench]"'
+      print(f"{start}needs {record['missing']}: {install}")
       continue
     line = f"{start}{record['ms']:9.2f} {record['of_limit']:8.0%}"
     if record["goal"] is not None:

@@ -5,8 +5,7 @@ python -m signllm_jax.ablate --config=configs/ablation.py \
     --study=efficiency --workdir=runs/efficiency
 """
 
-from configs import quickstart
-from signllm_jax import config
+from signllm_jax import config, config_files
 
 
 def get_config() -> config.Experiment:
@@ -15,7 +14,7 @@ def get_config() -> config.Experiment:
   The decoder reads the frames before, so that noise and future prediction have
   something to act on; the learnt durations stay.
   """
-  experiment = quickstart.get_config()
+  experiment = config_files.load("quickstart")
   experiment.name = "ablation"
   experiment.steps = 2000
   experiment.model.just_counter = False

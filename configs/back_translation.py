@@ -1,8 +1,7 @@
 """Reads American fingerspelling: the judge of what the quick start produces.
 
 python -m data_pipeline build --dataset=fingerspelling/asl --output=data
-python -m signllm_jax.train --config=configs/back_translation.py \
-    --workdir=runs/back_translation
+python -m signllm_jax.train --config=configs/back_translation.py
 python -m signllm_jax.evaluate --workdir=runs/quickstart \
     --back_translation=runs/back_translation
 """

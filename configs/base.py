@@ -1,10 +1,10 @@
-"""What the experiments of single languages share."""
+"""Text to pose in one language: what configs/asl.py and its siblings share."""
 
 from signllm_jax import config
 from signllm_jax.core import languages
 
 
-def single_language(code: str) -> config.Experiment:
+def get_config(code: str) -> config.Experiment:
   """Text to pose in one language, on records of `prompt2sign/<code>`.
 
   15 M parameters (the Progressive Transformer's shape), our loss, input code

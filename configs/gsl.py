@@ -2,13 +2,12 @@
 
   python -m data_pipeline build --dataset=prompt2sign/gsl \
     --input=FOLDER_OF_SKELS --output=data
-  python -m signllm_jax.train --config=configs/gsl.py --workdir=runs/gsl
+  python -m signllm_jax.train --config=configs/gsl.py
 """
 
-from configs import base
-from signllm_jax import config
+from signllm_jax import config, config_files
 
 
 def get_config() -> config.Experiment:
   """Not yet trained on the whole corpus, so no score is claimed."""
-  return base.single_language("GSL")
+  return config_files.load("base:GSL")

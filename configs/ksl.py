@@ -2,13 +2,12 @@
 
   python -m data_pipeline build --dataset=prompt2sign/ksl \
     --input=FOLDER_OF_SKELS --output=data
-  python -m signllm_jax.train --config=configs/ksl.py --workdir=runs/ksl
+  python -m signllm_jax.train --config=configs/ksl.py
 """
 
-from configs import base
-from signllm_jax import config
+from signllm_jax import config, config_files
 
 
 def get_config() -> config.Experiment:
   """Not yet trained on the whole corpus, so no score is claimed."""
-  return base.single_language("KSL")
+  return config_files.load("base:KSL")

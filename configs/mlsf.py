@@ -3,11 +3,10 @@
 for alphabet in asl gsl dsgs tsl; do
   python -m data_pipeline build --dataset=fingerspelling/$alphabet --output=data
 done
-python -m signllm_jax.train --config=configs/mlsf.py --workdir=runs/mlsf
+python -m signllm_jax.train --config=configs/mlsf.py
 """
 
-from configs import quickstart
-from signllm_jax import config
+from signllm_jax import config, config_files
 
 LANGUAGES = ("ASL", "GSL", "DSGS", "TSL")
 
@@ -19,7 +18,7 @@ def get_config() -> config.Experiment:
   dev words 5.4 % (ASL), 7.1 % (GSL), 8.0 % (DSGS) and 11.7 % (TSL) of the mean
   pose's; motion 0.96 to 0.97, length 1.00 to 1.01 of the true.
   """
-  experiment = quickstart.get_config()
+  experiment = config_files.load("quickstart")
   experiment.name, experiment.task = "mlsf", "mlsf"
   experiment.data.language = ",".join(LANGUAGES)
   experiment.data.folder = ",".join(

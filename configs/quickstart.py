@@ -1,8 +1,7 @@
 """Learns to fingerspell in American Sign Language, on two CPU cores.
 
 python -m data_pipeline build --dataset=fingerspelling/asl --output=data
-python -m signllm_jax.train --config=configs/quickstart.py \
-    --workdir=runs/quickstart
+python -m signllm_jax.train --config=configs/quickstart.py
 """
 
 from signllm_jax import config

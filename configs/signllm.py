@@ -9,8 +9,7 @@ anything is bought; without --dry-run and --devices the same trains.
 
 import dataclasses
 
-from configs import base
-from signllm_jax import config
+from signllm_jax import config, config_files
 from signllm_jax.core import errors
 
 # The paper gives the numbers of parameters and the layers of 40M; the rest is
@@ -35,7 +34,7 @@ def get_config(which: str = "asl-40m") -> config.Experiment:
       f"--config=configs/signllm.py:{which}",
       expected="LANGUAGE-SIZE with one of " + ", ".join(SIZES),
     )
-  experiment = base.single_language(code)
+  experiment = config_files.load(f"base:{code}")
   experiment.name = which
   shape = SIZES[size]
   experiment.model = dataclasses.replace(

@@ -23,6 +23,7 @@ import sys
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from signllm_jax import config_files
 from signllm_jax.core import errors
 from signllm_jax.data import datasets
 from signllm_jax.training import studies
@@ -72,4 +73,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-  app.run(main)
+  app.run(main, argv=config_files.command_line())

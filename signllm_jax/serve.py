@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from signllm_jax import config as config_lib
-from signllm_jax.core import errors
+from signllm_jax.core import errors, extras
 from signllm_jax.parallel import compilation_cache
 from signllm_jax.runs import restore
 
@@ -26,10 +26,8 @@ try:
 except ModuleNotFoundError as missing:
   if (missing.name or "").startswith("signllm_jax"):
     raise
-  sys.exit(
-    f"error: {missing.name} is not installed. Install the server's packages "
-    'with `pip install "signllm_jax[serve]"`'
-  )
+  refusal = extras.not_installed("the page is served", missing.name, "serve")
+  sys.exit(f"error: {refusal}")
 
 DRAIN = 3  # seconds for answers under way after SIGTERM
 STOP = 0.5  # seconds for the model's thread after that

@@ -1,11 +1,14 @@
-"""Trains a model: `python -m signllm_jax.train --config=... --workdir=...`.
+"""Trains a model: `python -m signllm_jax.train --config=quickstart`.
 
 A run resumes from its work directory by itself, bit for bit. SIGTERM or Ctrl-C
 saves the current step and exits with 42. Exit codes: 0 done, 1 a mistake in the
 call, 42 stopped and saved, 65 bad data, 66 not finite, 74 input/output.
 
-Without --config, the configuration kept in the work directory is taken.
-
+  --config=quickstart           by name, or the path of a file; an argument
+                                follows a colon: --config=signllm:gsl-1b
+  --workdir=FOLDER              checkpoints and reports; without it
+                                runs/quickstart. Without --config, the run that
+                                is there goes on
   --config.data.folder=FOLDER   a built data set, or train.skels + train.text
   --config.model.width=128      any field of the configuration
   --distributed=auto            one of several processes (launch/README.md)
@@ -25,16 +28,20 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from signllm_jax import config as config_lib
+from signllm_jax import config_files
 from signllm_jax.core import errors
 from signllm_jax.parallel import processes
 from signllm_jax.runs import stored_config, workdir
 from signllm_jax.training import loop, mesh_planner, start
 
 _CONFIG = config_flags.DEFINE_config_file(
-  "config", None, "Experiment: a file of configs/, fields can be set."
+  "config", None, "Experiment: a name or a file; fields can be set."
 )
 _WORKDIR = flags.DEFINE_string(
-  "workdir", None, "Folder of checkpoints, TensorBoard events and the report."
+  "workdir",
+  None,
+  "Folder of checkpoints, TensorBoard events and the report; without it runs/ "
+  "and the name of the configuration.",
 )
 _DRY_RUN = flags.DEFINE_bool(
   "dry-run", False, "Print configuration, sizes and shapes, then stop."
@@ -88,14 +95,34 @@ def train(
   return 0
 
 
+def _work_directory() -> str:
+  """The value of --workdir, or runs/ and the name of the configuration.
+
+  Raises:
+    UsageError: neither is given.
+  """
+  if _WORKDIR.value:
+    return _WORKDIR.value
+  if _CONFIG.value is None:
+    raise errors.UsageError(
+      "neither --config nor --workdir is given",
+      expected="--config=NAME for a new run, or --workdir=FOLDER to go on with "
+      "one",
+      hint="Configurations: " + ", ".join(config_files.names()),
+    )
+  name = config_files.short_name(flags.FLAGS["config"].config_filename)
+  path = f"runs/{name}"
+  if jax.process_index() == 0:
+    print(f"work directory: {path} (--workdir names another)", flush=True)
+  return path
+
+
 def main(argv: list[str]) -> None:
   """The command."""
   logging.set_verbosity(logging.WARNING)  # Orbax tells every file it writes
   try:
     if len(argv) > 1:
       raise errors.UsageError(f"unknown arguments {argv[1:]}")
-    if not _WORKDIR.value and not (_DRY_RUN.value and _CONFIG.value):
-      raise errors.UsageError("--workdir is missing")
     if _MEMORY.value and not _DRY_RUN.value:
       raise errors.UsageError(f"--memory={_MEMORY.value:g} without --dry-run")
     if _DEVICES.value:
@@ -107,8 +134,9 @@ def main(argv: list[str]) -> None:
       jax.config.update("jax_platforms", "cpu")
       jax.config.update("jax_num_cpu_devices", _DEVICES.value)
     processes.start(_DISTRIBUTED.value, _HEARTBEAT.value)
-    config = _CONFIG.value or workdir.read_config(_WORKDIR.value or "")
-    code = train(config, _WORKDIR.value or "", _DRY_RUN.value, _MEMORY.value)
+    path = _work_directory()
+    config = _CONFIG.value or workdir.read_config(path)
+    code = train(config, path, _DRY_RUN.value, _MEMORY.value)
   except errors.SignLLMError as error:
     print(f"error: {error}", file=sys.stderr)
     processes.leave(error.exit_code)
@@ -122,4 +150,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-  app.run(main)
+  app.run(main, argv=config_files.command_line())

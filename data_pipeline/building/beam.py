@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from signllm_jax.core import errors
+from signllm_jax.core import errors, extras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +47,8 @@ def download_options(
       "apache_beam.options.pipeline_options"
     )
   except ModuleNotFoundError as error:
-    raise errors.UsageError(
-      "apache-beam is not installed",
-      hint='Install the extra: pip install -e ".[beam]"',
+    raise extras.not_installed(
+      "--beam writes records", "apache-beam", "beam"
     ) from error
   options = pipeline_options.PipelineOptions(list(runner.options))
   return {"beam_runner": runner.name, "beam_options": options}

@@ -9,18 +9,9 @@ import tensorflow_datasets as tfds
 
 from data_pipeline.building import record_reader
 from data_pipeline.lifting import lift_folder, lifted_folder
-from signllm_jax.core import errors
+from signllm_jax.core import errors, extras
 
 FILE_FORMATS = ("tfrecord", "array_record")
-_INSTALL = 'Install the extra: pip install -e ".[data]"'
-
-
-def not_installed(what: str, error: ModuleNotFoundError) -> errors.UsageError:
-  """The error for a missing package; `what` says what it is used for."""
-  return errors.UsageError(
-    f"{what} with the package {error.name}, which is not installed",
-    hint=_INSTALL,
-  )
 
 
 def check_output(
@@ -101,10 +92,11 @@ def check_source(
 def check_writer(file_format: str) -> None:
   """Raises a UsageError if TFRecords are asked for without TensorFlow."""
   if file_format == "tfrecord" and not importlib.util.find_spec("tensorflow"):
-    raise errors.UsageError(
-      "tensorflow-datasets writes TFRecords through TensorFlow, which is not "
-      "installed",
-      hint=f"{_INSTALL}, or build with the file format array_record",
+    raise extras.not_installed(
+      "TFRecords are written",
+      "tensorflow",
+      "data",
+      otherwise="build with --file_format=array_record",
     )
 
 

@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 from data_pipeline.building import beam, build_checks, record_reader
 from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lift_folder, lifted_folder
-from signllm_jax.core import errors
+from signllm_jax.core import errors, extras
 
 DATASETS = ("fingerspelling", "prompt2sign")  # packages of data_pipeline
 
@@ -154,7 +154,9 @@ def _find_config(
   try:
     importlib.import_module(f"data_pipeline.{dataset}")  # registers with tfds
   except ModuleNotFoundError as error:
-    raise build_checks.not_installed(f"{dataset} is built", error) from error
+    raise extras.not_installed(
+      f"{dataset} is built", error.name, "data"
+    ) from error
   builder_class = tfds.builder_cls(dataset)
   configs = builder_class.builder_configs
   if config_name not in configs:

@@ -11,7 +11,6 @@ from data_pipeline import convert
 from data_pipeline.building import (
   beam,
   build,
-  build_checks,
   build_plan,
   record_reader,
   verify,
@@ -19,7 +18,7 @@ from data_pipeline.building import (
 from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lift_folder, lifted_folder
 from data_pipeline.texts import normalisation, prompts
-from signllm_jax.core import atomic_files, clips, errors, languages
+from signllm_jax.core import atomic_files, clips, errors, extras, languages
 from signllm_jax.formats import h5, splits
 
 
@@ -137,7 +136,9 @@ def _glosses(path: pathlib.Path, cleaned: list[str], spoken: str) -> list[str]:
       lemma_gloss,  # of packages that other stages can do without
     )
   except ModuleNotFoundError as error:
-    raise build_checks.not_installed("glosses are made", error) from error
+    raise extras.not_installed(
+      "glosses are made", error.name, "data"
+    ) from error
   lines = []
   for number, text in enumerate(cleaned, 1):
     try:

@@ -16,7 +16,7 @@ from typing import Any
 import simplemma
 
 from data_pipeline.texts import normalisation
-from signllm_jax.core import errors
+from signllm_jax.core import errors, extras
 
 # A number with its separators, or a word with inner hyphens and apostrophes.
 _WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+(?:['-][^\W_]+)*")
@@ -231,9 +231,7 @@ def _kiwi() -> Any:
   try:
     import kiwipiepy
   except ModuleNotFoundError as error:
-    raise errors.UsageError(
-      "Korean glosses are made with the package kiwipiepy, which is not "
-      "installed",
-      hint='Install the extra: pip install -e ".[data]"',
+    raise extras.not_installed(
+      "Korean glosses are made", "kiwipiepy", "data"
     ) from error
   return kiwipiepy.Kiwi(num_workers=1)

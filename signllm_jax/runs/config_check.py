@@ -93,6 +93,14 @@ def check(config: config_lib.Experiment) -> None:
       raise errors.UsageError(
         f"--config.{name}={flat[name]}", expected="at least 0"
       )
+  if not config.data.folder:
+    raise errors.UsageError(
+      "no data: --config.data.folder is empty",
+      expected="a folder with train.text and train.gloss, or a built one"
+      if config.method == "text_to_gloss"
+      else "a folder built by `python -m data_pipeline build`, or one with "
+      "train.skels and train.text",
+    )
   if config.read.subsample.bit_count() != 1:
     raise errors.UsageError(
       f"--config.read.subsample={config.read.subsample}",
@@ -132,12 +140,6 @@ def check(config: config_lib.Experiment) -> None:
       f"--config.frozen={config.frozen!r}",
       expected="codes of --config.data.language, with task mlsf",
       hint=f"Remove {', '.join(sorted(unknown))}",
-    )
-  if not config.data.folder:
-    raise errors.UsageError(
-      "no data: --config.data.folder is empty",
-      expected="a folder built by `python -m data_pipeline build`, or one "
-      "with train.skels and train.text",
     )
 
 

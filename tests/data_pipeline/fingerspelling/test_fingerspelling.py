@@ -283,7 +283,8 @@ def test_without_the_package(tmp_path):
   )
   assert run.returncode == errors.UsageError.exit_code
   assert "package spoken_to_signed" in run.stderr
-  assert ".[data]" in run.stderr and "Traceback" not in run.stderr
+  assert 'pip install "signllm-jax[data]"' in run.stderr
+  assert "Traceback" not in run.stderr
 
 
 def test_not_on_beam(tmp_path, capsys):
