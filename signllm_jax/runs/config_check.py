@@ -97,7 +97,7 @@ def check(config: config_lib.Experiment) -> None:
     raise errors.UsageError(
       "no data: --config.data.folder is empty",
       expected="a folder with train.text and train.gloss, or a built one"
-      if config.method == "text_to_gloss"
+      if config.task == "text_to_gloss"
       else "a folder built by `python -m data_pipeline build`, or one with "
       "train.skels and train.text",
     )
