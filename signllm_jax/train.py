@@ -22,6 +22,7 @@ call, 42 stopped and saved, 65 bad data, 66 not finite, 74 input/output.
 
 import sys
 import traceback
+from typing import Any
 
 import jax
 from absl import app, flags, logging
@@ -110,8 +111,8 @@ def _work_directory() -> str:
       "one",
       hint="Configurations: " + ", ".join(config_files.names()),
     )
-  name = config_files.short_name(flags.FLAGS["config"].config_filename)
-  path = f"runs/{name}"
+  flag: Any = flags.FLAGS["config"]  # of a class that ml_collections hides
+  path = f"runs/{config_files.short_name(flag.config_filename)}"
   if jax.process_index() == 0:
     print(f"work directory: {path} (--workdir names another)", flush=True)
   return path
