@@ -7,7 +7,6 @@ from helpers.paths import DATA
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_pipeline.texts import lemma_gloss as maker
 from signllm_jax.core import errors, gloss, languages
 
 PHOENIX = DATA / "phoenix14t_gloss"
@@ -82,53 +81,3 @@ def test_phoenix_vocabularies_are_those_of_the_literature():
   assert counts["IN-KOMMEND"] > counts["BLEIBEN"] > counts["UND"]
   assert counts["ZEIGEN-BILDSCHIRM"] > counts["WEITER"]
   assert counts["SEHEN"] > counts["IM-VERLAUF"] > counts["VIER"]
-
-
-@pytest.mark.parametrize(
-  ("spoken", "text", "made"),
-  [
-    ("en", "So we are heating the oils.", "SO WE BE HEATING THE OIL"),
-    ("en", "Don't go, it's John's!", "DO NOT GO IT BE JOHN"),
-    ("en", "They've gone, I can’t sing.", "THEY HAVE GO I CAN NOT SING"),
-    ("en", "At 10:30 it costs 3.50", "AT 10:30 IT COST 3.50"),
-    ("de", "Die Häuser sind groß.", "DER HAUS SEIN GROSS"),
-    ("de", "Wie geht's?", "WIE GEHEN"),
-    ("fr", "L’eau est froide aujourd'hui.", "LE EAU ÊTRE FROID AUJOURD'HUI"),
-    ("fr", "Y a-t-il un rendez-vous ?", "Y AVOIR IL UN RENDEZ-VOUS"),
-    ("it", "Dov'è l'ospedale?", "DOVE ESSERE IL OSPEDALE"),
-    ("es", "¿Dónde están los niños?", "DÓNDE ESTAR EL NIÑO"),
-    ("tr", "İstanbul'da IŞIK, iyi ışık", "İSTANBUL IŞIK İYİ IŞIK"),
-  ],
-)
-def test_gloss_is_lemmas_in_upper_case(spoken, text, made):
-  assert maker.make(text, spoken) == made
-
-
-def test_english_lemmas_are_words():
-  forms = "thinking growing playing mixed fixed cancelled singing swinging"
-  assert maker.make(forms, "en") == (
-    "THINK GROW PLAY MIX FIX CANCEL SING SWING"
-  )
-
-
-def test_korean_gloss_drops_particles_and_endings():
-  assert maker.make("저는 학교에 갔습니다.", "ko") == "저 학교 가다"
-  assert maker.make("물을 마시지 않아요!", "ko") == "물 마시다 않다"
-
-
-def test_gloss_of_the_corpus_comes_first():
-  assert maker.complete(" HALLO  WELT", "Guten Tag", "de") == (
-    "HALLO WELT",
-    False,
-  )
-  assert maker.complete("", "good days", "en") == ("GOOD DAY", True)
-
-
-def test_text_without_words_is_refused():
-  with pytest.raises(errors.DataError, match="no words"):
-    maker.make("?!", "en")
-
-
-def test_language_without_rules_is_refused():
-  with pytest.raises(errors.UsageError, match=r"'xx'.*tr, ko"):
-    maker.make("hello", "xx")

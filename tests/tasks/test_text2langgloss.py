@@ -14,7 +14,6 @@ from flax import nnx
 from signllm_jax import config, export_model, produce, train
 from signllm_jax.core import clips, errors, gloss, vocabulary
 from signllm_jax.data import (
-  batch_plan,
   corpus_info,
   datasets,
   text_gloss_corpus,
@@ -193,19 +192,6 @@ def test_rare_words_are_spelt_but_rare_glosses_stay(folders):
   assert info.vocabulary.entries == vocabulary.SPECIALS
   assert info.gloss_vocabulary is not None
   assert set(info.gloss_vocabulary.entries) == {*vocabulary.SPECIALS, *"ABCD"}
-
-
-def test_small_corpora_are_repeated_by_temperature():
-  sizes = [800, 50]
-  assert batch_plan.balanced_examples(sizes, 1).tolist() == list(range(850))
-  for temperature in (2.0, 5.0, 1e9):
-    places = batch_plan.balanced_examples(sizes, temperature)
-    assert set(places.tolist()) == set(range(850))
-    share = (places >= 800).sum() / (places < 800).sum()
-    assert abs(share - (50 / 800) ** (1 / temperature)) < 2e-3
-    counts = np.bincount(places)
-    assert set(counts[:800]) == {1}
-    assert np.ptp(counts[800:]) <= 1
 
 
 def test_an_epoch_with_temperature_holds_every_pair(folders):

@@ -1,0 +1,42 @@
+"""Vocabulary, lengths and statistics of a training split."""
+
+import numpy as np
+import pytest
+from helpers.random_clips import random_clip
+
+from signllm_jax import config
+from signllm_jax.core import errors, vocabulary
+from signllm_jax.data import corpus_info
+
+
+def test_statistics_count_true_cells_only():
+  split = [random_clip("x", 10), random_clip("y", 20)]
+  summary = corpus_info.summarise(split, config.Data())
+  cells = np.concatenate([c.frames for c in split])
+  mean = cells[:, 29:].mean(0).reshape(-1)
+  np.testing.assert_allclose(summary.mean[87:], mean, rtol=1e-5)
+  np.testing.assert_array_equal(summary.mean[24:87], 0)
+  shown = np.concatenate([cells[:, :8], cells[:, 29:]], 1)
+  assert summary.scale == pytest.approx(
+    np.sqrt(((shown - shown.mean(0)) ** 2).mean()), rel=1e-4
+  )
+  assert summary.seen.sum() == 29
+
+
+def test_mixed_frame_rates_are_refused():
+  split = [random_clip("x", 10), random_clip("y", 20, fps=30.0)]
+  with pytest.raises(errors.DataError, match=r"25\.0, 30\.0"):
+    corpus_info.summarise(split, config.Data(folder="somewhere"))
+
+
+def test_infos_survive_json():
+  info = corpus_info.CorpusInfo(
+    vocabulary.build_vocabulary(["ä b", "b"], "words"), 3, 9, 12.5
+  )
+  both = corpus_info.from_json(corpus_info.to_json({"GSL": info, "ASL": info}))
+  assert list(both) == ["GSL", "ASL"]
+  again = both["ASL"]
+  assert again.vocabulary.entries == ("<pad>", "<unk>", "<s>", "</s>", "b", "ä")
+  assert (again.longest_source, again.longest_clip, again.fps) == (3, 9, 12.5)
+  with pytest.raises(errors.DataError):
+    corpus_info.from_json('{"fps": 3}')

@@ -1,0 +1,63 @@
+"""The optimiser against optax, and steps that are not applied."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from signllm_jax import config
+from signllm_jax.runs import optimizer
+
+SHAPE = (16, 64, 128)
+
+
+def _tree(seed: int, scale: float = 1.0):
+  random = np.random.default_rng(seed)
+  shapes = {"kernel": (6, 4), "bias": (4,)}
+  return {
+    name: jnp.asarray(random.normal(0, scale, shape), jnp.float32)
+    for name, shape in shapes.items()
+  }
+
+
+@pytest.mark.parametrize("scale", [0.1, 10.0])
+def test_the_optimiser_is_optax_chain(scale):
+  settings = config.Optim(clip_norm=1.0, weight_decay=0.1)
+  chain = optimizer.make_optimizer(settings)
+  ours = theirs = _tree(0)
+  state = expected = chain.init(ours)
+  apply = jax.jit(
+    lambda *given: optimizer.apply(settings, *given, jnp.float32(0.01), True)
+  )
+  for seed in range(1, 4):
+    grads = _tree(seed, scale)
+    ours, state = apply(ours, state, grads)
+    updates, expected = chain.update(grads, expected, theirs)
+    theirs = optax.tree.add_scale(theirs, -0.01, updates)
+  assert jax.tree.structure(state) == jax.tree.structure(expected)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-7),
+    (ours, state),
+    (theirs, expected),
+  )
+
+
+def test_a_step_that_is_not_applied_changes_no_bit():
+  settings = config.Optim(weight_decay=0.1)
+  params = _tree(0)
+  params["bias"] = params["bias"].at[0].set(-0.0)
+  state = optimizer.make_optimizer(settings).init(params)
+  apply = jax.jit(
+    lambda *given: optimizer.apply(
+      settings, params, state, *given, jnp.float32(0.01), jnp.bool(False)
+    )
+  )
+  for bad in (np.nan, np.inf, 1.0):
+    grads = jax.tree.map(lambda x, bad=bad: jnp.full_like(x, bad), params)
+    for old, new in zip(
+      jax.tree.leaves((params, state)),
+      jax.tree.leaves(apply(grads)),
+      strict=True,
+    ):
+      assert np.asarray(old).tobytes() == np.asarray(new).tobytes()
