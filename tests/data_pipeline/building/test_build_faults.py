@@ -422,6 +422,15 @@ def stopped_at(module, name: str, count: int, sent: signal.Signals):
   assert len(calls) >= count
 
 
+@pytest.fixture
+def interruptible():
+  """SIGINT interrupts, also where the shell started the tests without it."""
+  handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield
+  signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_lifting_is_stopped_and_goes_on(sent, source, tmp_path, capsys):
   options = {"input": source, "output": tmp_path / "out"}
@@ -495,6 +504,7 @@ def wait_for_clips(folder: pathlib.Path, count: int, process) -> None:
     time.sleep(0.01)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_processes_that_read_end_with_theirs(source, straight, tmp_path):
   """Ctrl-C, and a kill, while other processes read for it."""
   said = tmp_path / "said"
