@@ -38,7 +38,7 @@ TOLERANCE = 1e-3  # of frames after all steps, in units of the poses
 
 def _model(config) -> tuple[nnx.GraphDef, nnx.State]:
   """Parameters as a fresh run has them, with a counter that never ends."""
-  build = tasks.of(config.task).build_model
+  build = tasks.get_task(config.task).build_model
   model = nnx.jit(
     lambda: build(config, workload.VOCABULARY, 0, nnx.Rngs(0)),
   )()

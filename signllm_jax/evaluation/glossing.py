@@ -10,7 +10,7 @@ from signllm_jax.evaluation import baselines, reading, signing
 from signllm_jax.evaluation.report import tables
 from signllm_jax.inference import glosser
 from signllm_jax.runs import tensorboard
-from signllm_jax.tasks.task import Rows
+from signllm_jax.tasks.task import ScoreTable
 
 METRICS = tuple(  # names as the field's scripts have them: bleu4
   dataclasses.replace(m, key=m.key.replace("bleu_", "bleu"))
@@ -62,7 +62,7 @@ class Evaluation:
     self,
     model: glosser.Glosser,
     should_stop: Callable[[], bool] = lambda: False,
-  ) -> tuple[Rows, list[str]] | None:
+  ) -> tuple[ScoreTable, list[str]] | None:
     """Glosses the split and scores it; None if stopped."""
     found = model.write(self._texts, should_stop)
     if found is None:
@@ -73,15 +73,15 @@ class Evaluation:
   def _score(self, found: Sequence[str]) -> dict[str, float]:
     return {m.key: m.score(found, self.true) for m in METRICS}
 
-  def score(self, rows: Rows) -> float:
+  def score(self, rows: ScoreTable) -> float:
     """What decides which checkpoint is best; lower is better."""
     return 100 - rows["produced"]["bleu4"]
 
-  def complete(self, rows: Rows) -> Rows:
+  def complete(self, rows: ScoreTable) -> ScoreTable:
     """The rows as they are reported."""
     return rows
 
-  def table(self, rows: Rows, title: str) -> str:
+  def table(self, rows: ScoreTable, title: str) -> str:
     """The table for the terminal."""
     return tables.scores(rows, METRICS, _NAMES, title)
 

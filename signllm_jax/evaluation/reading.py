@@ -14,7 +14,7 @@ from signllm_jax.evaluation.metrics import text as text_metrics
 from signllm_jax.evaluation.report import report, tables
 from signllm_jax.inference import pose_reader
 from signllm_jax.runs import tensorboard
-from signllm_jax.tasks.task import Rows
+from signllm_jax.tasks.task import ScoreTable
 
 _LETTERS = ("letter_error_rate", "wer")
 _WORDS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "chrf", "rouge_l", "wer")
@@ -74,7 +74,7 @@ class Evaluation:
     self,
     model: pose_reader.Reader,
     should_stop: Callable[[], bool] = lambda: False,
-  ) -> tuple[Rows, list[pose_reader.Translation]] | None:
+  ) -> tuple[ScoreTable, list[pose_reader.Translation]] | None:
     """Reads the split and scores it; None if stopped."""
     made = model.read(self.true, should_stop)
     if made is None:
@@ -91,15 +91,15 @@ class Evaluation:
   def _score(self, found: Sequence[str]) -> dict[str, float]:
     return {m.key: m.score(found, self._texts) for m in self._metrics}
 
-  def score(self, rows: Rows) -> float:
+  def score(self, rows: ScoreTable) -> float:
     """What decides which checkpoint is best; lower is better."""
     return rows["read"][self._key]
 
-  def complete(self, rows: Rows) -> Rows:
+  def complete(self, rows: ScoreTable) -> ScoreTable:
     """The rows as they are reported."""
     return rows
 
-  def table(self, rows: Rows, title: str) -> str:
+  def table(self, rows: ScoreTable, title: str) -> str:
     """The table for the terminal."""
     return tables.scores(rows, self._metrics, _NAMES, title)
 

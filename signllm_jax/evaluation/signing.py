@@ -15,7 +15,7 @@ from signllm_jax.evaluation.metrics import pose
 from signllm_jax.evaluation.report import report, tables
 from signllm_jax.inference import producer, text_input
 from signllm_jax.runs import tensorboard
-from signllm_jax.tasks.task import Rows
+from signllm_jax.tasks.task import ScoreTable
 
 
 class Evaluation:
@@ -46,7 +46,7 @@ class Evaluation:
     self.sources = [datasets.source_text(c, settings.data) for c in self.true]
     still = baselines.floors(self.true, mean_pose.reshape(-1, 3))
     self._shown = settings.evaluate.clips
-    self._fixed: Rows = {
+    self._fixed: ScoreTable = {
       name: pose.scores(made, self.true)
       for name, made in {"truth": self.true, **still}.items()
     }
@@ -55,7 +55,7 @@ class Evaluation:
     self,
     model: producer.Producer,
     should_stop: Callable[[], bool] = lambda: False,
-  ) -> tuple[Rows, list[clips.Clip]] | None:
+  ) -> tuple[ScoreTable, list[clips.Clip]] | None:
     """Produces the split and scores it.
 
     Returns:
@@ -68,15 +68,15 @@ class Evaluation:
     made = named(made, self.true)
     return {"produced": pose.scores(made, self.true), **self._fixed}, made
 
-  def score(self, rows: Rows) -> float:
+  def score(self, rows: ScoreTable) -> float:
     """What decides which checkpoint is best; lower is better."""
     return rows["produced"]["dtw_mje"]
 
-  def complete(self, rows: Rows) -> Rows:
+  def complete(self, rows: ScoreTable) -> ScoreTable:
     """The rows as they are reported."""
     return report.with_shares(rows)
 
-  def table(self, rows: Rows, title: str) -> str:
+  def table(self, rows: ScoreTable, title: str) -> str:
     """The table for the terminal."""
     return tables.table(rows, title)
 

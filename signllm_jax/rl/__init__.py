@@ -1,1 +1,1 @@
-"""Reinforcement learning: reward, policy, and which examples are drawn."""
+"""Reinforcement learning: reward, policy gradient, prioritised sampling."""

@@ -1,11 +1,11 @@
 """A Gaussian policy of poses, sampled free-running (section 6).
 
-The state is the source and the frames so far, the action the next frame's
-poses: a_t ~ N(mu_t, std^2), mu_t the model's. Nothing of the truth comes in but
-its clock: while the policy learns, frame t of N has the counter t / N, so that
-reward and pose are of the same moment. How long a sequence is, the regression
-teaches. REINFORCE (Williams 1992), the mean of an example's other samples being
-the baseline (Kool et al. 2019).
+The state is the source and the frames so far; the action is the next frame's
+pose: a_t ~ N(mu_t, std^2), where mu_t is the model's prediction. Of the truth
+only the counter is given: in training, frame t of N has the counter t / N, so
+that reward and pose belong to the same moment. The length of a sequence is
+learnt by the regression alone. The gradient is REINFORCE (Williams 1992) with
+the mean of an example's other samples as baseline (Kool et al. 2019).
 """
 
 import jax
@@ -23,33 +23,33 @@ def sample(
   std: float,
   key: jax.Array,
 ) -> jax.Array:
-  """Sequences of poses, each frame following the sampled ones before it.
+  """Samples sequences of poses autoregressively.
 
   Args:
-    model: what decodes.
+    model: the decoder.
     source: what it attends to.
     counters: [B, T] of the frames.
-    seen: [50] or [B, 50] bool; joints that no clip shows stay 0.
+    seen: [50] or [B, 50] bool; joints that are valid in no clip stay 0.
     std: of the policy, in normalised units.
     key: of the noise.
 
   Returns:
-    [B, T, 150] normalised; nothing flows back through it.
+    [B, T, 150] normalised; no gradient flows through it.
   """
   b, t = counters.shape
   cells = jnp.repeat(seen, 3, axis=-1)
 
-  def forward(carry, at):
+  def step(carry, inputs):
     frame, caches = carry
-    i, noise_key, counter = at
+    i, noise_key, counter = inputs
     frame, caches = model.step(frame, i, caches, source)
     noise = std * jax.random.normal(noise_key, (b, frame.shape[-1] - 1))
     action = jnp.where(cells, frame[:, :-1] + noise, 0)
     return (jnp.concatenate([action, counter[:, None]], -1), caches), action
 
   start = model.start_frames(b), model.empty_cache(b, t)
-  along = jnp.arange(t), jax.random.split(key, t), counters.T
-  _, actions = jax.lax.scan(forward, start, along)
+  inputs = jnp.arange(t), jax.random.split(key, t), counters.T
+  _, actions = jax.lax.scan(step, start, inputs)
   return jax.lax.stop_gradient(actions.swapaxes(0, 1))
 
 
@@ -61,10 +61,10 @@ def log_probabilities(
   seen: jax.Array | np.ndarray,
   std: float,
 ) -> jax.Array:
-  """The log of pi(a_t | s_t) of every frame, but for a constant: [B, T].
+  """Log-probabilities log pi(a_t | s_t) up to a constant: [B, T].
 
-  One pass over whole sequences; equal to what `sample` drew from, without
-  dropout.
+  Computed in one teacher-forced pass, without dropout, from the distributions
+  that `sample` drew from.
 
   Args:
     model: as of `sample`.
@@ -79,12 +79,12 @@ def log_probabilities(
   inputs = jnp.concatenate([start[:, None], taken[:, :-1]], 1)
   mean = model.decode(inputs, source)[..., : actions.shape[-1]]
   cells = jnp.repeat(seen, 3, axis=-1)[..., None, :]
-  away = jnp.where(cells, actions - mean, 0)
-  return -jnp.sum(away**2, -1) / (2 * std**2)
+  deviation = jnp.where(cells, actions - mean, 0)
+  return -jnp.sum(deviation**2, -1) / (2 * std**2)
 
 
 def advantages(returns: jax.Array) -> jax.Array:
-  """Returns [S, ...] less the mean of the other samples' (S at least 2)."""
+  """Returns [S, ...] minus the mean of the other samples' (S at least 2)."""
   count = len(returns)
   others = (jnp.sum(returns, 0) - returns) / (count - 1)
   return returns - others

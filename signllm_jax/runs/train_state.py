@@ -93,7 +93,7 @@ class TrainState(NamedTuple):
 
 def graph(config: config_lib.Experiment, sizes: Sizes) -> nnx.GraphDef:
   """The model without its parameters, for `nnx.merge`."""
-  build = tasks.of(config.task).build_model
+  build = tasks.get_task(config.task).build_model
   model = nnx.eval_shape(
     lambda: build(config, sizes.vocabulary, sizes.glosses, nnx.Rngs(0))
   )
@@ -107,7 +107,7 @@ def _new_group(
   key: jax.Array,
 ) -> Group:
   init_key, run_key = jax.random.split(key)
-  build = tasks.of(config.task).build_model
+  build = tasks.get_task(config.task).build_model
   rngs = nnx.Rngs(init_key)
   model = build(config, sizes.vocabulary, sizes.glosses, rngs)
   params = nnx.state(model, nnx.Param)

@@ -1,8 +1,9 @@
-"""What differs by `Experiment.method`: the model and the loss of a batch.
+"""Training tasks (`Experiment.task`): the model and the loss of a batch.
 
-Loop, step, guard, checkpoints and data are the same for all methods. A further
-one is a module here with all that `task.Method` lists, its name in `of` and
-in `config.Experiment.method`, and in `setup.Run` what scores it.
+Loop, step, non-finite guard, checkpoints and data are the same for all tasks.
+To add one, write a module here with everything that `task.Task` lists, add its
+name below and to `config.Experiment.task`, and open its evaluation in
+`training.setup.Run`.
 """
 
 from signllm_jax.tasks import (
@@ -11,17 +12,17 @@ from signllm_jax.tasks import (
   text_to_gloss,
   text_to_pose,
 )
-from signllm_jax.tasks.task import Method
+from signllm_jax.tasks.task import Task
 
-_METHODS: dict[str, Method] = {
+_TASKS: dict[str, Task] = {
   "text_to_pose": text_to_pose,
-  "mlsf": text_to_pose,  # one group a language, stacked by `state`
+  "mlsf": text_to_pose,  # one group a language, stacked by `train_state`
   "pose_to_text": pose_to_text,
   "text_to_gloss": text_to_gloss,
   "text2langgloss": text2langgloss,
 }
 
 
-def of(name: str) -> Method:
-  """The method of that name."""
-  return _METHODS[name]
+def get_task(name: str) -> Task:
+  """Returns the task of that name."""
+  return _TASKS[name]

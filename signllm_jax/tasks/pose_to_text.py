@@ -17,56 +17,56 @@ from signllm_jax.data import augmentation
 from signllm_jax.data.batch import Batch
 from signllm_jax.losses.cross_entropy import cross_entropy
 from signllm_jax.models import tokens
-from signllm_jax.models.back_translation import PoseToText
-from signllm_jax.tasks.task import Known, Outcome, track_nothing
+from signllm_jax.models.back_translation import Encoded, PoseToText
+from signllm_jax.tasks.task import LossContext, LossOutput, keep_residuals
 
-track = track_nothing
-UNIT: str = "frames"
+update_residuals = keep_residuals
+LENGTH_UNIT: str = "frames"
 
 
 def build_model(
   config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
 ) -> PoseToText:
-  """The model; it has a CTC head where the data give glosses."""
+  """Builds the model; it has a CTC head where the data have glosses."""
   return PoseToText(config, vocabulary, glosses, rngs)
 
 
-class Tokens(NamedTuple):
-  """How many tokens a batch has to teach."""
+class TokenCounts(NamedTuple):
+  """Target tokens of a batch: the denominators of the two losses."""
 
   text: jax.Array  # []
   gloss: jax.Array  # []
 
 
-def _real(batch: Batch) -> jax.Array:
+def _nonempty(batch: Batch) -> jax.Array:
   """[B] bool, False in the empty rows of a batch."""
   return batch["length"] > 0
 
 
-def total(config: Experiment, batch: Batch) -> Tokens:
-  """Tokens of a whole batch."""
-  real = _real(batch)[:, None]
+def loss_denominator(config: Experiment, batch: Batch) -> TokenCounts:
+  """Target tokens of a whole batch."""
+  real = _nonempty(batch)[:, None]
 
   def count(name: str) -> jax.Array:
     ids = batch.get(name, jnp.zeros_like(batch["source"]))
     return jnp.maximum(jnp.sum(real & (ids != vocabulary_lib.PAD)), 1)
 
-  return Tokens(count("source"), count("gloss"))
+  return TokenCounts(count("source"), count("gloss"))
 
 
 def loss(
   config: Experiment,
   model: PoseToText,
   batch: Batch,
-  known: Known,
+  context: LossContext,
   key: jax.Array,
-  total: Tokens,
-) -> tuple[jax.Array, Outcome]:
-  """The joint loss; clips are augmented as `config.read` says."""
+  denominator: TokenCounts,
+) -> tuple[jax.Array, LossOutput]:
+  """The joint loss of clips that are augmented as `config.read` says."""
   clip_key, token_key, encoder_key, decoder_key = jax.random.split(key, 4)
   settings, drops = config.read, config.model.dropout > 0
   poses, valid, length = augmentation.augment_clips(
-    known.statistics.normalise(batch["frames"]),
+    context.statistics.normalise(batch["frames"]),
     batch["valid"],
     batch["length"],
     settings,
@@ -80,34 +80,46 @@ def loss(
   logits = model.decoder(
     inputs, model.attendable(encoded), decoder_key if drops else None
   )
-  real = _real(batch)
-  counts = (real[:, None] & (target != vocabulary_lib.PAD)).astype(jnp.float32)
-  each = cross_entropy(logits, target, settings.label_smoothing)
-  translation = jnp.sum(each * counts)
-  parts = {"translation": translation / total.text}
+  real = _nonempty(batch)
+  mask = (real[:, None] & (target != vocabulary_lib.PAD)).astype(jnp.float32)
+  token_losses = cross_entropy(logits, target, settings.label_smoothing)
+  translation = jnp.sum(token_losses * mask)
+  terms = {"translation": translation / denominator.text}
   if "gloss" in batch:
-    labels = batch["gloss"]
-    fits = real & ctc_fits(labels, encoded.length)
-    each = optax.ctc_loss(
-      model.gloss_logits(encoded),
-      1.0 - encoded.real,
-      labels,
-      jnp.where(labels == vocabulary_lib.PAD, 1.0, 0.0),
-      blank_id=vocabulary_lib.PAD,
-    )
-    parts["ctc"] = jnp.sum(jnp.where(fits, each, 0)) / total.gloss
-    parts["ctc_too_short"] = jnp.sum(real & ~fits).astype(jnp.float32)
-  cost = settings.translation_weight * parts["translation"]
-  if "ctc" in parts:
-    cost += settings.ctc_weight * parts["ctc"]
-  return cost, Outcome(parts)
+    terms |= _ctc_terms(model, encoded, batch["gloss"], real, denominator.gloss)
+  joint = settings.translation_weight * terms["translation"]
+  if "ctc" in terms:
+    joint += settings.ctc_weight * terms["ctc"]
+  return joint, LossOutput(terms)
+
+
+def _ctc_terms(
+  model: PoseToText,
+  encoded: Encoded,
+  labels: jax.Array,
+  real: jax.Array,
+  denominator: jax.Array,
+) -> dict[str, jax.Array]:
+  """CTC loss of glosses [B, G], and the number of clips too short for theirs.
+
+  A clip too short for its gloss has no CTC path and trains only the decoder.
+  """
+  fits = real & ctc_fits(labels, encoded.length)
+  losses = optax.ctc_loss(
+    model.gloss_logits(encoded),
+    1.0 - encoded.real,
+    labels,
+    jnp.where(labels == vocabulary_lib.PAD, 1.0, 0.0),
+    blank_id=vocabulary_lib.PAD,
+  )
+  return {
+    "ctc": jnp.sum(jnp.where(fits, losses, 0)) / denominator,
+    "ctc_too_short": jnp.sum(real & ~fits).astype(jnp.float32),
+  }
 
 
 def ctc_fits(labels: jax.Array, steps: jax.Array) -> jax.Array:
-  """Whether a path has room: a step a label, one more between equal ones.
-
-  A clip too short for its gloss has no path and teaches the decoder alone;
-  training logs how many there were.
+  """Whether a CTC path exists: a step a label, one more between equal labels.
 
   Args:
     labels: [B, G], PAD at the end.

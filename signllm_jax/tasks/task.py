@@ -1,4 +1,4 @@
-"""What a method of training is made of; `methods` has them all."""
+"""Protocols of a training task and of its evaluation."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -10,38 +10,38 @@ from signllm_jax.config import Experiment
 from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
 
-Rows = dict[str, dict[str, float]]  # of a report: name -> metric -> score
+ScoreTable = dict[str, dict[str, float]]  # row of a report -> metric -> score
 
 
-class Known(NamedTuple):
-  """What a loss may know besides the batch; nothing in it is learnt."""
+class LossContext(NamedTuple):
+  """Values besides the batch that a loss may use; none is learnt."""
 
   statistics: PoseStatistics
   residuals: Residuals
 
 
-class Outcome(NamedTuple):
-  """What a loss tells besides itself."""
+class LossOutput(NamedTuple):
+  """Values that a loss returns besides itself."""
 
-  parts: dict[str, jax.Array]  # name -> []; those of a batch's parts add up
-  errors: tuple[jax.Array, ...] = ()  # [B, ...] each, for `track`
-  reward: jax.Array | None = None  # [B] of each example, for `rl.priority`
+  terms: dict[str, jax.Array]  # name -> []; micro-batches' terms add up
+  errors: tuple[jax.Array, ...] = ()  # [B, ...] each, for `update_residuals`
+  reward: jax.Array | None = None  # [B] of each sample, for `rl.priority`
 
 
-class Method(Protocol):
+class Task(Protocol):
   """A module of this package. All but `build_model` run inside the step.
 
-  A batch may come in parts, one after another (`optim.accumulate`): a loss is
-  a sum over its part, divided by `total` of the whole batch. One that was drawn
-  by `rl.priority` has `weight` [B].
+  A batch may be split into micro-batches (`optim.accumulate`): a loss is a sum
+  over its micro-batch, divided by `loss_denominator` of the whole batch. A
+  batch that was drawn by `rl.priority` has `weight` [B].
   """
 
-  UNIT: str  # of the lengths that batches are padded to
+  LENGTH_UNIT: str  # of padded lengths: "frames" or "tokens"
 
   def build_model(
     self, config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
   ) -> nnx.Module:
-    """The model, with fresh parameters.
+    """Builds the model with fresh parameters.
 
     Args:
       config: the run.
@@ -51,8 +51,8 @@ class Method(Protocol):
     """
     ...
 
-  def total(self, config: Experiment, batch: Batch) -> Any:
-    """What the sums of a whole batch are divided by."""
+  def loss_denominator(self, config: Experiment, batch: Batch) -> Any:
+    """Computes what the sums of a whole batch are divided by."""
     ...
 
   def loss(
@@ -60,53 +60,53 @@ class Method(Protocol):
     config: Experiment,
     model: Any,
     batch: Batch,
-    known: Known,
+    context: LossContext,
     key: jax.Array,
-    total: Any,
-  ) -> tuple[jax.Array, Outcome]:
-    """The loss [] of a batch or of a part of one, in training."""
+    denominator: Any,
+  ) -> tuple[jax.Array, LossOutput]:
+    """Computes the training loss [] of a batch or of a micro-batch."""
     ...
 
-  def track(
+  def update_residuals(
     self,
     residuals: Residuals,
     errors: tuple[jax.Array, ...],
     epoch_ends: jax.Array,
   ) -> Residuals:
-    """The residuals after a batch; `errors` are of all its rows."""
+    """Returns the residuals after a batch; `errors` are of all its rows."""
     ...
 
 
-def track_nothing(
+def keep_residuals(
   residuals: Residuals, errors: tuple[jax.Array, ...], epoch_ends: jax.Array
 ) -> Residuals:
-  """`Method.track` of a method without noise from residuals."""
+  """`Task.update_residuals` of a task without noise from residuals."""
   return residuals
 
 
 class Evaluation(Protocol):
-  """A split that is scored while a model trains; `setup.Run` opens it."""
+  """A split that is scored during training; `training.setup.Run` opens it."""
 
-  how: str  # what the model does, for the report's title
+  how: str  # decoding of the model, for the report's title
 
   def run(
     self, model: Any, should_stop: Callable[[], bool]
-  ) -> tuple[Rows, list[Any]] | None:
-    """Rows of the report and what was made of each clip; None if stopped."""
+  ) -> tuple[ScoreTable, list[Any]] | None:
+    """Returns the scores and the output for each sample; None if stopped."""
     ...
 
-  def score(self, rows: Rows) -> float:
-    """What decides which checkpoint is best; lower is better."""
+  def score(self, rows: ScoreTable) -> float:
+    """Returns the score that selects the best checkpoint; lower is better."""
     ...
 
-  def complete(self, rows: Rows) -> Rows:
-    """The rows as they are reported."""
+  def complete(self, rows: ScoreTable) -> ScoreTable:
+    """Returns the rows as they are reported."""
     ...
 
-  def table(self, rows: Rows, title: str) -> str:
-    """The table for the terminal."""
+  def table(self, rows: ScoreTable, title: str) -> str:
+    """Formats the table for the terminal."""
     ...
 
   def show(self, board: Any, step: int, mark: str, made: list[Any]) -> None:
-    """Writes some of what was made to TensorBoard, names after `mark`."""
+    """Writes some outputs to TensorBoard; their names begin with `mark`."""
     ...

@@ -10,21 +10,21 @@ from signllm_jax.data import augmentation
 from signllm_jax.data.batch import Batch
 from signllm_jax.losses.cross_entropy import cross_entropy
 from signllm_jax.models.text_to_gloss import TextToGloss, started
-from signllm_jax.tasks.task import Known, Outcome, track_nothing
+from signllm_jax.tasks.task import LossContext, LossOutput, keep_residuals
 
-track = track_nothing
-UNIT: str = "tokens"
+update_residuals = keep_residuals
+LENGTH_UNIT: str = "tokens"
 
 
 def build_model(
   config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
 ) -> TextToGloss:
-  """The model of all languages."""
+  """Builds the model of all languages."""
   return TextToGloss(config.model, vocabulary, glosses, rngs)
 
 
 def targets(gloss: jax.Array) -> jax.Array:
-  """Glosses [B, G] with </s> after them: [B, G + 1]; empty rows stay empty."""
+  """Appends </s> to glosses [B, G]: [B, G + 1]; empty rows stay empty."""
   length = jnp.sum(gloss != vocabulary_lib.PAD, 1)
   ended = jnp.pad(gloss, ((0, 0), (0, 1)))
   rows = jnp.arange(len(gloss))
@@ -33,20 +33,20 @@ def targets(gloss: jax.Array) -> jax.Array:
   )
 
 
-def count(gloss: jax.Array) -> jax.Array:
-  """Tokens of glosses [B, G] that are taught, </s> counted; at least 1."""
+def count_targets(gloss: jax.Array) -> jax.Array:
+  """Counts the target tokens of glosses [B, G], </s> included; at least 1."""
   return jnp.maximum(jnp.sum(targets(gloss) != vocabulary_lib.PAD), 1)
 
 
-def total(config: Experiment, batch: Batch) -> jax.Array:
-  """Gloss tokens of a whole batch."""
-  return count(batch["gloss"])
+def loss_denominator(config: Experiment, batch: Batch) -> jax.Array:
+  """Target tokens of a whole batch."""
+  return count_targets(batch["gloss"])
 
 
-def hidden(
+def drop_tokens(
   batch: Batch, settings: Gloss, key: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-  """Source [B, S] and decoder inputs [B, G + 1], with tokens hidden."""
+  """Source [B, S] and decoder inputs [B, G + 1] with token dropout."""
   source_key, input_key = jax.random.split(key)
   return (
     augmentation.token_dropout(
@@ -58,26 +58,30 @@ def hidden(
   )
 
 
-def sum_of(logits: jax.Array, gloss: jax.Array, settings: Gloss) -> jax.Array:
-  """Summed cross-entropy [] of logits [B, G + 1, V]."""
+def summed_cross_entropy(
+  logits: jax.Array, gloss: jax.Array, settings: Gloss
+) -> jax.Array:
+  """Sums the cross-entropy [] of logits [B, G + 1, V]."""
   target = targets(gloss)
-  each = cross_entropy(logits, target, settings.label_smoothing)
-  return jnp.sum(each * (target != vocabulary_lib.PAD))
+  token_losses = cross_entropy(logits, target, settings.label_smoothing)
+  return jnp.sum(token_losses * (target != vocabulary_lib.PAD))
 
 
 def loss(
   config: Experiment,
   model: TextToGloss,
   batch: Batch,
-  known: Known,
+  context: LossContext,
   key: jax.Array,
-  total: jax.Array,
-) -> tuple[jax.Array, Outcome]:
-  """Cross-entropy of every gloss after the true ones before it."""
-  hide_key, dropout_key = jax.random.split(key)
-  source, inputs = hidden(batch, config.gloss, hide_key)
+  denominator: jax.Array,
+) -> tuple[jax.Array, LossOutput]:
+  """Cross-entropy of the gloss tokens under teacher forcing."""
+  token_key, dropout_key = jax.random.split(key)
+  source, inputs = drop_tokens(batch, config.gloss, token_key)
   states = model.states(
     source, inputs, dropout_key if config.model.dropout else None
   )
-  cost = sum_of(model.decoder.out(states), batch["gloss"], config.gloss)
-  return cost / total, Outcome({})
+  total = summed_cross_entropy(
+    model.decoder.out(states), batch["gloss"], config.gloss
+  )
+  return total / denominator, LossOutput({})

@@ -1,4 +1,4 @@
-"""Text or gloss in, frames out, taught by the frames before (section 5)."""
+"""Text or gloss in, frames out, under teacher forcing (section 5)."""
 
 import dataclasses
 from typing import NamedTuple
@@ -16,15 +16,15 @@ from signllm_jax.losses import pose as losses
 from signllm_jax.models.pose_decoder import FRAME, PoseDecoder, Source
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.rl import policy, reward
-from signllm_jax.tasks.task import Known, Outcome
+from signllm_jax.tasks.task import LossContext, LossOutput
 
-UNIT: str = "frames"
+LENGTH_UNIT: str = "frames"
 
 
 def build_model(
   config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
 ) -> TextToPose:
-  """The base model; glosses beside the source are not used."""
+  """Builds the base model, which does not use glosses beside the source."""
   return TextToPose(config.model, vocabulary, rngs)
 
 
@@ -36,41 +36,43 @@ def teacher_inputs(start: jax.Array, target: jax.Array) -> jax.Array:
 def _targets(batch: Batch, statistics: PoseStatistics) -> jax.Array:
   """Normalised frames with counter; missing and padded cells are 0."""
   poses = statistics.normalise(batch["frames"])
-  seen = jnp.repeat(batch["valid"], 3, axis=-1)
-  return losses.with_counter(jnp.where(seen, poses, 0), batch["length"])
+  valid = jnp.repeat(batch["valid"], 3, axis=-1)
+  return losses.with_counter(jnp.where(valid, poses, 0), batch["length"])
 
 
-def _as_reward(config: Experiment) -> bool:
+def _is_reward_loss(config: Experiment) -> bool:
   """Whether the loss is minus the frames' rewards."""
   return config.rl.loss == "reward_mse"
 
 
-def total(config: Experiment, batch: Batch) -> jax.Array:
+def loss_denominator(config: Experiment, batch: Batch) -> jax.Array:
   """Weight of all true numbers of a batch."""
   counter = config.loss.counter_weight * jnp.sum(batch["length"])
   # A frame is predicted by each of the `future` steps before it that exist.
   steps = jnp.arange(1, batch["valid"].shape[1] + 1)
   times = jnp.minimum(steps, config.model.future)[:, None]
-  seen = batch["valid"]
-  if _as_reward(config):  # every frame that shows something weighs the same
-    seen = jnp.any(seen, -1, keepdims=True) * skeleton.J
-  return jnp.maximum(3.0 * jnp.sum(seen * times) + counter, 1)
+  weights = batch["valid"]
+  if _is_reward_loss(config):  # all frames with a valid joint weigh the same
+    weights = jnp.any(weights, -1, keepdims=True) * skeleton.J
+  return jnp.maximum(3.0 * jnp.sum(weights * times) + counter, 1)
 
 
 def loss(
   config: Experiment,
   model: TextToPose,
   batch: Batch,
-  known: Known,
+  context: LossContext,
   key: jax.Array,
-  total: jax.Array,
-) -> tuple[jax.Array, Outcome]:
-  """Regression of every frame after the true ones before it, and the policy."""
+  denominator: jax.Array,
+) -> tuple[jax.Array, LossOutput]:
+  """Regression under teacher forcing, and the policy gradient if configured."""
   encoder_key, decoder_key = jax.random.split(key)
   drops = config.model.dropout > 0
   encoded = model.encode(batch["source"], encoder_key if drops else None)
   source = model.attendable(*encoded)
-  return pose_loss(config, model, source, batch, known, decoder_key, total)
+  return pose_loss(
+    config, model, source, batch, context, decoder_key, denominator
+  )
 
 
 def pose_loss(
@@ -78,48 +80,51 @@ def pose_loss(
   model: PoseDecoder,
   source: Source,
   batch: Batch,
-  known: Known,
+  context: LossContext,
   key: jax.Array,
-  total: jax.Array,
-) -> tuple[jax.Array, Outcome]:
+  denominator: jax.Array,
+) -> tuple[jax.Array, LossOutput]:
   """The loss [] of frames, by `config.loss` and `config.rl`.
 
   Args:
     config: the run.
-    model: what decodes.
+    model: the decoder.
     source: what it attends to.
     batch: with frames.
-    known: statistics, of all clips or `of` each row, and residuals.
+    context: statistics, of all clips or of each row, and residuals.
     key: of noise, dropout and policy.
-    total: of the whole batch.
+    denominator: of the whole batch.
   """
-  target = _targets(batch, known.statistics)
+  target = _targets(batch, context.statistics)
   settings = config.loss
-  if _as_reward(config):
+  if _is_reward_loss(config):
     settings = dataclasses.replace(settings, kind="mse")
   weights = losses.cell_weights(batch["valid"], batch["length"], settings)
-  taught = _regress(config, model, source, target, weights, batch, known, key)
-  regression = taught.cost / total
-  errors = (taught.error, weights)
-  seen = weights[..., :-1]
+  forced = _regress(config, model, source, target, weights, batch, context, key)
+  regression = forced.loss / denominator
+  errors = (forced.error, weights)
+  mask = weights[..., :-1]
   if config.rl.loss != "policy_gradient":
-    rewards = reward.of_frames(taught.error[..., :-1], seen)
-    return regression, Outcome({}, errors, reward.of_clips(rewards, seen))
-  act_key = jax.random.fold_in(key, 1)
-  earned, cost = _act(
-    config, model, source, target, seen, batch, known, act_key
+    rewards = reward.per_frame(forced.error[..., :-1], mask)
+    return regression, LossOutput({}, errors, reward.per_clip(rewards, mask))
+  policy_key = jax.random.fold_in(key, 1)
+  mean_reward, surrogate = _policy_gradient(
+    config, model, source, target, mask, batch, context, policy_key
   )
-  acted = cost * skeleton.C / total  # of the scale of a squared error
-  parts = {"regression": regression, "policy": acted}
-  whole = config.rl.regression_weight * regression + config.rl.weight * acted
-  return whole, Outcome(parts, errors, earned)
+  # On the scale of a squared error.
+  policy_loss = surrogate * skeleton.C / denominator
+  terms = {"regression": regression, "policy": policy_loss}
+  settings = config.rl
+  joint = settings.regression_weight * regression
+  joint = joint + settings.weight * policy_loss
+  return joint, LossOutput(terms, errors, mean_reward)
 
 
-class _Taught(NamedTuple):
-  """Frames after the true ones before them."""
+class _TeacherForcing(NamedTuple):
+  """Result of a teacher-forced pass."""
 
-  cost: jax.Array  # [] summed
-  error: jax.Array  # [B, T, 151] of the frame after each
+  loss: jax.Array  # [] summed
+  error: jax.Array  # [B, T, 151] of the next frame
 
 
 def _regress(
@@ -129,84 +134,85 @@ def _regress(
   target: jax.Array,
   weights: jax.Array,
   batch: Batch,
-  known: Known,
+  context: LossContext,
   key: jax.Array,
-) -> _Taught:
-  """The regression, summed over the cells of target [B, T, 151]."""
+) -> _TeacherForcing:
+  """Regression loss summed over the cells of target [B, T, 151]."""
   noise_key, dropout_key = jax.random.split(key)
   inputs = teacher_inputs(model.start_frames(len(target)), target)
   if config.augment.noise:
     inputs = augmentation.gaussian_noise(
       inputs,
-      known.residuals,
+      context.residuals,
       config.augment.noise,
       noise_key,
       counter=not config.model.alignment,
     )
-  produced = model.decode(
+  predicted = model.decode(
     inputs, source, dropout_key if config.model.dropout else None
   )
   kind = config.loss.kind
-  if _as_reward(config):
+  if _is_reward_loss(config):
     kind, weights = "mse", losses.even_frames(weights)
   if "weight" in batch:
     weights = weights * batch["weight"][:, None, None]
-  cost = losses.regression(
-    produced,
+  total = losses.regression(
+    predicted,
     losses.with_future(target, config.model.future),
     losses.with_future(weights, config.model.future),
     kind,
   )
-  return _Taught(cost, produced[..., :FRAME] - target)
+  return _TeacherForcing(total, predicted[..., :FRAME] - target)
 
 
-def _act(
+def _policy_gradient(
   config: Experiment,
   model: PoseDecoder,
   source: Source,
   target: jax.Array,
-  seen: jax.Array,
+  mask: jax.Array,
   batch: Batch,
-  known: Known,
+  context: LossContext,
   key: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-  """Samples sequences: their mean reward [B], and the policy's loss, summed."""
+  """Samples sequences; returns mean rewards [B] and the surrogate loss []."""
   settings, count = config.rl, config.rl.samples
 
-  def repeated(x: jax.Array) -> jax.Array:  # [B, ...] -> [samples * B, ...]
+  def repeat(x: jax.Array) -> jax.Array:  # [B, ...] -> [samples * B, ...]
     return jnp.tile(x, (count, *[1] * (x.ndim - 1)))
 
-  sources = jax.tree.map(repeated, source)
-  counters = repeated(target[..., -1])
-  true, shown = repeated(target[..., :-1]), repeated(seen)
-  joints = jnp.asarray(known.statistics.seen)
-  joints = repeated(joints) if joints.ndim > 1 else joints
+  sources = jax.tree.map(repeat, source)
+  counters = repeat(target[..., -1])
+  true, true_mask = repeat(target[..., :-1]), repeat(mask)
+  joints = jnp.asarray(context.statistics.seen)
+  joints = repeat(joints) if joints.ndim > 1 else joints
   actions = policy.sample(model, sources, counters, joints, settings.std, key)
   if settings.reward == "dtw":
-    length = repeated(batch["length"])
-    valid = repeated(batch["valid"])
-    earned = reward.of_sequences(actions, true, valid, length)
-    # The whole sequence's, so often as its frames: a frame's share of it is
-    # what the loss is divided by.
-    returns = jnp.broadcast_to((earned * length)[:, None], shown.shape[:2])
+    length = repeat(batch["length"])
+    valid = repeat(batch["valid"])
+    rewards = reward.per_sequence(actions, true, valid, length)
+    # The sequence's reward times its frames: the loss is divided by numbers,
+    # of which each frame has its share.
+    returns = jnp.broadcast_to((rewards * length)[:, None], true_mask.shape[:2])
   else:
-    rewards = reward.of_frames(actions - true, shown)
-    earned = reward.of_clips(rewards, shown)
-    returns = reward.to_go(rewards)
+    frame_rewards = reward.per_frame(actions - true, true_mask)
+    rewards = reward.per_clip(frame_rewards, true_mask)
+    returns = reward.to_go(frame_rewards)
   log_probability = policy.log_probabilities(
     model, sources, actions, counters, joints, settings.std
   )
   split = (count, len(target))
   advantage = policy.advantages(returns.reshape(*split, -1))
-  real = jnp.any(seen > 0, -1)
+  weights = jnp.any(mask > 0, -1)
   if "weight" in batch:
-    real = real * batch["weight"][:, None]
-  likely = log_probability.reshape(*split, -1)
-  cost = -jnp.sum(jax.lax.stop_gradient(advantage) * likely * real) / count
-  return jnp.mean(earned.reshape(split), 0), cost
+    weights = weights * batch["weight"][:, None]
+  log_probability = log_probability.reshape(*split, -1)
+  advantage = jax.lax.stop_gradient(advantage)
+  surrogate = -jnp.sum(advantage * log_probability * weights) / count
+  return jnp.mean(rewards.reshape(split), 0), surrogate
 
 
-def track(
+def update_residuals(
   residuals: Residuals, errors: tuple[jax.Array, ...], epoch_ends: jax.Array
 ) -> Residuals:
   """Adds the errors of a batch, for the noise of the next epoch."""

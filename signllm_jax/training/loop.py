@@ -18,7 +18,7 @@ from signllm_jax.runs import (
   train_state,
   workdir,
 )
-from signllm_jax.tasks.task import Rows
+from signllm_jax.tasks.task import ScoreTable
 from signllm_jax.training import early_stopping, start, stop_signals, train_step
 
 
@@ -104,7 +104,9 @@ class Loop:
           self._check_finite(metrics)
           self.train_seconds += window.seconds()
           state = self._evaluate(step, state, writer, bar)
-        over = early_stopping.is_over(config, jax.device_get(state.progress))
+        over = early_stopping.reason_to_stop(
+          config, jax.device_get(state.progress)
+        )
         # ---- save
         scored = not self._evaluation_due(step, state)
         finished = (step >= config.steps and scored) or bool(over)
@@ -187,7 +189,7 @@ class Loop:
   def _evaluate(self, step: int, state, writer, bar):
     """Scores the split, writes the report; the state notes the result."""
     began = time.perf_counter()
-    results: dict[str, tuple[Rows, list[Any]]] = {}
+    results: dict[str, tuple[ScoreTable, list[Any]]] = {}
     for code, each in self.evaluations.items():
       result = each.run(self.run.generator(state, code), self._must_stop)
       if result is None:  # stopped: it is done again after resuming
@@ -243,7 +245,7 @@ class Loop:
     if several:
       title = f"mean of {len(results)} languages, {title}"
     bar.write("\n" + scorer.table(rows, title) + "\n")
-    progress = early_stopping.judge(self.config, state.progress, step, score)
+    progress = early_stopping.note_evaluation(state.progress, step, score)
     return state._replace(
       progress=jax.device_put(
         progress, train_state.shardings_of(self.run.abstract).progress
@@ -286,7 +288,7 @@ class Loop:
     )
 
 
-def _mean(languages: list[Rows]) -> Rows:
+def _mean(languages: list[ScoreTable]) -> ScoreTable:
   """The mean of several languages' rows; of one, itself."""
   return {
     name: {

@@ -115,7 +115,7 @@ class Run:
   @property
   def unit(self) -> str:
     """Of the lengths that batches are padded to: frames or tokens."""
-    return tasks.of(self.config.task).UNIT
+    return tasks.get_task(self.config.task).LENGTH_UNIT
 
   @property
   def lengths(self) -> set[int]:

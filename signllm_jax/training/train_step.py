@@ -15,173 +15,221 @@ from signllm_jax import tasks
 from signllm_jax.data.batch import Batch
 from signllm_jax.rl import priority, reward
 from signllm_jax.runs import optimizer, train_state
-from signllm_jax.tasks.task import Known, Outcome
+from signllm_jax.tasks.task import LossContext, LossOutput
 
 Metrics = dict[str, jax.Array]
 
-_DRAW = 1  # folded into a step's key for the choice of examples
+_DRAW = 1  # folded into a step's key for the choice of samples
 
 
-class _Look(NamedTuple):
-  """What a step sees before it moves."""
+class Gradients(NamedTuple):
+  """Loss, gradients and statistics of one batch."""
 
   loss: jax.Array  # []
   grads: Any  # as the parameters
-  errors: tuple[jax.Array, ...]  # of `Outcome`
-  drawn: Any  # ids, which are real, rewards: of `priority.learn`; or None
-  told: Metrics
+  errors: tuple[jax.Array, ...]  # of `LossOutput`
+  rewards: Any  # ids, mask and rewards, for `priority.update`; None without plc
+  metrics: Metrics
 
 
 def make_train_step(
   config: config_lib.Experiment,
   sizes: train_state.Sizes,
   batches_per_epoch: int | np.ndarray,
-  placed: Any,
-  trained: np.ndarray | None = None,
+  shardings: Any,
+  trainable: np.ndarray | None = None,
 ) -> Callable[[train_state.TrainState, Batch], tuple[Any, Metrics]]:
   """Builds `step(state, batch) -> (state, metrics)`; the state is donated.
+
+  A step whose loss or gradient is not finite changes no parameter. With
+  `non_finite="stop"` no later step does either, and `progress.failed` holds
+  its number; with "skip" it is counted, up to the limit in a row. With `plc` a
+  batch is a pool of candidates, from which the step draws its rows.
 
   Args:
     config: the run.
     sizes: of the data.
-    batches_per_epoch: after as many steps the noise takes its new std; of each
-      language, [L], in MLSF.
-    placed: the state's shardings; without them XLA may replicate moments.
-    trained: [L] bool, MLSF's groups that learn; all others stay bit-equal.
+    batches_per_epoch: number of steps after which the noise takes a new std;
+      [L], of each language, in MLSF.
+    shardings: of the state; without them XLA may replicate the moments.
+    trainable: [L] bool, MLSF's groups that learn; the others stay bit-equal.
       None without stacked groups.
-
-  A step whose loss or gradient is not finite changes no parameter. With
-  `non_finite="stop"` nothing after it does either, and `progress.failed` holds
-  its number; with "skip" it is counted, up to the limit in a row. With `plc` a
-  batch is a pool of candidates: the step chooses those it learns from.
   """
-  method = tasks.of(config.task)
-  graphdef = train_state.graph(config, sizes)
-
-  def loss_of(params, part: Batch, group: train_state.Group, key, total):
-    model = nnx.merge(graphdef, params)
-    known = Known(group.statistics, group.residuals)
-    return method.loss(config, model, part, known, key, total)
-
-  gradient = jax.value_and_grad(loss_of, has_aux=True)
-
-  def whole_batch(group: train_state.Group, batch: Batch, key):
-    total = method.total(config, batch)
-    parts = config.optim.accumulate
-    if parts == 1:
-      (loss, outcome), grads = gradient(group.params, batch, group, key, total)
-      return loss, grads, outcome
-    # Rows are dealt out in turn, so each part is spread over all devices.
-    split = jax.tree.map(
-      lambda x: x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1), batch
-    )
-
-    def add(carry, part):
-      loss, grads = carry
-      (more, outcome), extra = gradient(
-        group.params, part[0], group, part[1], total
-      )
-      return (loss + more, jax.tree.map(jnp.add, grads, extra)), outcome
-
-    zeros = jax.tree.map(jnp.zeros_like, group.params)
-    keys = jax.random.split(key, parts)
-    (loss, grads), outcome = jax.lax.scan(
-      add, (jnp.float32(0), zeros), (split, keys)
-    )
-    sums = jax.tree.map(functools.partial(jnp.sum, axis=0), outcome.parts)
-    in_turn = jax.tree.map(
-      lambda x: x.swapaxes(0, 1).reshape(-1, *x.shape[2:]),
-      (outcome.errors, outcome.reward),
-    )
-    return loss, grads, Outcome(sums, *in_turn)
-
-  def look(group: train_state.Group, batch: Batch, step) -> _Look:
-    """What a group sees in a batch; changes nothing."""
-    key = jax.random.fold_in(group.key, step)
-    told = {}
-    if group.table is not None:
-      batch, told = priority.draw(
-        group.table, batch, config.plc, jax.random.fold_in(key, _DRAW)
-      )
-    loss, grads, outcome = whole_batch(group, batch, key)
-    told |= {f"loss_{name}": part for name, part in outcome.parts.items()}
-    real = batch["length"] > 0
-    if outcome.reward is not None and (config.rl.loss or config.plc.pool):
-      told |= reward.spread(outcome.reward, real)
-    drawn = None
-    if group.table is not None:
-      drawn = (batch["example"], real, outcome.reward)
-    return _Look(loss, grads, outcome.errors, drawn, told)
-
-  def move(group: train_state.Group, seen: _Look, epoch, step, rate, applied):
-    """The group one step further; bit-equal to itself if not `applied`."""
-    params, opt_state = optimizer.apply(
-      config.optim, group.params, group.opt_state, seen.grads, rate, applied
-    )
-    new = method.track(group.residuals, seen.errors, (step + 1) % epoch == 0)
-    table = group.table
-    if table is not None:
-      table = priority.learn(table, *seen.drawn)
-    residuals, table = jax.tree.map(
-      lambda new, old: jnp.where(applied, new, old),
-      (new, table),
-      (group.residuals, group.table),
-    )
-    return group._replace(
-      params=params, opt_state=opt_state, residuals=residuals, table=table
-    )
-
+  compute_gradients = functools.partial(
+    _compute_gradients, config, _loss_and_gradient(config, sizes)
+  )
+  apply_update = functools.partial(_apply_update, config)
   epochs = jnp.asarray(batches_per_epoch)
   learns = jnp.asarray(True)
-  if trained is not None:  # one group a language, side by side
-    learns = jnp.asarray(trained)
-    look = jax.vmap(look, (0, 0, None), spmd_axis_name="language")
-    move = jax.vmap(move, (0, 0, 0, None, None, 0), spmd_axis_name="language")
+  if trainable is not None:  # one group a language, side by side
+    learns = jnp.asarray(trainable)
+    compute_gradients = jax.vmap(
+      compute_gradients, (0, 0, None), spmd_axis_name="language"
+    )
+    apply_update = jax.vmap(
+      apply_update, (0, 0, 0, None, None, 0), spmd_axis_name="language"
+    )
 
   def step(state: train_state.TrainState, batch: Batch):
     rate = optimizer.learning_rate(
       config.optim, config.steps, state.step, state.progress.plateau
     )
-    seen = look(state.group, batch, state.step)
-    # Guard before the update is kept, never after.
-    gradient_norm = optax.tree.norm(seen.grads)
-    finite = jnp.all(jnp.isfinite(seen.loss)) & jnp.isfinite(gradient_norm)
-    progress = _judge(config, state, finite)
+    computed = compute_gradients(state.group, batch, state.step)
+    # The guard comes before the update is kept, never after.
+    gradient_norm = optax.tree.norm(computed.grads)
+    finite = jnp.all(jnp.isfinite(computed.loss)) & jnp.isfinite(gradient_norm)
+    progress = _count_non_finite(config, state, finite)
     applied = learns & finite & (progress.failed < 0)
-    group = move(state.group, seen, epochs, state.step, rate, applied)
+    group = apply_update(
+      state.group, computed, epochs, state.step, rate, applied
+    )
     new_state = state._replace(
       step=state.step + (progress.failed < 0),
       progress=progress,
       **group._asdict(),
     )
     metrics = {
-      "loss": jnp.mean(seen.loss),
+      "loss": jnp.mean(computed.loss),
       "learning_rate": rate,
       "gradient_norm": gradient_norm,
       "parameter_norm": optax.tree.norm(new_state.params),
       "skipped": progress.skipped,
       "failed": progress.failed,
-      **{name: jnp.mean(value) for name, value in seen.told.items()},
+      **{name: jnp.mean(value) for name, value in computed.metrics.items()},
     }
     return new_state, metrics
 
-  return jax.jit(step, donate_argnames="state", out_shardings=(placed, None))
+  return jax.jit(step, donate_argnames="state", out_shardings=(shardings, None))
 
 
-def _judge(
+def _loss_and_gradient(
+  config: config_lib.Experiment, sizes: train_state.Sizes
+) -> Callable[..., tuple[tuple[jax.Array, LossOutput], Any]]:
+  """Builds the loss of a micro-batch with its gradient by the parameters."""
+  task = tasks.get_task(config.task)
+  graphdef = train_state.graph(config, sizes)
+
+  def loss(
+    params, batch: Batch, group: train_state.Group, key, denominator
+  ) -> tuple[jax.Array, LossOutput]:
+    model = nnx.merge(graphdef, params)
+    context = LossContext(group.statistics, group.residuals)
+    return task.loss(config, model, batch, context, key, denominator)
+
+  return jax.value_and_grad(loss, has_aux=True)
+
+
+def _compute_gradients(
+  config: config_lib.Experiment,
+  loss_and_gradient: Callable[..., tuple[tuple[jax.Array, LossOutput], Any]],
+  group: train_state.Group,
+  batch: Batch,
+  step: jax.Array,
+) -> Gradients:
+  """Draws the rows of a batch, if `plc` does, and computes its gradients."""
+  key = jax.random.fold_in(group.key, step)
+  metrics = {}
+  if group.table is not None:
+    batch, metrics = priority.draw(
+      group.table, batch, config.plc, jax.random.fold_in(key, _DRAW)
+    )
+  loss, grads, output = _accumulate(
+    config, loss_and_gradient, group, batch, key
+  )
+  metrics |= {f"loss_{name}": term for name, term in output.terms.items()}
+  real = batch["length"] > 0
+  if output.reward is not None and (config.rl.loss or config.plc.pool):
+    metrics |= reward.quantiles(output.reward, real)
+  rewards = None
+  if group.table is not None:
+    rewards = (batch["example"], real, output.reward)
+  return Gradients(loss, grads, output.errors, rewards, metrics)
+
+
+def _accumulate(
+  config: config_lib.Experiment,
+  loss_and_gradient: Callable[..., tuple[tuple[jax.Array, LossOutput], Any]],
+  group: train_state.Group,
+  batch: Batch,
+  key: jax.Array,
+) -> tuple[jax.Array, Any, LossOutput]:
+  """Sums loss, gradients and terms over the micro-batches of a batch."""
+  denominator = tasks.get_task(config.task).loss_denominator(config, batch)
+  count = config.optim.accumulate
+  if count == 1:
+    (loss, output), grads = loss_and_gradient(
+      group.params, batch, group, key, denominator
+    )
+    return loss, grads, output
+  # Rows are dealt out in turn, so each micro-batch is spread over all devices.
+  split = jax.tree.map(
+    lambda x: x.reshape(-1, count, *x.shape[1:]).swapaxes(0, 1), batch
+  )
+
+  def add(carry, inputs):
+    loss, grads = carry
+    micro_batch, key = inputs
+    (term, output), gradient = loss_and_gradient(
+      group.params, micro_batch, group, key, denominator
+    )
+    return (loss + term, jax.tree.map(jnp.add, grads, gradient)), output
+
+  zeros = jax.tree.map(jnp.zeros_like, group.params)
+  keys = jax.random.split(key, count)
+  (loss, grads), output = jax.lax.scan(
+    add, (jnp.float32(0), zeros), (split, keys)
+  )
+  terms = jax.tree.map(functools.partial(jnp.sum, axis=0), output.terms)
+  in_order = jax.tree.map(
+    lambda x: x.swapaxes(0, 1).reshape(-1, *x.shape[2:]),
+    (output.errors, output.reward),
+  )
+  return loss, grads, LossOutput(terms, *in_order)
+
+
+def _apply_update(
+  config: config_lib.Experiment,
+  group: train_state.Group,
+  computed: Gradients,
+  epoch: jax.Array,
+  step: jax.Array,
+  rate: jax.Array,
+  applied: jax.Array,
+) -> train_state.Group:
+  """Returns the group after a step; bit-equal to before if not `applied`."""
+  params, opt_state = optimizer.apply(
+    config.optim, group.params, group.opt_state, computed.grads, rate, applied
+  )
+  residuals = tasks.get_task(config.task).update_residuals(
+    group.residuals, computed.errors, (step + 1) % epoch == 0
+  )
+  table = group.table
+  if table is not None:
+    table = priority.update(table, *computed.rewards)
+  residuals, table = jax.tree.map(
+    lambda new, old: jnp.where(applied, new, old),
+    (residuals, table),
+    (group.residuals, group.table),
+  )
+  return group._replace(
+    params=params, opt_state=opt_state, residuals=residuals, table=table
+  )
+
+
+def _count_non_finite(
   config: config_lib.Experiment,
   state: train_state.TrainState,
   finite: jax.Array,
 ) -> train_state.Progress:
-  """What a finite or non-finite step means for the run."""
+  """Counts a step that is not finite; over the limit it fails the run."""
   progress = state.progress
   in_row = jnp.where(finite, 0, progress.skipped_in_row + 1)
   limit = config.non_finite_limit if config.non_finite == "skip" else 0
   fails = ~finite & (in_row > limit) & (progress.failed < 0)
   failed = jnp.where(fails, state.step, progress.failed)
-  counted = ~finite & (failed < 0)
+  skipped = ~finite & (failed < 0)
   return progress._replace(
     failed=failed,
-    skipped=progress.skipped + counted,
+    skipped=progress.skipped + skipped,
     skipped_in_row=in_row,
   )

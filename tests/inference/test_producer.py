@@ -45,8 +45,8 @@ def build(
   vocabulary = vocabulary_lib.build_vocabulary(
     ["regen sonne wind norden"], "characters"
   )
-  method = tasks.of(experiment.task)
-  model = method.build_model(experiment, len(vocabulary), 0, nnx.Rngs(0))
+  task = tasks.get_task(experiment.task)
+  model = task.build_model(experiment, len(vocabulary), 0, nnx.Rngs(0))
   model.alignment.duration.kernel[...] *= 0
   model.alignment.duration.bias[...] += patience
   statistics = PoseStatistics(

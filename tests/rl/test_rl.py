@@ -60,7 +60,7 @@ def test_draws_are_as_frequent_as_their_probability(hard):
   # Stratified draws vary less than independent ones, so the test is strict.
   test = stats.chisquare(counts[kept], chance * counts.sum())
   assert counts.sum() == 4 * times and test.pvalue > 0.01
-  told = jax.tree.map(np.mean, made.told)
+  told = jax.tree.map(np.mean, made.metrics)
   assert told["skipped"] == 0.25 and told["unseen"] == 0
   np.testing.assert_allclose(
     told["effective_sample_size"], 1 / (chance**2).sum() / 16, rtol=1e-4
@@ -98,11 +98,11 @@ def test_table_keeps_the_mean_of_repeated_draws():
   example = jnp.array([1, 3, 1, 0])
   real = jnp.array([True, True, True, False])
   rewards = jnp.array([-1.0, -2, -3, -9])
-  table = priority.learn(table, example, real, rewards)
+  table = priority.update(table, example, real, rewards)
   np.testing.assert_array_equal(table.reward, [0, -2, 0, -2])
   np.testing.assert_array_equal(table.drawn, [0, 2, 0, 1])
   assert float(table.error) == 2
-  table = priority.learn(table, example, real, 2 * rewards)
+  table = priority.update(table, example, real, 2 * rewards)
   np.testing.assert_allclose(table.error, 0.99 * 2 + 0.01 * 4, rtol=1e-6)
 
 
@@ -165,14 +165,14 @@ def test_reward_is_minus_the_mean_squared_error_of_what_is_seen():
   error = rng.normal(size=(2, 5, 150)).astype(np.float32)
   seen = np.ones((2, 5, 150))
   seen[0, 1, :75] = seen[1, 3:] = 0
-  found = np.asarray(reward.of_frames(error, seen))
+  found = np.asarray(reward.per_frame(error, seen))
   np.testing.assert_allclose(found[0, 0], -(error[0, 0] ** 2).mean(), rtol=1e-5)
   np.testing.assert_allclose(
     found[0, 1], -(error[0, 1, 75:] ** 2).mean(), rtol=1e-5
   )
   assert (found[1, 3:] == 0).all()
   np.testing.assert_allclose(
-    reward.of_clips(found, seen), [found[0].mean(), found[1, :3].mean()]
+    reward.per_clip(found, seen), [found[0].mean(), found[1, :3].mean()]
   )
   np.testing.assert_allclose(
     reward.to_go(found)[0], [found[0, t:].sum() for t in range(5)], rtol=1e-5
@@ -185,7 +185,7 @@ def test_dtw_reward_forgives_time_but_not_shape():
   late = np.concatenate([true[:1], true[:-1]])
   other = true[:, ::-1]
   batch = jnp.asarray(np.stack([true, late, other]))
-  found = reward.of_sequences(
+  found = reward.per_sequence(
     batch,
     jnp.asarray(np.stack([true] * 3)),
     jnp.ones((3, 20, 50), bool),
@@ -198,10 +198,15 @@ def test_dtw_reward_forgives_time_but_not_shape():
 @pytest.mark.parametrize("kind", ["reward_mse", "policy_gradient"])
 def test_rewards_teach(kind):
   experiment = small_steps.new_experiment()
-  experiment.rl = config.Reinforce(loss=kind, samples=2)
+  experiment.rl = config.Reinforce(
+    loss=kind, samples=2, weight=0.5, regression_weight=2.0
+  )
   losses, _, metrics = small_steps.run(experiment, jax.devices()[:1], 12)
   assert losses[-3:].mean() < losses[:3].mean()
   assert ("loss_policy" in metrics) == (kind == "policy_gradient")
+  if kind == "policy_gradient":
+    joint = 2.0 * metrics["loss_regression"] + 0.5 * metrics["loss_policy"]
+    np.testing.assert_allclose(losses[-1], joint, rtol=1e-6)
 
 
 def test_reward_loss_is_squared_error_where_all_is_seen():
@@ -248,7 +253,7 @@ def test_policy_gradient_is_that_of_the_expected_reward():
   def rewards(model, key):
     source = model.attendable(*model.encode(words))
     actions = policy.sample(model, source, counters, statistics.seen, std, key)
-    return actions, source, reward.of_frames(actions - true, seen)
+    return actions, source, reward.per_frame(actions - true, seen)
 
   def surrogate(params, key):
     model = nnx.merge(graph, params)

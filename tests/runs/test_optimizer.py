@@ -43,6 +43,24 @@ def test_the_optimiser_is_optax_chain(scale):
   )
 
 
+@pytest.mark.parametrize(
+  ("schedule", "expected"),
+  [
+    ("constant", {0: 0.1, 4: 0.5, 9: 1.0, 60: 1.0, 110: 1.0}),
+    # Half of the way down, then at the end and past it.
+    ("cosine", {0: 0.1, 9: 1.0, 60: 0.505, 110: 0.01, 500: 0.01}),
+    ("plateau", {0: 0.07, 9: 0.7, 60: 0.7, 110: 0.7}),
+  ],
+)
+def test_learning_rate_schedules(schedule, expected):
+  settings = config.Optim(schedule=schedule, learning_rate=1.0, warmup_steps=10)
+  for step, rate in expected.items():
+    found = optimizer.learning_rate(
+      settings, 110, jnp.int32(step), jnp.float32(0.7)
+    )
+    np.testing.assert_allclose(found, rate, rtol=1e-5)
+
+
 def test_a_step_that_is_not_applied_changes_no_bit():
   settings = config.Optim(weight_decay=0.1)
   params = _tree(0)

@@ -180,31 +180,40 @@ def test_a_label_needs_a_step_and_a_repeat_one_more():
 def test_loss_ignores_empty_rows_and_counts_clips_without_room(model):
   settings = _experiment()
   settings.read = config.Read(
-    stretch=0, jitter=0, smooth=0, token_dropout=0, subsample=2
+    stretch=0,
+    jitter=0,
+    smooth=0,
+    token_dropout=0,
+    subsample=2,
+    translation_weight=0.5,
+    ctc_weight=2.0,
   )
   source = vocabulary.pad([np.array([4, 5, 3]), np.array([6, 3]), [3]], 4)
   gloss = vocabulary.pad([np.array([4, 5]), np.array([6, 6, 6]), []], 4)
   batch = _batch() | {"source": source, "gloss": gloss}
   batch["length"] = jnp.array([12, 6, 0])
   statistics = jnp.zeros(150), jnp.float32(1), jnp.ones(50, bool)
-  known = task.Known(PoseStatistics(*statistics), None)
+  context = task.LossContext(PoseStatistics(*statistics), None)
 
   @nnx.jit
   def loss(model, batch):
-    total = pose_to_text.total(settings, batch)
+    denominator = pose_to_text.loss_denominator(settings, batch)
     return pose_to_text.loss(
-      settings, model, batch, known, jax.random.key(0), total
+      settings, model, batch, context, jax.random.key(0), denominator
     )
 
-  cost, outcome = loss(model, batch)
-  assert outcome.parts["ctc_too_short"] == 1
+  cost, output = loss(model, batch)
+  assert output.terms["ctc_too_short"] == 1
   spoilt = batch | {"source": source.copy()}
   spoilt["source"][2] = 5
   spoilt["frames"] = batch["frames"].at[2].set(9.0)
   again, _ = loss(model, spoilt)
   assert float(again) == float(cost)
+  terms = {name: float(term) for name, term in output.terms.items()}
+  joint = 0.5 * terms["translation"] + 2.0 * terms["ctc"]
+  np.testing.assert_allclose(cost, joint, rtol=1e-6)
   uniform = np.log(V)
-  assert 0.5 * uniform < float(outcome.parts["translation"]) < 2 * uniform
+  assert 0.5 * uniform < float(output.terms["translation"]) < 2 * uniform
 
 
 # ---- augmentation

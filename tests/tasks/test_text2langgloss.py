@@ -136,8 +136,8 @@ def test_targets_end_and_inputs_start():
     models.started(made)[:2],
     [[vocabulary.BOS, 7, 8, 0], [vocabulary.BOS, 5, 6, 9]],
   )
-  assert int(text_to_gloss.count(made)) == 7
-  assert int(text_to_gloss.count(made[2:])) == 1
+  assert int(text_to_gloss.count_targets(made)) == 7
+  assert int(text_to_gloss.count_targets(made[2:])) == 1
 
 
 def test_pairs_carry_their_language(folders):

@@ -232,7 +232,9 @@ def test_future_prediction_is_taught_the_frames_after():
     assert not part[:, -j:].any()
   experiment = small_steps.new_experiment()
   experiment.model.future, experiment.loss = 3, settings
-  total = text_to_pose.total(experiment, {"valid": valid, "length": lengths})
+  total = text_to_pose.loss_denominator(
+    experiment, {"valid": valid, "length": lengths}
+  )
   np.testing.assert_allclose(total, pose.with_future(weights, 3).sum())
 
 
