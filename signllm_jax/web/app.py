@@ -1,13 +1,12 @@
-"""The server's paths: the page, the API, and what operators ask."""
+"""The routes of the server: the page, the API, and paths for operators."""
 
 import asyncio
 import concurrent.futures
 import contextlib
-import itertools
-import json
-from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -15,22 +14,32 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from signllm_jax.core import errors, skeleton
+from signllm_jax.core import errors
 from signllm_jax.inference import postprocess, text_input
-from signllm_jax.visualization import skeleton_drawing
-from signllm_jax.web import answers, assets, download, limits, schema
+from signllm_jax.web import (
+  assets,
+  download,
+  jobs,
+  limits,
+  openapi,
+  requests,
+  responses,
+  schema,
+)
 from signllm_jax.web import engine as engine_lib
 from signllm_jax.web import metrics as metrics_lib
 
 RETRY = 2  # seconds after which a refused client may come again
-DRAWINGS = 4  # downloads that may wait for the one thread that draws
+MAX_DRAWINGS = 4  # downloads that may wait for the one thread that draws
 
 
-class _Asked(NamedTuple):
+class _Resolved(NamedTuple):
+  """A valid request, with the model that answers and the text it is given."""
+
+  request: schema.SignRequest
   engine: engine_lib.Engine
-  reading: text_input.PreparedText
-  how: engine_lib.Asked
-  suffix: str
+  text: text_input.PreparedText
+  task: jobs.SigningTask
 
 
 class Site:
@@ -44,28 +53,31 @@ class Site:
     hosts: Iterable[str],
     slots: int,
   ):
-    """Builds it.
+    """Builds the application.
 
     Args:
       engines: of the model in each of its languages, then of the one to
         compare it with if there is one.
-      metrics: to report to.
+      metrics: counters of the server.
       hosts: names this server answers for.
       slots: requests for signing that are answered at a time; each holds its
         clip in memory until its last byte is sent.
     """
     self._engines, self._metrics = engines, metrics
-    self._slots, self._taken, self._drawing = slots, 0, 0
+    self._slots, self._busy, self._drawing = slots, 0, 0
+    description = msgspec.json.encode(openapi.document())
     self._assets = assets.read()
-    self._draws = concurrent.futures.ThreadPoolExecutor(1, "draws")
+    self._assets["openapi.json"] = assets.make(description, "application/json")
+    self._drawer = concurrent.futures.ThreadPoolExecutor(1, "draws")
+    ask, ask_file = schema.SignRequest, schema.DownloadRequest
     routes = [
       Route("/", self._page),
       Route("/static/{name}", self._static),
       Route("/openapi.json", self._openapi),
       Route("/v1/info", self._info),
-      Route("/v1/sign", _Signs(self, self._sign), methods=["POST"]),
-      Route("/v1/sign/stream", _Signs(self, self._stream), methods=["POST"]),
-      Route("/v1/download", _Signs(self, self._download), methods=["POST"]),
+      _sign_route("/v1/sign", self, ask, self._sign),
+      _sign_route("/v1/sign/stream", self, ask, self._stream),
+      _sign_route("/v1/download", self, ask_file, self._download),
       Route("/healthz", self._health),
       Route("/readyz", self._ready),
       Route("/metrics", self._show_metrics),
@@ -73,8 +85,8 @@ class Site:
     app: ASGIApp = Starlette(
       routes=routes,
       exception_handlers={
-        limits.Problem: _answer_problem,
-        HTTPException: _answer_http,
+        limits.RequestError: _answer_request_error,
+        HTTPException: _answer_http_error,
       },
     )
     app = limits.Guard(app, hosts)
@@ -82,26 +94,26 @@ class Site:
     self.app = metrics_lib.Observe(app, metrics, paths)
 
   def stop(self) -> bool:
-    """Drops drawings that wait; False if one is being made."""
-    self._draws.shutdown(wait=False, cancel_futures=True)
+    """Drops drawings that wait; False if one is being drawn."""
+    self._drawer.shutdown(wait=False, cancel_futures=True)
     return not self._drawing
 
   @contextlib.contextmanager
   def slot(self) -> Iterator[None]:
-    """One of the places for requests that are being signed and answered.
+    """Holds one of the places for requests that are being answered.
 
     Raises:
-      Problem: all are taken.
+      RequestError: all are taken.
     """
-    if self._taken >= self._slots:
-      raise limits.Problem(
+    if self._busy >= self._slots:
+      raise limits.RequestError(
         503, "busy", "Too many requests at a time.", retry=RETRY
       )
-    self._taken += 1
+    self._busy += 1
     try:
       yield
     finally:
-      self._taken -= 1
+      self._busy -= 1
 
   # Page
 
@@ -117,7 +129,7 @@ class Site:
   def _asset(self, request: Request, name: str) -> Response:
     asset = self._assets.get(name)
     if asset is None:
-      raise limits.Problem(404, "not_found", "There is no such file.")
+      raise limits.RequestError(404, "not_found", "There is no such file.")
     headers = {"etag": asset.tag, "cache-control": "no-cache"}
     if request.headers.get("if-none-match") == asset.tag:
       return Response(status_code=304, headers=headers)
@@ -126,14 +138,14 @@ class Site:
   # Operators
 
   async def _health(self, request: Request) -> Response:
-    return _json({"status": "alive"})
+    return _json(schema.Status(status="alive"))
 
   async def _ready(self, request: Request) -> Response:
     for engine in self._engines:
       if not engine.ready:
         reason = engine.failure or "the model is being warmed up"
-        raise limits.Problem(503, "not_ready", reason, retry=RETRY)
-    return _json({"status": "ready"})
+        raise limits.RequestError(503, "not_ready", reason, retry=RETRY)
+    return _json(schema.Status(status="ready"))
 
   async def _show_metrics(self, request: Request) -> Response:
     return Response(
@@ -144,136 +156,130 @@ class Site:
   # API
 
   async def _info(self, request: Request) -> Response:
+    return _json(responses.info(self._engines))
+
+  async def _sign(self, connection: Request, resolved: _Resolved) -> Response:
+    signing = resolved.engine.sign(resolved.task)
+    signed = await _while_connected(connection, signing)
     return _json(
-      {
-        "models": [
-          {"name": name, "languages": [answers.describe(e) for e in engines]}
-          for name, engines in itertools.groupby(
-            self._engines, lambda engine: engine.name
-          )
-        ],
-        "formats": [
-          {"format": suffix, "name": name}
-          for suffix, (name, _) in download.FORMATS.items()
-        ],
-        "modes": schema.MODES,
-        "max_text": schema.MAX_TEXT,
-        "skeleton": {
-          "joints": skeleton.JOINT_NAMES,
-          "limbs": [limb[:2] for limb in skeleton.LIMBS],
-          "hands": skeleton_drawing.HANDS,
-          "colours": {
-            "bone": skeleton_drawing.BONE,
-            "right": skeleton_drawing.RIGHT,
-            "left": skeleton_drawing.LEFT,
-          },
-        },
-      }
-    )
-
-  async def _sign(self, request: Request, asked: "_Asked") -> Response:
-    engine, reading, how, _ = asked
-    whole = await _await(request, engine.sign(how))
-    return _json(
-      {
-        **await answers.head(engine, reading),
-        **answers.tail(whole),
-        "frames": answers.frames(whole.clip),
-      }
-    )
-
-  async def _stream(self, request: Request, asked: "_Asked") -> Response:
-    engine, reading, how, _ = asked
-    parts = engine.stream(how)
-    # The first part before the status: until then it may still be an error.
-    first = await _await(request, anext(parts))
-    head = {"type": "start", **await answers.head(engine, reading)}
-    return StreamingResponse(
-      answers.lines(head, first, parts), media_type="application/x-ndjson"
-    )
-
-  async def _download(self, request: Request, asked: "_Asked") -> Response:
-    engine, _, how, suffix = asked
-    if suffix not in download.FORMATS:
-      raise limits.Problem(
-        422, "format", f"format must be one of {', '.join(download.FORMATS)}."
+      schema.Signing(
+        **await responses.start(resolved.engine, resolved.text),
+        **responses.end(signed),
+        frames=responses.frames(signed.clip),
       )
-    whole = await _await(request, engine.sign(how))
-    if self._drawing >= DRAWINGS:
-      raise limits.Problem(
+    )
+
+  async def _stream(self, connection: Request, resolved: _Resolved) -> Response:
+    chunks = resolved.engine.stream(resolved.task)
+    # The first chunk before the status: until then it may still be an error.
+    first = await _while_connected(connection, anext(chunks))
+    start = schema.StartLine(
+      **await responses.start(resolved.engine, resolved.text)
+    )
+    return StreamingResponse(
+      responses.stream(start, first, chunks), media_type="application/x-ndjson"
+    )
+
+  async def _download(
+    self, connection: Request, resolved: _Resolved
+  ) -> Response:
+    assert isinstance(resolved.request, schema.DownloadRequest)
+    suffix = resolved.request.format
+    signing = resolved.engine.sign(resolved.task)
+    signed = await _while_connected(connection, signing)
+    if self._drawing >= MAX_DRAWINGS:
+      raise limits.RequestError(
         503, "busy", "Too many files are being drawn.", retry=RETRY
       )
     self._drawing += 1
-    work = self._draws.submit(download.make, whole.clip, suffix)
+    drawing = self._drawer.submit(download.make, signed.clip, suffix)
     try:
-      file = await asyncio.wrap_future(work)
+      file = await asyncio.wrap_future(drawing)
     finally:
       self._drawing -= 1
     name = f'attachment; filename="{file.name}"'
     headers = {"content-disposition": name}
     return Response(file.content, 200, headers, file.media_type)
 
-  async def read(self, request: Request) -> "_Asked":
-    """What a request asks for; raises Problem."""
-    wanted = schema.read(await limits.read_body(request))
-    engine = schema.choose(wanted, self._engines)
+  async def resolve(
+    self, connection: Request, kind: type[schema.SignRequest]
+  ) -> _Resolved:
+    """Reads a request of this type and prepares its text.
+
+    Raises:
+      RequestError: it cannot be answered.
+    """
+    request = requests.decode(await limits.read_body(connection), kind)
+    engine = requests.choose_engine(request, self._engines)
     if not engine.ready:
-      raise limits.Problem(
+      raise limits.RequestError(
         503, "not_ready", "The model is not ready yet.", retry=RETRY
       )
-    reading = schema.understand(wanted, engine)
+    prepared = requests.prepare_text(request, engine)
     options = postprocess.Options(
-      wanted.speed, wanted.smooth, wanted.constant_bones
+      request.speed, request.smooth, request.constant_bones
     )
-    how = engine_lib.Asked(reading.parts, options)
-    return _Asked(engine, reading, how, wanted.format)
+    task = jobs.SigningTask(prepared.parts, options)
+    return _Resolved(request, engine, prepared, task)
 
 
-class _Signs:
-  """An endpoint that signs: reads, takes a slot, answers."""
+def _sign_route(
+  path: str,
+  site: Site,
+  kind: type[schema.SignRequest],
+  handler: Callable[[Request, _Resolved], Awaitable[Response]],
+) -> Route:
+  """A route that reads a request, takes a slot, and answers."""
 
-  def __init__(self, site: Site, handler):
-    self._site, self._handler = site, handler
-
-  async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-    # A raw application, not a handler: the slot is held to the last byte. It is
-    # taken after the body, so that slow clients hold none.
-    request = Request(scope, receive, send)
-    asked = await self._site.read(request)
-    with self._site.slot():
-      response = await self._handler(request, asked)
+  async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+    connection = Request(scope, receive, send)
+    resolved = await site.resolve(connection, kind)
+    # A slot is taken after the body, so that slow clients hold none, and held
+    # to the last byte.
+    with site.slot():
+      response = await handler(connection, resolved)
       await response(scope, receive, send)
 
+  return Route(path, _RawApp(endpoint), methods=["POST"])
 
-async def _await(request: Request, work: Awaitable) -> Any:
-  """The result of signing, unless the client goes away before."""
+
+class _RawApp:
+  """An endpoint that Starlette calls as an application, not as a handler."""
+
+  def __init__(self, endpoint: ASGIApp):
+    self._endpoint = endpoint
+
+  async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    await self._endpoint(scope, receive, send)
+
+
+async def _while_connected(connection: Request, work: Awaitable) -> Any:
+  """The result of signing, unless the client disconnects before."""
   signing = asyncio.ensure_future(work)
-  leaving = asyncio.ensure_future(request.receive())
+  leaving = asyncio.ensure_future(connection.receive())
   try:
     await asyncio.wait((signing, leaving), return_when=asyncio.FIRST_COMPLETED)
     if not signing.done():
-      raise limits.Problem(400, "disconnected", "The client went away.")
+      raise limits.RequestError(400, "disconnected", "The client went away.")
     return signing.result()
   except errors.NonFiniteError as error:
-    raise limits.Problem(500, "non_finite", str(error)) from None
+    raise limits.RequestError(500, "non_finite", str(error)) from None
   finally:
     signing.cancel()
     leaving.cancel()
 
 
-async def _answer_problem(request: Request, error: Any) -> Response:
+async def _answer_request_error(request: Request, error: Any) -> Response:
   return error.response()
 
 
-async def _answer_http(request: Request, error: Any) -> Response:
-  """404 and 405 of the router."""
-  problem = limits.Problem(error.status_code, "no_path", error.detail)
-  response = problem.response()
+async def _answer_http_error(request: Request, error: Any) -> Response:
+  """Answers 404 and 405 of the router."""
+  refusal = limits.RequestError(error.status_code, "no_path", error.detail)
+  response = refusal.response()
   response.headers.update(error.headers or {})
   return response
 
 
-def _json(value: Any) -> Response:
-  return Response(
-    json.dumps(value, separators=(",", ":")), media_type="application/json"
-  )
+def _json(value: msgspec.Struct) -> Response:
+  return Response(msgspec.json.encode(value), media_type="application/json")

@@ -1,4 +1,4 @@
-"""The files of the page, in memory: no path of a request is ever opened."""
+"""The files of the page, held in memory: no path of a request is opened."""
 
 import hashlib
 import importlib.resources
@@ -7,22 +7,26 @@ from typing import NamedTuple
 
 
 class Asset(NamedTuple):
-  """A file."""
+  """A file that the server gives."""
 
   content: bytes
   media_type: str
-  tag: str  # of its content
+  tag: str  # HTTP's ETag, a hash of the content
 
 
 def read() -> dict[str, Asset]:
-  """All of them, by name."""
+  """Reads all files of the page, by name."""
   folder = importlib.resources.files("signllm_jax.web").joinpath("static")
   assets = {}
   for file in folder.iterdir():
-    content = file.read_bytes()
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     if kind.startswith("text/"):
       kind += "; charset=utf-8"
-    tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-    assets[file.name] = Asset(content, kind, tag)
+    assets[file.name] = make(file.read_bytes(), kind)
   return assets
+
+
+def make(content: bytes, media_type: str) -> Asset:
+  """An asset with the tag of its content."""
+  tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+  return Asset(content, media_type, tag)

@@ -1,4 +1,4 @@
-"""A clip as a file to keep, in every form that `export_clips` writes."""
+"""Clips as files to download, in every format of `clip_files`."""
 
 import dataclasses
 import io
@@ -11,10 +11,11 @@ from typing import NamedTuple
 from signllm_jax.core import clips
 from signllm_jax.formats import forms
 from signllm_jax.inference import clip_files
+from signllm_jax.web import schema
 
-# Suffix or form of `export_clips` -> what it is called, and its media type.
-# What is several files comes as a ZIP.
-FORMATS = {
+# Suffix or form of `clip_files` -> its name and media type. Several files come
+# as a ZIP.
+FORMATS: dict[schema.FileFormat, tuple[str, str]] = {
   ".gif": ("GIF", "image/gif"),
   ".mp4": ("MP4", "video/mp4"),
   ".png": ("PNG sheet", "image/png"),
@@ -30,15 +31,15 @@ FORMATS = {
 
 
 class File(NamedTuple):
-  """A file."""
+  """A file to download."""
 
   name: str
   media_type: str
   content: bytes
 
 
-def make(clip: clips.Clip, suffix: str) -> File:
-  """Writes a clip into memory; draws it, where the suffix is a picture's.
+def make(clip: clips.Clip, suffix: schema.FileFormat) -> File:
+  """Writes a clip into memory, in the format of the suffix.
 
   Raises:
     StorageError: the folder for temporary files is full.

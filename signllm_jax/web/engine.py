@@ -1,13 +1,12 @@
-"""The model's side: one thread signs, in batches, what waits together.
+"""Signs texts with a model in a thread of its own, waiting texts in batches.
 
-The web's side sees `Engine.stream`: parts of a clip in order. A text is handed
-out as its frames come; what is signed at another speed, smoothed or given
-constant bones has to be there as a whole first.
+The server sees `Engine.stream`: chunks of a clip in order. Frames of a text are
+passed on as they are produced; a clip that is finished by speed, smoothing or
+constant bones is passed on when it is complete.
 """
 
 import asyncio
 import collections
-import concurrent.futures
 import os
 import pathlib
 import queue
@@ -15,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,68 +21,30 @@ from signllm_jax import config as config_lib
 from signllm_jax.core import clips, errors
 from signllm_jax.data import corpus_info, loader
 from signllm_jax.data.batch_plan import round_up
-from signllm_jax.inference import (
-  long_text,
-  postprocess,
-  signer,
-  text_input,
-)
+from signllm_jax.inference import long_text, signer, text_input
+from signllm_jax.web import ground_truth
 from signllm_jax.web import metrics as metrics_lib
-from signllm_jax.web import truth as truth_lib
+from signllm_jax.web.jobs import Chunk, Job, SigningTask
 
-BATCH = 8  # texts signed together at most
-PART = 25  # frames of a part
-KEPT = 20_000  # frames remembered, so that a download need not sign again
-STRETCH = 1.5  # the longest part of a text, times the longest in training
-
-
-class Asked(NamedTuple):
-  """What to sign and how."""
-
-  parts: tuple[str, ...]  # `text_input.PreparedText.parts`
-  options: postprocess.Options = postprocess.UNCHANGED
-
-
-class Part(NamedTuple):
-  """Some frames of a signing, and what is known with the last of them."""
-
-  clip: clips.Clip  # its next frames
-  whole: long_text.SignedText | None  # with the last part
-
-
-class _Job:
-  """A text that waits or is being signed."""
-
-  def __init__(
-    self, asked: Asked, hand_out: Callable[[np.ndarray], object] | None
-  ):
-    self.asked = asked
-    self.future: concurrent.futures.Future[long_text.SignedText] = (
-      concurrent.futures.Future()
-    )
-    self.sent = 0  # frames
-    self._hand_out = (
-      hand_out if asked.options == postprocess.UNCHANGED else None
-    )
-    self._received = 0  # frames
-
-  def restart(self) -> None:
-    """Call before the first of its frames, also when they are signed again."""
-    self._received = 0
-
-  def take(self, frames: np.ndarray) -> None:
-    """Hands out the frames that were not handed out before."""
-    if self._hand_out is None:
-      return
-    new = frames[max(self.sent - self._received, 0) :]
-    self._received += len(frames)
-    if len(new):
-      self.sent += len(new)
-      self._hand_out(new)
+MAX_BATCH = 8  # texts signed together
+CHUNK_FRAMES = 25  # of a clip that is passed on when it is complete
+CACHED_FRAMES = 20_000  # so that a download need not sign again
+LENGTH_MARGIN = 1.5  # the longest part of a text, times the longest in training
 
 
 class Engine:
-  """A model in one language, its thread and its queue."""
+  """A model in one language, with its thread and its queue.
+
+  Attributes:
+    name: tells models apart.
+    settings: of the language's data.
+    timed: whether the model knows when it signs each token.
+    info: of the corpus of training.
+    truth: the true clips of the dev and test split, where the data are there.
+    max_tokens: of a part of a text, with its end.
+    ready: whether the model is compiled.
+    failure: why it cannot be run, if so.
+  """
 
   def __init__(
     self,
@@ -98,9 +58,9 @@ class Engine:
 
     Args:
       path: work directory of a run, or a model file.
-      name: to tell models apart.
+      name: tells models apart.
       settings: of the language's data, one of `config.corpora`.
-      metrics: to report to.
+      metrics: counters of the server.
       turn: held while signing, so that one model computes at a time.
 
     Raises:
@@ -115,17 +75,19 @@ class Engine:
     self.info = self.producer.info
     self._seen = np.asarray(self.producer.model.statistics.seen)
     self.truth = _open_truth(settings)
-    # Every other length is one more program to compile and to keep.
+    # Rounded, as every length is one more program to compile and to keep.
     self.max_tokens = min(
-      round_up(int(STRETCH * self.info.longest_source), loader.SOURCE_MULTIPLE),
+      round_up(
+        int(LENGTH_MARGIN * self.info.longest_source), loader.SOURCE_MULTIPLE
+      ),
       text_input.MAX_TOKENS,
     )
     self.ready = False
     self.failure: str | None = None
     self._metrics, self._turn = metrics, turn
-    self._rows = min(BATCH, model.config.evaluate.batch_size)
-    self._jobs: queue.Queue[_Job | None] = queue.Queue()
-    self._kept: collections.OrderedDict[Asked, long_text.SignedText] = (
+    self._rows = min(MAX_BATCH, model.config.evaluate.batch_size)
+    self._jobs: queue.Queue[Job | None] = queue.Queue()
+    self._cache: collections.OrderedDict[SigningTask, long_text.SignedText] = (
       collections.OrderedDict()
     )
     self._lock = threading.Lock()
@@ -136,7 +98,7 @@ class Engine:
     )
 
   def start(self) -> None:
-    """Compiles, then signs, in the thread."""
+    """Starts the thread, which compiles the model and then signs."""
     self._thread.start()
 
   def stop(self, seconds: float) -> bool:
@@ -145,48 +107,51 @@ class Engine:
     self._thread.join(seconds)
     return not self._thread.is_alive()
 
-  async def sign(self, asked: Asked) -> long_text.SignedText:
-    """Signs a text of `schema.understand`.
+  async def sign(self, task: SigningTask) -> long_text.SignedText:
+    """Signs a text.
 
     The queue is as long as `app.Site` lets requests in.
+
+    Args:
+      task: its parts as `text_input.prepare` gives them.
 
     Raises:
       NonFiniteError: the model gives NaN or infinity.
     """
-    # Cancelled with the request, and then not signed.
-    return await asyncio.wrap_future(self._submit(asked, None).future)
+    # The job is cancelled with the request, and then not signed.
+    return await asyncio.wrap_future(self._submit(task, None).future)
 
-  async def stream(self, asked: Asked) -> AsyncIterator[Part]:
-    """Signs a text as `sign` does and hands the frames out as they come."""
+  async def stream(self, task: SigningTask) -> AsyncIterator[Chunk]:
+    """Signs a text as `sign` does and yields frames as they are produced."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[np.ndarray | None] = asyncio.Queue()
 
-    def hand_out(frames: np.ndarray) -> None:
+    def on_frames(frames: np.ndarray) -> None:
       if not loop.is_closed():
         loop.call_soon_threadsafe(queue.put_nowait, frames)
 
-    job = self._submit(asked, hand_out)
+    job = self._submit(task, on_frames)
     signing = asyncio.wrap_future(job.future)
     signing.add_done_callback(lambda _: queue.put_nowait(None))
     try:
       while (frames := await queue.get()) is not None:
         valid = np.broadcast_to(self._seen, frames.shape[:2])
-        yield Part(clips.Clip(frames, valid, self.info.fps), None)
-      whole = await signing
+        yield Chunk(clips.Clip(frames, valid, self.info.fps), None)
+      signed = await signing
     finally:
       signing.cancel()
-    rest = list(_pieces(whole.clip, job.sent))
-    for number, piece in enumerate(rest, 1):
-      yield Part(piece, whole if number == len(rest) else None)
+    rest = list(_split(signed.clip, job.sent))
+    for number, clip in enumerate(rest, 1):
+      yield Chunk(clip, signed if number == len(rest) else None)
 
   def _submit(
-    self, asked: Asked, hand_out: Callable[[np.ndarray], object] | None
-  ) -> _Job:
-    job = _Job(asked, hand_out)
+    self, task: SigningTask, on_frames: Callable[[np.ndarray], object] | None
+  ) -> Job:
+    job = Job(task, on_frames)
     with self._lock:
-      if asked in self._kept:
-        self._kept.move_to_end(asked)
-        job.future.set_result(self._kept[asked])
+      if task in self._cache:
+        self._cache.move_to_end(task)
+        job.future.set_result(self._cache[task])
         return job
     self._jobs.put(job)
     self._metrics.waiting.labels(self.name).set(self._jobs.qsize())
@@ -207,23 +172,23 @@ class Engine:
       with self._turn:
         self._answer(jobs)
 
-  def _next_jobs(self) -> list[_Job]:
-    """Waits for a job and takes what waits with it; [] to stop."""
-    found: list[_Job] = []
-    while len(found) < self._rows:
+  def _next_jobs(self) -> list[Job]:
+    """Waits for a job and takes all that wait with it; [] to stop."""
+    batch: list[Job] = []
+    while len(batch) < self._rows:
       try:
-        job = self._jobs.get(block=not found)
+        job = self._jobs.get(block=not batch)
       except queue.Empty:
         break
       if job is None:
         self._jobs.put(None)
         break
       if job.future.set_running_or_notify_cancel():
-        found.append(job)
+        batch.append(job)
     self._metrics.waiting.labels(self.name).set(self._jobs.qsize())
-    return found
+    return batch
 
-  def _answer(self, jobs: list[_Job]) -> None:
+  def _answer(self, jobs: list[Job]) -> None:
     try:
       self._sign(jobs)
     except errors.NonFiniteError as error:
@@ -233,28 +198,28 @@ class Engine:
             self._answer([job])
       else:
         jobs[0].future.set_exception(error)
-    except Exception as error:  # whoever waits must hear of it
+    except Exception as error:  # the requests that wait must end
       for job in jobs:
         if not job.future.done():
           job.future.set_exception(error)
 
-  def _sign(self, jobs: list[_Job]) -> None:
-    """Signs all parts of all jobs; each is answered when its own are done."""
+  def _sign(self, jobs: list[Job]) -> None:
+    """Signs all parts of all jobs; completes a job with its last part."""
     began = time.perf_counter()
     for job in jobs:
       job.restart()
-    texts = [job.asked.parts for job in jobs]
+    texts = [job.task.parts for job in jobs]
     frames, parts = 0, sum(map(len, texts))
-    # One text or a full batch: two programs a length, and both are warm.
+    # One text or a full batch: two programs a length, and both are compiled.
     for chunk in long_text.stream(
       self.producer, texts, self._rows, full_batches=True
     ):
       job = jobs[chunk.index]
-      job.take(chunk.frames)
+      job.add(chunk.frames)
       if chunk.parts is not None:
-        whole = long_text.join(chunk.parts, job.asked.options)
-        self._keep(job.asked, whole)
-        job.future.set_result(whole)
+        signed = long_text.join(chunk.parts, job.task.options)
+        self._remember(job.task, signed)
+        job.future.set_result(signed)
         frames += sum(len(sequence.clip) for sequence in chunk.parts)
     for start in range(0, parts, self._rows):
       batch = min(self._rows, parts - start)
@@ -263,31 +228,31 @@ class Engine:
     self._metrics.sign_seconds.labels(self.name).observe(seconds)
     self._metrics.frames.labels(self.name).inc(frames)
 
-  def _keep(self, asked: Asked, whole: long_text.SignedText) -> None:
+  def _remember(self, task: SigningTask, signed: long_text.SignedText) -> None:
     with self._lock:
-      self._kept[asked] = whole
-      while sum(len(each.clip) for each in self._kept.values()) > KEPT:
-        self._kept.popitem(last=False)
+      self._cache[task] = signed
+      while sum(len(x.clip) for x in self._cache.values()) > CACHED_FRAMES:
+        self._cache.popitem(last=False)
 
 
-def _pieces(clip: clips.Clip, first: int) -> Iterator[clips.Clip]:
-  """The frames from `first` on; one empty piece where none are left."""
-  for start in range(first, max(len(clip), first + 1), PART):
-    piece = slice(start, start + PART)
-    yield clips.Clip(clip.frames[piece], clip.valid[piece], clip.fps)
+def _split(clip: clips.Clip, first: int) -> Iterator[clips.Clip]:
+  """Chunks of the frames from `first` on; an empty one where none are left."""
+  for start in range(first, max(len(clip), first + 1), CHUNK_FRAMES):
+    chunk = slice(start, start + CHUNK_FRAMES)
+    yield clips.Clip(clip.frames[chunk], clip.valid[chunk], clip.fps)
 
 
 def _warm_up_text(info: corpus_info.CorpusInfo) -> str:
-  """Any text the model can read."""
+  """A text that the model can read."""
   return next(token for token in info.vocabulary.entries[4:] if token != "▁")
 
 
-def _open_truth(settings: config_lib.Data) -> truth_lib.Truth | None:
+def _open_truth(settings: config_lib.Data) -> ground_truth.GroundTruth | None:
   if pathlib.Path(settings.folder).is_dir():
-    return truth_lib.Truth(settings)
+    return ground_truth.GroundTruth(settings)
   print(
-    f"note: {settings.folder}: the training's data are not there; no truth is "
-    "shown",
+    f"note: {settings.folder}: the data of training are not there; true "
+    "signing is not shown",
     file=sys.stderr,
   )
   return None

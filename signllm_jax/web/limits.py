@@ -1,14 +1,17 @@
-"""What the server refuses before a request reaches its handler."""
+"""Refusals of the server, and the checks before a request is handled."""
 
 import asyncio
-import json
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from signllm_jax.web import schema
 
 MAX_BODY = 64 << 10  # bytes; 5,000 characters, each as two \\u escapes
 BODY_SECONDS = 10.0
@@ -24,40 +27,54 @@ HEADERS = {
 }
 
 
-class Problem(Exception):
-  """A refusal, answered as RFC 9457's problem."""
+class RequestError(Exception):
+  """A refusal, answered as `schema.Problem`."""
 
   def __init__(
-    self, status: int, code: str, detail: str, *, retry: int = 0, **more: object
+    self,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    retry: int = 0,
+    unknown: list[str] | UnsetType = UNSET,
   ):
-    """Describes it.
+    """Makes the error.
 
     Args:
       status: of HTTP.
-      code: for programs; does not change.
+      code: for programs; stays the same between versions.
       detail: for people.
       retry: seconds after which it is worth trying again; 0: never.
-      more: members of the answer besides.
+      unknown: characters or words that the model does not know.
     """
     super().__init__(detail)
-    self.status, self.code, self.retry = status, code, retry
-    self._body = {"status": status, "code": code, "detail": detail, **more}
+    self.retry = retry
+    self.problem = schema.Problem(
+      status=status, code=code, detail=valid_unicode(detail), unknown=unknown
+    )
 
   def response(self) -> Response:
-    """The answer."""
+    """The response."""
     return Response(
-      json.dumps(self._body),
-      self.status,
+      msgspec.json.encode(self.problem),
+      self.problem.status,
       {"retry-after": str(self.retry)} if self.retry else None,
       "application/problem+json",
     )
 
 
+def valid_unicode(text: str) -> str:
+  """Replaces lone surrogates, which UTF-8 cannot encode."""
+  return text.encode(errors="replace").decode()
+
+
 class Guard:
-  """Middleware: foreign hosts and origins are refused, headers are set.
+  """Middleware that refuses foreign hosts and origins, and sets headers.
 
   The list of hosts keeps other sites from reaching a local server by a name of
-  theirs that resolves to it; the origin's check keeps their pages from posting.
+  theirs that resolves to it; the check of the origin keeps their pages from
+  posting.
   """
 
   def __init__(self, app: ASGIApp, hosts: Iterable[str]):
@@ -80,8 +97,8 @@ class Guard:
 
     try:
       self._check(scope["method"], Headers(scope=scope))
-    except Problem as problem:
-      await problem.response()(scope, receive, send_guarded)
+    except RequestError as error:
+      await error.response()(scope, receive, send_guarded)
     else:
       await self._app(scope, receive, send_guarded)
 
@@ -92,7 +109,7 @@ class Guard:
     except ValueError:  # such as an unclosed [
       name = None
     if "@" in host or name not in self._hosts:
-      raise Problem(
+      raise RequestError(
         421, "host", "This server does not answer for that host name."
       )
     if method in ("GET", "HEAD"):
@@ -104,35 +121,37 @@ class Guard:
       f"http://{host}",
       f"https://{host}",
     ) or site not in ("same-origin", "none"):
-      raise Problem(403, "origin", "Requests of other sites are refused.")
+      raise RequestError(403, "origin", "Requests of other sites are refused.")
 
 
 async def read_body(request: Request) -> bytes:
-  """The body of a request with JSON.
+  """Reads the body of a request with JSON.
 
   Raises:
-    Problem: another media type, larger than MAX_BODY, or not there within
-      BODY_SECONDS.
+    RequestError: another media type, larger than MAX_BODY, or not complete
+      within BODY_SECONDS.
   """
   kind = request.headers.get("content-type", "").partition(";")[0]
   if kind.strip().lower() != "application/json":
-    raise Problem(
+    raise RequestError(
       415, "media_type", "Send JSON with content-type: application/json."
     )
-  large = Problem(413, "too_large", f"The body has over {MAX_BODY} bytes.")
+  too_large = RequestError(
+    413, "too_large", f"The body has over {MAX_BODY} bytes."
+  )
   if int(request.headers.get("content-length", 0)) > MAX_BODY:
-    raise large
+    raise too_large
   body = bytearray()
   try:
     async with asyncio.timeout(BODY_SECONDS):
       async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY:
-          raise large
+          raise too_large
   except TimeoutError:
-    raise Problem(
-      408, "slow", f"The body was not there within {BODY_SECONDS:g} seconds."
+    raise RequestError(
+      408, "slow", f"The body did not arrive within {BODY_SECONDS:g} seconds."
     ) from None
   except ClientDisconnect:
-    raise Problem(400, "disconnected", "The client went away.") from None
+    raise RequestError(400, "disconnected", "The client went away.") from None
   return bytes(body)

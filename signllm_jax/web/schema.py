@@ -1,198 +1,300 @@
-"""What the API takes; `static/openapi.json` describes the same."""
+"""Requests and responses of the API.
 
-import json
-import unicodedata
-from collections.abc import Sequence
-from typing import NamedTuple
+The types decode and validate requests, encode responses, and describe both in
+`/openapi.json` (see `openapi`).
+"""
 
-from signllm_jax.core import errors, languages
-from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.inference import text_input
-from signllm_jax.web import engine as engine_lib
-from signllm_jax.web import limits
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from signllm_jax.core import skeleton
 
 MAX_TEXT = 5000  # characters
-MODES = ("text", "prompt")
-MAX_PARTS = 20  # of a text that is signed in several
-SPEEDS = (0.5, 2.0)  # slower ones make long clips
-_TEXT = (str,), "a string"
-_KINDS = {
-  "speed": ((int, float), "a number"),
-  "smooth": ((bool,), "true or false"),
-  "constant_bones": ((bool,), "true or false"),
-}
+MIN_SPEED, MAX_SPEED = 0.5, 2.0  # slower signing makes long clips
+
+Split = Literal["dev", "test"]  # splits whose true clips are shown
+Mode = Literal["text", "prompt"]
+FileFormat = Literal[
+  ".gif",
+  ".mp4",
+  ".png",
+  ".svg",
+  ".bvh",
+  ".pose",
+  ".npz",
+  ".h5",
+  ".skels",
+  "openpose",
+  "dwpose",
+]
+Joints = Annotated[
+  list[float | None], Meta(min_length=skeleton.C, max_length=skeleton.C)
+]
+Frames = Annotated[
+  list[Joints],
+  Meta(
+    description="Frames: x, y, z of 50 joints (right, down, depth), in units "
+    "where the shoulders are 1/3 apart; null where a joint is missing."
+  ),
+]
+Length = Annotated[int, Meta(description="Number of frames.")]
+FirstFrame = Annotated[float, Meta(description="Its first frame.")]
+LanguageCode = Annotated[
+  str,
+  Meta(description="Such as ASL; empty if the model names none."),
+]
 
 
-class Wanted(NamedTuple):
-  """A request's body."""
-
-  text: str
-  language: str | None = None
-  mode: str = "text"
-  model: str | None = None
-  format: str = ""  # of a download
-  speed: float = 1.0  # of signing; 2 is twice as fast
-  smooth: bool = False
-  constant_bones: bool = False
+class _Base(msgspec.Struct, forbid_unknown_fields=True):
+  pass
 
 
-def read(body: bytes) -> Wanted:
-  """The JSON object of a body: fields of `Wanted`.
+class SignRequest(_Base):
+  """A text to sign."""
 
-  Raises:
-    Problem: not such an object; names the field.
-  """
-  try:
-    found = json.loads(body.decode())
-  except (ValueError, RecursionError) as error:
-    # ValueError: not UTF-8, not JSON, or a number of thousands of digits.
-    reason = "too deep" if isinstance(error, RecursionError) else str(error)
-    raise limits.Problem(400, "json", f"Not JSON: {reason[:200]}.") from None
-  if not isinstance(found, dict):
-    raise limits.Problem(422, "shape", "The body must be a JSON object.")
-  if strange := sorted(set(found) - set(Wanted._fields)):
-    names = ", ".join(text_input.quote(name) for name in strange[:5])
-    raise limits.Problem(
-      422, "fields", f"Unknown: {names}. Known: {', '.join(Wanted._fields)}."
-    )
-  for name, value in found.items():
-    kinds, called = _KINDS.get(name, _TEXT)
-    if type(value) not in kinds:
-      raise limits.Problem(422, "fields", f"{name} must be {called}.")
-  if "text" not in found:
-    raise limits.Problem(422, "fields", "text is missing.")
-  return Wanted(**found)
-
-
-def choose(
-  wanted: Wanted, engines: Sequence[engine_lib.Engine]
-) -> engine_lib.Engine:
-  """The engine of a model and a language; without them the first.
-
-  A question may name the language: "How do I sign 'sea' in DGS?".
-
-  Raises:
-    Problem: there is none; says which there are.
-  """
-  names = list(dict.fromkeys(engine.name for engine in engines))
-  name = names[0] if wanted.model is None else wanted.model
-  if name not in names:
-    known = ", ".join(names)
-    raise limits.Problem(422, "model", f"model must be one of {known}.")
-  found = {e.settings.language: e for e in engines if e.name == name}
-  language = wanted.language
-  if language is None and wanted.mode == "prompt":
-    named = languages.mentioned_in(wanted.text)
-    language = named[0] if len(named) == 1 else None
-  if language is None:
-    return next(iter(found.values()))
-  try:
-    code = languages.get(language).code
-  except errors.UsageError as error:
-    raise limits.Problem(422, "language", _sentence(str(error))) from None
-  engine = found.get(code) or found.get("")  # of a run that names none
-  if engine is None:
-    known = " and ".join(found)
-    raise limits.Problem(
-      422, "language", f"This model signs {known}, not {code}."
-    )
-  return engine
+  text: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
+  language: (
+    Annotated[
+      str,
+      Meta(
+        description="Code such as ASL; by default the one that a question "
+        "names, else the model's first."
+      ),
+    ]
+    | UnsetType
+  ) = UNSET
+  mode: Annotated[
+    Mode,
+    Meta(
+      description="prompt: what a question has in quotation marks is signed."
+    ),
+  ] = "text"
+  model: (
+    Annotated[
+      str, Meta(description="A name of /v1/info; the first by default.")
+    ]
+    | UnsetType
+  ) = UNSET
+  speed: Annotated[
+    float,
+    Meta(
+      ge=MIN_SPEED,
+      le=MAX_SPEED,
+      description="Speed of signing; 2 is twice as fast.",
+    ),
+  ] = 1.0
+  smooth: Annotated[
+    bool, Meta(description="Reduces jitter (one-euro filter).")
+  ] = False
+  constant_bones: Annotated[
+    bool,
+    Meta(description="Gives each bone its median length over the clip."),
+  ] = False
 
 
-def understand(
-  wanted: Wanted, engine: engine_lib.Engine
-) -> text_input.PreparedText:
-  """The text for a model.
+class DownloadRequest(SignRequest, kw_only=True):
+  """A text to sign into a file."""
 
-  Raises:
-    Problem: it cannot be signed; says why, and names unknown characters.
-  """
-  slowest, fastest = SPEEDS
-  if not slowest <= wanted.speed <= fastest:
-    raise limits.Problem(
-      422, "speed", f"speed must be from {slowest:g} to {fastest:g}."
-    )
-  if wanted.mode not in MODES:
-    raise limits.Problem(
-      422, "mode", f"mode must be one of {', '.join(MODES)}."
-    )
-  if len(wanted.text) > MAX_TEXT:
-    raise limits.Problem(
-      422,
-      "too_long",
-      f"The text has {len(wanted.text):,} characters; at most {MAX_TEXT:,} "
-      "are taken.",
-    )
-  line = wanted.text
-  if wanted.mode == "prompt":
-    try:
-      line = text_input.quoted_text(line, engine.settings)
-    except errors.UsageError:
-      raise limits.Problem(
-        422,
-        "no_quotation",
-        "Put what to sign in quotation marks: How do I sign “hello”?",
-      ) from None
-  if not line.strip():
-    raise limits.Problem(422, "empty", "The text is empty: type what to sign.")
-  vocabulary = engine.info.vocabulary
-  try:
-    reading = text_input.prepare(text_input.TextInput(line), engine.info)
-  except errors.UsageError as error:
-    raise limits.Problem(
-      422,
-      "unreadable",
-      _sentence(str(error)),
-      unknown=_unknown(vocabulary, line),
-    ) from None
-  count = max(len(vocabulary.encode(part)) for part in reading.parts)
-  if count > engine.max_tokens:
-    raise limits.Problem(
-      422,
-      "too_long",
-      f"A part of the text has {count - 1:,} {vocabulary.unit}; this model "
-      f"takes at most {engine.max_tokens - 1:,}, half more than it ever learnt "
-      "from.",
-    )
-  if len(reading.parts) > MAX_PARTS:
-    raise limits.Problem(
-      422,
-      "too_long",
-      f"The text would be signed in {len(reading.parts):,} parts; at most "
-      f"{MAX_PARTS} are signed at a time. Cut it into several texts.",
-    )
-  spelt = vocabulary.unit == "characters"
-  if spelt and (unknown := _unknown(vocabulary, reading.text)):
-    raise limits.Problem(
-      422,
-      "unknown_characters",
-      f"The model cannot spell {_listed(unknown)}. It knows "
-      f"{text_input.describe_vocabulary(vocabulary).removeprefix('some of ')}.",
-      unknown=unknown,
-    )
-  return reading
+  format: FileFormat
 
 
-def _unknown(vocabulary: vocabulary_lib.Vocabulary, line: str) -> list[str]:
-  """Each once, in the case that knows most; nobody has to know the space."""
-  line = unicodedata.normalize("NFC", line)
-  forms = (line, line.lower(), line.upper())
-  found = min((vocabulary.unknown(form) for form in forms), key=len)
-  meant = dict.fromkeys(
-    token for token in found if token != vocabulary_lib.SPACE
-  )
-  return [_plain(token) for token in meant][:50]
+class Token(_Base):
+  """A letter, word or gloss, and when it is signed."""
+
+  token: str
+  start: FirstFrame
+  end: Annotated[float, Meta(description="The frame after its last.")]
 
 
-def _plain(token: str) -> str:
-  # json and UTF-8 both fail on lone surrogates.
-  return token.encode(errors="replace").decode()
+class Part(_Base):
+  """A part of a text that was signed in one go."""
+
+  text: Annotated[str, Meta(description="As the model read it.")]
+  start: FirstFrame
+  end: Annotated[
+    float,
+    Meta(
+      description="The frame after its last; the next part starts after a few "
+      "frames that join them."
+    ),
+  ]
 
 
-def _listed(tokens: list[str]) -> str:
-  shown = [text_input.quote(token) for token in tokens[:10]]
-  return ", ".join(shown) + (" and more" if len(tokens) > 10 else "")
+Finished = Annotated[bool, Meta(description="False: cut off at the limit.")]
+Gloss = Annotated[
+  str,
+  Meta(description="The signed gloss; empty if the model writes none."),
+]
+Tokens = Annotated[
+  list[Token] | None,
+  Meta(
+    description="When each letter, word or gloss is signed; null if the model "
+    'does not know. The end of the text is "".'
+  ),
+]
+Parts = Annotated[
+  list[Part],
+  Meta(
+    min_length=1, description="Sentences or words of a text, signed in one go."
+  ),
+]
 
 
-def _sentence(message: str) -> str:
-  return f"{message[0].upper()}{message[1:].rstrip('.')}."
+class TrueClip(_Base):
+  """The true signing of a text."""
+
+  split: Split
+  fps: float
+  length: Length
+  frames: Frames
+
+
+class _Start(_Base):
+  """Fields that are known before the first frame."""
+
+  model: str
+  language: LanguageCode
+  text: Annotated[str, Meta(description="The text as the model read it.")]
+  notes: Annotated[
+    list[str], Meta(description="Remarks on how the text was read.")
+  ]
+  fps: Annotated[float, Meta(description="Frames a second.")]
+  true: Annotated[
+    TrueClip | None,
+    Meta(
+      description="The true signing, if the text is in the dev or test split."
+    ),
+  ]
+
+
+class Signing(_Start):
+  """A signed text."""
+
+  length: Length
+  finished: Finished
+  gloss: Gloss
+  tokens: Tokens
+  parts: Parts
+  frames: Frames
+
+
+class StartLine(_Start, tag_field="type", tag="start"):
+  """First line of a stream."""
+
+
+class FramesLine(_Base, tag_field="type", tag="frames"):
+  """Some frames of a stream, in order."""
+
+  first: Annotated[int, Meta(description="Index of the first of them.")]
+  frames: Frames
+
+
+class EndLine(_Base, tag_field="type", tag="end"):
+  """Last line of a stream."""
+
+  length: Length
+  finished: Finished
+  gloss: Gloss
+  tokens: Tokens
+  parts: Parts
+
+
+class ErrorLine(_Base, tag_field="type", tag="error"):
+  """Last line of a stream that failed after its first frames."""
+
+  code: str
+  detail: str
+
+
+StreamLine = StartLine | FramesLine | EndLine | ErrorLine
+
+
+class Language(_Base):
+  """A sign language of a model."""
+
+  code: LanguageCode
+  name: str
+  spoken: Annotated[
+    str, Meta(description="Surrounding spoken language, ISO 639-1.")
+  ]
+  source: Literal["text", "prompt", "gloss"]
+  tokens: Literal["words", "characters", "words+characters"]
+  knows: Annotated[str, Meta(description="What the model can read.")]
+  fps: float
+  max_tokens: Annotated[int, Meta(description="Of a part of a text.")]
+  timed: Annotated[
+    bool, Meta(description="Whether the model knows when it signs each token.")
+  ]
+  examples: Annotated[
+    list[str], Meta(description="Texts whose true signing is known.")
+  ]
+
+
+class Model(_Base):
+  """A model that is served."""
+
+  name: str
+  languages: Annotated[list[Language], Meta(min_length=1)]
+
+
+class FormatInfo(_Base):
+  """A file format of downloads."""
+
+  format: FileFormat
+  name: str
+
+
+class Colours(_Base):
+  """CSS colours; of a side the arm, then thumb to little finger."""
+
+  bone: str
+  right: list[str]
+  left: list[str]
+
+
+class Skeleton(_Base):
+  """The joints of a frame and how to draw them."""
+
+  joints: Annotated[
+    list[str], Meta(min_length=skeleton.J, max_length=skeleton.J)
+  ]
+  limbs: Annotated[
+    list[tuple[int, int]], Meta(description="Parent and child joint.")
+  ]
+  hands: Annotated[
+    dict[str, int], Meta(description="First joint of each hand.")
+  ]
+  colours: Colours
+
+
+class Info(_Base):
+  """The models, file formats and skeleton of a server."""
+
+  models: Annotated[list[Model], Meta(min_length=1)]
+  formats: list[FormatInfo]
+  modes: list[Mode]
+  max_text: Annotated[int, Meta(description="Characters.")]
+  skeleton: Skeleton
+
+
+class Status(_Base):
+  """State of the server."""
+
+  status: str
+
+
+class Problem(_Base, omit_defaults=True):
+  """A refusal, after RFC 9457."""
+
+  status: Annotated[int, Meta(description="Status of HTTP.")]
+  code: Annotated[str, Meta(description="Stays the same between versions.")]
+  detail: str
+  unknown: (
+    Annotated[
+      list[str],
+      Meta(description="Characters or words that the model does not know."),
+    ]
+    | UnsetType
+  ) = UNSET

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import zipfile
+from typing import get_args
 
 import jsonschema
 import numpy as np
@@ -23,10 +24,20 @@ from signllm_jax.core import errors
 from signllm_jax.formats import forms, npz, splits
 from signllm_jax.inference import load, long_text, postprocess
 from signllm_jax.runs import workdir
-from signllm_jax.web import answers, app, engine, limits, metrics
+from signllm_jax.web import (
+  app,
+  download,
+  engine,
+  jobs,
+  limits,
+  metrics,
+  openapi,
+  responses,
+  schema,
+)
 
 STATIC = pathlib.Path(app.__file__).parent / "static"
-SPEC = json.loads((STATIC / "openapi.json").read_text())
+SPEC = openapi.document()
 QUEUE = 8
 
 
@@ -42,7 +53,7 @@ def server(home):
 
 
 def check(value, name: str) -> None:
-  """That a value is what openapi.json says."""
+  """Validates a value against the OpenAPI document."""
   schema = {"$ref": f"#/components/schemas/{name}", **SPEC}
   jsonschema.Draft202012Validator(schema).validate(value)
 
@@ -80,7 +91,7 @@ def test_stream_hands_out_the_same_frames(server, asked):
   _, headers, body = server.post("/v1/sign/stream", {"text": asked})
   lines = [json.loads(line) for line in body.splitlines()]
   for line in lines:
-    check(line, "Line")
+    check(line, "StreamLine")
   assert headers["content-type"].startswith("application/x-ndjson")
   kinds = [line["type"] for line in lines]
   assert (kinds[0], kinds[-1]) == ("start", "end")
@@ -89,7 +100,7 @@ def test_stream_hands_out_the_same_frames(server, asked):
     assert line["first"] == len(frames)
     frames += line["frames"]
   # As they came, not cut from the whole.
-  assert len(lines[1]["frames"]) != engine.PART
+  assert len(lines[1]["frames"]) != engine.CHUNK_FRAMES
   whole = json.loads(server.post("/v1/sign", {"text": asked})[2])
   assert frames == whole["frames"]
   assert lines[-1]["length"] == len(frames)
@@ -118,18 +129,22 @@ def test_stream_that_breaks_says_so():
   """Too late for another status: the first frames are on their way."""
   clip = corpus()[0]
 
-  async def parts():
-    yield engine.Part(clip, None)
+  async def signing():
+    yield jobs.Chunk(clip, None)
     raise errors.NonFiniteError("produced frames of 'wind'")
 
-  async def read() -> list[str]:
-    rest = parts()
-    made = answers.lines({"type": "start"}, await anext(rest), rest)
-    return [line async for line in made]
+  async def read() -> list[bytes]:
+    chunks = signing()
+    start = schema.StartLine(
+      model="run", language="GSL", text="wind", notes=[], fps=25, true=None
+    )
+    lines = responses.stream(start, await anext(chunks), chunks)
+    return [line async for line in lines]
 
-  _, frames, last = map(json.loads, asyncio.run(read()))
-  check(frames, "Line")
-  check(last, "Line")
+  first, frames, last = map(json.loads, asyncio.run(read()))
+  check(first, "StreamLine")
+  check(frames, "StreamLine")
+  check(last, "StreamLine")
   assert (last["type"], last["code"]) == ("error", "non_finite")
 
 
@@ -209,6 +224,9 @@ def test_downloads_of_poses_are_the_frames(server, tmp_path):
     ({"text": None}, 422, "text must be a string"),
     ({}, 422, "text is missing"),
     ({"text": "wind", "frames": "1"}, 422, "Unknown: 'frames'"),
+    ({"text": "wind", "format": ".gif"}, 422, "Unknown: 'format'"),
+    ({"text": "wind", "\ud800": 1}, 422, "Known: text, language, mode, model"),
+    ({"text": "wind", "speed": float("nan")}, 422, "speed must be from 0.5"),
     ([], 422, "must be a JSON object"),
     (b"", 400, "Not JSON"),
     (b'{"text": "\xff"}', 400, "Not JSON"),
@@ -216,7 +234,7 @@ def test_downloads_of_poses_are_the_frames(server, tmp_path):
     (b'{"text": ' + b"9" * 50_000 + b"}", 400, "Not JSON"),
     (b" " * (limits.MAX_BODY + 1), 413, "over 65536 bytes"),
   ],
-  ids=range(27),
+  ids=range(30),
 )
 def test_wrong_requests(server, value, status, message):
   answer = server.post("/v1/sign", value)
@@ -229,6 +247,8 @@ def test_unknown_characters_are_listed(server):
   assert json.loads(answer[2])["unknown"] == ["x", "😀"]
   answer = server.post("/v1/download", {"text": "wind", "format": ".exe"})
   assert (answer[0], "format must be one" in detail(answer)) == (422, True)
+  answer = server.post("/v1/download", {"text": "wind"})
+  assert (answer[0], detail(answer)) == (422, "format is missing.")
 
 
 def test_foreign_hosts_and_origins(server):
@@ -341,6 +361,9 @@ def test_description_is_valid_and_complete(server):
   (language,) = model["languages"]
   assert (language["code"], language["timed"]) == ("GSL", True)
   assert language["examples"] == list(TEXTS)
+  formats = [form["format"] for form in info["formats"]]
+  assert formats == list(download.FORMATS)
+  assert set(formats) == set(get_args(schema.FileFormat))
   for path, methods in SPEC["paths"].items():
     for method in methods:
       status, _, _ = server.ask(method.upper(), path)

@@ -1,23 +1,24 @@
-"""The true clips of texts that a model was never trained on."""
+"""Finds the true clips of texts of the dev and test splits."""
 
 import pathlib
 import threading
 import unicodedata
+from typing import get_args
 
 from signllm_jax import config
 from signllm_jax.core import clips
 from signllm_jax.data import datasets
+from signllm_jax.web import schema
 
-MAX_CLIPS = 2000  # of a split that are looked at
+MAX_CLIPS = 2000  # of a split that are indexed
 EXAMPLES = 6
-_SPLITS = ("dev", "test")
 
 
-class Truth:
-  """Finds clips of the dev and test splits by their text."""
+class GroundTruth:
+  """Clips of the dev and test splits by their text."""
 
   def __init__(self, settings: config.Data):
-    """Reads which texts there are; none if the folder is not there.
+    """Indexes the texts; a split that is not there has none.
 
     Args:
       settings: of the data a model was trained on.
@@ -25,13 +26,13 @@ class Truth:
     Raises:
       DataError: a fault in the data.
     """
-    self._opened: dict[str, datasets.Clips] = {}
-    self._places: dict[str, tuple[str, int]] = {}
+    self._opened: dict[schema.Split, datasets.Clips] = {}
+    self._places: dict[str, tuple[schema.Split, int]] = {}
     self._lock = threading.Lock()
     folder = pathlib.Path(settings.folder)
-    for split in _SPLITS:
+    for split in get_args(schema.Split):
       # Only training needs a dev split, and nothing a test split.
-      if _has(folder, split):
+      if _split_exists(folder, split):
         opened = datasets.open_clips(settings, split)
         self._opened[split] = opened
         for index in range(min(len(opened), MAX_CLIPS)):
@@ -40,11 +41,11 @@ class Truth:
 
   @property
   def examples(self) -> list[str]:
-    """A few texts whose truth is known."""
+    """A few texts whose true clip is known."""
     return list(self._places)[:EXAMPLES]
 
-  def find(self, line: str) -> tuple[str, clips.Clip] | None:
-    """Split and clip of a text; None if it is in neither split."""
+  def find(self, line: str) -> tuple[schema.Split, clips.Clip] | None:
+    """Returns split and clip of a text; None if it is in neither split."""
     place = self._places.get(_key(line))
     if place is None:
       return None
@@ -53,7 +54,7 @@ class Truth:
       return split, self._opened[split][index]
 
 
-def _has(folder: pathlib.Path, split: str) -> bool:
+def _split_exists(folder: pathlib.Path, split: str) -> bool:
   built = (
     any(folder.glob(f"*-{split}.*")) and (folder / "dataset_info.json").exists()
   )

@@ -1,0 +1,142 @@
+"""Builds the responses of the API (`schema`)."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, get_args
+
+import msgspec
+import numpy as np
+
+from signllm_jax.core import clips, errors, languages, skeleton
+from signllm_jax.inference import long_text, text_input
+from signllm_jax.visualization import skeleton_drawing
+from signllm_jax.web import download, jobs, schema
+from signllm_jax.web import engine as engine_lib
+
+DECIMALS = 5  # of a coordinate; shoulders are 1/3 apart
+
+
+async def start(
+  engine: engine_lib.Engine, prepared: text_input.PreparedText
+) -> dict[str, Any]:
+  """The fields that `schema.Signing` and `schema.StartLine` share."""
+  true = None
+  if engine.truth:
+    match = await asyncio.to_thread(engine.truth.find, prepared.text)
+    if match:
+      split, clip = match
+      true = schema.TrueClip(
+        split=split, fps=clip.fps, length=len(clip), frames=frames(clip)
+      )
+  return {
+    "model": engine.name,
+    "language": engine.settings.language,
+    "text": prepared.text,
+    "notes": list(prepared.notes),
+    "fps": engine.info.fps,
+    "true": true,
+  }
+
+
+def end(signed: long_text.SignedText) -> dict[str, Any]:
+  """The fields that `schema.Signing` and `schema.EndLine` share."""
+  tokens = None
+  if signed.spans is not None:
+    tokens = [schema.Token(**span._asdict()) for span in signed.spans]
+  return {
+    "length": len(signed.clip),
+    "finished": signed.finished,
+    "gloss": signed.clip.gloss,
+    "tokens": tokens,
+    "parts": [schema.Part(**part._asdict()) for part in signed.segments],
+  }
+
+
+async def stream(
+  first_line: schema.StartLine,
+  first_chunk: jobs.Chunk,
+  chunks: AsyncIterator[jobs.Chunk],
+) -> AsyncIterator[bytes]:
+  """Lines of JSON of a signing, as its frames are produced.
+
+  Args:
+    first_line: the line before all frames.
+    first_chunk: the first frames.
+    chunks: all later ones.
+  """
+  yield _line(first_line)
+  chunk, sent = first_chunk, 0
+  while chunk is not None:
+    if len(chunk.clip):
+      yield _line(schema.FramesLine(first=sent, frames=frames(chunk.clip)))
+      sent += len(chunk.clip)
+    if chunk.signed:
+      yield _line(schema.EndLine(**end(chunk.signed)))
+    try:
+      chunk = await anext(chunks, None)
+    except errors.NonFiniteError as error:  # the status is already sent
+      yield _line(schema.ErrorLine(code="non_finite", detail=str(error)))
+      return
+
+
+def _line(line: schema.StreamLine) -> bytes:
+  return msgspec.json.encode(line) + b"\n"
+
+
+def info(engines: Sequence[engine_lib.Engine]) -> schema.Info:
+  """Describes the models, the file formats and the skeleton."""
+  by_name = itertools.groupby(engines, lambda engine: engine.name)
+  return schema.Info(
+    models=[
+      schema.Model(name=name, languages=[_language(e) for e in of_model])
+      for name, of_model in by_name
+    ],
+    formats=[
+      schema.FormatInfo(format=suffix, name=name)
+      for suffix, (name, _) in download.FORMATS.items()
+    ],
+    modes=list(get_args(schema.Mode)),
+    max_text=schema.MAX_TEXT,
+    skeleton=schema.Skeleton(
+      joints=list(skeleton.JOINT_NAMES),
+      limbs=[(parent, child) for parent, child, _ in skeleton.LIMBS],
+      hands=skeleton_drawing.HANDS,
+      colours=schema.Colours(
+        bone=skeleton_drawing.BONE,
+        right=list(skeleton_drawing.RIGHT),
+        left=list(skeleton_drawing.LEFT),
+      ),
+    ),
+  )
+
+
+def _language(engine: engine_lib.Engine) -> schema.Language:
+  """Describes one language of a model."""
+  code = engine.settings.language
+  language = languages.LANGUAGES.get(code)
+  fields: dict[str, Any] = {  # checked when the model was trained
+    "source": engine.settings.source,
+    "tokens": engine.info.vocabulary.unit,
+  }
+  return schema.Language(
+    code=code,
+    name=language.name if language else code,
+    spoken=language.spoken if language else "",
+    knows=text_input.describe_vocabulary(engine.info.vocabulary),
+    fps=engine.info.fps,
+    max_tokens=engine.max_tokens - 1,
+    timed=engine.timed,
+    examples=engine.truth.examples if engine.truth else [],
+    **fields,
+  )
+
+
+def frames(clip: clips.Clip) -> list[list[float | None]]:
+  """150 numbers a frame, null for a joint that is missing."""
+  # In double precision, or rounding leaves a float32's odd digits.
+  rounded = np.round(clip.frames.astype(np.float64), DECIMALS)
+  values: list[list[Any]] = rounded.reshape(len(clip), -1).tolist()
+  for t, joint in np.argwhere(~clip.valid).tolist():
+    values[t][3 * joint : 3 * joint + 3] = [None, None, None]
+  return values
