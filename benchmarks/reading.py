@@ -57,7 +57,7 @@ def json_ways(folder: pathlib.Path) -> Ways:
     return [openpose.read(each) for each in folders]
 
   def ours() -> list[Any]:
-    return [result for _, result in find_clips.read_each(many)]
+    return [result for _, result in find_clips.read_all(many)]
 
   for keypoints, expected in zip(ours(), plain(), strict=True):
     np.testing.assert_array_equal(keypoints.frames[..., :2], expected[..., :2])

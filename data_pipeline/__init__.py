@@ -1,1 +1,1 @@
-"""Raw keypoints in, training records out."""
+"""Builds training records from raw keypoints."""

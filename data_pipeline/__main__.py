@@ -1,7 +1,7 @@
-"""`python -m data_pipeline STAGE`: see `cli.py`.
+"""Entry point of `python -m data_pipeline STAGE`; see `cli/parser.py`.
 
-Processes that read clips import their parent's main module: this one costs
-them nothing, where the command line would cost each the seconds JAX takes.
+Worker processes that read clips import their parent's main module. The command
+line is imported under the guard, so that they do not wait for JAX.
 """
 
 import sys

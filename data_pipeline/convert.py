@@ -1,7 +1,7 @@
-"""One file of clips into another form: .h5 .npz .skels .pose .bvh or JSON.
+"""Converts clips between .h5, .npz, .skels, .pose, .bvh and JSON.
 
-`signllm_jax.formats.forms` says which forms hold what. A .pose is read as
-keypoints or as poses, and written of poses.
+`signllm_jax.formats.forms` lists which forms hold keypoints and which poses. A
+.pose is read as either and written as poses.
 """
 
 import collections
@@ -31,16 +31,16 @@ def convert(
   Args:
     source: .npz, .skels (with .text beside it, if there is one), .pose, .bvh,
       .h5, or a folder of JSON frame files.
-    target: what does not exist yet, its form told by its suffix; of several
-      clips as .pose, .bvh or JSON a folder, with one file or folder a clip.
-      Beside .skels come .files, .text and .gloss, if the clips have any.
+    target: must not exist; its suffix says the form. Several clips as .pose,
+      .bvh or JSON go to a folder, one file or folder a clip. With .skels go
+      .files, .text and .gloss, if the clips have them.
     form: of a target that is a folder: pose, bvh, openpose or dwpose.
     convention: of .skels: prompt2sign (values as they stand) or pt.
     fps: frames a second, where the source does not say.
     size: width and height of the picture, where the source does not say.
 
   Raises:
-    UsageError: no such form; the target exists; keypoints asked to be poses.
+    UsageError: no such form; the target exists; poses asked of keypoints.
     DataError: the source is damaged, or a clip's name cannot be kept.
     StorageError: the target cannot be written.
   """
@@ -56,30 +56,30 @@ def convert(
       "folder --form=pose, bvh, openpose or dwpose",
     )
   refuse_existing(target)
-  found = _read(source, fps, size)
-  if not found:
+  sequence = _read(source, fps, size)
+  if not sequence:
     raise errors.DataError("no clips", path=source)
   if kind in forms.KEYPOINTS:
-    seen = [
-      forms.to_keypoints(clips.canonical(each))
-      if isinstance(each, clips.Clip)
-      else each
-      for each in found
+    keypoints = [
+      forms.to_keypoints(clips.canonical(clip))
+      if isinstance(clip, clips.Clip)
+      else clip
+      for clip in sequence
     ]
-    _write_keypoints(target, kind, seen)
+    _write_keypoints(target, kind, keypoints)
   else:
-    poses = [each for each in found if isinstance(each, clips.Clip)]
-    if len(poses) < len(found):
+    poses = [clip for clip in sequence if isinstance(clip, clips.Clip)]
+    if len(poses) < len(sequence):
       raise errors.UsageError(
-        f"{source} holds keypoints in 2-D, {kind} poses in 3-D",
+        f"{source} holds 2-D keypoints, but {kind} holds 3-D poses",
         hint="Lift them first: python -m data_pipeline lift",
       )
     _write_poses(target, kind, poses, convention)
-  return len(found)
+  return len(sequence)
 
 
 def refuse_existing(*paths: str | os.PathLike) -> None:
-  """Raises a UsageError if any of the paths is there."""
+  """Raises a UsageError if any of the paths exists."""
   for path in paths:
     if os.path.lexists(path):
       raise errors.UsageError(
@@ -88,7 +88,7 @@ def refuse_existing(*paths: str | os.PathLike) -> None:
 
 
 def split_files(target: pathlib.Path) -> dict[str, pathlib.Path]:
-  """What `write_split` may write, by kind."""
+  """Paths of the files of a split by kind, as `write_split` writes them."""
   kinds = ("skels", "files", "text", "gloss")
   return {kind: target.with_suffix(f".{kind}") for kind in kinds}
 
@@ -96,29 +96,29 @@ def split_files(target: pathlib.Path) -> dict[str, pathlib.Path]:
 def write_split(
   target: pathlib.Path, sequence: Iterable[clips.Clip], convention: str
 ) -> None:
-  """Writes .skels and beside it the names, texts and glosses there are.
+  """Writes .skels with .files, .text and .gloss, where the clips have them.
 
   Raises:
-    DataError: a clip cannot be written, or a name is there twice.
+    DataError: a clip cannot be written, or two have the same name.
     StorageError: a file cannot be written.
   """
   lines = {"files": [], "text": [], "gloss": []}
 
-  def noted() -> Iterator[clips.Clip]:
+  def collected() -> Iterator[clips.Clip]:
     for clip in sequence:
-      said = (clip.name, clip.text, clip.gloss)
-      for kind, text in zip(lines, said, strict=True):
+      fields = (clip.name, clip.text, clip.gloss)
+      for kind, text in zip(lines, fields, strict=True):
         lines[kind].append(" ".join(text.split()))
       yield clip
     _check_distinct(lines["files"])
 
   paths = split_files(target)
   with atomic_files.remove_on_error(*paths.values()):
-    skels.write(target, noted(), convention)
-    for kind, said in lines.items():
-      # The form knows clips without a gloss, but none without name or text.
-      if (any if kind == "gloss" else all)(said):
-        text = "".join(f"{line}\n" for line in said)
+    skels.write(target, collected(), convention)
+    for kind, texts in lines.items():
+      # A clip may lack a gloss, but not its name or text.
+      if (any if kind == "gloss" else all)(texts):
+        text = "".join(f"{line}\n" for line in texts)
         atomic_files.write_text(paths[kind], text)
 
 
@@ -148,17 +148,18 @@ def _read(
     return [_read_pose(source)]
   if suffix == ".bvh":
     return [bvh.read(source)]
-  return [each.read() for each in find_clips.find(source, fps=fps, size=size)]
+  sources = find_clips.find(source, fps=fps, size=size)
+  return [clip_source.read() for clip_source in sources]
 
 
 def _read_pose(source: pathlib.Path) -> clips.Clip | clips.Keypoints:
-  """A pose in 3-D if the file is in OpenPose's layout and not flat."""
-  seen = pose.read_keypoints(source)
+  """Poses if the file is in OpenPose's layout and has depth; else keypoints."""
+  keypoints = pose.read_keypoints(source)
   try:
     clip = pose.read(source)
-  except errors.DataError:  # MediaPipe's layout, whose depth is no depth
-    return seen
-  return clip if clip.frames[..., 2].any() else seen
+  except errors.DataError:  # MediaPipe's layout, whose z is not depth
+    return keypoints
+  return clip if clip.frames[..., 2].any() else keypoints
 
 
 def _write_poses(
@@ -172,17 +173,19 @@ def _write_poses(
   elif kind == ".skels":
     refuse_existing(*split_files(target).values())
     if convention == "pt":
-      poses = [clips.canonical(each) for each in poses]
+      poses = [clips.canonical(clip) for clip in poses]
     write_split(target, poses, convention)
   else:
-    canonical = [clips.canonical(each) for each in poses]
+    canonical = [clips.canonical(clip) for clip in poses]
     _write_each(target, kind, forms.EACH[kind].write, canonical)
 
 
 def _write_keypoints(
-  target: pathlib.Path, kind: str, seen: Sequence[clips.Keypoints]
+  target: pathlib.Path, kind: str, keypoints: Sequence[clips.Keypoints]
 ) -> None:
-  named = [dataclasses.replace(each, name=_file_name(each)) for each in seen]
+  named = [
+    dataclasses.replace(clip, name=_file_name(clip)) for clip in keypoints
+  ]
   if kind == ".h5":
     h5.write(target, named)
   else:
@@ -195,19 +198,19 @@ def _write_each(
   write: Callable[[pathlib.Path, Any], None],
   sequence: Sequence[clips.Clip] | Sequence[clips.Keypoints],
 ) -> None:
-  """One clip as the target itself, more as a folder with a path for each."""
+  """Writes one clip as the target, several into a folder of that name."""
   if len(sequence) == 1 and target.suffix == suffix:
     write(target, sequence[0])
     return
-  names = [_file_name(each) for each in sequence]
+  names = [_file_name(clip) for clip in sequence]
   _check_distinct(names)
   with atomic_files.atomic_folder(target) as folder:
-    for name, each in zip(names, sequence, strict=True):
-      write(folder / f"{name}{suffix}", each)
+    for name, clip in zip(names, sequence, strict=True):
+      write(folder / f"{name}{suffix}", clip)
 
 
 def _file_name(clip: clips.Clip | clips.Keypoints) -> str:
-  """The clip's name, e.g. train/000001, as that of a file, train-000001."""
+  """The clip's name as a file name: train/000001 becomes train-000001."""
   name = clip.name.replace("/", "-")
   lifted_folder.check_name(name)
   return name

@@ -14,13 +14,13 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from data_pipeline.building import build_plan, checksums
-from data_pipeline.lifting import lift_folder, lifted_folder
+from data_pipeline.lifting import lifted_folder, lifting_run
 from signllm_jax.core import atomic_files, errors
 
 QUALITY = "quality.jsonl"  # of every clip that was lifted, in the build
 
 
-def _report_split(split: str, outcome: lift_folder.Outcome) -> None:
+def _report_split(split: str, outcome: lifting_run.Outcome) -> None:
   print(f"{split}: {outcome.describe('the source')}", flush=True)
   for name, error in outcome.failed.items():
     print(f"{split}: {name} is left out: {error}", file=sys.stderr)
@@ -30,7 +30,7 @@ def build_dataset(
   plan: build_plan.BuildPlan,
   *,
   workers: int | None = None,
-  report: Callable[[str, lift_folder.Outcome], None] = _report_split,
+  report: Callable[[str, lifting_run.Outcome], None] = _report_split,
   note: Callable[[str], None] = logging.warning,
 ) -> pathlib.Path:
   """Builds a data set, or reuses its build; prints its licence notice.
@@ -59,7 +59,7 @@ def build_dataset(
   print(f"Licence of {plan.name}: {plan.licence}")
   parent = plan.folder.parent
   atomic_files.make_folder(parent)
-  with lifted_folder.alone(parent), _storage_errors(plan.folder):
+  with lifted_folder.locked(parent), _storage_errors(plan.folder):
     if plan.folder.exists():
       print(
         f"{plan.folder} is already built and is used as it is; remove it to "
@@ -92,7 +92,7 @@ def _storage_errors(folder: pathlib.Path) -> Iterator[None]:
 def _lift(
   plan: build_plan.BuildPlan,
   workers: int | None,
-  report: Callable[[str, lift_folder.Outcome], None],
+  report: Callable[[str, lifting_run.Outcome], None],
   note: Callable[[str], None],
 ) -> None:
   """Lifts the keypoints of every split into `plan.lifted`."""
@@ -102,7 +102,7 @@ def _lift(
       if path.name not in splits:
         shutil.rmtree(path)
   for split, sources in splits.items():
-    outcome = lift_folder.lift_clips(
+    outcome = lifting_run.lift_clips(
       sources,
       plan.lifted / split,
       plan.lifting,
@@ -124,7 +124,7 @@ def _lift(
 
 def _write(
   plan: build_plan.BuildPlan,
-  report: Callable[[str, lift_folder.Outcome], None],
+  report: Callable[[str, lifting_run.Outcome], None],
 ) -> None:
   """Writes the records through the data set's builder."""
   if plan.file_format == "tfrecord":
@@ -152,7 +152,7 @@ def _write(
     )
   for split, faults in vars(builder).get("left_out", {}).items():
     if faults:
-      report(split, lift_folder.Outcome(failed=faults))
+      report(split, lifting_run.Outcome(failed=faults))
 
 
 def _complete(plan: build_plan.BuildPlan) -> None:

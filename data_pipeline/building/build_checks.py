@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from data_pipeline.building import record_reader
-from data_pipeline.lifting import lift_folder, lifted_folder
+from data_pipeline.lifting import lifted_folder, lifting_run
 from signllm_jax.core import errors, extras
 
 FILE_FORMATS = ("tfrecord", "array_record")
@@ -131,5 +131,5 @@ def is_keypoints(source: pathlib.Path | None) -> bool:
 
 def _has_lifted_clips(source: pathlib.Path) -> bool:
   """Whether a folder or the folder of one of its splits has lifted clips."""
-  folders = (source, *(source / split for split in lift_folder.SPLITS))
-  return any(map(lifted_folder.is_one, folders))
+  folders = (source, *(source / split for split in lifting_run.SPLITS))
+  return any(map(lifted_folder.is_lifted, folders))

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 
 from data_pipeline.building import beam, build_checks, record_reader
 from data_pipeline.keypoints import find_clips
-from data_pipeline.lifting import lift_folder, lifted_folder
+from data_pipeline.lifting import lifted_folder, lifting_run
 from signllm_jax.core import errors, extras
 
 DATASETS = ("fingerspelling", "prompt2sign")  # packages of data_pipeline
@@ -64,9 +64,9 @@ class BuildPlan:
     """Clips of keypoints by split; `note` is called with warnings.
 
     Raises:
-      DataError: as `lift_folder.find_splits`.
+      DataError: as `lifting_run.find_splits`.
     """
-    return lift_folder.find_splits(
+    return lifting_run.find_splits(
       str(self.input),
       fps=vars(self.config)["fps"],
       size=self.size,

@@ -1,6 +1,6 @@
-"""Checksums of a build: `SHA256SUMS`, as GNU coreutils write them.
+"""Writes and checks `SHA256SUMS` of a build, in the format of GNU coreutils.
 
-`sha256sum -c SHA256SUMS` in the folder checks the same without this package.
+`sha256sum -c SHA256SUMS` in the folder checks the same.
 """
 
 import hashlib
@@ -41,12 +41,12 @@ def write_sums(folder: str | os.PathLike) -> pathlib.Path:
 def problems(
   folder: str | os.PathLike, shards: Iterable[str]
 ) -> list[errors.DataError]:
-  """What is wrong with the checksums and the files they are of.
+  """Finds faults of the checksums and of the files they list.
 
   Args:
-    folder: of the build.
-    shards: names of the shards it should have. A missing one is not reported:
-      who reads the records finds it.
+    folder: folder of the build.
+    shards: names of the shards it should have. A missing shard is reported by
+      the reader of the records, not here.
 
   Raises:
     StorageError: a file cannot be read.
@@ -58,7 +58,7 @@ def problems(
   except FileNotFoundError:
     return [
       errors.DataError(
-        "no checksums, so that changed bytes may go unseen",
+        "no checksums; changed bytes cannot be detected",
         path=path,
         expected="a line a file, written at the end of the build",
         hint=record_reader.REBUILD,
@@ -68,11 +68,11 @@ def problems(
     return [errors.DataError(f"not UTF-8: {error}", path=path)]
   except OSError as error:
     raise errors.StorageError(f"cannot be read: {error}", path=path) from error
-  found, named = [], set()
+  faults, named = [], set()
   for number, line in enumerate(lines[:-1] if not lines[-1] else lines, 1):
     match = _LINE.fullmatch(line)
     if not match:
-      found.append(
+      faults.append(
         errors.DataError(
           "not a checksum",
           path=path,
@@ -83,15 +83,16 @@ def problems(
       continue
     stored, name = match.groups()
     named.add(name)
-    if (wrong := _compare(folder / name, stored, name in shards)) is not None:
-      found.append(wrong)
+    fault = _compare(folder / name, stored, name in shards)
+    if fault is not None:
+      faults.append(fault)
   for name in sorted({*_DESCRIPTION, *shards} - named):
-    found.append(
+    faults.append(
       errors.DataError(
         f"no checksum of {name}", path=path, hint=record_reader.REBUILD
       )
     )
-  return found
+  return faults
 
 
 def _compare(

@@ -1,4 +1,4 @@
-"""What a built data set holds: opens it, reads all of it, counts."""
+"""Opens a built data set, reads its records and summarises its splits."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ REBUILD = "Remove the folder and build again"
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-  """What a built split holds."""
+  """Counts and size of a built split."""
 
   name: str
   clips: int
@@ -28,7 +28,7 @@ class Split:
 
 
 def open_build(folder: str | os.PathLike) -> tfds.core.DatasetBuilder:
-  """A builder for reading, without the data set's own code.
+  """Opens a build for reading, without the code of its data set.
 
   Raises:
     DataError: there is no complete build in the folder.
@@ -51,7 +51,7 @@ def open_build(folder: str | os.PathLike) -> tfds.core.DatasetBuilder:
 
 
 def summarise(folder: str | os.PathLike) -> list[Split]:
-  """Reads every record of a build, which also checks all of it.
+  """Summarises the splits of a build; reads, and so checks, every record.
 
   Raises:
     DataError: a shard is missing or damaged.
@@ -79,18 +79,18 @@ def summarise(folder: str | os.PathLike) -> list[Split]:
 
 
 def table(splits: list[Split]) -> str:
-  """The splits as lines of text, numbers right-aligned."""
+  """Formats the splits as a table with right-aligned numbers."""
   row = "{:<8}{:>9}{:>11}{:>9}{:>8}{:>10}".format
   lines = [row("split", "clips", "frames", "hours", "shards", "MiB")]
-  for each in splits:
+  for split in splits:
     lines.append(
       row(
-        each.name,
-        each.clips,
-        each.frames,
-        f"{each.hours:.3f}",
-        each.shards,
-        f"{each.size / 2**20:.1f}",
+        split.name,
+        split.clips,
+        split.frames,
+        f"{split.hours:.3f}",
+        split.shards,
+        f"{split.size / 2**20:.1f}",
       )
     )
   return "\n".join(lines)
@@ -99,7 +99,7 @@ def table(splits: list[Split]) -> str:
 def read_records(
   split: tfds.core.SplitInfo, file_format: str
 ) -> Iterator[bytes]:
-  """Every record of a split, serialised, in the order of the shards.
+  """Yields the serialised records of a split in the order of its shards.
 
   Raises:
     DataError: a shard is missing or damaged.
@@ -119,7 +119,7 @@ def read_records(
         )
       for index in range(len(source)):
         yield source[index]
-  except RuntimeError as error:  # its reader's only kind, naming the bytes
+  except RuntimeError as error:  # the only error of the ArrayRecord reader
     raise errors.DataError(
       f"split {split.name!r} is damaged: {error}",
       path=os.path.dirname(paths[0]),

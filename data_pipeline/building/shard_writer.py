@@ -1,4 +1,4 @@
-"""Shards whose bytes follow from their records alone."""
+"""Writes shards whose bytes depend on their records alone."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,10 +9,10 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 
 class Writer(tfds.core.ExampleWriter):
-  """tfds' writer, with the features of every record in alphabetical order.
+  """The writer of tfds, with the features of a record in alphabetical order.
 
-  By itself tfds leaves them in the order of a hash that differs from process
-  to process, so that a build made again has other bytes.
+  Without this tfds orders them by a hash that differs between processes, so
+  that a repeated build has other bytes.
   """
 
   def __init__(self, info: Any):  # its format is annotated too widely by tfds

@@ -1,7 +1,7 @@
-"""Whether a built data set is whole: files, counts and every record.
+"""Verifies a built data set: files, counts and every record.
 
-Checksums see any changed byte; decoding says which record it hit, and finds
-what was wrong before the checksums were made.
+Checksums detect any changed byte. Decoding tells which record is affected, and
+finds faults from before the checksums were written.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ Records = (
 
 
 class Shard(NamedTuple):
-  """A file of records and how many it should hold."""
+  """A file of records and the number it should hold."""
 
   split: str
   path: pathlib.Path
@@ -40,33 +40,33 @@ class Shard(NamedTuple):
 
 
 def verify(folder: str | os.PathLike) -> int:
-  """Checks all of a build and returns the number of its records.
+  """Verifies a build and returns the number of its records.
 
   Raises:
-    DataError: names every problem that `problems` finds, up to LISTED.
+    DataError: lists the faults that `problems` finds, up to LISTED.
     StorageError: a file cannot be read.
   """
-  found = problems(folder)
-  if not found:
+  faults = problems(folder)
+  if not faults:
     info = record_reader.open_build(folder).info
     return sum(split.num_examples for split in info.splits.values())
-  first = found[0]
-  if len(found) == 1:
+  first = faults[0]
+  if len(faults) == 1:
     raise first
-  lines = [f"{len(found)} problems", *map(str, found[:LISTED])]
-  if len(found) > LISTED:
-    lines.append(f"and {len(found) - LISTED} more")
+  lines = [f"{len(faults)} problems", *map(str, faults[:LISTED])]
+  if len(faults) > LISTED:
+    lines.append(f"and {len(faults) - LISTED} more")
   raise errors.DataError("\n  ".join(lines), path=folder) from first
 
 
 def problems(folder: str | os.PathLike) -> list[errors.DataError]:
-  """Everything that is wrong with a build; an empty list if nothing is.
+  """Finds all faults of a build; an empty list if it is intact.
 
-  Each error names the shard and, where it is one record's, its index in the
-  shard from 0. Progress goes to stderr if that is a terminal.
+  Each error names the shard and, for a single record, its index in the shard
+  from 0. Progress is shown on stderr if that is a terminal.
 
   Raises:
-    DataError: the folder holds no build at all.
+    DataError: the folder does not hold a build.
     StorageError: a file cannot be read.
   """
   folder = pathlib.Path(folder)
@@ -78,12 +78,12 @@ def problems(folder: str | os.PathLike) -> list[errors.DataError]:
     for path, count in zip(split.filepaths, split.shard_lengths, strict=True)
   ]
   expected = {shard.path.name for shard in shards}
-  found = checksums.problems(folder, expected)
+  faults = checksums.problems(folder, expected)
   for path in sorted(folder.iterdir()):
     if _SHARD.search(path.name) and path.name not in expected:
-      found.append(
+      faults.append(
         errors.DataError(
-          "a foreign shard",
+          "a shard that does not belong to the build",
           path=path,
           expected="only the shards that dataset_info.json describes",
           hint="Move it elsewhere",
@@ -97,10 +97,10 @@ def problems(folder: str | os.PathLike) -> list[errors.DataError]:
     for shard in shards:
       for problem in checker.check(shard):
         if problem:
-          found.append(problem)
+          faults.append(problem)
         else:
           bar.update()
-  return found
+  return faults
 
 
 class _Checker:
@@ -112,7 +112,7 @@ class _Checker:
     self._places: dict[tuple[str, bytes], str] = {}  # of split and name
 
   def check(self, shard: Shard) -> Iterator[errors.DataError | None]:
-    """A problem or None for each record, after the shard's own problems."""
+    """Yields faults of the shard, then a fault or None for each record."""
     try:
       with _opened(shard, self._format) as data:
         if len(data) != shard.count:
@@ -132,32 +132,36 @@ class _Checker:
   ) -> errors.DataError | None:
     try:
       record = self._features.deserialize_example_np(data[index])
-      wrong = fault(record, self._config)
-      if wrong is None:
-        wrong = self._taken(shard, index, record["name"])
-    except errors.DataError as error:  # the TFRecord reader's, naming it
+      description = fault(record, self._config)
+      if description is None:
+        description = self._duplicate_name(shard, index, record["name"])
+    except errors.DataError as error:  # of the TFRecord reader
       return error
     except (RuntimeError, message.DecodeError, ValueError) as error:
-      wrong = f"damaged: {error}"  # the ArrayRecord reader's or the decoder's
-    if wrong is None:
+      description = f"damaged: {error}"  # of ArrayRecord reader or decoder
+    if description is None:
       return None
     return errors.DataError(
-      f"record {index} (from 0): {wrong}",
+      f"record {index} (from 0): {description}",
       path=shard.path,
       hint=tfrecord.RESTORE,
     )
 
-  def _taken(self, shard: Shard, index: int, name: bytes) -> str | None:
+  def _duplicate_name(
+    self, shard: Shard, index: int, name: bytes
+  ) -> str | None:
     place = f"{shard.path.name} record {index}"
     first = self._places.setdefault((shard.split, name), place)
-    return None if first == place else f"the name {name!r} is that of {first}"
+    return (
+      None if first == place else f"its name {name!r} is also that of {first}"
+    )
 
 
 @contextlib.contextmanager
 def _opened(shard: Shard, file_format: str) -> Iterator[Records]:
-  """The serialised records of a shard; DataError if it is none."""
+  """Opens a shard for its serialised records; DataError if it is no shard."""
   if file_format == "tfrecord":
-    # An empty file is an error of its own, if there should be records.
+    # An empty file is an error only if it should hold records.
     yield tfrecord.TFRecordFiles([shard.path], None if shard.count else [0])
     return
   if not shard.path.exists():
@@ -178,12 +182,16 @@ def _opened(shard: Shard, file_format: str) -> Iterator[Records]:
 
 
 def fault(record: dict[str, Any], config: str) -> str | None:
-  """What is wrong with a decoded record, by the schema in `records.py`.
+  """Describes the fault of a decoded record, by the schema of `records.py`.
 
   Args:
     record: as the features decode it.
-    config: name of the build's configuration, e.g. gsl or gsl_30fps. A sign
-      language that no table knows may still be the one it is named after.
+    config: name of the build's configuration, e.g. gsl or gsl_30fps. The
+      language of a record may be unknown if the configuration is named after
+      it.
+
+  Returns:
+    The fault; None if there is none.
   """
   absent = sorted(key for key in records.features() if record.get(key) is None)
   if absent:
@@ -219,13 +227,16 @@ def _fault_of_pose(frames: np.ndarray, valid: np.ndarray) -> str | None:
   joints = frames.reshape(t, skeleton.J, 3)
   zero = (joints == 0).all(-1)  # [T, J]
   elsewhere = np.arange(skeleton.J) != skeleton.NECK
-  for found, wrong in (
+  for frames_at_fault, description in (
     (~np.isfinite(joints).all((1, 2)), "holds NaN or infinity"),
-    ((valid > 1).any(1), "has numbers other than 0 and 1 in its mask"),
+    ((valid > 1).any(1), "has values other than 0 and 1 in its mask"),
     (((valid == 0) & ~zero).any(1), "has a missing joint that is not 0"),
-    (((valid == 1) & zero & elsewhere).any(1), "has a joint at 0 not masked"),
-    (~zero[:, skeleton.NECK], "has its neck away from 0"),
+    (
+      ((valid == 1) & zero & elsewhere).any(1),
+      "has a joint at 0 that is not masked",
+    ),
+    (~zero[:, skeleton.NECK], "has its neck not at 0"),
   ):
-    if found.any():
-      return f"frame {int(found.argmax()) + 1} {wrong}"
+    if frames_at_fault.any():
+      return f"frame {int(frames_at_fault.argmax()) + 1} {description}"
   return None

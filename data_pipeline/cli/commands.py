@@ -1,4 +1,4 @@
-"""What each stage of the command line does with its arguments."""
+"""The stages of the command line, each called with its parsed arguments."""
 
 import argparse
 import pathlib
@@ -16,14 +16,14 @@ from data_pipeline.building import (
   verify,
 )
 from data_pipeline.keypoints import find_clips
-from data_pipeline.lifting import lift_folder, lifted_folder
+from data_pipeline.lifting import lifted_folder, lifting_run
 from data_pipeline.texts import normalisation, prompts
 from signllm_jax.core import atomic_files, clips, errors, extras, languages
 from signllm_jax.formats import h5, splits
 
 
 def extract(args: argparse.Namespace) -> None:
-  """Keypoints in any form -> one .h5."""
+  """Writes keypoints of any form into one .h5."""
   sources = _find(args)
   convert.refuse_existing(args.output)
   if args.dry_run:
@@ -31,31 +31,31 @@ def extract(args: argparse.Namespace) -> None:
     return
   failed = {}
 
-  def good() -> Iterable[clips.Keypoints]:
-    for source, seen in _progress(
-      find_clips.read_each(sources, args.workers), len(sources), "reading"
+  def readable() -> Iterable[clips.Keypoints]:
+    for source, keypoints in _progress(
+      find_clips.read_all(sources, args.workers), len(sources), "reading"
     ):
-      if isinstance(seen, errors.SignLLMError):
-        failed[source.name] = seen
+      if isinstance(keypoints, errors.SignLLMError):
+        failed[source.name] = keypoints
       else:
-        yield seen
+        yield keypoints
 
-    if len(failed) == len(sources):  # no file rather than an empty one
+    if len(failed) == len(sources):  # write no file rather than an empty one
       _raise_failed(failed)
 
-  h5.write(args.output, good())
+  h5.write(args.output, readable())
   print(f"{len(sources) - len(failed)} clips: {args.output}")
   _raise_failed(failed)
 
 
 def lift(args: argparse.Namespace) -> None:
-  """Keypoints -> a folder of lifted clips."""
+  """Lifts keypoints into a folder of lifted clips."""
   sources = _find(args)
   options = _lifting_options(args)
   if args.dry_run:
     print(f"{len(sources)} clips would be lifted into {args.output}: {options}")
     return
-  outcome = lift_folder.lift_clips(
+  outcome = lifting_run.lift_clips(
     sources,
     args.output,
     options,
@@ -67,7 +67,7 @@ def lift(args: argparse.Namespace) -> None:
 
 
 def export_skels(args: argparse.Namespace) -> None:
-  """Lifted clips -> .skels and the files beside it."""
+  """Exports lifted clips as .skels, .files, .text and .gloss."""
   names = lifted_folder.names(args.input)
   if not names:
     raise errors.DataError("no lifted clips", path=args.input)
@@ -78,7 +78,7 @@ def export_skels(args: argparse.Namespace) -> None:
     print(f"{len(names)} clips would be written to {target}")
     return
   read = (
-    lifted_folder.exported(
+    lifted_folder.to_convention(
       lifted_folder.read(args.input, name), args.convention
     )
     for name in names
@@ -91,65 +91,68 @@ def export_skels(args: argparse.Namespace) -> None:
 
 
 def make_prompts(args: argparse.Namespace) -> None:
-  """Texts -> questions, and glosses where there are none."""
+  """Makes prompts of texts, and glosses where there are none."""
   source, folder = pathlib.Path(args.input), pathlib.Path(args.output)
   spoken = languages.get(args.language).spoken
-  found = [source] if source.is_file() else sorted(source.glob("*.text"))
-  if not found:
+  paths = [source] if source.is_file() else sorted(source.glob("*.text"))
+  if not paths:
     raise errors.DataError("no texts", path=source, expected="files *.text")
-  made = {}  # file -> its lines
-  for path in found:
-    cleaned = [
+  outputs = {}  # file -> its lines
+  for path in paths:
+    texts = [
       normalisation.clean(line, path=path, line=number)
       for number, line in enumerate(splits.read_texts(path), 1)
     ]
-    names = [f"{path.stem}/{i:06d}" for i in range(1, len(cleaned) + 1)]
+    names = [f"{path.stem}/{i:06d}" for i in range(1, len(texts) + 1)]
     if path.with_suffix(".files").exists():
       names = list(splits.read_texts(path.with_suffix(".files")))
-      if len(names) != len(cleaned):
+      if len(names) != len(texts):
         raise errors.DataError(
           f"{len(names)} lines",
           path=path.with_suffix(".files"),
-          expected=f"{len(cleaned)} as in {path.name}",
+          expected=f"{len(texts)} as in {path.name}",
         )
-    made[folder / f"{path.stem}.prompt"] = [
+    outputs[folder / f"{path.stem}.prompt"] = [
       prompts.make_prompt(text, spoken, name, args.seed)
-      for text, name in zip(cleaned, names, strict=True)
+      for text, name in zip(texts, names, strict=True)
     ]
     if not path.with_suffix(".gloss").exists():
-      made[folder / f"{path.stem}.gloss"] = _glosses(path, cleaned, spoken)
-  convert.refuse_existing(*made)
+      outputs[folder / f"{path.stem}.gloss"] = _make_glosses(
+        path, texts, spoken
+      )
+  convert.refuse_existing(*outputs)
   if args.dry_run:
-    for target, lines in made.items():
+    for target, lines in outputs.items():
       print(f"{len(lines)} lines would be written to {target}")
     return
   atomic_files.make_folder(folder)
-  with atomic_files.remove_on_error(*made):
-    for target, lines in made.items():
+  with atomic_files.remove_on_error(*outputs):
+    for target, lines in outputs.items():
       atomic_files.write_text(target, "".join(f"{line}\n" for line in lines))
       print(f"{len(lines)} lines: {target}")
 
 
-def _glosses(path: pathlib.Path, cleaned: list[str], spoken: str) -> list[str]:
+def _make_glosses(
+  path: pathlib.Path, texts: list[str], spoken: str
+) -> list[str]:
   try:
-    from data_pipeline.texts import (
-      lemma_gloss,  # of packages that other stages can do without
-    )
+    # Here: its packages are not needed by other stages.
+    from data_pipeline.texts import lemma_gloss
   except ModuleNotFoundError as error:
     raise extras.not_installed(
       "glosses are made", error.name, "data"
     ) from error
   lines = []
-  for number, text in enumerate(cleaned, 1):
+  for number, text in enumerate(texts, 1):
     try:
-      lines.append(lemma_gloss.make(text, spoken))
+      lines.append(lemma_gloss.make_gloss(text, spoken))
     except errors.DataError as error:
       raise errors.DataError(str(error), path=path, line=number) from error
   return lines
 
 
 def build_records(args: argparse.Namespace) -> None:
-  """A data set -> training records."""
+  """Builds the training records of a data set."""
   runner = None
   if args.beam:
     runner = beam.Runner(args.beam, tuple(args.beam_option))
@@ -169,7 +172,7 @@ def build_records(args: argparse.Namespace) -> None:
     return
   failed = {}
 
-  def report(split: str, outcome: lift_folder.Outcome) -> None:
+  def report(split: str, outcome: lifting_run.Outcome) -> None:
     print(f"{split}: {outcome.describe(args.input)}", flush=True)
     failed.update({f"{split} {k}": v for k, v in outcome.failed.items()})
 
@@ -191,15 +194,14 @@ def _print_plan(plan: build_plan.BuildPlan) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-  """Counts, checksums and every record of a build."""
-  print(f"{verify.verify(args.input)} records of {args.input} are whole")
+  """Checks counts, checksums and every record of a build."""
+  print(f"{verify.verify(args.input)} records of {args.input} are intact")
 
 
 def report(args: argparse.Namespace) -> None:
-  """The data card of a build."""
-  from data_pipeline.data_card import (
-    card,  # here: matplotlib, which no other stage needs
-  )
+  """Writes the data card of a build."""
+  # Here: it imports matplotlib, which no other stage needs.
+  from data_pipeline.data_card import card
 
   convert.refuse_existing(args.output)
   card.write_card(args.input, args.output)
@@ -207,7 +209,7 @@ def report(args: argparse.Namespace) -> None:
 
 
 def convert_file(args: argparse.Namespace) -> None:
-  """One form of clips -> another."""
+  """Converts clips of one form to another."""
   count = convert.convert(
     args.input,
     args.output,
@@ -239,10 +241,10 @@ def _progress(items: Iterable, total: int, what: str) -> Iterable:
 
 
 def _raise_failed(failed: dict[str, errors.SignLLMError]) -> None:
-  """After the good clips are done, says which were not.
+  """Reports the bad clips after the good ones are done.
 
   Raises:
-    DataError: names up to 20 bad clips and what is wrong with each.
+    DataError: names up to 20 bad clips and the fault of each.
   """
   if not failed:
     return

@@ -88,7 +88,8 @@ class DatasetStatistics:
   Attributes:
     splits: by name, in the data set's order.
     bones: [clips, K] bone lengths in shoulder widths; NaN where unseen.
-    worst: measure of `quality.badness` -> its worst clips, the worst first.
+    worst: measure of `quality.limited_measures` -> its worst clips, worst
+      first.
     faults: limit of `quality.faults` -> clips that fail it.
     faulty: clips that fail any.
     languages, rates, signers: clips of each.
@@ -230,7 +231,7 @@ def _count(
   faults = quality.faults(measured)
   stats.faulty += bool(faults)
   stats.faults.update(faults.keys())
-  for measure, value in quality.badness(measured).items():
+  for measure, value in quality.limited_measures(measured).items():
     if value:
       ranked = RankedClip(value, split.name, clip.name, clip.text)
       worst = stats.worst.setdefault(measure, [])

@@ -1,4 +1,4 @@
-"""The data set `fingerspelling/<code>`; importing it registers it."""
+"""The data set `fingerspelling`; importing it registers it with tfds."""
 
 from data_pipeline.fingerspelling.fingerspelling_dataset_builder import Builder
 

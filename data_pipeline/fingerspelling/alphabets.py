@@ -1,8 +1,8 @@
-"""The manual alphabets that the letter recordings serve.
+"""Manual alphabets of the letter recordings.
 
-Four belong to the project's eight languages. The others are named by their
-ISO 639-3 code; a further one is one more line here and a word list for its
-spoken language in `words/`.
+Four belong to the eight sign languages of Prompt2Sign. The others are named by
+their ISO 639-3 code. A new one needs a line here and a word list of its spoken
+language in `words/`.
 """
 
 from signllm_jax.core.languages import LANGUAGES, Language

@@ -1,4 +1,4 @@
-"""tfds builder: words spelt with real recordings of manual alphabets."""
+"""Builds `fingerspelling/<alphabet>`: words spelt with real recordings."""
 
 import concurrent.futures
 import dataclasses
@@ -19,8 +19,8 @@ from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.data import records
 
 WORDS = epath.Path(__file__).parent / "words"
-DEPTH_MARGIN = 1.15  # true bone length over its longest image
-CHUNK = 128  # words spelt while those before them are lifted
+DEPTH_MARGIN = 1.15  # true bone length over its longest projection
+CHUNK = 128  # words spelt while the previous ones are lifted
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -30,8 +30,8 @@ class Config(tfds.core.BuilderConfig):
   Attributes:
     alphabet: a key of `alphabets.ALPHABETS`.
     fps: frames a second of the records.
-    train_words: at most this many words to train on; 0 for all of the list.
-    held_out_words: words each of dev and test, at most a tenth of the list.
+    train_words: maximum number of training words; 0 for all of the list.
+    held_out_words: words in each of dev and test, at most a tenth of the list.
   """
 
   alphabet: str
@@ -41,7 +41,7 @@ class Config(tfds.core.BuilderConfig):
 
 
 def words(spoken: str) -> list[str]:
-  """The project's word list of a spoken language."""
+  """Reads the word list of a spoken language."""
   path = WORDS / f"{spoken}.txt"
   if not path.exists():
     raise errors.DataError(
@@ -53,15 +53,14 @@ def words(spoken: str) -> list[str]:
 def split_words(
   listed: list[str], letters: list[str], config: Config
 ) -> dict[str, list[str]]:
-  """Disjoint train, dev and test words that the letters can spell.
+  """Splits the words that the letters can spell into train, dev and test.
 
-  The order of the words' hashes decides, so a list that grows exchanges few
-  words, and no word ever moves from train to a full dev or test.
+  Words are ordered by their hash, so that a longer list exchanges few words.
 
   Args:
     listed: the word list.
-    letters: what the alphabet has, letter groups among it.
-    config: says how many words.
+    letters: letters and letter groups of the alphabet.
+    config: numbers of words.
   """
   single = {letter for letter in letters if len(letter) == 1}
   usable = [word for word in listed if set(word) <= single]
@@ -78,11 +77,12 @@ def split_words(
 def signer_bones(letter_clips: list[clips.Clip]) -> np.ndarray:
   """Bone lengths [K] of the recorded signer, in pixels.
 
-  A limb's image is longest where it lies in the image plane, so the longest
-  image in the whole alphabet (99th percentile) bounds its length from below.
-  `DEPTH_MARGIN` is added because depth, sqrt(L^2 - image^2), is infinitely
-  sensitive where the image is as long as the limb: without it the same letter
-  differed between words by 4.4 % of the floor, with it by 1.8 %.
+  The projection of a limb is longest where it lies in the image plane, so the
+  longest projection in the alphabet (99th percentile) is a lower bound of its
+  length. It is multiplied by `DEPTH_MARGIN`, because depth,
+  sqrt(length^2 - projection^2), is infinitely sensitive where both are equal:
+  without the margin the same letter differed between words by 4.4 % of the
+  mean pose's DTW-MJE, with it by 1.8 %.
   """
   lengths: list[list[np.ndarray]] = [[] for _ in range(skeleton.BONES)]
   for clip in letter_clips:
@@ -130,7 +130,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     return shard_writer.Writer(self.info)
 
   def _split_generators(self, dl_manager: tfds.download.DownloadManager):
-    del dl_manager  # everything comes from the installed package
+    del dl_manager  # the recordings come from an installed package
     config = self.builder_config
     language = alphabets.ALPHABETS[config.alphabet]
     letters = spell.letters(language)
@@ -170,8 +170,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         for clip, result in zip(chunk, results, strict=True)
       ]
 
-    # `map` spells all words here, and the thread lifts them meanwhile: lifting
-    # needs Python's lock only between batches.
+    # This process spells the words while the thread lifts them: lifting needs
+    # Python's lock only between batches.
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
       for chunk in thread.map(lifted, spelt()):
         for clip in map(clips.canonical, chunk):

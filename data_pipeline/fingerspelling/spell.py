@@ -1,9 +1,9 @@
-"""Words spelt with the letter recordings of the package spoken-to-signed.
+"""Spells words with the letter recordings of the package spoken-to-signed.
 
-The package finds the letters and joins them smoothly. This module leaves out
-what the 50 joints do not need (most of the face, the legs) and prepares every
-letter once, not once a word: 10 ms a word where the package takes 400. Then it
-maps the result to the 50 joints.
+The package finds the letters and joins them smoothly. This module removes
+points that the 50 joints do not need (most of the face, the legs) and prepares
+every letter once, not once a word, which takes 10 ms a word instead of 400.
+Then it maps the result to the 50 joints.
 """
 
 import contextlib
@@ -36,22 +36,22 @@ _LETTER_SECONDS = 0.8  # longer recordings are sped up; the package's default
 
 
 class _Recordings(FingerspellingPoseLookup):
-  """The package's lookup over recordings cut to the points that are used."""
+  """The package's lookup, with recordings reduced to the points in use."""
 
   def read_pose(self, pose_path: str) -> Pose:
     pose = super().read_pose(pose_path)
     pose = pose.get_components(
       [_BODY, *_HANDS], {_BODY: [*_BODY_POINTS, *_HIPS, _NOSE]}
     )
-    # The package joins two letters where their points lie nearest, the face
-    # left out, and its own reduced body has no nose. So the body's nose goes
-    # by as the face, or some letters would be cut elsewhere.
+    # The package joins two letters at the frames whose points are nearest,
+    # without the face, and its reduced body has no nose. The body's nose is
+    # therefore passed as the face; otherwise some letters are cut elsewhere.
     components = pose.header.components
     components[0].points = [*_BODY_POINTS, *_HIPS]
     nose = PoseHeaderComponent(_FACE, [_NOSE], [], [], components[0].format)
     components.insert(1, nose)
     for component in components:
-      # For drawing only, and the package copies them twice a word.
+      # Used only for drawing, and the package copies them twice a word.
       component.limbs, component.relative_limbs = [], []
       component.colors = []
     return pose
@@ -84,7 +84,7 @@ def _letter(letter: str, language: Language, first: bool, last: bool) -> Pose:
 
 
 def _join(parts: list[str], language: Language) -> Pose:
-  """The letters of a word as the package joins them."""
+  """Joins the letters of a word as the package does."""
   ends = range(len(parts))
   poses = [
     _letter(letter, language, i == ends[0], i == ends[-1])
@@ -105,7 +105,7 @@ def letters(language: Language) -> list[str]:
 
 
 def split_letters(word: str, language: Language) -> list[str]:
-  """The recordings a word is spelt with, e.g. `schal` -> sch, a, l.
+  """Splits a word into its recordings, e.g. `schal` -> sch, a, l.
 
   Raises:
     DataError: a letter has no recording.
@@ -125,7 +125,7 @@ def split_letters(word: str, language: Language) -> list[str]:
 
 
 def _to_joints(pose: Pose) -> np.ndarray:
-  """[T, J, 3] x, y, confidence of a spelt word; the neck between shoulders."""
+  """Joints [T, J, 3] of a spelt word; the neck lies between the shoulders."""
   points = [
     landmarks.HOLISTIC_NOSE if component.name == _FACE else (component.name, p)
     for component in pose.header.components
@@ -138,10 +138,10 @@ def _to_joints(pose: Pose) -> np.ndarray:
 
 
 def spell(word: str, language: Language, fps: float) -> clips.Clip:
-  """The keypoints of a spelt word.
+  """Spells a word; returns its keypoints.
 
   Args:
-    word: lower case, of letters the alphabet has.
+    word: in lower case, in letters of the alphabet.
     language: one of `alphabets.ALPHABETS`.
     fps: frames a second of the result.
 

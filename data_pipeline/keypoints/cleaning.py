@@ -1,9 +1,9 @@
-"""2-D keypoints cleaned: normalised, pruned, interpolated.
+"""Normalises, prunes and interpolates 2-D keypoints.
 
-The first stages of `lift.py`, by the method of Zelinka and Kanis (WACV 2020),
-one clip at a time. They run in numpy, in the order of operations and the
-float32 of the published tool: `initial.py` chooses between candidates that tie
-but for rounding, so the last bit counts.
+These are the first stages of `lifter.py`, by the method of Zelinka and Kanis
+(WACV 2020), one clip at a time. They run in numpy, in the order of operations
+and the float32 of the published tool: `initialisation.py` chooses between
+candidates that differ only by rounding, so the last bit counts.
 
 Dim letters: T frames, J = 50 joints.
 """

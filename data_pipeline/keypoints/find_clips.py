@@ -1,10 +1,9 @@
-"""What an input path holds: clips of 2-D keypoints, in any of the forms.
+"""Finds and reads clips of 2-D keypoints, in any of the supported forms.
 
-Nothing big is read until a source is: finding lists folders and the names in
-HDF5 files. Reading is one source at a time, so that a damaged clip costs
-nothing but itself:
+Finding lists folders and the names in HDF5 files. Clips are read one at a time,
+so that a damaged clip affects no other:
 
-  for source, result in intake.read_each(intake.find(path)):
+  for source, result in find_clips.read_all(find_clips.find(path)):
     if isinstance(result, errors.DataError): ...
 """
 
@@ -36,7 +35,7 @@ class Source:
   """One clip that can be read.
 
   Attributes:
-    name: its name, unique among those found together.
+    name: its name, unique among the clips found together.
     kind: openpose, dwpose, pose or h5.
     place: its frame files, or the file that holds it.
     text: what is signed, as it stands in clips.text; empty if unknown.
@@ -56,22 +55,22 @@ class Source:
   member: str = ""
 
   def read(self) -> clips.Keypoints:
-    """The clip.
+    """Reads the clip.
 
     Raises:
-      DataError: it is damaged or not what it claims to be.
+      DataError: it is damaged or not of its kind.
       StorageError: it cannot be read.
     """
     if isinstance(self.place, frame_files.FrameFiles):
       form = openpose if self.kind == "openpose" else dwpose
-      found = form.read(self.place, fps=self.fps, size=self.size)
+      keypoints = form.read(self.place, fps=self.fps, size=self.size)
     elif self.kind == "pose":
-      found = pose.read_keypoints(self.place)
+      keypoints = pose.read_keypoints(self.place)
     else:
-      found = h5.read_clip(self.place, self.member, fps=self.fps)
+      keypoints = h5.read_clip(self.place, self.member, fps=self.fps)
     return dataclasses.replace(
-      found,
-      size=found.size or self.size,
+      keypoints,
+      size=keypoints.size or self.size,
       name=self.name,
       text=self.text,
       gloss=self.gloss,
@@ -85,11 +84,11 @@ def find(
   size: tuple[int, int] | None = None,
   report: Callable[[str], None] = logging.warning,
 ) -> list[Source]:
-  """The clips of a file or a folder and the folders in it, by name.
+  """Finds the clips of a file, or of a folder and its subfolders, by name.
 
   A folder may hold frame files (a folder a clip, or all in one), .pose or .h5
-  files, but only one of these forms. Clips of the same name are told apart by
-  their folder's or file's name put before it. If clips.files lies in the
+  files, but only one of these forms. Clips of the same name get the name of
+  their folder or file as a prefix. If clips.files lies in the
   folder or beside it, its lines are names, and the same lines of clips.text
   and clips.gloss their texts and glosses, kept as they stand.
 
@@ -97,8 +96,8 @@ def find(
     path: the file or folder.
     fps: frames a second, for forms that do not say.
     size: width and height of the picture, for forms that do not say.
-    report: called with what the user should know: files that are no clips,
-      names without a clip, clips without a name.
+    report: called with warnings: files that are not clips, names without a
+      clip, clips without a name.
 
   Raises:
     DataError: there is nothing there, no keypoints, keypoints of several forms,
@@ -107,36 +106,36 @@ def find(
   """
   path = pathlib.Path(path)
   if path.is_dir():
-    found = _in_folder(path, report)
+    sources = _find_in_folder(path, report)
   elif path.is_file():
-    found = _of_file(path)
+    sources = _find_in_file(path)
   else:
     raise errors.DataError("no such file or folder", path=path, expected=_FORMS)
-  count = collections.Counter(source.name for source in found)
-  found = [
+  count = collections.Counter(source.name for source in sources)
+  sources = [
     source
     if count[source.name] == 1
-    else dataclasses.replace(source, name=f"{_around(source)}-{source.name}")
-    for source in found
+    else dataclasses.replace(source, name=f"{_container(source)}-{source.name}")
+    for source in sources
   ]
-  found.sort(key=lambda source: source.name)
-  for one, other in itertools.pairwise(found):
-    if one.name == other.name:
+  sources.sort(key=lambda source: source.name)
+  for first, second in itertools.pairwise(sources):
+    if first.name == second.name:
       raise errors.DataError(
-        f"two clips named {one.name!r}", path=path, expected="each name once"
+        f"two clips named {first.name!r}", path=path, expected="each name once"
       )
-  texts = sidecar_texts.read(path, {source.name for source in found}, report)
+  texts = sidecar_texts.read(path, {source.name for source in sources}, report)
   return [
     dataclasses.replace(
       source, fps=fps, size=size, **texts.get(source.name, {})
     )
-    for source in found
+    for source in sources
   ]
 
 
-def _in_folder(root: pathlib.Path, report) -> list[Source]:
+def _find_in_folder(root: pathlib.Path, report) -> list[Source]:
   found = collections.defaultdict(list)  # kind -> sources
-  strange = []  # JSON files that are no frames
+  other_json = []  # JSON files that are not frames
   skels = []
   for folder, names in frame_files.walk(root):
     json = {name for name in names if name.endswith(".json")}
@@ -145,11 +144,11 @@ def _in_folder(root: pathlib.Path, report) -> list[Source]:
       for clip in frame_files.group(folder, sorted(json), form.FORM):
         found[kind].append(Source(clip.name, kind, clip))
         json -= {os.path.basename(name) for name in clip.paths}
-    strange += sorted(json)
+    other_json += sorted(json)
     for name in names:
       file = pathlib.Path(folder, name)
       if kind := _SUFFIXES.get(file.suffix.lower()):
-        found[kind] += _of_file(file)
+        found[kind] += _find_in_file(file)
       elif file.suffix == ".skels":
         skels.append(name)
   if len(found) > 1:
@@ -158,72 +157,73 @@ def _in_folder(root: pathlib.Path, report) -> list[Source]:
       f"clips of several forms ({counts})",
       path=root,
       expected="one of them",
-      hint="Name the file or the folder of those you mean",
+      hint="Give the file or the folder of one form as the input",
     )
   if not found:
     raise errors.DataError(
-      f"no keypoints{sidecar_texts.listed(' but', strange)}",
+      f"no keypoints{sidecar_texts.listed(' but', other_json)}",
       path=root,
       expected=_FORMS,
       hint=f"{skels[0]} holds 3-D skeletons, which need no lifting"
       if skels
       else None,
     )
-  if strange:
+  if other_json:
     report(
-      f"{root}: JSON files that are no frames:"
-      + sidecar_texts.listed("", strange)
+      f"{root}: JSON files that are not frames:"
+      + sidecar_texts.listed("", other_json)
     )
   (sources,) = found.values()
   return sources
 
 
-def _of_file(file: pathlib.Path) -> list[Source]:
+def _find_in_file(file: pathlib.Path) -> list[Source]:
   kind = _SUFFIXES.get(file.suffix.lower())
   if kind is None:
     raise errors.DataError(
       f"a file of kind {file.suffix!r}",
       path=file,
       expected=_FORMS,
-      hint="Of frame files, name the folder",
+      hint="For frame files, give their folder",
     )
   if kind == "pose":
     return [Source(file.stem, kind, file)]
   try:
     names = h5.names(file)
   except errors.DataError:
-    names = [file.stem]  # reading it says what is wrong with the file
+    names = [file.stem]  # reading it reports the fault
   return [Source(name, kind, file, member=name) for name in names]
 
 
-def _around(source: Source) -> str:
-  """The name of the file or folder that a clip lies in."""
+def _container(source: Source) -> str:
+  """The name of the file or folder that holds a clip."""
   if isinstance(source.place, frame_files.FrameFiles):
     folder = pathlib.Path(source.place.folder).resolve()
     return folder.name if source.place.prefix else folder.parent.name
   return source.place.stem if source.member else source.place.parent.name
 
 
-def read_each(
+def read_all(
   sources: Sequence[Source], processes: int | None = None
 ) -> Iterator[
   tuple[Source, clips.Keypoints | errors.DataError | errors.StorageError]
 ]:
-  """Reads clip after clip; what is wrong with one comes in its place.
+  """Reads clips in order; yields the error of a bad clip in its place.
 
   Args:
-    sources: of `find`; the results come in this order.
-    processes: how many share the work; one a core if not given. Few clips
-      are read in this one. The caller's main module is imported in each, so
-      a script must guard what it does by `if __name__ == "__main__"`.
+    sources: as `find` returns them; results have this order.
+    processes: number of worker processes; one a core if not given. Fewer
+      than 500 clips are read in this process. Each worker imports the
+      caller's main module, so a script must guard its code by
+      `if __name__ == "__main__"`.
 
   Raises:
-    StorageError: a process died, for want of memory for instance.
+    StorageError: a process died, e.g. for lack of memory.
   """
   processes = processes or os.cpu_count() or 1
   if len(sources) < _FEW or processes == 1:
     for source in sources:
-      yield source, _attempt(source)
+      yield source, _read_or_error(source)
     return
   # Not forked: JAX's threads in this process would leave locks behind.
   context = multiprocessing.get_context("spawn")
@@ -233,8 +233,8 @@ def read_each(
     waiting = collections.deque()
     try:
       for source in sources:
-        with _signals_held():  # processes start as there is work for them
-          waiting.append((source, pool.submit(_attempt, source)))
+        with _signals_held():  # submitting may start a process
+          waiting.append((source, pool.submit(_read_or_error, source)))
         if len(waiting) > 8 * processes:  # else results would pile up
           source, result = waiting.popleft()
           yield source, result.result()
@@ -249,9 +249,9 @@ def read_each(
 
 
 def _follow_parent() -> None:
-  """Ends this process when its parent does, however that ends.
+  """Ends this process when its parent ends.
 
-  By itself it would wait for work for ever where the parent was killed.
+  Otherwise it would wait for work for ever after the parent was killed.
   """
   parent = multiprocessing.parent_process()
 
@@ -265,7 +265,7 @@ def _follow_parent() -> None:
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
-  """Processes that start in it leave Ctrl-C and SIGTERM to their parent."""
+  """Makes processes started within leave Ctrl-C and SIGTERM to the parent."""
   before = signal.pthread_sigmask(
     signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM}
   )
@@ -275,7 +275,7 @@ def _signals_held() -> Iterator[None]:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _attempt(source: Source):
+def _read_or_error(source: Source):
   try:
     return source.read()
   except (errors.DataError, errors.StorageError) as error:

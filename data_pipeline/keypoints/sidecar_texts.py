@@ -1,7 +1,7 @@
-"""Texts and glosses that lie beside clips, matched by the clips' names.
+"""Reads clips.text and clips.gloss beside the clips, matched by name.
 
 Line i of clips.text and of clips.gloss belongs to the clip that line i of
-clips.files names. The lines are kept as they stand.
+clips.files names. The lines are not changed.
 """
 
 import pathlib
@@ -12,22 +12,22 @@ from signllm_jax.core import errors, text_files
 MAX_BYTES = 256 << 20  # of a file
 
 
-def listed(before: str, names: Sequence[str]) -> str:
-  """The first names, after `before`; nothing if there are none."""
+def listed(prefix: str, names: Sequence[str]) -> str:
+  """Lists up to five names after a prefix; empty if there are none."""
   if not names:
     return ""
   more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-  return f"{before} {', '.join(names[:5])}{more}"
+  return f"{prefix} {', '.join(names[:5])}{more}"
 
 
 def read(
-  path: pathlib.Path, found: set[str], report: Callable[[str], None]
+  path: pathlib.Path, clip_names: set[str], report: Callable[[str], None]
 ) -> dict[str, dict[str, str]]:
-  """Name -> its `text` and `gloss`, as far as there are files of them.
+  """Reads the `text` and `gloss` of each name, where these files exist.
 
   Args:
     path: the folder or file in which clips were found.
-    found: the clips' names.
+    clip_names: names of the clips.
     report: called with names that have no clip, and clips that have no name.
 
   Raises:
@@ -39,7 +39,7 @@ def read(
     if (folder / "clips.files").is_file():
       break
     if (folder / "clips.text").is_file():
-      report(f"{folder}: clips.text is left out, for want of clips.files")
+      report(f"{folder}: clips.text is ignored, as there is no clips.files")
   else:
     return {}
   names = _lines(folder / "clips.files")
@@ -55,22 +55,24 @@ def read(
           expected=f"{len(names)} as in clips.files",
           hint="The files belong together line by line",
         )
-  first = {}  # line of each name
+  line_of = {}
   for number, name in enumerate(names, 1):
-    if first.setdefault(name, number) != number:
+    if line_of.setdefault(name, number) != number:
       raise errors.DataError(
-        f"name {name!r} again, first in line {first[name]}",
+        f"name {name!r} again, first in line {line_of[name]}",
         path=folder / "clips.files",
         line=number,
         expected="each name once",
       )
-  if lost := [name for name in names if name not in found]:
-    report(f"{folder}/clips.files: names without a clip:{listed('', lost)}")
-  if silent := sorted(found - set(names)):
-    report(f"{folder}/clips.files: clips without a line:{listed('', silent)}")
+  if unmatched := [name for name in names if name not in clip_names]:
+    report(
+      f"{folder}/clips.files: names without a clip:{listed('', unmatched)}"
+    )
+  if unnamed := sorted(clip_names - set(names)):
+    report(f"{folder}/clips.files: clips without a line:{listed('', unnamed)}")
   return {
     name: {kind: lines[kind][number - 1] for kind in lines}
-    for name, number in first.items()
+    for name, number in line_of.items()
   }
 
 

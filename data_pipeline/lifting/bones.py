@@ -1,4 +1,4 @@
-"""Bones of a clip in 3-D: lengths, what no human body has, what changes.
+"""Bone lengths of a 3-D clip, their plausibility and their change in time.
 
 Dim letters: T frames, J = 50 joints, N = 49 limbs, K = 25 bones.
 """
@@ -15,10 +15,10 @@ NAMES: tuple[str, ...] = (
     for part in ("metacarpal", "proximal", "middle", "distal")
   ),
 )
-_WRIST = 4  # from the arm's end to the hand's start: about 0 long
+_WRIST = 4  # from the wrist of the arm to that of the hand: about 0 long
 _HAND, _THUMB = range(13, 17), range(5, 9)  # wrist to the tip of a finger
-# Ratio -> bones above, bones below, least, most. The bounds are far wider than
-# people differ: outside of them a skeleton is none.
+# Ratio -> bones of the numerator and the denominator, minimum, maximum. The
+# bounds are far wider than the variation among people.
 RATIOS = {
   "neck / shoulder": ([0], [1], 0.4, 3.0),
   "upper arm / shoulder": ([2], [1], 0.6, 3.5),
@@ -40,7 +40,7 @@ def limb_lengths(frames: np.ndarray, valid: np.ndarray) -> np.ndarray:
     valid: [T, J] bool.
 
   Returns:
-    [T, N] in the frames' unit; NaN where an end was not seen.
+    [T, N] in the frames' unit; NaN where an end is missing.
   """
   ends = frames[:, skeleton.CHILDREN] - frames[:, skeleton.PARENTS]
   seen = valid[:, skeleton.CHILDREN] & valid[:, skeleton.PARENTS]
@@ -48,9 +48,9 @@ def limb_lengths(frames: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 
 def bone_lengths(limbs: np.ndarray) -> np.ndarray:
-  """[K] of limbs [T, N]: the median in time, the mean of left and right.
+  """Bone lengths [K] of limbs [T, N]: median in time, mean of left and right.
 
-  NaN for a bone that was never seen.
+  NaN for a bone that is always missing.
   """
   (medians,) = _quantiles(limbs, 0.5)
   known = ~np.isnan(medians)
@@ -62,29 +62,30 @@ def bone_lengths(limbs: np.ndarray) -> np.ndarray:
 
 
 def ratios(lengths: np.ndarray) -> dict[str, float]:
-  """The `RATIOS` of bones [K], as far as these were seen."""
-  found = {}
-  for name, (above, below, _, _) in RATIOS.items():
-    over, under = lengths[list(above)].sum(), lengths[list(below)].sum()
-    if under > 0 and not np.isnan(over):
-      found[name] = float(over / under)
-  return found
+  """The `RATIOS` of bone lengths [K], without ratios of missing bones."""
+  values = {}
+  for name, (upper, lower, _, _) in RATIOS.items():
+    numerator = lengths[list(upper)].sum()
+    denominator = lengths[list(lower)].sum()
+    if denominator > 0 and not np.isnan(numerator):
+      values[name] = float(numerator / denominator)
+  return values
 
 
-def strange(found: dict[str, float]) -> tuple[str, ...]:
-  """The ratios that no human body has."""
+def strange(values: dict[str, float]) -> tuple[str, ...]:
+  """Names of the ratios outside their bounds."""
   return tuple(
     name
-    for name, ratio in found.items()
+    for name, ratio in values.items()
     if not RATIOS[name][2] <= ratio <= RATIOS[name][3]
   )
 
 
 def change(limbs: np.ndarray) -> float | None:
-  """How far limbs [T, N] change in a clip, the one that changes most.
+  """Relative length change of the limb [T, N] that changes most.
 
-  The middle 90 % of its lengths span this share of their median. None if no
-  limb was seen.
+  It is the span of the middle 90 % of its lengths divided by their median. None
+  if all limbs are missing.
   """
   low, middle, high = _quantiles(limbs, 0.05, 0.5, 0.95)
   counted = (middle > 0) & (skeleton.LIMB_BONES != _WRIST)  # NaN is not > 0
@@ -94,9 +95,9 @@ def change(limbs: np.ndarray) -> float | None:
 
 
 def _quantiles(limbs: np.ndarray, *shares: float) -> np.ndarray:
-  """[shares, N] of limbs [T, N] in time, by nearest rank; NaN if unseen.
+  """Quantiles [shares, N] of limbs [T, N] in time, by nearest rank.
 
-  `np.nanpercentile` takes a hundred times as long.
+  NaN for a missing limb. `np.nanpercentile` takes a hundred times as long.
   """
   if not len(limbs):
     return np.full((len(shares), limbs.shape[1]), np.nan)

@@ -1,14 +1,14 @@
-"""A first 3-D skeleton over interpolated keypoints: bones, then joints.
+"""Places an initial 3-D skeleton over interpolated keypoints.
 
-Joint after joint is placed down the tree at its bone's length, by the method of
-Zelinka and Kanis (WACV 2020). In `reference` this is the published tool's
-arithmetic, operation by operation in float32: where a limb is out of reach, its
-candidates tie but for rounding, and the choice moves all that hangs on it in
-depth. A compiler that fuses a product with a sum would choose otherwise, so all
-of it runs in numpy.
+Joints are placed from the root down the tree at the lengths of their bones, by
+the method of Zelinka and Kanis (WACV 2020). The mode `reference` follows the
+arithmetic of the published tool in float32, operation by operation: where a
+limb is out of reach, its candidates differ only by rounding, and the choice
+moves all its descendants in depth. A compiler that fuses a product with a sum
+would choose otherwise, so the code runs in numpy.
 
-Dim letters: T frames, J = 50 joints, N = 49 limbs, K = 25 bones, M limbs that
-are equally many limbs away from the root.
+Dim letters: T frames, J = 50 joints, N = 49 limbs, K = 25 bones, M limbs at
+the same depth of the tree.
 """
 
 import numpy as np
@@ -16,15 +16,15 @@ import numpy as np
 from data_pipeline.keypoints.cleaning import Mode
 from signllm_jax.core import skeleton
 
-ROOT_NOISE = 0.001  # the root is moved by up to this at random
-MIN_DEPTH = 0.001  # every limb points away from the camera by this much
+ROOT_NOISE = 0.001  # largest random offset of the root
+MIN_DEPTH = 0.001  # added to z: every limb points away from the camera
 
 
 def measure_bones(keypoints: np.ndarray, mode: Mode) -> np.ndarray:
-  """Log of the median 2-D length of each bone's limbs over all frames: [K].
+  """Measures log bone lengths [K]: the median 2-D length over all frames.
 
-  `fast` leaves out limbs with an end that was never seen, which would pull the
-  median to zero where a hand is missing from a recording.
+  `fast` excludes limbs with a missing end, which would pull the median to zero
+  where a recording lacks a hand.
   """
   ends = keypoints[:, skeleton.PARENTS] - keypoints[:, skeleton.CHILDREN]
   squares = ends[..., 0] * ends[..., 0] + ends[..., 1] * ends[..., 1]  # [T, N]
@@ -42,12 +42,12 @@ def measure_bones(keypoints: np.ndarray, mode: Mode) -> np.ndarray:
 
 
 def log_lengths(lengths: np.ndarray) -> np.ndarray:
-  """Of bones [K]; one without a length gets a very short one."""
+  """Logs of bone lengths [K], at least 1e-6."""
   return np.log(np.maximum(lengths, 1e-6)).astype(np.float32)
 
 
-def _by_depth() -> list[np.ndarray]:
-  """Indices of the limbs that are equally many limbs away from the root."""
+def _limbs_by_depth() -> list[np.ndarray]:
+  """Indices of the limbs at each depth of the tree."""
   depth = {0: 0}
   for parent, child, _ in skeleton.LIMBS:
     depth[child] = depth[parent] + 1
@@ -55,19 +55,19 @@ def _by_depth() -> list[np.ndarray]:
   return [np.flatnonzero(of_limb == d) for d in range(1, of_limb.max() + 1)]
 
 
-_LEVELS = _by_depth()
+_LEVELS = _limbs_by_depth()
 
 
 def place(
   keypoints: np.ndarray, lengths: np.ndarray, mode: Mode
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Places joint after joint down the tree at the bones' lengths.
+  """Places the joints from the root down the tree.
 
   Args:
     keypoints: [T, J, 3] interpolated.
-    lengths: [K] logs of the bones' lengths.
-    mode: `reference` chooses as the published tool does, also where
-      candidates tie; `fast` takes the straight one there.
+    lengths: [K] log bone lengths.
+    mode: `reference` chooses among candidates as the published tool does;
+      `fast` points straight at the keypoint.
 
   Returns:
     Joints [T, J, 3] and unit directions [T, N, 3].
@@ -84,8 +84,8 @@ def place(
     goal = keypoints[:, skeleton.CHILDREN[limbs], :2]
     # x and y are float32 up to the end, z is a float64.
     x, y, z = choose(start[..., 0], start[..., 1], goal, lengths[limbs])
-    nowhere = (x == 0) & (y == 0) & (z == 0)
-    x, y, z = (np.where(nowhere, 1, axis) for axis in (x, y, z))
+    undirected = (x == 0) & (y == 0) & (z == 0)
+    x, y, z = (np.where(undirected, 1, axis) for axis in (x, y, z))
     z = np.abs(z) + MIN_DEPTH
     square = x * x + y * y + (z * z).astype(np.float32)
     norm = np.sqrt(square.astype(np.float64)) + 1e-10
@@ -98,19 +98,19 @@ def place(
 
 
 def _straight_choice(ax, ay, goal, lengths):
-  """At the goal, in depth as far as the limb is longer than the way there."""
+  """Points at the goal; the rest of the limb's length goes into depth."""
   x, y = goal[..., 0] - ax, goal[..., 1] - ay
   depth = np.sqrt(np.maximum(lengths**2 - x * x - y * y, 0))
   return x, y, depth
 
 
 def _published_choice(ax, ay, goal, lengths):
-  """Of all candidates the first whose end lies nearest to the goal."""
+  """The first candidate whose end is nearest to the goal."""
   tx, ty = goal[..., 0], goal[..., 1]
   length = lengths.astype(np.float32)
   best = [np.zeros_like(ax), np.zeros_like(ax), np.zeros(ax.shape)]
   nearest = np.full_like(ax, np.inf)
-  with np.errstate(all="ignore"):  # what is not finite is never nearest
+  with np.errstate(all="ignore"):  # NaN and infinity are never nearest
     for candidate in _candidates(ax, ay, tx, ty, lengths):
       x, y, z = candidate
       square = x * x + y * y + (z * z).astype(np.float32)
@@ -127,19 +127,20 @@ def _published_choice(ax, ay, goal, lengths):
 
 
 def _candidates(ax, ay, tx, ty, lengths):
-  """Directions x, y (float32), z (float64) that limbs [T, M] could have.
+  """Yields candidate directions x, y (float32), z (float64) of limbs [T, M].
 
-  Straight at the goal; over it, where it is within reach; and, by the equation
-  of the line through both, the two points at the limb's length in the plane.
+  They point straight at the goal in the plane; at the goal with depth, where it
+  is within reach; and at the two points at the limb's length on the line
+  through both ends.
   """
   dx, dy = tx - ax, ty - ay
   flat = np.zeros(dx.shape)
   yield dx, dy, flat
   depth = (lengths**2).astype(np.float32) - _power(dx, 2) - _power(dy, 2)
-  # NaN where out of reach. Its mirror image ties, and would be turned into it.
+  # NaN where out of reach. The mirror image in depth is equivalent.
   yield dx, dy, np.sqrt(depth.astype(np.float64))
   length, two = lengths.astype(np.float32), np.float32(2)
-  ax2, ay2, tx2, ty2 = (_power(each, 2) for each in (ax, ay, tx, ty))
+  ax2, ay2, tx2, ty2 = (_power(x, 2) for x in (ax, ay, tx, ty))
   square = ax2 - two * ax * tx + ay2 - two * ay * ty + tx2 + ty2
   inverse, cube = _power(1 / square, 0.5), _power(ay, 3)
   ends = []
@@ -155,17 +156,18 @@ def _candidates(ax, ay, tx, ty, lengths):
 
 
 def _power(x: np.ndarray, exponent: float) -> np.ndarray:
-  """Raises to a power as C's powf gives it, as numpy's scalars do.
+  """Raises to a power with the rounding of C's powf and numpy's scalars.
 
-  It errs only where the exact value is all but in the middle between two
-  float32; numpy's arrays err elsewhere. So: right everywhere but there.
+  powf is correctly rounded except where the exact value is almost halfway
+  between two float32; numpy's arrays round differently elsewhere. So the exact
+  value is rounded, and the doubtful elements are computed as scalars.
   """
   exact = x.astype(np.float64) ** exponent
   power = exact.astype(np.float32)
-  tail = exact.view(np.int64) & (2**29 - 1)  # the bits that float32 has not
+  tail = exact.view(np.int64) & (2**29 - 1)  # the bits beyond float32
   doubtful = np.abs(tail - 2**28) < 2**20
   if doubtful.any():
-    power[doubtful] = [each**exponent for each in x[doubtful]]
+    power[doubtful] = [value**exponent for value in x[doubtful]]
   return power
 
 

@@ -1,9 +1,9 @@
-"""A folder of lifted clips, as `lifting.py` leaves it.
+"""Reads and writes a folder of lifted clips, as `lifting_run.py` leaves it.
 
 A clip is <name>.npz (`formats/npz.py`, in the normalised unit of the published
 stages) and, written after it, its record <name>.json: its quality, whether it
-was kept, and a digest of what it was made from. A clip that the policy dropped
-has only the record. `lift.json` says how the folder was made.
+was kept, and a digest of its sources. A clip that the policy dropped has only
+the record. `lift.json` holds the options of the folder.
 """
 
 import contextlib
@@ -30,15 +30,15 @@ _MAX_NAME = 200  # bytes; suffixes and a temporary name's digits come on top
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-  """What decides the content of a folder, besides the keypoints.
+  """Options of lifting, which with the keypoints determine the clips.
 
   Raises:
-    UsageError: clips cannot be condensed so.
+    UsageError: `condense` has a wrong form.
   """
 
   mode: Mode = "fast"
   policy: quality.Policy = "keep"
-  condense: str = ""  # of `quality.condense`; empty for all frames
+  condense: str = ""  # as `quality.condense` takes it; empty for all frames
 
   def __post_init__(self):
     if self.condense:
@@ -50,11 +50,11 @@ DEFAULT = Options()
 
 
 def check_name(name: str) -> None:
-  """Refuses what cannot name files, or a line of a .files.
+  """Checks that a name can be a file name and a line of a .files.
 
   Raises:
     DataError: the name is empty, hidden, too long, holds a slash or a control
-      character, or is that of `lift.json`.
+      character, or would give a record the name `lift.json`.
   """
   kinds = set(map(unicodedata.category, name))
   if (
@@ -71,13 +71,13 @@ def check_name(name: str) -> None:
 
 
 @contextlib.contextmanager
-def alone(folder: str | os.PathLike) -> Iterator[None]:
-  """Holds a folder for this process; it ends with the process, however.
+def locked(folder: str | os.PathLike) -> Iterator[None]:
+  """Locks a folder for this process; the lock ends with the process.
 
-  The kernel's lock on the folder itself, so that no file of it is left.
+  It is the kernel's lock on the folder itself, so that no lock file is left.
 
   Raises:
-    UsageError: another process holds it.
+    UsageError: another process has locked it.
     StorageError: it cannot be locked.
   """
   try:
@@ -105,59 +105,60 @@ def alone(folder: str | os.PathLike) -> Iterator[None]:
 
 
 def claim(folder: str | os.PathLike, options: Options) -> None:
-  """Marks a new folder as one of these, or checks that it is one.
+  """Prepares a new folder, or checks that an old one has the same options.
 
-  Files that a killed process left half-written are removed.
+  Removes files that a killed process left half-written.
 
   Raises:
-    UsageError: it was made with other options, or holds other files.
+    UsageError: it was lifted with other options, or holds other files.
     DataError: its `lift.json` is damaged.
     StorageError: it cannot be written.
   """
   folder = pathlib.Path(folder)
-  wanted = dataclasses.asdict(options)
-  left = atomic_files.unfinished_files(folder)
-  if is_one(folder):
-    found = _load(folder / OPTIONS)
-    for name in sorted(wanted | found):
-      if found.get(name) != wanted.get(name):
+  requested = dataclasses.asdict(options)
+  unfinished = atomic_files.unfinished_files(folder)
+  if is_lifted(folder):
+    stored = _load(folder / OPTIONS)
+    for name in sorted(requested | stored):
+      if stored.get(name) != requested.get(name):
         raise errors.UsageError(
-          f"was lifted with {name}={found.get(name)!r}, not "
-          f"{wanted.get(name)!r}",
+          f"was lifted with {name}={stored.get(name)!r}, not "
+          f"{requested.get(name)!r}",
           path=folder,
           hint="Use another output folder, or remove this one",
         )
-  elif set(folder.iterdir()) - set(left):
+  elif set(folder.iterdir()) - set(unfinished):
     raise errors.UsageError(
       f"holds files but no {OPTIONS}",
       path=folder,
-      expected="a new folder, or one that an earlier lift left",
+      expected="a new folder, or one from an earlier lift",
     )
   else:
     atomic_files.write_text(
-      folder / OPTIONS, json.dumps(wanted, indent=2) + "\n"
+      folder / OPTIONS, json.dumps(requested, indent=2) + "\n"
     )
-  for path in left:
+  for path in unfinished:
     path.unlink()
 
 
-def is_one(folder: str | os.PathLike) -> bool:
-  """Whether a folder is one of lifted clips."""
+def is_lifted(folder: str | os.PathLike) -> bool:
+  """Whether a folder holds lifted clips."""
   return pathlib.Path(folder, OPTIONS).is_file()
 
 
 def digest(source: find_clips.Source) -> str:
-  """Changes where a clip would be lifted to something else.
+  """Digest of a clip's sources; a changed digest means lifting it again.
 
-  As files go by size and time, a copy of newer date is lifted anew.
+  Files are compared by size and modification time, so that a newer copy of a
+  file is lifted again.
 
   Raises:
-    StorageError: a file is gone or cannot be looked at.
+    StorageError: a file is gone or cannot be examined.
   """
   place = source.place
   paths = [place] if isinstance(place, pathlib.Path) else place.paths
-  said = (source.text, source.gloss, source.fps, source.size, source.member)
-  found = hashlib.sha256(repr(said).encode("utf-8", "surrogatepass"))
+  fields = (source.text, source.gloss, source.fps, source.size, source.member)
+  digest = hashlib.sha256(repr(fields).encode("utf-8", "surrogatepass"))
   for path in paths:
     try:
       status = os.stat(path)
@@ -165,8 +166,8 @@ def digest(source: find_clips.Source) -> str:
       raise errors.StorageError(
         f"cannot be read: {error}", path=path
       ) from error
-    found.update(f"\n{status.st_size} {status.st_mtime_ns}".encode())
-  return found.hexdigest()
+    digest.update(f"\n{status.st_size} {status.st_mtime_ns}".encode())
+  return digest.hexdigest()
 
 
 def write(
@@ -176,7 +177,7 @@ def write(
   measured: quality.Quality,
   made_from: str,
 ) -> None:
-  """Writes a clip, or of one that was dropped (None) only its record.
+  """Writes a clip and its record; of a dropped clip (None) only the record.
 
   Raises:
     StorageError: it cannot be written.
@@ -188,12 +189,12 @@ def write(
     "kept": clip is not None,
     "made_from": made_from,
   }
-  path = folder / f"{name}.json"  # last: a clip with its record is done
+  path = folder / f"{name}.json"  # last: a clip with a record is complete
   atomic_files.write_text(path, json.dumps(record, indent=2) + "\n")
 
 
 def remove(folder: pathlib.Path, name: str) -> None:
-  """Removes what there is of a clip, its record first."""
+  """Removes the files of a clip, its record first."""
   (folder / f"{name}.json").unlink(missing_ok=True)
   (folder / f"{name}.npz").unlink(missing_ok=True)
   for text in stage_files.NAMES:
@@ -201,12 +202,12 @@ def remove(folder: pathlib.Path, name: str) -> None:
 
 
 def records(folder: str | os.PathLike) -> Iterator[tuple[str, dict]]:
-  """The name and the record of each clip of a folder, by name.
+  """Yields the name and the record of each clip of a folder, by name.
 
   Raises:
-    DataError: the folder is not one of lifted clips, or a record is damaged.
+    DataError: the folder does not hold lifted clips, or a record is damaged.
   """
-  if not is_one(folder):
+  if not is_lifted(folder):
     raise errors.DataError(
       f"no {OPTIONS}",
       path=folder,
@@ -224,29 +225,29 @@ def names(folder: str | os.PathLike) -> list[str]:
 
 
 def read(folder: str | os.PathLike, name: str) -> clips.Clip:
-  """One lifted clip, in the normalised unit.
+  """Reads a lifted clip, in the normalised unit.
 
   Raises:
     DataError: its file is missing or damaged.
   """
   path = pathlib.Path(folder, f"{name}.npz")
-  found = npz.read(path)
-  if len(found) != 1 or found[0].name != name:
+  stored = npz.read(path)
+  if len(stored) != 1 or stored[0].name != name:
     raise errors.DataError(
-      f"clips {', '.join(clip.name for clip in found[:5])}",
+      f"clips {', '.join(clip.name for clip in stored[:5])}",
       path=path,
-      expected=f"the one clip {name}",
+      expected=f"one clip, {name}",
     )
-  return found[0]
+  return stored[0]
 
 
-def exported(clip: clips.Clip, convention: str) -> clips.Clip:
-  """A lifted clip in the unit of a convention of .skels.
+def to_convention(clip: clips.Clip, convention: str) -> clips.Clip:
+  """Converts a lifted clip to the unit of a convention of .skels.
 
-  Prompt2Sign's is the normalised unit by 9; PT's has shoulders 1/3 apart.
+  Prompt2Sign divides the normalised unit by 9; PT has shoulders 1/3 apart.
 
   Raises:
-    DataError: PT's needs a neck and shoulders.
+    DataError: the clip has no neck or shoulders, which PT's unit needs.
   """
   if convention == "pt":
     return clips.canonical(clip)
@@ -254,20 +255,22 @@ def exported(clip: clips.Clip, convention: str) -> clips.Clip:
 
 
 def _load(path: pathlib.Path) -> dict:
-  """The object in a small JSON file of ours."""
+  """Loads `lift.json` or the record of a clip."""
   try:
-    found = json.loads(path.read_bytes())
+    content = json.loads(path.read_bytes())
   except OSError as error:
     raise errors.StorageError(f"cannot be read: {error}", path=path) from error
   except (ValueError, RecursionError) as error:
     raise errors.DataError(
       f"damaged: {error}", path=path, hint="Remove the file and lift again"
     ) from error
-  form = {} if path.name == OPTIONS else {"kept": bool, "made_from": str}
-  if not isinstance(found, dict) or any(
-    type(found.get(key)) is not kind for key, kind in form.items()
+  types = {} if path.name == OPTIONS else {"kept": bool, "made_from": str}
+  if not isinstance(content, dict) or any(
+    type(content.get(key)) is not kind for key, kind in types.items()
   ):
     raise errors.DataError(
-      "not what lifting writes", path=path, hint="Remove it and lift again"
+      "not a file that lifting writes",
+      path=path,
+      hint="Remove it and lift again",
     )
-  return found
+  return content

@@ -1,13 +1,14 @@
-"""2-D keypoints to a 3-D skeleton.
+"""Lifts 2-D keypoints to 3-D skeletons.
 
 The method of Zelinka and Kanis (WACV 2020), formula 3 of SignLLM: keypoints are
-cleaned (`keypoints.py`), a first skeleton is placed over them (`initial.py`),
-and a descent fits it (`descent.py`), whole batches in one jitted call. Every
-clip gets one length a bone.
+cleaned (`cleaning.py`), an initial skeleton is placed over them
+(`initialisation.py`) and fitted by gradient descent (`gradient_descent.py`), a
+batch in one jitted call. Every bone has one length in a clip.
 
-Two modes. `reference` is the published tool: the same choices, plain gradient
-descent, bone lengths from all limbs. `fast` starts from limbs that were seen
-and descends with Adam: a lower objective J in a tenth of the cycles.
+There are two modes. `reference` is the published tool: the same choices, plain
+gradient descent, bone lengths from all limbs. `fast` measures only limbs that
+were detected and descends with Adam; it reaches a lower objective J in a tenth
+of the cycles.
 
 Dim letters: B clips, T frames, J = 50 joints, N = 49 limbs, K = 25 bones.
 """
@@ -25,11 +26,11 @@ import numpy as np
 
 from data_pipeline.keypoints import cleaning
 from data_pipeline.keypoints.cleaning import Mode
-from data_pipeline.lifting import gradient_filter, initialisation
+from data_pipeline.lifting import gradient_descent, initialisation
 from signllm_jax.core import errors, skeleton
 
 BUCKET = 32  # clips are padded to a multiple of this many frames
-MAX_COORDINATE = 1e6  # its square has to be added up in float32
+MAX_COORDINATE = 1e6  # squares are summed in float32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +38,13 @@ class Lifted:
   """A lifted clip.
 
   Attributes:
-    frames: [T, J, 3] float32 in the unit and place of the keypoints.
+    frames: [T, J, 3] float32 in the coordinates of the keypoints.
     valid: [T, J] bool, where a keypoint had confidence.
     bone_lengths: [K] float32, in the unit of the keypoints.
     objective: J of the normalised clip before and after the descent.
     stages: the five published stages, each [T, J, 3] in the normalised unit:
       normalised, pruned and interpolated keypoints, initial and final joints
-      (`stages.py` writes them); None if they were not asked for.
+      (`stage_files.py` writes them); None if not requested.
   """
 
   frames: np.ndarray
@@ -53,8 +54,8 @@ class Lifted:
   stages: tuple[np.ndarray, ...] | None = None
 
 
-class Before(NamedTuple):
-  """A clip in the normalised unit after each stage before the descent."""
+class Prepared(NamedTuple):
+  """The stages of a clip before gradient descent, in the normalised unit."""
 
   normalised: np.ndarray  # [T, J, 3] x, y, confidence, as the next two
   pruned: np.ndarray
@@ -66,8 +67,8 @@ class Before(NamedTuple):
   scale: float  # of the normalisation
 
 
-class Rows(NamedTuple):
-  """A batch of padded clips in the normalised unit, and where they start."""
+class Batch(NamedTuple):
+  """A batch of padded clips and initial skeletons, in the normalised unit."""
 
   clip: np.ndarray  # [B, T, J, 3] interpolated keypoints
   length: np.ndarray  # [B] real frames, 0 for a row without a clip
@@ -78,8 +79,8 @@ class Rows(NamedTuple):
 
 def _prepare(
   clip: np.ndarray, bone_lengths: np.ndarray | None, mode: Mode
-) -> Before:
-  """All stages before the descent, bones measured if not given."""
+) -> Prepared:
+  """Runs the stages before gradient descent; measures bones if not given."""
   normalised, centre, scale = cleaning.normalise(clip)
   pruned = cleaning.prune(normalised)
   interpolated = cleaning.interpolate(pruned)
@@ -87,7 +88,7 @@ def _prepare(
     log_lengths = initialisation.measure_bones(interpolated, mode)
   else:
     log_lengths = initialisation.log_lengths(bone_lengths / scale)
-  return Before(
+  return Prepared(
     normalised,
     pruned,
     interpolated,
@@ -99,45 +100,47 @@ def _prepare(
 
 
 def _lift_one(clip, length, root, directions, lengths, mode: Mode, fixed: bool):
-  start = gradient_filter.Parameters(
+  start = gradient_descent.Parameters(
     lengths, root.T, jnp.transpose(directions, (1, 2, 0))
   )
-  goal = gradient_filter.target(clip, length)
-  end = gradient_filter.descend(start, goal, mode, fixed)
-  scores = jnp.stack([gradient_filter.objective(p, goal) for p in (start, end)])
+  goal = gradient_descent.target(clip, length)
+  end = gradient_descent.descend(start, goal, mode, fixed)
+  scores = jnp.stack(
+    [gradient_descent.objective(p, goal) for p in (start, end)]
+  )
   return (
-    jnp.transpose(gradient_filter.forward(end), (2, 0, 1)),
+    jnp.transpose(gradient_descent.forward(end), (2, 0, 1)),
     end.lengths,
     scores,
   )
 
 
 @functools.partial(jax.jit, static_argnames=("mode", "fixed"))
-def _lift_batch(rows: Rows, mode: Mode, fixed: bool):
-  """To joints [B, T, J, 3], log lengths [B, K] and objectives [B, 2].
+def _lift_batch(batch: Batch, mode: Mode, fixed: bool):
+  """Computes joints [B, T, J, 3], log lengths [B, K] and objectives [B, 2].
 
-  A row of length 0 costs nothing, so that a batch need not be full.
+  Rows of length 0 are skipped, so that a batch need not be full.
   """
 
-  def one(row: Rows):
-    def nothing(row: Rows):
+  def lift_row(row: Batch):
+    def skip(row: Batch):
       return (
         jnp.zeros_like(row.clip),
         jnp.zeros_like(row.lengths),
         jnp.zeros(2),
       )
 
-    def work(row: Rows):
+    def lift(row: Batch):
       return _lift_one(*row, mode=mode, fixed=fixed)
 
-    return jax.lax.cond(row.length > 0, work, nothing, row)
+    return jax.lax.cond(row.length > 0, lift, skip, row)
 
   # On CPU one clip after another beats vmap: each fits the cache.
-  return jax.lax.map(one, rows)
+  return jax.lax.map(lift_row, batch)
 
 
 def _buckets(lengths: Sequence[int], batch: int) -> Iterator[list[int]]:
-  """Indices grouped by padded length, at most `batch` at a time."""
+  """Groups indices by padded length, at most `batch` in a group."""
   groups: dict[int, list[int]] = {}
   for index, length in enumerate(lengths):
     groups.setdefault(-(-length // BUCKET), []).append(index)
@@ -146,43 +149,43 @@ def _buckets(lengths: Sequence[int], batch: int) -> Iterator[list[int]]:
       yield group[start : start + batch]
 
 
-def _rows(before: Sequence[Before], batch: int) -> Rows:
-  """Padded to `batch` clips of a common length, a multiple of BUCKET."""
-  longest = max(len(stages.initial) for stages in before)
+def _pad(prepared: Sequence[Prepared], size: int) -> Batch:
+  """Pads to `size` clips of a common length, a multiple of BUCKET."""
+  longest = max(len(stages.initial) for stages in prepared)
   t = -(-longest // BUCKET) * BUCKET
-  rows = Rows(
-    clip=np.zeros((batch, t, skeleton.J, 3), np.float32),
-    length=np.zeros(batch, np.int32),
-    root=np.zeros((batch, t, 3), np.float32),
-    directions=np.zeros((batch, t, len(skeleton.LIMBS), 3), np.float32),
-    lengths=np.zeros((batch, skeleton.BONES), np.float32),
+  batch = Batch(
+    clip=np.zeros((size, t, skeleton.J, 3), np.float32),
+    length=np.zeros(size, np.int32),
+    root=np.zeros((size, t, 3), np.float32),
+    directions=np.zeros((size, t, len(skeleton.LIMBS), 3), np.float32),
+    lengths=np.zeros((size, skeleton.BONES), np.float32),
   )
-  for row, stages in enumerate(before):
-    n = rows.length[row] = len(stages.initial)
-    rows.clip[row, :n] = stages.interpolated
-    rows.root[row, :n] = stages.initial[:, 0]
-    rows.directions[row, :n] = stages.directions
-    rows.lengths[row] = stages.log_lengths
-  return rows
+  for row, stages in enumerate(prepared):
+    n = batch.length[row] = len(stages.initial)
+    batch.clip[row, :n] = stages.interpolated
+    batch.root[row, :n] = stages.initial[:, 0]
+    batch.directions[row, :n] = stages.directions
+    batch.lengths[row] = stages.log_lengths
+  return batch
 
 
 def _finish(
   clip: np.ndarray,
-  before: Before,
+  prepared: Prepared,
   joints: np.ndarray,
   log_lengths: np.ndarray,
   scores: np.ndarray,
   keep_stages: bool,
 ) -> Lifted:
-  """Leaves padding and the normalised unit; depth has no place of its own."""
+  """Removes padding and returns to the keypoints' unit; depth has no offset."""
   joints = joints[: len(clip)]
-  scale = np.float32(before.scale)
+  scale = np.float32(prepared.scale)
   return Lifted(
-    frames=joints * scale + np.append(before.centre, np.float32(0)),
+    frames=joints * scale + np.append(prepared.centre, np.float32(0)),
     valid=clip[..., 2] > 0,
     bone_lengths=np.exp(log_lengths) * scale,
     objective=(float(scores[0]), float(scores[1])),
-    stages=(*before[:4], joints) if keep_stages else None,
+    stages=(*prepared[:4], joints) if keep_stages else None,
   )
 
 
@@ -194,15 +197,15 @@ def lift(
   batch: int = 16,
   keep_stages: bool = False,
 ) -> list[Lifted]:
-  """Lifts clips of unequal length, as many batches at once as there are cores.
+  """Lifts clips of any lengths, one batch a core at a time.
 
   Args:
     clips: arrays [T, J, 3] of x, y, confidence in [0, 1]; T >= 1.
     mode: `fast` or `reference`.
-    bone_lengths: [K] known lengths in the keypoints' unit (one signer in many
-      clips); measured in each clip and refined if not given.
-    batch: clips a compiled call.
-    keep_stages: hand out the stages too; they take five times the memory.
+    bone_lengths: [K] known lengths in the keypoints' unit, if one signer
+      appears in many clips; measured in each clip and refined if not given.
+    batch: clips in a compiled call.
+    keep_stages: also return the stages, which take five times the memory.
 
   Returns:
     One `Lifted` a clip, in order. Deterministic.
@@ -222,22 +225,22 @@ def lift(
     if (largest := np.abs(clip).max()) > MAX_COORDINATE:
       raise errors.DataError(
         f"clip {index} has a coordinate of {largest:g}",
-        expected=f"pixels, or a share of the picture: at most {MAX_COORDINATE}",
+        expected=f"pixels or picture fractions, at most {MAX_COORDINATE}",
       )
   finish = functools.partial(_finish, keep_stages=keep_stages)
 
   def run(group: list[int]) -> list[tuple[int, Lifted]]:
-    before = [_prepare(clips[i], bone_lengths, mode) for i in group]
-    rows = _rows(before, batch)
+    prepared = [_prepare(clips[i], bone_lengths, mode) for i in group]
+    padded = _pad(prepared, batch)
     joints, lengths, scores = jax.device_get(
-      _lift_batch(rows, mode, bone_lengths is not None)
+      _lift_batch(padded, mode, bone_lengths is not None)
     )
     return [
       (
         index,
         finish(clips[index], stages, joints[row], lengths[row], scores[row]),
       )
-      for row, (index, stages) in enumerate(zip(group, before, strict=True))
+      for row, (index, stages) in enumerate(zip(group, prepared, strict=True))
     ]
 
   groups = _buckets([len(clip) for clip in clips], batch)

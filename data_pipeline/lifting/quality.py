@@ -1,8 +1,8 @@
-"""How good a clip is, what is done with bad ones, and condensing in time.
+"""Measures the quality of clips, applies a policy and condenses in time.
 
-Nothing here changes a number that a detector saw, and no missing joint is made
-up: policies and condensing choose frames, resampling keeps a joint only where
-both frames around it have it.
+Detected coordinates are not changed and missing joints are not filled in:
+policies and condensing select frames; resampling keeps a joint only where both
+neighbouring frames have it.
 
 Dim letters: T frames, J = 50 joints, N = 49 limbs.
 """
@@ -20,36 +20,36 @@ from signllm_jax.core import clips, errors, skeleton
 Policy = Literal["drop", "trim", "keep"]
 AnyClip = TypeVar("AnyClip", clips.Clip, clips.Keypoints)
 
-_APART = 0.25  # shoulder widths between wrists, to tell whose a hand is
+_APART = 0.25  # shoulder widths between wrists for assigning a hand to an arm
 
 
 @dataclasses.dataclass(frozen=True)
 class Missing:
-  """How much of a part of the body was not seen."""
+  """How much of a part of the body was not detected."""
 
   share: float  # of its joints, over all frames
-  frames: int  # in which none of its joints was seen
-  longest: int  # most of these in a row
+  frames: int  # in which none of its joints was detected
+  longest: int  # longest run of such frames
 
 
 @dataclasses.dataclass(frozen=True)
 class Quality:
-  """What was measured of a clip; None where it cannot be. Fits in JSON.
+  """Quality measures of a clip; None where not measured. JSON-compatible.
 
   Attributes:
-    name: of the clip.
-    frames: its length.
-    seconds: its length.
-    missing: part of `skeleton.PARTS` -> how much was not seen.
-    pruned: frames whose mean confidence over the body is below 0.3 (the
-      lifting leaves them out). A clip in 3-D has its mask for confidence.
-    objective: J of the lifting, before and after.
-    bone_ratios: ratio of `bones.RATIOS` -> of the clip's median bones in 3-D.
-    strange: ratios that no human body has.
-    bone_change: how far a limb's length changes in 3-D (`bones.change`).
+    name: name of the clip.
+    frames: its length in frames.
+    seconds: its length in seconds.
+    missing: part of `skeleton.PARTS` -> how much was not detected.
+    pruned: frames whose mean confidence over the body is below 0.3 (lifting
+      excludes them). For a 3-D clip the mask is the confidence.
+    objective: J before and after the gradient descent.
+    bone_ratios: ratio of `bones.RATIOS` -> its value for the median bones.
+    strange: names of ratios outside the bounds of `bones.RATIOS`.
+    bone_change: relative change of a limb's length (`bones.change`).
     jitter: mean jerk of the wrists in the picture, in shoulder widths / s^3.
-    flipped: "shoulders" and "hands" -> frames in which they have the sides
-      that they do not have in most.
+    flipped: "shoulders" and "hands" -> number of frames in which left and
+      right are exchanged with respect to most frames.
   """
 
   name: str
@@ -67,15 +67,15 @@ class Quality:
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-  """What a clip may have at most; what was not measured is not judged."""
+  """Limits of a good clip; measures that are None are not compared."""
 
   min_frames: int = 5
   body_missing: float = 0.3  # share
-  hands_missing: float = 0.7  # share, of the hand that is seen more
+  hands_missing: float = 0.7  # share, of the hand that is detected more
   pruned: float = 0.3  # share of frames
   flipped: float = 0.2  # share of frames
   jitter: float = 5_000.0  # shoulder widths / s^3
-  objective: float = 0.1  # after the lifting
+  objective: float = 0.1  # after gradient descent
   strange_bones: int = 2  # ratios
   bone_change: float = 1.0
 
@@ -89,9 +89,9 @@ def measure(
   """Measures a clip.
 
   Args:
-    clip: keypoints as they were seen, or a clip in 3-D.
-    lifted: the keypoints' lifting (of all frames or of some), for what can
-      only be measured in 3-D. A clip in 3-D needs none.
+    clip: keypoints, or a clip in 3-D.
+    lifted: the lifted keypoints (all frames or some of them), for measures in
+      3-D. A clip in 3-D needs none.
   """
   t, valid = len(clip), clip.valid
   width = shoulder_width(clip)
@@ -121,8 +121,8 @@ def measure(
   )
 
 
-def badness(measured: Quality) -> dict[str, float | None]:
-  """Name of a limit -> what it is on; more is worse, None is not measured."""
+def limited_measures(measured: Quality) -> dict[str, float | None]:
+  """Value of each limit's measure; higher is worse, None if not measured."""
   t = max(measured.frames, 1)
   left, right = (measured.missing[f"{side}_hand"] for side in ("left", "right"))
   return {
@@ -138,29 +138,29 @@ def badness(measured: Quality) -> dict[str, float | None]:
 
 
 def faults(measured: Quality, limits: Limits = LIMITS) -> dict[str, str]:
-  """Name of each limit that a clip fails -> how; empty if it is good."""
-  wrong = {}
+  """Limits that a clip fails, each with the comparison; empty if none."""
+  failed = {}
   if measured.frames < limits.min_frames:
-    wrong["min_frames"] = f"{measured.frames} < {limits.min_frames}"
-  allowed = dataclasses.asdict(limits)
-  for name, value in badness(measured).items():
-    if value is not None and value > allowed[name]:
-      wrong[name] = f"{value:.4g} > {allowed[name]:g}"
-  return wrong
+    failed["min_frames"] = f"{measured.frames} < {limits.min_frames}"
+  limit_of = dataclasses.asdict(limits)
+  for name, value in limited_measures(measured).items():
+    if value is not None and value > limit_of[name]:
+      failed[name] = f"{value:.4g} > {limit_of[name]:g}"
+  return failed
 
 
 def apply(
   policy: Policy, clip: AnyClip, measured: Quality, limits: Limits = LIMITS
 ) -> AnyClip | None:
-  """What a policy leaves of a clip; None if nothing.
+  """Applies a policy to a clip; None if nothing of it is kept.
 
   Args:
-    policy: `keep` leaves all to the mask; `trim` cuts frames off both ends
-      that the lifting would prune, and leaves the middle as it is; `drop`
-      leaves out a clip that fails the limits.
+    policy: `keep` keeps all frames; `trim` removes frames at both ends that
+      lifting would prune, but none in the middle; `drop` removes a clip that
+      fails the limits.
     clip: keypoints or a clip in 3-D.
-    measured: its quality.
-    limits: for `drop`.
+    measured: quality of the clip.
+    limits: limits of `drop`.
 
   Raises:
     UsageError: no such policy.
@@ -180,15 +180,15 @@ def apply(
 
 
 def condense(clip: AnyClip, by: str) -> AnyClip:
-  """Fewer frames for the same movement, in one of two forms.
+  """Reduces the frames of a clip, in one of two forms.
 
   Args:
     clip: keypoints or a clip in 3-D.
-    by: "1/5" takes every fifth frame from the first on, as Prompt2Sign's
+    by: "1/5" takes every fifth frame, starting at the first, as Prompt2Sign's
       condensed sets do; "12.5fps" resamples to that rate.
 
   Raises:
-    UsageError: neither of the forms.
+    UsageError: `by` has neither form.
   """
   if match := re.fullmatch(r"1/([1-9]\d{0,3})", by):
     step = int(match[1])
@@ -205,22 +205,24 @@ def condense(clip: AnyClip, by: str) -> AnyClip:
 
 
 def resample(clip: AnyClip, fps: float) -> AnyClip:
-  """`clips.resample`, for keypoints too: confidence goes with the place."""
+  """Resamples a clip or keypoints; confidences are interpolated too."""
   if isinstance(clip, clips.Clip):
     return clips.resample(clip, fps)
-  moved = clips.resample(clips.Clip(clip.frames, clip.valid, clip.fps), fps)
-  return dataclasses.replace(clip, frames=moved.frames, fps=moved.fps)
+  resampled = clips.resample(clips.Clip(clip.frames, clip.valid, clip.fps), fps)
+  return dataclasses.replace(clip, frames=resampled.frames, fps=resampled.fps)
 
 
 def unusable(clip: clips.Keypoints | clips.Clip) -> np.ndarray:
-  """[T] bool, frames that the lifting prunes: the body is barely seen."""
-  seen = clip.valid if isinstance(clip, clips.Clip) else clip.frames[..., 2]
-  body = seen[:, skeleton.PARTS["body"]].mean(1, dtype=np.float32)
+  """[T] bool, frames that lifting prunes: the body is hardly detected."""
+  confidence = (
+    clip.valid if isinstance(clip, clips.Clip) else clip.frames[..., 2]
+  )
+  body = confidence[:, skeleton.PARTS["body"]].mean(1, dtype=np.float32)
   return body < cleaning.MIN_BODY_CONFIDENCE
 
 
 def shoulder_width(clip: clips.Keypoints | clips.Clip) -> float | None:
-  """Median distance in x and y; None if never seen or 0."""
+  """Median distance of the shoulders in x and y; None if 0 or not detected."""
   ends = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
   seen = clip.frames[clip.valid[:, ends].all(1)][:, ends, :2]
   if not len(seen):
@@ -231,10 +233,11 @@ def shoulder_width(clip: clips.Keypoints | clips.Clip) -> float | None:
 
 
 def flipped(clip: clips.Keypoints | clips.Clip) -> dict[str, np.ndarray]:
-  """Frames [T] bool whose sides differ from those in most frames.
+  """Frames [T] bool in which left and right differ from most frames.
 
-  Shoulders by the order of their x; a hand by the arm's end it is nearer to,
-  where the arms' ends are apart: arms cross in signing, hands do not leave.
+  Shoulders are compared by the order of their x. A hand is compared by the
+  wrist of the arms it is nearer to, where the wrists are apart: arms cross in
+  signing, but a hand stays at its arm.
   """
   xy, valid = clip.frames[..., :2], clip.valid
   right, left = skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER
@@ -270,7 +273,7 @@ def _missing(valid: np.ndarray) -> Missing:
 def _jitter(
   clip: clips.Keypoints | clips.Clip, width: float | None
 ) -> float | None:
-  """Mean size of the wrists' third difference in time, where four are seen."""
+  """Mean jerk of the wrists, over runs of four frames that have them."""
   wrists = [skeleton.RIGHT_WRIST, skeleton.LEFT_WRIST]
   seen, n = clip.valid[:, wrists], len(clip) - 3
   if width is None or n < 1:
@@ -284,7 +287,7 @@ def _jitter(
 
 
 def _minority(sides: np.ndarray) -> np.ndarray:
-  """[T] bool, where sides (1, -1, or 0 for none) are not the usual one."""
+  """[T] bool, where sides (1, -1, or 0 for unknown) differ from most."""
   return sides == (1 if sides.sum() < 0 else -1)
 
 

@@ -1,9 +1,9 @@
-"""The five texts of a lifted clip, `<clip>/1.txt` to `5.txt`.
+"""Reads and writes the stages of lifting, `<clip>/1.txt` to `5.txt`.
 
-One text a stage: keypoints normalised, pruned and interpolated (x, y,
-confidence), first joints and lifted joints (x, y, z), all in the normalised
-unit. A line is a frame: 150 numbers as `%e`, a tab after each. So wrote the
-tools of Zelinka and Kanis (WACV 2020) and of Prompt2Sign.
+The stages are normalised, pruned and interpolated keypoints (x, y, confidence),
+initial joints and lifted joints (x, y, z), all in the normalised unit. A line
+is a frame: 150 numbers as `%e`, a tab after each. The tools of Zelinka and
+Kanis (WACV 2020) and of Prompt2Sign write the same format.
 """
 
 import os
@@ -26,10 +26,10 @@ _FORM = "\t".join(["%e"] * skeleton.C) + "\t\n"
 
 
 def write(folder: str | os.PathLike, stages: Sequence[np.ndarray]) -> None:
-  """Writes the texts of a clip, each whole or not at all.
+  """Writes the texts of a clip, each atomically.
 
   Args:
-    folder: the clip's; made if it is not there.
+    folder: folder of the clip; made if it does not exist.
     stages: five arrays [T, J, 3], as `lifter.Lifted.stages` holds them.
 
   Raises:
@@ -52,11 +52,11 @@ def write(folder: str | os.PathLike, stages: Sequence[np.ndarray]) -> None:
 
 
 def read(folder: str | os.PathLike) -> tuple[np.ndarray, ...]:
-  """The five stages [T, J, 3] float32 that `write` left.
+  """Reads the five stages, each [T, J, 3] float32.
 
   Raises:
-    DataError: a text is missing, empty or not what the form says, or two have
-      different numbers of frames; names file and line.
+    DataError: a text is missing, empty or of another format, or two differ in
+      their number of frames; names file and line.
   """
   folder = pathlib.Path(folder)
   stages = []
@@ -104,7 +104,7 @@ def _read(path: pathlib.Path) -> np.ndarray:
 
 
 def _parse(line: bytes, path: pathlib.Path, number: int) -> np.ndarray:
-  """The numbers of a line, [C] float32."""
+  """Parses the numbers of a line, [C] float32."""
   tabs = line.count(b"\t")
   tokens = line.split(b"\t")
   if tabs != skeleton.C or tokens.pop() != b"\n":
@@ -113,7 +113,7 @@ def _parse(line: bytes, path: pathlib.Path, number: int) -> np.ndarray:
       path=path,
       line=number,
       expected=_EXPECTED,
-      hint="The text is cut off or of another skeleton",
+      hint="The text is truncated or of another skeleton",
     )
   for at, token in enumerate(tokens):
     if not _NUMBER.fullmatch(token) or abs(float(token)) > _LARGEST:

@@ -1,4 +1,4 @@
-"""The data set `prompt2sign`; importing this registers it with tfds."""
+"""The data set `prompt2sign`; importing it registers it with tfds."""
 
 from data_pipeline.prompt2sign.prompt2sign_dataset_builder import (
   Builder,

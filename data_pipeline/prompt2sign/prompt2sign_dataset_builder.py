@@ -1,6 +1,6 @@
-"""Builder of `prompt2sign/<language>`: .skels or lifted clips in, records out.
+"""Builds `prompt2sign/<language>` from .skels or lifted clips.
 
-Source: Prompt2Sign (Fang et al., arXiv 2405.10718), section 3; its export and
+Source: Prompt2Sign (Fang et al., arXiv 2405.10718), section 3. Its export and
 that of Progressive Transformers have the same form (`formats/skels.py`).
 """
 
@@ -20,7 +20,7 @@ from signllm_jax.data import records
 from signllm_jax.formats import splits
 
 SPLITS = ("train", "dev", "test")
-REQUIRED = ("skels", "text")  # kinds of file without which there is no split
+REQUIRED = ("skels", "text")  # kinds of file that every split needs
 OPTIONAL = ("gloss", "files")
 
 
@@ -46,7 +46,7 @@ def _config(language: languages.Language) -> Config:
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-  """Registered with tfds as `prompt2sign`, after its module."""
+  """Builder of `prompt2sign`; tfds derives this name from the module's."""
 
   VERSION = tfds.core.Version(records.VERSION)
   RELEASE_NOTES: ClassVar = {records.VERSION: "First version."}
@@ -57,9 +57,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     "with folders train, dev and test of lifted clips."
   )
   builder_config: Config
-  on_beam = False  # whether Apache Beam's workers make the records
-  tolerant = False  # whether bad clips are left out, not the whole build
-  shards = 0  # files a split, if that was asked for
+  on_beam = False  # whether Apache Beam's workers write the records
+  tolerant = False  # whether bad clips are left out; else they fail the build
+  shards = 0  # files a split; 0 if not requested
   left_out: dict[str, dict[str, errors.DataError]]  # split -> name -> fault
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -97,10 +97,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     return {split: self._generate_examples(folder, split) for split in present}
 
   def _generate_examples(self, folder: pathlib.Path, split: str) -> Any:
-    """Keys and records, read one by one, here or by Beam's workers."""
-    if place := _lifted(folder, split):
-      entries = lifted_folder.names(place)
-      read = functools.partial(_read_lifted, place)
+    """Keys and records, read one by one in this process or on Beam."""
+    if lifted := _lifted(folder, split):
+      entries = lifted_folder.names(lifted)
+      read = functools.partial(_read_lifted, lifted)
     else:
       entries = splits.index_split(folder, split)
       read = functools.partial(
@@ -108,7 +108,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       )
     make = functools.partial(_record, read, self.builder_config.language)
     if self.tolerant:
-      entries, self.left_out[split] = _sift(entries, make)
+      entries, self.left_out[split] = _drop_faulty(entries, make)
     if not entries:
       raise errors.DataError(
         f"no clip of {split} can be used",
@@ -129,29 +129,29 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
 
 def _lifted(folder: pathlib.Path, split: str) -> pathlib.Path | None:
-  """Where a split's lifted clips are, if it is one of them.
+  """The folder of a split's lifted clips; None if there is none.
 
-  A folder of lifted clips that has no splits is all train.
+  A folder of lifted clips without splits is the split train.
   """
-  if split == "train" and lifted_folder.is_one(folder):
+  if split == "train" and lifted_folder.is_lifted(folder):
     return folder
-  return folder / split if lifted_folder.is_one(folder / split) else None
+  return folder / split if lifted_folder.is_lifted(folder / split) else None
 
 
 def _present(folder: pathlib.Path, split: str) -> bool:
-  """Whether any file of a split is there; half a split must not go unseen."""
+  """Whether any file of a split exists; an incomplete split is an error."""
   return _lifted(folder, split) is not None or any(
     (folder / f"{split}.{kind}").exists() for kind in (*REQUIRED, *OPTIONAL)
   )
 
 
-def _sift(
+def _drop_faulty(
   entries: Sequence[Any], make: Callable[[Any], tuple[str, dict]]
 ) -> tuple[list[Any], dict[str, errors.DataError]]:
-  """The entries that can be made, and the fault of each other, by name.
+  """Splits entries into good ones and the faults of the others, by name.
 
-  All are made once more than needed: faults are then found before tfds writes,
-  and in this process, also where Beam's workers write.
+  Every record is made here and again when it is written, so that faults are
+  found before tfds writes, and in this process, also on Beam.
   """
   good, faults = [], {}
   for entry in entries:
@@ -182,13 +182,13 @@ def _read_entry(
 ) -> clips.Clip:
   clip = splits.read_entry(folder, split, entry, fps)
   paths = {kind: folder / f"{split}.{kind}" for kind in ("text", "gloss")}
-  said = {
+  texts = {
     kind: normalisation.clean(getattr(clip, kind), path=path, line=entry.number)
     for kind, path in paths.items()
     if getattr(clip, kind)
   }
   try:
-    return dataclasses.replace(clips.canonical(clip), **said)
+    return dataclasses.replace(clips.canonical(clip), **texts)
   except errors.DataError as error:
     path = folder / f"{split}.skels"
     raise errors.DataError(str(error), path=path, line=entry.number) from error
@@ -197,7 +197,7 @@ def _read_entry(
 def _record(
   read: Callable[[Any], clips.Clip], code: str, entry: Any
 ) -> tuple[str, dict]:
-  """The key and the record of a clip, its prompt and its gloss made."""
+  """Makes the key and the record of a clip, with its prompt and gloss."""
   clip = read(entry)
   spoken = languages.get(code).spoken
   gloss, made = lemma_gloss.complete(clip.gloss, clip.text, spoken)

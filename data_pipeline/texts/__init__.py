@@ -1,1 +1,1 @@
-"""Texts of corpora: normalisation, prompts and rule-made glosses."""
+"""Normalises texts of corpora; makes prompts and glosses."""

@@ -1,11 +1,11 @@
-"""Glosses for corpora that have none: lemmas in upper case.
+"""Makes glosses for corpora that have none: lemmas in upper case.
 
-They follow the spoken sentence word by word, its articles included, and are
-no translation: `make` has the order and the words of the text, not those of
-the sign language. Records mark them (`gloss_made`).
+A gloss made by rule follows the spoken sentence word by word, articles
+included. It is not a translation: its order and words are those of the text,
+not those of the sign language. Records mark such glosses (`gloss_made`).
 
-Lemmas come from simplemma, for Korean from Kiwi; both look up dictionaries
-that ship with them, so a gloss depends on their versions.
+Lemmas come from simplemma, for Korean from Kiwi. Both use dictionaries that
+ship with them, so a gloss depends on their versions.
 """
 
 import functools
@@ -36,7 +36,7 @@ _ENGLISH_ENDINGS = {
   "'ll": "will",
   "'d": "would",
 }
-# After these 's is a verb, elsewhere a possessive.
+# After these, 's is a verb; elsewhere it is a possessive.
 _ENGLISH_IS = re.compile("s?he|it|that|this|t?here|what|where|who|how")
 _ELIDED = {
   "fr": {
@@ -71,51 +71,51 @@ _ELIDED = {
     "un": "una",
   },
 }
-# The t of a-t-il is one only in sound.
+# The t of a-t-il is included, though it only eases pronunciation.
 _FRENCH_PRONOUN = re.compile(
   "ce|elles?|en|ils?|je|la|les?|leur|lui|moi|nous|on|t|toi|tu|vous|y"
 )
-# simplemma's English lemmas with one letter too many, which makes them no words
-# of today or other words: thinke for thinking, singe for singing.
+# simplemma's English lemmas with one letter too many, which makes them obsolete
+# or other words: thinke for thinking, singe for singing.
 _OVERLONG = re.compile(
   "appeall|assaile|attache|cancell|crafte|crosse|deposite|develope|fixe|growe|"
   "guarde|labell|lense|longe|masse|mixe|modell|playe|prefixe|preferr|signall|"
   "singe|smoothe|springe|swinge|thanke|thinke|travell|winge"
 )
 _SIMPLEMMA = ("de", "en", "es", "fr", "it", "tr")
-# Kiwi's tags of what stays: nouns, verbs, adjectives, auxiliaries (negation is
+# Kiwi's tags of kept tokens: nouns, verbs, adjectives, auxiliaries (negation is
 # one), modifiers, interjections, roots, foreign words, numbers. Particles,
 # the copula (a particle in Korean grammar), endings and suffixes go.
 _KOREAN_KEPT = (
   *("N", "VV", "VA", "VX", "VCN", "M"),
   *("IC", "XR", "SL", "SH", "SN", "UN", "W_"),
 )
-_KOREAN_PREFIX = "XPN"  # part of the noun that follows
+_KOREAN_PREFIX = "XPN"  # joined to the noun that follows
 
 
 def complete(gloss: str, text: str, spoken: str) -> tuple[str, bool]:
-  """The corpus's gloss, or else one made of the text.
+  """Returns the gloss of the corpus, or one made of the text.
 
   Args:
-    gloss: of the corpus; empty if it has none.
-    text: in the spoken language.
+    gloss: gloss of the corpus; empty if there is none.
+    text: the sentence.
     spoken: language of the text (ISO 639-1).
 
   Returns:
     The gloss, and whether it was made: the record's `gloss_made`.
 
   Raises:
-    DataError, UsageError: as `make`.
+    DataError, UsageError: as `make_gloss`.
   """
-  kept = " ".join(gloss.split())
-  return (kept, False) if kept else (make(text, spoken), True)
+  given = " ".join(gloss.split())
+  return (given, False) if given else (make_gloss(text, spoken), True)
 
 
-def make(text: str, spoken: str) -> str:
-  """The lemmas of a text in upper case, spaces between; no punctuation.
+def make_gloss(text: str, spoken: str) -> str:
+  """Makes a gloss: lemmas in upper case without punctuation.
 
   Args:
-    text: a cleaned text in its usual casing, which tells German nouns apart.
+    text: a cleaned text in its usual casing, which marks German nouns.
     spoken: its language (ISO 639-1): de, en, es, fr, it, ko or tr.
 
   Raises:
@@ -160,7 +160,7 @@ def _whole(word: str) -> list[str]:
 
 
 def _english(word: str) -> list[str]:
-  """Contractions in full: simplemma drops the not of don't."""
+  """Expands contractions: simplemma drops the not of don't."""
   plain = word.lower()
   if plain in _ENGLISH:
     return _ENGLISH[plain]
@@ -188,7 +188,7 @@ def _french(word: str) -> list[str]:
     head, *rest = part.split("-")
     inverted = rest and all(map(_FRENCH_PRONOUN.fullmatch, rest))
     if inverted and head.lower() != "rendez":  # a rendez-vous is a noun
-      parts += [head, *(each for each in rest if each != "t")]
+      parts += [head, *(pronoun for pronoun in rest if pronoun != "t")]
     else:
       parts.append(part)
   return parts

@@ -1,8 +1,8 @@
-"""Texts as corpora publish them -> texts as records hold them.
+"""Normalises texts of corpora for records.
 
-Casing stays as it is: German nouns and proper names carry meaning. Where
-something must be compared or shown in one case, `upper` and `lower` follow the
-language, since Turkish has two letters where others have I and i.
+Casing is kept, since it marks German nouns and proper names. `upper` and
+`lower` follow the rules of the language: Turkish has two letters where other
+languages have I and i.
 """
 
 import os
@@ -10,26 +10,26 @@ import unicodedata
 
 from signllm_jax.core import errors
 
-_REPLACEMENT = "\ufffd"  # stands where a decoder has already lost a character
+_REPLACEMENT = "\ufffd"  # marks a character that a decoder has lost
 
 
 def clean(
   text: str, *, path: str | os.PathLike | None = None, line: int | None = None
 ) -> str:
-  """The text in NFC, single spaces, without CSV quotes; casing is kept.
+  """Normalises a text: NFC, single spaces, no CSV quotes; casing is kept.
 
   Invisible format characters (soft hyphen, zero-width space, marks of writing
   direction, byte order mark) are removed. Control characters other than white
-  space are refused: they mean that the file was read in a wrong encoding or is
-  damaged. So are lone surrogates and U+FFFD.
+  space, lone surrogates and U+FFFD are errors: the file is damaged or was read
+  in a wrong encoding.
 
   Args:
     text: a sentence or word.
-    path: the file it comes from, for the message.
-    line: its line there, from 1.
+    path: its file, for the message.
+    line: its line in the file, from 1.
 
   Raises:
-    DataError: such a character; or nothing is left.
+    DataError: the text has such a character, or is empty.
   """
   for column, character in enumerate(text, 1):
     kind = unicodedata.category(character)
@@ -43,9 +43,9 @@ def clean(
         expected="text without control characters",
         hint="Check the encoding of the file; it must be UTF-8",
       )
-  seen = "".join(c for c in text if unicodedata.category(c) != "Cf")
-  # Spaces first: a line's end must not hide its closing quote.
-  unquoted = unquote(" ".join(unicodedata.normalize("NFC", seen).split()))
+  visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
+  # Spaces first: trailing white space must not hide the closing quote.
+  unquoted = unquote(" ".join(unicodedata.normalize("NFC", visible).split()))
   cleaned = " ".join(unquoted.split())
   if not cleaned:
     raise errors.DataError(
@@ -55,13 +55,12 @@ def clean(
 
 
 def unquote(line: str) -> str:
-  """Undoes the quotes of a CSV writer, which half of Prompt2Sign's lines have.
+  """Removes the quotes of a CSV writer, which half of Prompt2Sign's lines have.
 
-  A writer quotes a field that holds a comma or a quote, and doubles the quotes
-  within. Only a line that is just so is changed: `"Stop!"` and
-  `"Yes," he said, "now."` are left as they are, their quotes belong to the
-  sentence. A sentence that is one whole quotation with a comma in it looks the
-  same as a field and loses its quotes.
+  A CSV writer quotes a field that holds a comma or a quote, and doubles the
+  quotes within. Only such a line is changed: in `"Stop!"` and
+  `"Yes," he said, "now."` the quotes belong to the sentence. A sentence that is
+  one quotation with a comma cannot be told from a field and loses its quotes.
   """
   inner = line[1:-1]
   bare = inner.replace('""', "")
@@ -78,13 +77,13 @@ def upper(text: str, spoken: str) -> str:
   of RWTH-PHOENIX-Weather.
   """
   if spoken == "tr":
-    # What lower-casing İ by another language's rule leaves: i and a dot.
+    # Lower-casing İ by the rule of another language gives i and a dot.
     text = text.replace("i\u0307", "i").replace("i", "İ")
   return unicodedata.normalize("NFC", text.upper())
 
 
 def lower(text: str, spoken: str) -> str:
-  """Lower case in a spoken language (ISO 639-1), in NFC; the inverse rules."""
+  """Lower case in a spoken language (ISO 639-1), in NFC; inverts `upper`."""
   text = unicodedata.normalize("NFC", text)
   if spoken == "tr":
     text = text.replace("İ", "i").replace("I", "ı")

@@ -1,9 +1,9 @@
-"""Texts as questions, such as "How do I sign 'good morning'?".
+"""Makes prompts of texts, such as "How do I sign 'good morning'?".
 
-The templates stand in `prompt_templates/<language>.txt`, one a line, with `{}`
-in the place of the text. They do not name the sign language: records and
-requests carry it in a field of their own, and a template then serves all sign
-languages around one spoken language (German has two).
+`prompt_templates/<language>.txt` holds the templates of a spoken language, a
+line each, with `{}` for the text. A template does not name the sign language, which
+records and requests hold in a field of their own, so that it serves all sign
+languages of one spoken language (German has two).
 """
 
 import functools
@@ -22,11 +22,11 @@ def templates(spoken: str) -> tuple[str, ...]:
 
   Raises:
     UsageError: there are none.
-    DataError: a line is not a template; names it.
+    DataError: a line is not a template; the message names it.
   """
   path = _FOLDER / f"{spoken}.txt"
   if not path.is_file():
-    known = sorted(each.stem for each in _FOLDER.glob("*.txt"))
+    known = sorted(file.stem for file in _FOLDER.glob("*.txt"))
     raise errors.UsageError(
       f"no prompts in the spoken language {spoken!r}",
       expected="one of " + ", ".join(known),
@@ -46,16 +46,15 @@ def templates(spoken: str) -> tuple[str, ...]:
 
 
 def make_prompt(text: str, spoken: str, name: str, seed: int = 0) -> str:
-  """Sets a text into a template chosen by the seed and the clip's name.
+  """Fills a template, chosen by the seed and the clip's name, with a text.
 
-  The choice is the same on every platform and in every process, and does not
-  depend on the other clips.
+  The choice is the same on every platform and does not depend on other clips.
 
   Args:
     text: a cleaned text.
     spoken: its language (ISO 639-1).
-    name: of the clip, unique in its split.
-    seed: another seed, another choice.
+    name: name of the clip, unique in its split.
+    seed: seed of the choice.
 
   Raises:
     UsageError: no templates in this language.
@@ -65,20 +64,3 @@ def make_prompt(text: str, spoken: str, name: str, seed: int = 0) -> str:
   chosen = choices[int.from_bytes(digest[:8], "big") % len(choices)]
   before, after = chosen.split("{}")
   return before + text + after
-
-
-def find_text(prompt: str, spoken: str) -> str | None:
-  """The text inside a prompt; None if no template made it.
-
-  The inverse of `make_prompt` for texts that are not empty. It is exact: of
-  two templates, one's beginning or end never fits the other's.
-
-  Raises:
-    UsageError: no templates in this language.
-  """
-  for template in templates(spoken):
-    before, after = template.split("{}")
-    length = len(prompt) - len(before) - len(after)
-    if length > 0 and prompt.startswith(before) and prompt.endswith(after):
-      return prompt[len(before) : len(before) + length]
-  return None

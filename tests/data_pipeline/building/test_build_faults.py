@@ -25,7 +25,7 @@ from data_pipeline import convert
 from data_pipeline.building import checksums, record_reader
 from data_pipeline.cli import parser
 from data_pipeline.keypoints import find_clips
-from data_pipeline.lifting import lift_folder, lifted_folder
+from data_pipeline.lifting import lifted_folder, lifting_run
 from signllm_jax.core import clips
 from signllm_jax.data import records
 from signllm_jax.formats import h5
@@ -77,7 +77,7 @@ def _in_child(command: list[str], said: str, chunk: int, few: int) -> None:
   with open(said, "ab", 0) as file:
     os.dup2(file.fileno(), 1)
     os.dup2(file.fileno(), 2)
-  lift_folder._CHUNK, find_clips._FEW = chunk, few
+  lifting_run._CHUNK, find_clips._FEW = chunk, few
   sys.exit(parser.main(command))
 
 
@@ -471,7 +471,7 @@ def test_other_stages_leave_nothing_half_done(tmp_path, capsys, source):
   stages = {
     "extract": (h5, "_check_room", 2, {"input": source, "output": "a.h5"}),
     "prompts": (
-      convert.atomic,
+      convert.atomic_files,
       "write_text",
       2,
       {"input": PHOENIX, "output": "p", "language": "gsl"},
@@ -635,7 +635,7 @@ def test_more_shards_than_clips(source, tmp_path, capsys):
 def test_two_builds_at_once(source, tmp_path, capsys):
   folder = tmp_path / "prompt2sign" / "asl"
   folder.mkdir(parents=True)
-  with lifted_folder.alone(folder):
+  with lifted_folder.locked(folder):
     assert run("build", **build_options(source, tmp_path)) == 1
   assert "another process writes into it" in capsys.readouterr().err
   assert not list(folder.iterdir())
@@ -725,7 +725,7 @@ def resident(process: psutil.Process) -> int:
 
 def most_resident(command: list[str], said: pathlib.Path) -> int:
   """Runs a command and returns the most memory it took."""
-  process, most = start(command, said, chunk=lift_folder._CHUNK), 0
+  process, most = start(command, said, chunk=lifting_run._CHUNK), 0
   with contextlib.suppress(psutil.Error):
     watched = psutil.Process(process.pid)
     while process.is_alive():

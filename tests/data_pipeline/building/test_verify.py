@@ -157,7 +157,9 @@ def test_foreign_beside(built):
   path = shard(built)
   shutil.copy(path, built / path.name.replace("prompt2sign", "other"))
   (problem,) = found(built)
-  assert problem.startswith("other-train.") and "a foreign shard" in problem
+  assert problem.startswith("other-train.") and (
+    "a shard that does not belong to the build" in problem
+  )
 
 
 def test_foreign_in_place(built):
@@ -239,10 +241,10 @@ def test_faults_of_a_record(built_tfrecord, values, expected):
   [
     (4, np.nan, 1, "frame 3 holds NaN"),
     (4, np.inf, 1, "frame 3 holds NaN or infinity"),
-    (4, 0.5, 2, "frame 3 has numbers other than 0 and 1"),
+    (4, 0.5, 2, "frame 3 has values other than 0 and 1"),
     (4, 0.5, 0, "frame 3 has a missing joint that is not 0"),
-    (4, 0.0, 1, "frame 3 has a joint at 0 not masked"),
-    (skeleton.NECK, 0.5, 1, "frame 3 has its neck away from 0"),
+    (4, 0.0, 1, "frame 3 has a joint at 0 that is not masked"),
+    (skeleton.NECK, 0.5, 1, "frame 3 has its neck not at 0"),
   ],
 )
 def test_faults_of_a_pose(built_tfrecord, joint, number, seen, expected):

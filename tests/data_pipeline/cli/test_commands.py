@@ -306,8 +306,10 @@ def test_prompts_of_real_sentences(tmp_path):
   for split in ("train", "dev"):
     said = (PHOENIX / f"{split}.text").read_text(encoding="utf-8").splitlines()
     lines = (tmp_path / f"{split}.prompt").read_text(encoding="utf-8")
-    assert [prompts.find_text(line, "de") for line in lines.splitlines()] == [
-      text.strip() for text in said
+    names = (PHOENIX / f"{split}.files").read_text().splitlines()
+    assert lines.splitlines() == [
+      prompts.make_prompt(text.strip(), "de", name)
+      for text, name in zip(said, names, strict=True)
     ]
 
 
@@ -358,7 +360,8 @@ def test_build_from_keypoints_verify_and_report(tmp_path, from_json, capsys):
     np.testing.assert_array_equal(clip.valid, expected.valid)
     assert (clip.text, clip.fps) == (text, 24)
     assert record["gloss_made"] and clip.gloss == clip.gloss.upper()
-    assert prompts.find_text(record["prompt"].decode(), "en") == text
+    prompt = prompts.make_prompt(text, "en", clip.name)
+    assert record["prompt"].decode() == prompt
     assert record["language"] == b"ASL"
   lines = (folder / build.QUALITY).read_text().splitlines()
   kept = [json.loads(line) for line in lines]
@@ -521,7 +524,7 @@ def test_refused_requests(tmp_path, from_json, extracted, capsys):
   assert "holds files but no lift.json" in refused(
     "lift", input=extracted, output=extracted.parent
   )
-  with lifted_folder.alone(from_json):
+  with lifted_folder.locked(from_json):
     said = refused("lift", input=HOW2SIGN / "openpose", output=from_json)
     assert "another process writes into it" in said
   build_options = {
@@ -631,7 +634,9 @@ def test_a_language_is_added_in_one_line(tmp_path, monkeypatch):
   )
   for record in read(tmp_path / "prompt2sign" / "ogs" / "1.0.0")["dev"]:
     assert record["language"] == b"OGS"
-    assert prompts.find_text(record["prompt"].decode(), "de")
+    clip = records.to_clip(record)
+    prompt = prompts.make_prompt(clip.text, "de", clip.name)
+    assert record["prompt"].decode() == prompt
   options = {"input": PHOENIX, "output": tmp_path, "language": "ogs"}
   assert run("prompts", **options) == 0
 

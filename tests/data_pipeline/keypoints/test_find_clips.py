@@ -132,7 +132,9 @@ def test_texts_that_do_not_fit(tmp_path):
   h5.write(tmp_path / "all.h5", [keypoints("a")])
   (tmp_path / "clips.text").write_text("one\n")
   _, notes = find(tmp_path)
-  assert "for want of clips.files" in notes[0]
+  assert notes[0] == (
+    f"{tmp_path}: clips.text is ignored, as there is no clips.files"
+  )
   (tmp_path / "clips.files").write_text("a\nb\n")
   with pytest.raises(errors.DataError, match=r"text: 1 lines; expected 2"):
     find_clips.find(tmp_path)
@@ -161,7 +163,7 @@ def test_unknown_and_mixed_content(tmp_path):
   put_pose(tmp_path / "a.pose")
   sources, notes = find(tmp_path)
   assert [source.name for source in sources] == ["a"]
-  assert notes == [f"{tmp_path}: JSON files that are no frames: frame.json"]
+  assert notes == [f"{tmp_path}: JSON files that are not frames: frame.json"]
   h5.write(tmp_path / "b.h5", [keypoints()])
   with pytest.raises(errors.DataError, match=r"forms \(1 of h5, 1 of pose\)"):
     find_clips.find(tmp_path)
@@ -173,7 +175,7 @@ def test_bad_clips_do_not_stop_their_siblings(tmp_path, processes, monkeypatch):
   h5.write(tmp_path / "a.h5", [keypoints("a"), keypoints("c")])
   (tmp_path / "b.h5").write_text("no HDF5")
   sources, _ = find(tmp_path)
-  results = list(find_clips.read_each(sources, processes))
+  results = list(find_clips.read_all(sources, processes))
   assert [source.name for source, _ in results] == ["a", "b", "c"]
   assert [type(result) for _, result in results] == [
     clips.Keypoints,

@@ -9,7 +9,7 @@ import pytest
 from helpers.paths import DATA
 
 from data_pipeline.keypoints import cleaning
-from data_pipeline.lifting import gradient_filter, lifter
+from data_pipeline.lifting import gradient_descent, lifter
 from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import skels
 
@@ -149,14 +149,14 @@ def test_fast_finds_a_better_optimum(by_mode):
 def test_gradient_is_that_of_the_objective(seen):
   points = (seen[0][:8] / 1000).astype(np.float32)
   random = np.random.default_rng(0)
-  parameters = gradient_filter.Parameters(
+  parameters = gradient_descent.Parameters(
     lengths=jnp.asarray(random.normal(-2, 1, skeleton.BONES)),
     root=jnp.asarray(random.normal(size=(3, 8))),
     directions=jnp.asarray(random.normal(size=(len(skeleton.LIMBS), 3, 8))),
   )
-  goal = jax.jit(gradient_filter.target)(points, 6)  # two frames of padding
-  by_hand = jax.jit(gradient_filter.gradient)(parameters, goal)
-  by_jax = jax.jit(jax.grad(gradient_filter.objective))(parameters, goal)
+  goal = jax.jit(gradient_descent.target)(points, 6)  # two frames of padding
+  by_hand = jax.jit(gradient_descent.gradient)(parameters, goal)
+  by_jax = jax.jit(jax.grad(gradient_descent.objective))(parameters, goal)
   for ours, expected in zip(by_hand, by_jax, strict=True):
     np.testing.assert_allclose(ours, expected, atol=1e-6)
   assert np.all(by_hand.directions[..., 6:] == 0)
@@ -167,7 +167,7 @@ def test_objective_is_formula_3(seen):
   t, length = 6, 4
   points = seen[1][:t].astype(np.float64) / 1000
   random = np.random.default_rng(1)
-  parameters = gradient_filter.Parameters(
+  parameters = gradient_descent.Parameters(
     *(
       jnp.asarray(random.normal(-1, 1, shape), jnp.float32)
       for shape in ((skeleton.BONES,), (3, t), (len(skeleton.LIMBS), 3, t))
@@ -186,8 +186,8 @@ def test_objective_is_formula_3(seen):
     + 0.001 * np.sum(np.exp(bones))
     + 0.1 * np.sum(np.diff(joints, axis=0) ** 2) / (skeleton.J * (length - 1))
   )
-  goal = jax.jit(gradient_filter.target)(points.astype(np.float32), length)
-  found = jax.jit(gradient_filter.objective)(parameters, goal)
+  goal = jax.jit(gradient_descent.target)(points.astype(np.float32), length)
+  found = jax.jit(gradient_descent.objective)(parameters, goal)
   assert float(found) == pytest.approx(expected, rel=1e-5)
 
 

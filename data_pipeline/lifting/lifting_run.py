@@ -113,7 +113,7 @@ def lift_clips(
   """
   folder = pathlib.Path(output)
   atomic_files.make_folder(folder)
-  with lifted_folder.alone(folder):
+  with lifted_folder.locked(folder):
     lifted_folder.claim(folder, options)
     run = _Run(folder, options, write_stages, for_records)
     remaining = run.select(sources)
@@ -124,7 +124,7 @@ def lift_clips(
       unit="clip",
       disable=None,  # shown in a terminal only
     ) as bar:
-      clips_read = find_clips.read_each(remaining, workers)
+      clips_read = find_clips.read_all(remaining, workers)
       for chunk in _chunks(clips_read, _CHUNK):
         run.lift(chunk)
         bar.update(len(chunk))
@@ -220,40 +220,41 @@ class _Run:
     ],
   ) -> None:
     """Lifts and writes some clips."""
-    pairs = []
-    for source, seen in chunk:
-      if isinstance(seen, errors.SignLLMError):
-        self.outcome.failed[source.name] = seen
+    pairs = []  # keypoints as read, and as the policy keeps them
+    for source, keypoints in chunk:
+      if isinstance(keypoints, errors.SignLLMError):
+        self.outcome.failed[source.name] = keypoints
         continue
-      if not seen.valid.any():
+      if not keypoints.valid.any():
         self.outcome.failed[source.name] = errors.DataError(
-          f"no joint is detected in any of {len(seen)} frames"
+          f"no joint is detected in any of {len(keypoints)} frames"
         )
         continue
-      measured = quality.measure(seen)
-      kept = quality.apply(self.options.policy, seen, measured)
+      measured = quality.measure(keypoints)
+      kept = quality.apply(self.options.policy, keypoints, measured)
       if kept is None:
-        self._write(seen.name, None, measured)
-        self.outcome.dropped.append(seen.name)
+        self._write(keypoints.name, None, measured)
+        self.outcome.dropped.append(keypoints.name)
         continue
       if self.options.condense:
         kept = quality.condense(kept, self.options.condense)
-      pairs.append((seen, kept))
+      pairs.append((keypoints, kept))
     results = lifter.lift(
       [kept.frames for _, kept in pairs],
       mode=self.options.mode,
       keep_stages=self.write_stages,
     )
-    for (seen, kept), result in zip(pairs, results, strict=True):
+    for (keypoints, kept), result in zip(pairs, results, strict=True):
       try:
-        clip = _normalised(kept, result)
-      except errors.DataError as error:  # its text
-        self.outcome.failed[seen.name] = error
+        clip = _to_clip(kept, result)
+      except errors.DataError as error:  # of its text
+        self.outcome.failed[keypoints.name] = error
         continue
       if result.stages:
-        stage_files.write(self.folder / seen.name, result.stages)
-      self._write(seen.name, clip, quality.measure(seen, result))
-      self.outcome.lifted.append(seen.name)
+        stage_files.write(self.folder / keypoints.name, result.stages)
+      measured = quality.measure(keypoints, result)
+      self._write(keypoints.name, clip, measured)
+      self.outcome.lifted.append(keypoints.name)
 
   def _write(
     self, name: str, clip: clips.Clip | None, measured: quality.Quality
@@ -261,15 +262,15 @@ class _Run:
     lifted_folder.write(self.folder, name, clip, measured, self.digests[name])
 
 
-def _normalised(seen: clips.Keypoints, result: lifter.Lifted) -> clips.Clip:
+def _to_clip(keypoints: clips.Keypoints, result: lifter.Lifted) -> clips.Clip:
   """The lifted clip in the unit of the published stages, its text cleaned."""
-  _, centre, scale = cleaning.normalise(seen.frames)
+  _, centre, scale = cleaning.normalise(keypoints.frames)
   frames = (result.frames - np.append(centre, 0)) / scale
   return clips.Clip(
     frames=np.where(result.valid[..., None], frames, 0).astype(np.float32),
     valid=result.valid,
-    fps=seen.fps,
-    name=seen.name,
-    text=seen.text and normalisation.clean(seen.text),
-    gloss=seen.gloss and normalisation.clean(seen.gloss),
+    fps=keypoints.fps,
+    name=keypoints.name,
+    text=keypoints.text and normalisation.clean(keypoints.text),
+    gloss=keypoints.gloss and normalisation.clean(keypoints.gloss),
   )

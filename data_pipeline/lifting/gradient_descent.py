@@ -1,4 +1,4 @@
-"""The descent on J, by which bones, root and directions fit a clip.
+"""Gradient descent on J: fits bones, root and directions to a clip.
 
 Formula 3 of SignLLM, after Zelinka and Kanis (WACV 2020):
   J = 1/(50 T) sum w |P_xy - X|^2 + 0.001 sum_k exp(l_k)
@@ -7,9 +7,9 @@ Formula 3 of SignLLM, after Zelinka and Kanis (WACV 2020):
 Dim letters: T frames, J = 50 joints, N = 49 limbs, K = 25 bones, E = 10 joints
 and 9 limbs of the body with both hands' wrists, F = 10 fingers of 4 limbs.
 
-A cycle is written for the compiler, half the time of the plain form: time is
-last; x, y and z are added up by name, not by a reduction; the sums down the
-tree and back are one small product for the body and running sums for fingers.
+A cycle is written for the compiler and takes half the time of the plain form:
+time is the last axis; x, y and z are added explicitly, not by a reduction; sums
+along the tree are one small product for the body and running sums for fingers.
 """
 
 from typing import NamedTuple
@@ -27,18 +27,18 @@ RATES = {"fast": 0.01, "reference": 0.1}
 EPSILON = 1e-10
 _BODY_LIMBS = 9
 _FINGERS, _FINGER_LIMBS = 10, 4
-# Joints as they stand in here, each after the limb that leads to it: the body,
-# its last two the wrists of left and right hand, then finger by finger.
+# Order of the joints in this module, each after the limb that leads to it: the
+# body, ending with the wrists of the left and right hand, then the fingers.
 _ORDER = np.array([0, *skeleton.CHILDREN])
-_PLACES = np.argsort(_ORDER)  # of the joints in that order
+_PLACES = np.argsort(_ORDER)  # inverse of _ORDER
 _ANCESTORS = skeleton.ancestor_matrix()[_ORDER[: _BODY_LIMBS + 1], :_BODY_LIMBS]
 _BONE_LIMBS = np.equal.outer(range(skeleton.BONES), skeleton.LIMB_BONES).astype(
   np.float32
-)  # [K, N], 1 where the limb has the bone's length
+)  # [K, N], 1 where the limb is of the bone
 
 
 class Parameters(NamedTuple):
-  """What the descent moves."""
+  """The parameters that gradient descent optimises."""
 
   lengths: jax.Array  # [K] log bone lengths
   root: jax.Array  # [3, T]
@@ -46,34 +46,34 @@ class Parameters(NamedTuple):
 
 
 class Target(NamedTuple):
-  """What a clip pulls towards; weights hold J's constant factors."""
+  """Targets and weights of a clip; weights hold J's constant factors."""
 
   xy: jax.Array  # [J, 2, T], joints body first
-  weight: jax.Array  # [J, 1, T], 0 on padding, likewise
-  motion: jax.Array  # [T - 1] of the step from each frame to the next
+  weight: jax.Array  # [J, 1, T], 0 on padding, joints body first
+  motion: jax.Array  # [T - 1], weight of the difference to the next frame
 
 
 def target(clip: jax.Array, length: jax.Array) -> Target:
-  """Of interpolated keypoints [T, J, 3], the first `length` frames real."""
-  seen = jnp.transpose(clip[:, _ORDER], (1, 2, 0))  # [J, 3, T]
+  """Target of interpolated keypoints [T, J, 3]; padding follows `length`."""
+  keypoints = jnp.transpose(clip[:, _ORDER], (1, 2, 0))  # [J, 3, T]
   real = jnp.arange(len(clip)) < length
   return Target(
-    xy=seen[:, :2],
-    weight=jnp.where(real, seen[:, 2:], 0) / (skeleton.J * length),
+    xy=keypoints[:, :2],
+    weight=jnp.where(real, keypoints[:, 2:], 0) / (skeleton.J * length),
     motion=jnp.where(real[1:], MOTION_WEIGHT, 0)
     / (skeleton.J * jnp.maximum(length - 1, 1)),
   )
 
 
 def _product(matrix: np.ndarray, columns: jax.Array) -> jax.Array:
-  """[M, N] times [N, 3, T] as one matrix product, in full float32."""
+  """[M, N] times [N, 3, T] as one matrix product in float32 precision."""
   flat = columns.reshape(len(columns), -1)
   product = jnp.matmul(matrix, flat, precision=jax.lax.Precision.HIGHEST)
   return product.reshape(-1, *columns.shape[1:])
 
 
-def _down(root: jax.Array, limbs: jax.Array) -> jax.Array:
-  """Joints [J, 3, T], body first, of a root and limbs [N, 3, T]."""
+def _sum_down(root: jax.Array, limbs: jax.Array) -> jax.Array:
+  """Sums a root and limbs [N, 3, T] to joints [J, 3, T], body first."""
   body = root + _product(_ANCESTORS, limbs[:_BODY_LIMBS])  # [E, 3, T]
   fingers = limbs[_BODY_LIMBS:].reshape(2, -1, _FINGER_LIMBS, *root.shape)
   joints = [body[-2:, None] + fingers[:, :, 0]]
@@ -82,8 +82,8 @@ def _down(root: jax.Array, limbs: jax.Array) -> jax.Array:
   return jnp.concatenate([body, jnp.stack(joints, 2).reshape(-1, *root.shape)])
 
 
-def _up(force: jax.Array) -> tuple[jax.Array, jax.Array]:
-  """The pull on the root [3, T] and on limbs [N, 3, T] of that on joints."""
+def _sum_up(force: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Gradients of the root [3, T] and limbs [N, 3, T] from those of joints."""
   shape = force.shape[1:]
   body, fingers = force[: _BODY_LIMBS + 1], force[_BODY_LIMBS + 1 :]
   fingers = fingers.reshape(_FINGERS, _FINGER_LIMBS, *shape)
@@ -94,25 +94,25 @@ def _up(force: jax.Array) -> tuple[jax.Array, jax.Array]:
   body = jnp.concatenate([body[:-2], body[-2:] + hands])
   of_body = _product(_ANCESTORS.T, body)
   of_fingers = jnp.stack(limbs[::-1], 1).reshape(-1, *shape)
-  # All but the root itself hangs on the first limb.
+  # Every joint but the root descends from the first limb.
   return body[0] + of_body[0], jnp.concatenate([of_body, of_fingers])
 
 
 def _inverse_norms(directions: jax.Array) -> jax.Array:
-  """[N, T] of directions [N, 3, T]."""
+  """Inverse norms [N, T] of directions [N, 3, T]."""
   x, y, z = (directions[:, axis] for axis in range(3))
   return 1 / (jnp.sqrt(x * x + y * y + z * z) + EPSILON)
 
 
 def _joints(parameters: Parameters) -> jax.Array:
-  """Joints [J, 3, T], body first."""
+  """Joints [J, 3, T] of the parameters, body first."""
   lengths = jnp.exp(parameters.lengths)[skeleton.LIMB_BONES]
   scale = lengths[:, None] * _inverse_norms(parameters.directions)
-  return _down(parameters.root, parameters.directions * scale[:, None])
+  return _sum_down(parameters.root, parameters.directions * scale[:, None])
 
 
 def forward(parameters: Parameters) -> jax.Array:
-  """Joints [J, 3, T] of log lengths, root and directions."""
+  """Joints [J, 3, T] of the parameters."""
   return _joints(parameters)[_PLACES]
 
 
@@ -126,20 +126,20 @@ def objective(parameters: Parameters, target: Target) -> jax.Array:
 
 
 def gradient(parameters: Parameters, target: Target) -> Parameters:
-  """Of J. By hand: half the time of what `jax.grad` makes of `objective`."""
+  """Gradient of J, by hand: half the time of `jax.grad` of `objective`."""
   directions = parameters.directions
   inverse = _inverse_norms(directions)
   bones = jnp.exp(parameters.lengths)  # [K]
   scale = bones[skeleton.LIMB_BONES][:, None] * inverse  # [N, T]
-  joints = _down(parameters.root, directions * scale[:, None])
-  pull = 2 * target.weight * (joints[:, :2] - target.xy)
-  drag = 2 * target.motion * (joints[..., 1:] - joints[..., :-1])
+  joints = _sum_down(parameters.root, directions * scale[:, None])
+  data_term = 2 * target.weight * (joints[:, :2] - target.xy)
+  motion_term = 2 * target.motion * (joints[..., 1:] - joints[..., :-1])
   force = (
-    jnp.pad(pull, ((0, 0), (0, 1), (0, 0)))
-    + jnp.pad(drag, ((0, 0), (0, 0), (1, 0)))
-    - jnp.pad(drag, ((0, 0), (0, 0), (0, 1)))
+    jnp.pad(data_term, ((0, 0), (0, 1), (0, 0)))
+    + jnp.pad(motion_term, ((0, 0), (0, 0), (1, 0)))
+    - jnp.pad(motion_term, ((0, 0), (0, 0), (0, 1)))
   )  # on joints
-  root, limbs = _up(force)
+  root, limbs = _sum_up(force)
   x, y, z = (directions[:, axis] * limbs[:, axis] for axis in range(3))
   along = inverse * (x + y + z)  # [N, T]
   return Parameters(
@@ -153,7 +153,7 @@ def gradient(parameters: Parameters, target: Target) -> Parameters:
 def descend(
   start: Parameters, target: Target, mode: Mode, fixed_lengths: bool
 ) -> Parameters:
-  """Minimises J; Adam in `fast`, plain descent in `reference`."""
+  """Minimises J by Adam in `fast`, by plain descent in `reference`."""
   rate = RATES[mode]
 
   def cycle(i, carry):
@@ -167,11 +167,11 @@ def descend(
       first = jax.tree.map(lambda m, x: 0.9 * m + 0.1 * x, first, g)
       second = jax.tree.map(lambda v, x: 0.99 * v + 0.01 * x * x, second, g)
       n = i + 1.0
-      # The rate falls linearly to a tenth: the end point stops circling.
-      now = rate * (1 - 0.9 * i / CYCLES[mode]) / (1 - 0.9**n)
+      # The rate falls linearly to a tenth, so that the end point settles.
+      current = rate * (1 - 0.9 * i / CYCLES[mode]) / (1 - 0.9**n)
       scale = 1 / (1 - 0.99**n)
       step = jax.tree.map(
-        lambda m, v: now * m / (jnp.sqrt(v * scale) + 1e-8), first, second
+        lambda m, v: current * m / (jnp.sqrt(v * scale) + 1e-8), first, second
       )
     return jax.tree.map(jnp.subtract, parameters, step), first, second
 
