@@ -170,7 +170,8 @@ def test_foreign_in_place(built):
   problems = found(built)
   assert len(problems) == 3
   for index, problem in enumerate(problems):
-    assert problem.startswith(f"{path.name}: record {index} (from 0): the name")
+    start = f"{path.name}: record {index} (from 0): its name "
+    assert problem.startswith(start)
     assert f"that of {shard(built, number=0).name} record {index}" in problem
 
 

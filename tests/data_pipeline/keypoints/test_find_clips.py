@@ -158,7 +158,9 @@ def test_unknown_and_mixed_content(tmp_path):
   (tmp_path / "frame.json").write_text("{}")
   with pytest.raises(errors.DataError, match=r"no keypoints but frame\.json"):
     find_clips.find(tmp_path)
-  with pytest.raises(errors.DataError, match="name the folder"):
+  with pytest.raises(
+    errors.DataError, match="For frame files, give their folder"
+  ):
     find_clips.find(tmp_path / "frame.json")
   put_pose(tmp_path / "a.pose")
   sources, notes = find(tmp_path)
