@@ -1,8 +1,8 @@
 """Makes prompts of texts, such as "How do I sign 'good morning'?".
 
 `prompt_templates/<language>.txt` holds the templates of a spoken language, a
-line each, with `{}` for the text. Templates do not name the sign language, which
-records and requests hold in a field of their own. So they serve all sign
+line each, with `{}` for the text. Templates do not name the sign language,
+which records and requests hold in a field of their own. So they serve all sign
 languages of one spoken language (German has two).
 """
 
