@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_pipeline.building import build_plan, checksums
+from data_pipeline.building import build_plan, checksums, held_out
 from data_pipeline.lifting import lifted_folder, lifting_run
 from signllm_jax.core import atomic_files, errors
 
@@ -134,6 +134,8 @@ def _write(
     tolerant=True,
     on_beam=bool(plan.download_options),
     shards=plan.shards or 0,
+    rate=plan.fps,
+    held_out=plan.held_out,
   )
   download = tfds.download.DownloadConfig(
     manual_dir=plan.lifted if plan.keypoints else plan.input,
@@ -150,9 +152,18 @@ def _write(
       file_format=plan.file_format,
       download_config=download,
     )
+  _print_held_out(plan.folder)
   for split, faults in vars(builder).get("left_out", {}).items():
     if faults:
       report(split, lifting_run.Outcome(failed=faults))
+
+
+def _print_held_out(folder: pathlib.Path) -> None:
+  for split, each in held_out.read_record(folder).get("held_out", {}).items():
+    print(
+      f"{split}: {len(each['clips'])} clips of train set aside "
+      f"(--{split}={each['size']} --seed={each['seed']})"
+    )
 
 
 def _complete(plan: build_plan.BuildPlan) -> None:
@@ -163,10 +174,19 @@ def _complete(plan: build_plan.BuildPlan) -> None:
   if not (plan.folder / checksums.SUMS).exists():
     if plan.lifted.exists():
       lines = []
+      record_of_build = held_out.read_record(plan.folder)
+      split_of = {
+        name: split
+        for split, each in record_of_build.get("held_out", {}).items()
+        for name in each["clips"]
+      }
       for folder in sorted(plan.lifted.iterdir()):
-        for _, record in lifted_folder.records(folder):
+        for name, record in lifted_folder.records(folder):
           del record["made_from"]  # differs between copies of the keypoints
-          lines.append(json.dumps({"split": folder.name, **record}))
+          split = folder.name
+          if split == "train":
+            split = split_of.get(name, split)
+          lines.append(json.dumps({"split": split, **record}))
       atomic_files.write_text(
         plan.folder / QUALITY, "".join(f"{line}\n" for line in lines)
       )

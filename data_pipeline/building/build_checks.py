@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from data_pipeline.building import record_reader
+from data_pipeline.building import held_out, record_reader
 from data_pipeline.lifting import lifted_folder, lifting_run
 from signllm_jax.core import errors, extras
 
@@ -61,6 +61,66 @@ def check_same_form(
         path=folder,
         hint=f"{record_reader.REBUILD}, or use another output folder",
       )
+
+
+def check_same_clips(
+  folder: pathlib.Path,
+  fps: float | None,
+  usual: float,
+  apart: held_out.HeldOut,
+) -> None:
+  """Checks that an existing build has the requested rate and set-aside clips.
+
+  Args:
+    folder: of the build.
+    fps: the requested rate; None for any.
+    usual: the rate of builds of version 0.1, which do not say.
+    apart: the requested clips; any, if none are requested.
+
+  Raises:
+    UsageError: it differs.
+    DataError: the record of the build is damaged.
+  """
+  record = held_out.read_record(folder)
+  built = record.get("fps", usual)
+  if fps is not None and fps != built:
+    raise errors.UsageError(
+      f"holds a build at {built:g} frames a second, not {fps:g}",
+      path=folder,
+      hint=f"{record_reader.REBUILD}, or use another output folder",
+    )
+  before = {
+    split: (each["size"], each["seed"])
+    for split, each in record.get("held_out", {}).items()
+  }
+  request = {split: (size, apart.seed) for split, size in apart.sizes.items()}
+  if request and before != request:
+    options = [f"--{split}={size}" for split, (size, _) in request.items()]
+    raise errors.UsageError(
+      f"holds a build without {' '.join(options)} --seed={apart.seed}",
+      path=folder,
+      hint=f"{record_reader.REBUILD}, or use another output folder",
+    )
+
+
+def check_held_out(
+  builder_class: type[tfds.core.DatasetBuilder],
+  source: pathlib.Path | None,
+  apart: held_out.HeldOut,
+) -> None:
+  """Checks that clips can be set aside.
+
+  Raises:
+    UsageError: the data set or its source has the split already.
+  """
+  if not apart.sizes:
+    return
+  if not hasattr(builder_class, "held_out") or source is None:
+    options = " and ".join(f"--{split}" for split in apart.sizes)
+    raise errors.UsageError(
+      f"{builder_class.name} has splits of its own", hint=f"Leave {options} out"
+    )
+  held_out.check(apart, source)
 
 
 def check_source(

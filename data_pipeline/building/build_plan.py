@@ -10,7 +10,12 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from data_pipeline.building import beam, build_checks, record_reader
+from data_pipeline.building import (
+  beam,
+  build_checks,
+  held_out,
+  record_reader,
+)
 from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lifted_folder, lifting_run
 from signllm_jax.core import errors, extras
@@ -32,6 +37,8 @@ class BuildPlan:
   shards: int | None
   size: tuple[int, int] | None  # of the picture, where keypoints do not say
   lifting: lifted_folder.Options
+  fps: float  # frames a second, of the source or of fingerspelling's records
+  held_out: held_out.HeldOut  # clips of train that are set aside
   download_options: dict[str, Any]  # of Apache Beam; else empty
   exists: bool  # whether the folder holds a complete build to reuse
 
@@ -68,7 +75,7 @@ class BuildPlan:
     """
     return lifting_run.find_splits(
       str(self.input),
-      fps=vars(self.config)["fps"],
+      fps=self.fps,
       size=self.size,
       report=note,
     )
@@ -84,6 +91,7 @@ def make_plan(
   fps: float | None = None,
   size: tuple[int, int] | None = None,
   lifting: lifted_folder.Options = lifted_folder.DEFAULT,
+  apart: held_out.HeldOut = held_out.NONE,
   runner: beam.Runner | None = None,
 ) -> BuildPlan:
   """Checks a request to build a data set; writes nothing.
@@ -95,10 +103,10 @@ def make_plan(
     file_format: tfrecord (needs TensorFlow) or array_record.
     shards: files a split; chosen by size if not given.
     fps: frames a second: of the source, or for fingerspelling of the records.
-      The default of the data set if not given; another rate becomes a
-      configuration of its own, e.g. prompt2sign/gsl_30fps.
+      The default of the data set if not given. It stands in the records.
     size: width and height of the picture, where keypoints do not say.
     lifting: options of lifting.
+    apart: clips of train to set aside as dev and test.
     runner: writes the records on Apache Beam.
 
   Raises:
@@ -108,7 +116,12 @@ def make_plan(
     DataError: the folder holds something that is not a complete build.
   """
   build_checks.check_output(output, file_format, shards)
-  builder_class, config = _find_config(name, fps)
+  builder_class, config = _find_config(name)
+  if fps is not None and not 0 < fps < math.inf:
+    raise errors.UsageError(
+      f"{fps:g} frames a second", expected="a number above 0"
+    )
+  usual = vars(config)["fps"]
   name = f"{builder_class.name}/{config.name}"
   source = None if input is None else pathlib.Path(input)
   folder = pathlib.Path(output, name, str(builder_class.VERSION))
@@ -116,10 +129,12 @@ def make_plan(
     # Beam may make fewer shards than requested.
     requested_shards = None if runner else shards
     build_checks.check_same_form(folder, file_format, requested_shards)
+    build_checks.check_same_clips(folder, fps, usual, apart)
   else:
     build_checks.check_source(builder_class, source)
     build_checks.check_writer(file_format)
     build_checks.check_lifting(source, fps, lifting)
+    build_checks.check_held_out(builder_class, source, apart)
   return BuildPlan(
     name=name,
     builder_class=builder_class,
@@ -131,19 +146,21 @@ def make_plan(
     shards=shards,
     size=size,
     lifting=lifting,
+    fps=usual if fps is None else fps,
+    held_out=apart,
     download_options=beam.download_options(builder_class, runner),
     exists=exists,
   )
 
 
 def _find_config(
-  name: str, fps: float | None
+  name: str,
 ) -> tuple[type[tfds.core.DatasetBuilder], tfds.core.BuilderConfig]:
   """The builder class and configuration of `<data set>/<configuration>`.
 
   Raises:
-    UsageError: no such data set, configuration or frame rate, or a package
-      that it needs is not installed.
+    UsageError: no such data set or configuration, or a package that it needs
+      is not installed.
   """
   dataset, _, config_name = name.partition("/")
   if dataset not in DATASETS:
@@ -166,19 +183,4 @@ def _find_config(
       else f"{dataset} needs a configuration",
       expected="one of " + ", ".join(f"{dataset}/{key}" for key in configs),
     )
-  return builder_class, _at_rate(configs[config_name], fps)
-
-
-def _at_rate(
-  config: tfds.core.BuilderConfig, fps: float | None
-) -> tfds.core.BuilderConfig:
-  """The configuration at a frame rate; another rate gets a name of its own."""
-  if fps is None:
-    return config
-  if not 0 < fps < math.inf:
-    raise errors.UsageError(
-      f"{fps:g} frames a second", expected="a number above 0"
-    )
-  if fps == vars(config)["fps"]:
-    return config
-  return dataclasses.replace(config, name=f"{config.name}_{fps:g}fps", fps=fps)
+  return builder_class, configs[config_name]

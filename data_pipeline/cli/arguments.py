@@ -100,8 +100,18 @@ def add_build(stage: argparse.ArgumentParser) -> None:
     type=rate,
     metavar="RATE",
     help="frames a second: of the source for prompt2sign (default 25), of the "
-    "records for fingerspelling (default 12.5); a rate other than the default "
-    "is built as a configuration of its own, e.g. prompt2sign/gsl_30fps",
+    "records for fingerspelling (default 12.5); it stands in the records",
+  )
+  for split in ("dev", "test"):
+    stage.add_argument(
+      f"--{split}",
+      default="",
+      metavar="N",
+      help=f"set clips of train aside as {split}, where the source has no "
+      "such split: a share such as 5%% or a number",
+    )
+  stage.add_argument(
+    "--seed", type=int, default=0, help="of --dev and --test (default 0)"
   )
   add_size(stage)
   add_lifting(stage)

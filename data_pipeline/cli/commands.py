@@ -12,6 +12,7 @@ from data_pipeline.building import (
   beam,
   build,
   build_plan,
+  held_out,
   record_reader,
   verify,
 )
@@ -165,6 +166,7 @@ def build_records(args: argparse.Namespace) -> None:
     fps=args.fps,
     size=args.size,
     lifting=_lifting_options(args),
+    apart=held_out.HeldOut(args.dev, args.test, args.seed),
     runner=runner,
   )
   if args.dry_run:
@@ -189,6 +191,9 @@ def _print_plan(plan: build_plan.BuildPlan) -> None:
   if plan.keypoints:
     for split, sources in plan.find_splits(_print_note).items():
       print(f"{split}: {len(sources)} clips would be lifted")
+  for split, size in plan.held_out.sizes.items():
+    if not plan.exists:
+      print(f"{split}: {size} of the clips of train would be set aside")
   verb = "is already built in" if plan.exists else "would be built into"
   print(f"{plan.name} {verb} {plan.folder} as {plan.file_format}")
 

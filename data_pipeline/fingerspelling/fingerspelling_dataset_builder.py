@@ -4,7 +4,7 @@ import concurrent.futures
 import dataclasses
 import hashlib
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -113,10 +113,16 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     for name, language in alphabets.ALPHABETS.items()
   ]
   builder_config: Config
+  rate = 0.0  # frames a second of the records; the configuration's if 0
+
+  @property
+  def _fps(self) -> float:
+    return self.rate or self.builder_config.fps
 
   def _info(self) -> tfds.core.DatasetInfo:
     return self.dataset_info_from_configs(
       features=records.features(),
+      metadata=tfds.core.MetadataDict(),  # the record of the build
       homepage="https://github.com/sign-language-processing/spoken-to-signed-translation",
       license=(
         "Made from the letter recordings of the package spoken-to-signed "
@@ -135,8 +141,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     language = alphabets.ALPHABETS[config.alphabet]
     letters = spell.letters(language)
     bones = signer_bones(
-      [spell.spell(letter, language, config.fps) for letter in letters]
+      [spell.spell(letter, language, self._fps) for letter in letters]
     )
+    metadata: Any = self.info.metadata  # annotated too widely by tfds
+    metadata.update(fps=self._fps)
     splits = split_words(words(language.spoken), letters, config)
     progress = tqdm.tqdm(
       total=sum(map(len, splits.values())),
@@ -159,7 +167,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       for start in range(0, len(listed), CHUNK):
         chunk = []
         for word in listed[start : start + CHUNK]:
-          chunk.append(spell.spell(word, language, config.fps))
+          chunk.append(spell.spell(word, language, self._fps))
           progress.update()
         yield chunk
 

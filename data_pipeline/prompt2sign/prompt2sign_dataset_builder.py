@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
-from data_pipeline.building import shard_writer
+from data_pipeline.building import held_out, shard_writer
 from data_pipeline.lifting import lifted_folder
 from data_pipeline.texts import lemma_gloss, normalisation, prompts
 from signllm_jax.core import clips, errors, languages
@@ -60,12 +60,15 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   on_beam = False  # whether Apache Beam's workers write the records
   tolerant = False  # whether bad clips are left out; else they fail the build
   shards = 0  # files a split; 0 if not requested
+  rate = 0.0  # frames a second of the source; the configuration's if 0
+  held_out = held_out.NONE  # clips of train to set aside
   left_out: dict[str, dict[str, errors.DataError]]  # split -> name -> fault
 
   def _info(self) -> tfds.core.DatasetInfo:
     language = languages.get(self.builder_config.language)
     return self.dataset_info_from_configs(
       features=records.features(),
+      metadata=tfds.core.MetadataDict(),  # the record of the build
       homepage="https://signllm.github.io",
       license=(
         "Prompt2Sign's material is under CC BY-NC-SA 4.0: no commercial use, "
@@ -94,21 +97,55 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             expected=self.MANUAL_DOWNLOAD_INSTRUCTIONS,
           )
     self.left_out = {}
-    return {split: self._generate_examples(folder, split) for split in present}
+    entries = {split: self._entries(folder, split) for split in present}
+    chosen = held_out.choose(
+      self.held_out, [held_out.entry_name(each) for each in entries["train"][0]]
+    )
+    train, make = entries["train"]
+    for split, names in chosen.items():
+      apart = set(names)
+      entries[split] = (
+        [each for each in train if held_out.entry_name(each) in apart],
+        make,
+      )
+      train = [each for each in train if held_out.entry_name(each) not in apart]
+    entries["train"] = train, make
+    metadata: Any = self.info.metadata  # annotated too widely by tfds
+    metadata.update(
+      fps=self.rate or self.builder_config.fps,
+      held_out=held_out.describe(self.held_out, chosen),
+    )
+    return {
+      split: self._generate_examples(folder, split, *entries[split])
+      for split in SPLITS
+      if split in entries
+    }
 
-  def _generate_examples(self, folder: pathlib.Path, split: str) -> Any:
-    """Keys and records, read one by one in this process or on Beam."""
+  def _entries(
+    self, folder: pathlib.Path, split: str
+  ) -> tuple[list[Any], Callable[[Any], tuple[str, dict]]]:
+    """The clips of a split that can be used, and the function that makes their records."""
     if lifted := _lifted(folder, split):
       entries = lifted_folder.names(lifted)
       read = functools.partial(_read_lifted, lifted)
     else:
       entries = splits.index_split(folder, split)
       read = functools.partial(
-        _read_entry, folder, split, self.builder_config.fps
+        _read_entry, folder, split, self.rate or self.builder_config.fps
       )
     make = functools.partial(_record, read, self.builder_config.language)
     if self.tolerant:
       entries, self.left_out[split] = _drop_faulty(entries, make)
+    return list(entries), make
+
+  def _generate_examples(
+    self,
+    folder: pathlib.Path,
+    split: str,
+    entries: list[Any],
+    make: Callable[[Any], tuple[str, dict]],
+  ) -> Any:
+    """Keys and records, read one by one in this process or on Beam."""
     if not entries:
       raise errors.DataError(
         f"no clip of {split} can be used",

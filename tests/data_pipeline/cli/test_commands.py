@@ -344,7 +344,7 @@ def test_build_from_keypoints_verify_and_report(tmp_path, from_json, capsys):
   assert "train: 2 clips would be lifted" in said and not data.exists()
   assert run("build", **options) == 0
   assert capsys.readouterr().err == ""
-  folder = data / "prompt2sign" / "asl_24fps" / "1.0.0"
+  folder = data / "prompt2sign" / "asl" / "1.0.0"
   found = read(folder)
   assert {split: len(part) for split, part in found.items()} == {
     "train": 2,
@@ -375,7 +375,7 @@ def test_build_from_keypoints_verify_and_report(tmp_path, from_json, capsys):
   assert "3 records" in capsys.readouterr().out
   card = tmp_path / "card.html"
   assert run("report", input=folder, output=card) == 0
-  assert "prompt2sign/asl_24fps" in card.read_text()
+  assert "prompt2sign/asl" in card.read_text()
   assert run("report", input=folder, output=card) == 1
   before = contents(folder)
   assert run("build", **options) == 0

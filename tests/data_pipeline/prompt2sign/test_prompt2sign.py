@@ -421,12 +421,24 @@ def test_frame_rate_of_the_source(source, tmp_path, capsys):
   ]
   assert parser.main([*command, "--fps=30"]) == 0
   said = capsys.readouterr()
-  assert said.err == "" and "prompt2sign/gsl_30fps" in said.out
-  folder = tmp_path / "data" / "prompt2sign" / "gsl_30fps" / "1.0.0"
+  assert said.err == "" and "prompt2sign/gsl_30fps" not in said.out
+  folder = tmp_path / "data" / "prompt2sign" / "gsl" / "1.0.0"
   builder = record_reader.open_build(folder)
   assert builder.as_data_source("train")[0]["fps"] == 30
+  for arguments in ([], ["--fps=30"]):
+    assert parser.main([*command, *arguments]) == 0
+    assert "is used as it is" in capsys.readouterr().out
+  for arguments in (["--fps=25"], ["--fps=25", "--dry-run"]):
+    assert parser.main([*command, *arguments]) == 1
+    assert capsys.readouterr().err == (
+      f"error: {folder}: holds a build at 30 frames a second, not 25. Remove "
+      "the folder and build again, or use another output folder\n"
+    )
+  # A build of version 0.1 does not say its rate: it is the usual one.
+  (folder / "metadata.json").unlink()
   assert parser.main([*command, "--fps=25", "--dry-run"]) == 0
-  assert "prompt2sign/gsl would be built" in capsys.readouterr().out
+  assert parser.main([*command, "--fps=30", "--dry-run"]) == 1
+  capsys.readouterr()
   for fps in ("0", "-1", "nan", "inf"):
     assert parser.main([*command, f"--fps={fps}"]) == 1
     assert "a number above 0" in capsys.readouterr().err
