@@ -124,7 +124,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _entries(
     self, folder: pathlib.Path, split: str
   ) -> tuple[list[Any], Callable[[Any], tuple[str, dict]]]:
-    """The clips of a split that can be used, and the function that makes their records."""
+    """Clips of a split that can be used, and the maker of their records."""
     if lifted := _lifted(folder, split):
       entries = lifted_folder.names(lifted)
       read = functools.partial(_read_lifted, lifted)
