@@ -215,8 +215,9 @@ def probe(code: str, **env) -> subprocess.CompletedProcess:
 
 def test_nothing_detected_says_what_to_set():
   said = probe(
-    "from signllm_jax import distributed, errors\n"
-    "try: distributed.start('auto')\n"
+    "from signllm_jax.core import errors\n"
+    "from signllm_jax.parallel import processes\n"
+    "try: processes.start('auto')\n"
     "except errors.UsageError as error: print(error)"
   )
   assert "JAX_COORDINATOR_ADDRESS" in said.stdout, said.stderr
@@ -226,8 +227,8 @@ def test_nothing_detected_says_what_to_set():
 def test_coordinator_listens_on_loopback_alone():
   said = probe(
     "import psutil\n"
-    "from signllm_jax import distributed\n"
-    "distributed.start('auto')\n"
+    "from signllm_jax.parallel import processes\n"
+    "processes.start('auto')\n"
     "for c in psutil.Process().net_connections('tcp'):\n"
     "  if c.status == 'LISTEN': print(*c.laddr)",
     JAX_COORDINATOR_ADDRESS=f"127.0.0.1:{(port := free_port())}",
