@@ -2,7 +2,7 @@
 
 Commands of clouds and schedulers are stand-ins on PATH that write down how they
 were called. To write the golden files anew:
-  SIGNLLM_WRITE_GOLDEN=1 python -m pytest tests/test_launch_scripts.py
+  SIGNLLM_WRITE_GOLDEN=1 python -m pytest tests/launch/test_dry_runs.py
 """
 
 import hashlib
@@ -24,7 +24,7 @@ TRAINING = "--config=configs/gsl.py '--workdir=runs/a b'"
 TPU = "--zone=us-east5-b --nfs=10.0.0.2:/share"
 DRY_RUNS = {
   "local": f"local.sh --dry-run {TRAINING}",
-  "local_sim": f"local_sim.sh --dry-run --processes=2 --devices=4 {TRAINING}",
+  "local_simulation": f"local.sh --dry-run --processes=2 --devices=4 {TRAINING}",
   "slurm": f"slurm.sh --dry-run {TRAINING}",
   "tpu_create": f"tpu.sh create --dry-run {TPU}",
   "tpu_create_queued": f"tpu.sh create --dry-run {TPU} --queued --spot "
@@ -126,8 +126,8 @@ def test_sourced_file_is_clean():
 @pytest.mark.parametrize(
   "line, message",
   [
-    ("local_sim.sh --processes=0", "numbers from 1, not '0'"),
-    ("local_sim.sh --devices=x --dry-run", "numbers from 1, not 'x'"),
+    ("local.sh --processes=0", "numbers from 1, not '0'"),
+    ("local.sh --devices=x --dry-run", "numbers from 1, not 'x'"),
     ("tpu.sh create --dry-run", "no zone"),
     ("tpu.sh create --dry-run --zone=z --type=gpu", "expected v6e-N"),
     ("tpu.sh watch --dry-run --zone=z --restarts=many", "is no number"),
@@ -178,10 +178,10 @@ while :; do sleep 0.05; done
 """
 
 
-def test_local_sim_passes_the_signal_on(project):
+def test_simulation_passes_the_signal_on(project):
   stand_in(project / ".venv/bin/python", WAITS_FOR_TERM)
   with subprocess.Popen(
-    ["bash", "launch/local_sim.sh", "--processes=3", "--devices=2"],
+    ["bash", "launch/local.sh", "--processes=3", "--devices=2"],
     cwd=project,
     env=PLAIN | on_path(project / "none"),
     stdout=subprocess.PIPE,
@@ -200,9 +200,11 @@ def test_local_sim_passes_the_signal_on(project):
   assert logs[1].read_text().startswith("process 2 of 3")
 
 
-def test_local_sim_returns_the_first_failure(project):
+def test_simulation_returns_the_first_failure(project):
   stand_in(project / ".venv/bin/python", 'exit "$((JAX_PROCESS_ID * 65))"')
-  said = run("launch/local_sim.sh", cwd=project, **on_path(project / "none"))
+  said = run(
+    "launch/local.sh --processes=2", cwd=project, **on_path(project / "none")
+  )
   assert said.returncode == 65 and "process 1 ended with 65" in said.stderr
 
 
