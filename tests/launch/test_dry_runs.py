@@ -24,7 +24,7 @@ TRAINING = "--config=configs/gsl.py '--workdir=runs/a b'"
 TPU = "--zone=us-east5-b --nfs=10.0.0.2:/share"
 DRY_RUNS = {
   "local": f"local.sh --dry-run {TRAINING}",
-  "local_simulation": f"local.sh --dry-run --processes=2 --devices=4 {TRAINING}",
+  "local_several": f"local.sh --dry-run --processes=2 --devices=4 {TRAINING}",
   "slurm": f"slurm.sh --dry-run {TRAINING}",
   "tpu_create": f"tpu.sh create --dry-run {TPU}",
   "tpu_create_queued": f"tpu.sh create --dry-run {TPU} --queued --spot "
