@@ -1,7 +1,7 @@
 """Converts clips between .h5, .npz, .skels, .pose, .bvh and JSON.
 
-`signllm_jax.formats.forms` lists which forms hold keypoints and which poses. A
-.pose is read as either and written as poses.
+`signllm_jax.formats.registry` lists which forms hold keypoints and which poses.
+A .pose is read as either and written as poses.
 """
 
 import collections
@@ -14,7 +14,7 @@ from typing import Any
 from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lifted_folder
 from signllm_jax.core import atomic_files, clips, errors
-from signllm_jax.formats import bvh, forms, h5, npz, pose, skels, splits
+from signllm_jax.formats import bvh, h5, npz, pose, registry, skels, splits
 
 
 def convert(
@@ -46,22 +46,22 @@ def convert(
   """
   source, target = pathlib.Path(source), pathlib.Path(target)
   kind = target.suffix.lower() or (
-    f".{form}" if f".{form}" in forms.EACH else form
+    f".{form}" if f".{form}" in registry.CLIP_FILES else form
   )
-  if kind not in (*forms.POSES, *forms.KEYPOINTS):
+  if kind not in (*registry.POSE_FORMATS, *registry.KEYPOINT_FORMATS):
     raise errors.UsageError(
       f"cannot write the form {kind or 'of a folder'!r}",
       path=target,
-      expected=f"a suffix of {' '.join((*forms.POSES, '.h5'))}, or for a "
-      "folder --form=pose, bvh, openpose or dwpose",
+      expected=f"a suffix of {' '.join((*registry.POSE_FORMATS, '.h5'))}, or "
+      "for a folder --form=pose, bvh, openpose or dwpose",
     )
   refuse_existing(target)
   sequence = _read(source, fps, size)
   if not sequence:
     raise errors.DataError("no clips", path=source)
-  if kind in forms.KEYPOINTS:
+  if kind in registry.KEYPOINT_FORMATS:
     keypoints = [
-      forms.to_keypoints(clips.canonical(clip))
+      registry.to_keypoints(clips.canonical(clip))
       if isinstance(clip, clips.Clip)
       else clip
       for clip in sequence
@@ -177,7 +177,7 @@ def _write_poses(
     write_split(target, poses, convention)
   else:
     canonical = [clips.canonical(clip) for clip in poses]
-    _write_each(target, kind, forms.EACH[kind].write, canonical)
+    _write_each(target, kind, registry.CLIP_FILES[kind].write, canonical)
 
 
 def _write_keypoints(
@@ -189,7 +189,7 @@ def _write_keypoints(
   if kind == ".h5":
     h5.write(target, named)
   else:
-    _write_each(target, "", forms.FRAMES[kind].write, named)
+    _write_each(target, "", registry.FRAME_FOLDERS[kind].write, named)
 
 
 def _write_each(

@@ -141,7 +141,7 @@ def _find_in_folder(root: pathlib.Path, report) -> list[Source]:
     json = {name for name in names if name.endswith(".json")}
     for form in (openpose, dwpose):
       kind = form.__name__.rpartition(".")[2]
-      for clip in frame_files.group(folder, sorted(json), form.FORM):
+      for clip in frame_files.group(folder, sorted(json), form.NAMING):
         found[kind].append(Source(clip.name, kind, clip))
         json -= {os.path.basename(name) for name in clip.paths}
     other_json += sorted(json)

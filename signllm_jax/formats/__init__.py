@@ -1,1 +1,1 @@
-"""Readers and writers of pose files, one format a module."""
+"""File formats of poses and keypoints; one module reads and writes each."""

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from signllm_jax.core import atomic_files, clips, errors, skeleton
-from signllm_jax.formats import people
+from signllm_jax.formats import detections
 
 MAX_FRAMES = 100_000  # of a clip, an hour
 _MAX_CHUNK = MAX_FRAMES * skeleton.C * 4  # bytes
@@ -65,7 +65,7 @@ def read_clip(
   """
   with _open(path) as file:
     values, attributes = _load(file, name, path)
-  if strange := people.first_strange(values):
+  if strange := detections.first_invalid(values):
     at, problem = strange
     raise errors.DataError(
       f"clip {name!r}: {problem}",
@@ -74,7 +74,7 @@ def read_clip(
       expected="pixels and a confidence",
     )
   return clips.Keypoints(
-    people.clean(values),
+    detections.clean(values),
     attributes.get("fps", fps),
     attributes.get("size"),
     name,
@@ -100,7 +100,7 @@ def write(path: str | os.PathLike, sequence: Iterable[clips.Keypoints]) -> None:
           path=path,
           expected="each name once, without a slash",
         )
-      if strange := people.first_strange(clip.frames):
+      if strange := detections.first_invalid(clip.frames):
         at, problem = strange
         raise errors.DataError(
           f"clip {clip.name!r}: {problem}", path=path, frame=at + 1
@@ -111,7 +111,7 @@ def write(path: str | os.PathLike, sequence: Iterable[clips.Keypoints]) -> None:
           path=path,
           expected=f"at most {MAX_FRAMES}",
         )
-      rows = people.clean(clip.frames).reshape(-1, skeleton.C)
+      rows = detections.clean(clip.frames).reshape(-1, skeleton.C)
       _check_room(part, rows.nbytes + _SPARE + _SPARE_EACH * len(file))
       data_set = file.create_dataset(clip.name, data=rows)
       data_set.attrs["fps"] = float(clip.fps)
@@ -222,7 +222,7 @@ def _attributes(data_set: h5py.Dataset, wrong) -> dict:
       raise wrong(f"has {key} of {attribute.dtype}, shape {attribute.shape}")
     value = np.asarray(data_set.attrs[key], np.float64)
     if not (
-      np.isfinite(value) & (value > 0) & (value <= people.MAX_PIXEL)
+      np.isfinite(value) & (value > 0) & (value <= detections.MAX_PIXEL)
     ).all():
       raise wrong(f"has {key} {value.tolist()}")
     found[key] = float(value) if key == "fps" else tuple(map(int, value))

@@ -25,7 +25,7 @@ from pose_format.numpy import NumPyPoseBody
 from pose_format.utils import reader
 
 from signllm_jax.core import atomic_files, clips, errors, skeleton
-from signllm_jax.formats import landmarks, people
+from signllm_jax.formats import detections, landmarks
 
 with warnings.catch_warnings():
   # Python warns of a pattern in it when it compiles the module.
@@ -137,7 +137,7 @@ def read_keypoints(path: str | os.PathLike) -> clips.Keypoints:
 
   Points are found by component and name (`landmarks.to_joints`), so complete
   and reduced files are read alike; z is left out. Of several people the one
-  of `people.follow` is taken. The clip is named after the file.
+  of `detections.select_signer` is taken. The clip is named after the file.
 
   Raises:
     DataError: the file is missing or damaged, has another layout, nobody in it,
@@ -146,11 +146,11 @@ def read_keypoints(path: str | os.PathLike) -> clips.Keypoints:
   path = pathlib.Path(path)
   found = _load(path)
   t, count, _, dims = found.data.shape
-  if not 1 <= count <= people.MAX_PEOPLE or dims < 2:
+  if not 1 <= count <= detections.MAX_PEOPLE or dims < 2:
     raise errors.DataError(
       f"{count} people in {dims} dimensions",
       path=path,
-      expected=f"1 to {people.MAX_PEOPLE} people in 2 or 3",
+      expected=f"1 to {detections.MAX_PEOPLE} people in 2 or 3",
     )
   if strange := np.argwhere(np.isnan(found.confidence)).tolist():
     raise errors.DataError(
@@ -167,13 +167,15 @@ def read_keypoints(path: str | os.PathLike) -> clips.Keypoints:
     )
   values = joints.reshape(-1, skeleton.J, 3)
   frame = np.repeat(np.arange(t), count)
-  if bad := people.first_strange(values):
+  if bad := detections.first_invalid(values):
     at, problem = bad
     raise errors.DataError(
       problem, path=path, frame=int(frame[at]) + 1, expected="pixels"
     )
   there = (values[..., 2] > 0).any(-1)
-  frames = people.follow(people.clean(values[there]), frame[there], t)
+  frames = detections.select_signer(
+    detections.clean(values[there]), frame[there], t
+  )
   width, height, _ = found.size
   size = (width, height) if width and height else None
   return clips.Keypoints(frames, found.fps, size, path.stem)

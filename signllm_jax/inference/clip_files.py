@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 
 from signllm_jax.core import atomic_files, clips, errors
-from signllm_jax.formats import forms, h5, npz, skels
+from signllm_jax.formats import h5, npz, registry, skels
 from signllm_jax.visualization import render
 
 _FIT_NAME = re.compile(r"[\w.][\w./-]*")
-SUFFIXES = (*render.SUFFIXES, *forms.POSES, ".h5")
+SUFFIXES = (*render.SUFFIXES, *registry.POSE_FORMATS, ".h5")
 
 
 def prepare(
@@ -24,7 +24,7 @@ def prepare(
   Args:
     path: the file, or the folder of a form that is one.
     suffixes: those a file may have.
-    form: one of `forms.FRAMES`, or empty.
+    form: one of `registry.FRAME_FOLDERS`, or empty.
 
   Raises:
     UsageError: unknown suffix, the name of a folder, or .skels beside an old
@@ -68,7 +68,7 @@ def targets(
   suffix = path.suffix.lower()
   if suffix == ".skels":
     return [path, path.with_suffix(".text"), path.with_suffix(".files")]
-  if (form or suffix in forms.EACH) and count > 1:
+  if (form or suffix in registry.CLIP_FILES) and count > 1:
     digits = max(3, len(str(count)))
     names = [
       f"{path.stem}-{number:0{digits}}{path.suffix}"
@@ -117,16 +117,16 @@ def save(
     render.save_scenes(path, _scenes(made, true), size)
   elif suffix == ".npz":
     npz.write(path, made)
-  elif suffix in forms.EACH:
+  elif suffix in registry.CLIP_FILES:
     for file, clip in zip(files, made, strict=True):
-      forms.EACH[suffix].write(file, clip)
+      registry.CLIP_FILES[suffix].write(file, clip)
   elif form:
     atomic_files.make_folder(files[0].parent)
     for folder, clip in zip(files, made, strict=True):
       named = dataclasses.replace(clip, name=folder.name)
-      forms.FRAMES[form].write(folder, forms.to_keypoints(named))
+      registry.FRAME_FOLDERS[form].write(folder, registry.to_keypoints(named))
   elif suffix == ".h5":
-    h5.write(path, [forms.to_keypoints(_slashless(clip)) for clip in made])
+    h5.write(path, [registry.to_keypoints(_slashless(clip)) for clip in made])
   else:
     skels.write(path, made, convention)
     _write_lines(files[1], [" ".join(clip.text.split()) for clip in made])

@@ -3,7 +3,7 @@
 import argparse
 
 from signllm_jax.data import datasets
-from signllm_jax.formats import forms
+from signllm_jax.formats import registry
 
 EXAMPLES = """\
 the suffix of --out decides:
@@ -81,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
   )
   add(
     "--form",
-    choices=tuple(forms.FRAMES),
+    choices=tuple(registry.FRAME_FOLDERS),
     default="",
     help="--out is a folder of JSON, a file a frame, of this form",
   )

@@ -9,7 +9,7 @@ import zipfile
 from typing import NamedTuple
 
 from signllm_jax.core import clips
-from signllm_jax.formats import forms
+from signllm_jax.formats import registry
 from signllm_jax.inference import clip_files
 from signllm_jax.web import schema
 
@@ -48,7 +48,7 @@ def make(clip: clips.Clip, suffix: schema.FileFormat) -> File:
   stem = stem or "signing"
   clip = dataclasses.replace(clip, name=stem)
   with tempfile.TemporaryDirectory(prefix="signllm_jax_") as folder:
-    form = suffix if suffix in forms.FRAMES else ""
+    form = suffix if suffix in registry.FRAME_FOLDERS else ""
     path = pathlib.Path(folder, stem if form else stem + suffix)
     path = clip_files.prepare(path, form=form)
     files = clip_files.save(path, [clip], form=form)

@@ -11,7 +11,7 @@ from data_pipeline import convert
 from data_pipeline.cli import parser
 from data_pipeline.keypoints import find_clips
 from signllm_jax.core import clips, errors, skeleton
-from signllm_jax.formats import dwpose, forms, npz, openpose, pose, splits
+from signllm_jax.formats import dwpose, npz, openpose, pose, registry, splits
 
 # Of canonical values: five decimals; 384 pixels a unit in float32.
 HALF_DECIMAL, PIXEL = 5.1e-6, 1e-6
@@ -71,7 +71,7 @@ def read_keypoints(path: pathlib.Path) -> dict[str, clips.Keypoints]:
 
 
 def from_the_front(clip: clips.Clip) -> np.ndarray:
-  return forms.to_keypoints(clip).frames
+  return registry.to_keypoints(clip).frames
 
 
 def test_npz_to_skels(made, true):

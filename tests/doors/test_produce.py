@@ -14,7 +14,7 @@ from PIL import Image, ImageSequence
 from signllm_jax import config, produce, train
 from signllm_jax.core import clips, errors, skeleton, vocabulary
 from signllm_jax.data import corpus_info
-from signllm_jax.formats import forms, h5, npz, pose, skels, splits
+from signllm_jax.formats import h5, npz, pose, registry, skels, splits
 from signllm_jax.inference import clip_files, load, text_input
 from signllm_jax.parallel import compilation_cache
 from signllm_jax.visualization import render
@@ -184,11 +184,11 @@ def test_pose(home, producer, tmp_path, capsys):
 
 
 def test_keypoint_forms(home, producer, tmp_path, capsys):
-  expected = [forms.to_keypoints(clip) for clip in producer.produce(TEXTS)]
+  expected = [registry.to_keypoints(clip) for clip in producer.produce(TEXTS)]
   assert sign(home, tmp_path / "a.h5", *options()) == 0
   for found, true in zip(h5.read(tmp_path / "a.h5"), expected, strict=True):
     assert found.frames.tobytes() == true.frames.tobytes()
-  for form, module in forms.FRAMES.items():
+  for form, module in registry.FRAME_FOLDERS.items():
     one, many = tmp_path / f"{form}_one", tmp_path / form
     arguments = [f"--form={form}", *options()]
     assert sign(home, one, *arguments[:2]) == 0

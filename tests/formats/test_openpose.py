@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signllm_jax.core import clips, errors, skeleton
-from signllm_jax.formats import frame_files, openpose, people
+from signllm_jax.formats import detections, frame_io, openpose
 
 LEFT = slice(skeleton.LEFT_HAND, skeleton.LEFT_HAND + skeleton.HAND_JOINTS)
 RIGHT = slice(skeleton.RIGHT_HAND, skeleton.RIGHT_HAND + skeleton.HAND_JOINTS)
@@ -230,7 +230,7 @@ HOSTILE = {
   "deep lists": swap("[-1]", "[" * 10**6 + "]" * 10**6),
   "deep objects": swap("[-1]", '{"a":' * 10**5 + "1" + "}" * 10**5),
   "deep and open": b"[" * 10**6,
-  "huge": b" " * (frame_files.MAX_FILE + 1),
+  "huge": b" " * (frame_io.MAX_FILE + 1),
   "a million lists": swap("[-1]", "[" + "[]," * 10**6 + "1]")
   .replace(b'"version"', b'"v":"", "version": 1, "version"'),
   "a million numbers": with_numbers(POSE, [0.0] * 10**6),
@@ -346,16 +346,20 @@ def test_following_does_not_depend_on_order():
   )  # [T, 4, J, 3]
   crowd[:, :, skeleton.NECK, 2] *= random.random((10, 4)) > 0.3
   frame = np.repeat(np.arange(10), 4)
-  first = people.follow(people.clean(crowd).reshape(-1, 50, 3), frame, 10)
+  first = detections.select_signer(
+    detections.clean(crowd).reshape(-1, 50, 3), frame, 10
+  )
   for t in range(10):
     random.shuffle(crowd[t])
-  again = people.follow(people.clean(crowd).reshape(-1, 50, 3), frame, 10)
+  again = detections.select_signer(
+    detections.clean(crowd).reshape(-1, 50, 3), frame, 10
+  )
   np.testing.assert_array_equal(first, again)
   assert (first[:, skeleton.LEFT_SHOULDER, 2] > 0).all()
 
 
 keypoints = st.builds(
-  lambda seed, t, missing: people.clean(
+  lambda seed, t, missing: detections.clean(
     np.where(
       np.random.default_rng(seed).random((t, skeleton.J, 1)) < missing,
       0,

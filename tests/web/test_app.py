@@ -21,7 +21,7 @@ from prometheus_client import parser
 
 from signllm_jax import serve
 from signllm_jax.core import errors
-from signllm_jax.formats import forms, npz, splits
+from signllm_jax.formats import npz, registry, splits
 from signllm_jax.inference import load, long_text, postprocess
 from signllm_jax.runs import workdir
 from signllm_jax.web import (
@@ -191,7 +191,7 @@ def test_downloads_of_poses_are_the_frames(server, tmp_path):
     archive.extractall(tmp_path)
   (clip,) = splits.read_split(tmp_path, "wind")
   np.testing.assert_allclose(clip.frames, frames, atol=2e-5)
-  for name, form in forms.FRAMES.items():
+  for name, form in registry.FRAME_FOLDERS.items():
     _, headers, body = server.post("/v1/download", asked | {"format": name})
     assert headers["content-disposition"].endswith('"wind.zip"')
     with zipfile.ZipFile(io.BytesIO(body)) as archive:

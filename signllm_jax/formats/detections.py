@@ -1,4 +1,4 @@
-"""One signer among the people a detector saw, and what counts as seen.
+"""Detections of people: validation, cleaning, selection of the signer.
 
 Dim letters: M detections (one person in one frame), T frames, J = 50 joints.
 """
@@ -7,23 +7,23 @@ import numpy as np
 
 from signllm_jax.core import skeleton
 
-MAX_PEOPLE = 100  # in one frame
-MAX_PIXEL = 1e6  # no picture is as wide; squares stay far inside float32
-# What keeps its place while the arms move.
+MAX_PEOPLE = 100  # per frame
+MAX_PIXEL = 1e6  # beyond any image; squares stay far within float32
+# Joints that keep their place while the arms move.
 _TRUNK = [
   skeleton.NOSE,
   skeleton.NECK,
   skeleton.RIGHT_SHOULDER,
   skeleton.LEFT_SHOULDER,
 ]
-# How far, in widths of the trunk, a person may be from where it was last seen:
-# two people who stand side by side are more than one width apart.
+# Distance, in widths of the trunk, that a person may move since last seen: two
+# people side by side are more than one width apart.
 _NEAR, _NEAR_PER_FRAME, _MAX_GAP = 0.5, 0.05, 50
-_MAX_TRACKS = 200  # people followed at a time
+_MAX_TRACKS = 200  # people tracked at a time
 
 
-def first_strange(values: np.ndarray) -> tuple[int, str] | None:
-  """The first detection no detector makes, and what is wrong with it.
+def first_invalid(values: np.ndarray) -> tuple[int, str] | None:
+  """Finds the first invalid detection; returns its index and the problem.
 
   Args:
     values: [M, J, 3] x, y, confidence.
@@ -34,53 +34,52 @@ def first_strange(values: np.ndarray) -> tuple[int, str] | None:
   ok &= (confidence >= 0) & (confidence <= MAX_PIXEL)
   if ok.all():
     return None
-  at, joint = np.unravel_index(np.argmin(ok), ok.shape)
-  x, y, c = values[at, joint].tolist()
+  index, joint = np.unravel_index(np.argmin(ok), ok.shape)
+  x, y, c = values[index, joint].tolist()
   name = skeleton.JOINT_NAMES[joint]
-  return int(at), f"{name} at ({x:g}, {y:g}) with confidence {c:g}"
+  return int(index), f"{name} at ({x:g}, {y:g}) with confidence {c:g}"
 
 
 def clean(values: np.ndarray) -> np.ndarray:
-  """[..., J, 3] float32: confidence at most 1, zeros where it is 0."""
+  """Clips confidences to 1 and clears joints without; [..., J, 3] float32."""
   values = np.where(values[..., 2:] > 0, values, 0).astype(np.float32)
   np.minimum(values[..., 2], 1, out=values[..., 2])
-  values[values[..., 2] == 0] = 0  # as float32: 1e-50 is none
+  values[values[..., 2] == 0] = 0  # in float32, where 1e-50 is 0
   return values
 
 
-def follow(values: np.ndarray, frame: np.ndarray, t: int) -> np.ndarray:
-  """[T, J, 3] the signer in each frame; zeros where not seen.
+def select_signer(values: np.ndarray, frame: np.ndarray, t: int) -> np.ndarray:
+  """The signer [T, J, 3] in each frame; zeros where not detected.
 
-  Where no frame shows two people, that one is the signer. Otherwise every
-  person is followed through the clip by nose, neck and shoulders, whatever
-  the order of people in a frame is, and the signer is who is seen most:
-  largest in confidence times size, summed over frames.
+  If no frame shows two people, all detections are the signer's. Otherwise every
+  person is tracked through the clip by nose, neck and shoulders, in any order
+  within a frame. The signer has the largest sum of confidence times size.
 
   Args:
     values: [M, J, 3] float32 clean detections.
-    frame: [M] the frame of each, rising.
+    frame: [M] the frame of each, ascending.
     t: frames of the clip.
   """
   frames = np.zeros((t, skeleton.J, 3), np.float32)
   if len(values) and np.bincount(frame).max() > 1:
-    kept = np.array(_signer(values, frame), np.int64)
-    values, frame = values[kept], frame[kept]
+    signer = np.array(_detections_of_signer(values, frame), np.int64)
+    values, frame = values[signer], frame[signer]
   frames[frame] = values
   return frames
 
 
 class _Tracks:
-  """Everybody so far; K people."""
+  """The K people tracked so far."""
 
   def __init__(self):
     self.trunk = np.zeros((0, len(_TRUNK), 3))  # [K, 4, 3] as last seen
-    self.width = np.zeros(0)  # [K] the trunk's largest extent so far, pixels
+    self.width = np.zeros(0)  # [K] largest extent of the trunk, pixels
     self.last = np.zeros(0, np.int64)  # [K] frame
     self.weight = np.zeros(0)  # [K] confidence times size, summed
     self.members: list[list[int]] = []  # detections of each
 
   def match(self, trunks, quality, now: int) -> list[tuple[int, int]]:
-    """(person, detection [F]) pairs, nearest first, none twice."""
+    """Matches people to detections [F], nearest first, each at most once."""
     known = np.argsort(-self.weight, kind="stable")[:_MAX_TRACKS]
     old = self.trunk[known][:, None]  # [K, 1, 4, 3]
     both = (old[..., 2] > 0) & (trunks[..., 2] > 0)  # [K, F, 4]
@@ -89,7 +88,7 @@ class _Tracks:
     distance = (step * both).sum(-1) / count / self.width[known][:, None]
     gap = np.minimum(now - self.last[known], _MAX_GAP)[:, None]
     near = both.any(-1) & (distance <= _NEAR + _NEAR_PER_FRAME * gap)
-    # A detector may see one person twice, the second time by halves.
+    # A detector may detect one person twice, the second time incompletely.
     cost = distance - quality
     k, f = np.nonzero(near)
     order = np.argsort(cost[k, f], kind="stable")
@@ -102,7 +101,7 @@ class _Tracks:
     return list(pairs.items())
 
   def grow(self, count: int) -> None:
-    """Adds people of whom nothing is known yet."""
+    """Adds people without detections."""
     self.trunk = np.pad(self.trunk, ((0, count), (0, 0), (0, 0)))
     self.width = np.pad(self.width, (0, count), constant_values=1)
     self.last = np.pad(self.last, (0, count))
@@ -110,8 +109,8 @@ class _Tracks:
     self.members += [[] for _ in range(count)]
 
 
-def _signer(values: np.ndarray, frame: np.ndarray) -> list[int]:
-  """The detections that are the signer's."""
+def _detections_of_signer(values: np.ndarray, frame: np.ndarray) -> list[int]:
+  """Indices of the signer's detections."""
   trunks = values[:, _TRUNK].astype(np.float64)  # [M, 4, 3]
   seen = trunks[..., 2:] > 0
   usable = np.flatnonzero(seen.any((1, 2)))

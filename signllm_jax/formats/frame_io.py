@@ -1,0 +1,216 @@
+"""Reads, checks and writes the JSON frame files of OpenPose and DWPose."""
+
+import json
+import os
+import pathlib
+import shutil
+import stat
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+import numpy as np
+
+from signllm_jax.core import clips, errors
+from signllm_jax.formats import detections, frame_files
+from signllm_jax.formats.frame_files import FrameFiles
+
+MAX_FILE = 4 << 20  # bytes of a frame; a person takes 4,000
+
+
+def read(path: str) -> bytes:
+  """Reads a frame file.
+
+  Threads do not pay: parsing holds Python's lock, and a reader waits 5 ms for
+  it, a hundred times the time of a file. Several processes read several clips.
+
+  Raises:
+    DataError: there is no such file, or it is larger than MAX_FILE.
+    StorageError: it cannot be read.
+  """
+  try:
+    # Opening a named pipe would block until its other end is opened.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+      status = os.fstat(handle)
+      if not stat.S_ISREG(status.st_mode):
+        raise errors.DataError("not a file", path=path)
+      if status.st_size > MAX_FILE:
+        raise errors.DataError(
+          f"{status.st_size} bytes",
+          path=path,
+          expected=f"at most {MAX_FILE} for one frame",
+        )
+      return os.read(handle, status.st_size)
+    finally:
+      os.close(handle)
+  except FileNotFoundError as error:
+    raise errors.DataError("no such file", path=path) from error
+  except OSError as error:
+    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
+
+
+def read_all(files: FrameFiles) -> Iterator[tuple[str, bytes]]:
+  """Reads the frame files of a clip; yields path and content of each.
+
+  Raises:
+    DataError: as `read`, or the clip is too long.
+    StorageError: as `read`.
+  """
+  files.rows()  # refuses a clip that is too long before it is read
+  for path in files.paths:
+    yield path, read(path)
+
+
+def fixed_length(count: int) -> msgspec.Meta:
+  """Constrains a list to a number of entries."""
+  return msgspec.Meta(min_length=count, max_length=count)
+
+
+def count_keys(people: Iterable[msgspec.Struct]) -> int:
+  """Counts the keys of decoded people that their JSON has."""
+  keys = 0
+  for person in people:
+    fields = msgspec.structs.astuple(person)
+    keys += len(fields) - fields.count(msgspec.UNSET)
+  return keys
+
+
+def check_keys(data: bytes, keys: int) -> None:
+  """Refuses an object with a repeated key, of which decoders keep the last.
+
+  Args:
+    data: a JSON text that a decoder has accepted.
+    keys: number of keys that the decoder found and knows. If the text has only
+      the quotes that these need, it has no other key or string and so no
+      repeated key: the usual case costs one count.
+
+  Raises:
+    ValueError: a key is repeated, or the text is not UTF-8.
+    RecursionError: the text is nested too deeply.
+  """
+  if data.count(b'"') != 2 * keys:
+    json.loads(data.decode(), object_pairs_hook=_distinct)
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> None:
+  seen = set()
+  for key, _ in pairs:
+    if key in seen:
+      raise ValueError(f"key {key[:40]!r} twice in one object")
+    seen.add(key)
+
+
+def path_of(files: FrameFiles, counts: Sequence[int], index: int) -> str:
+  """The file of a detection.
+
+  Args:
+    files: of the clip.
+    counts: detections in each file.
+    index: of the detection.
+  """
+  return files.paths[int(np.searchsorted(np.cumsum(counts), index, "right"))]
+
+
+def to_keypoints(
+  files: FrameFiles,
+  values: np.ndarray,
+  counts: Sequence[int],
+  *,
+  expected: str,
+  fps: float,
+  size: tuple[int, int] | None,
+  name: str,
+) -> clips.Keypoints:
+  """Checks the detections of a clip and selects those of the signer.
+
+  Args:
+    files: of the clip.
+    values: [M, J, 3] x, y in pixels and confidence of all detections.
+    counts: detections in each file.
+    expected: the correct form of a joint, for messages.
+    fps: frames per second.
+    size: width and height of the image.
+    name: the clip's name; that of its files if empty.
+
+  Raises:
+    DataError: a detection has invalid values.
+  """
+  if invalid := detections.first_invalid(values):
+    index, problem = invalid
+    raise errors.DataError(
+      problem, path=path_of(files, counts, index), expected=expected
+    )
+  rows, t = files.rows()
+  frames = detections.select_signer(
+    detections.clean(values), np.repeat(rows, counts), t
+  )
+  return clips.Keypoints(frames, fps, size, name or files.name)
+
+
+def check_frames(folder: str | os.PathLike, frames: np.ndarray) -> None:
+  """Refuses keypoints [T, J, 3] with invalid values, before they are written.
+
+  Raises:
+    DataError: names the frame.
+  """
+  if invalid := detections.first_invalid(frames):
+    index, problem = invalid
+    raise errors.DataError(
+      problem, path=folder, frame=index + 1, expected="pixels and a confidence"
+    )
+
+
+def write(
+  folder: str | os.PathLike,
+  prefix: str,
+  frames: Iterable[bytes],
+  naming: frame_files.Naming,
+) -> None:
+  """Writes a clip's frames, numbered without gaps.
+
+  The folder appears complete. It replaces an empty one or one that holds only
+  frames of this clip; other folders are not touched.
+
+  Args:
+    folder: the folder to create.
+    prefix: `<clip>_`, or empty.
+    frames: the content of each file.
+    naming: of the files.
+
+  Raises:
+    DataError: the clip's name cannot be part of a file name.
+    StorageError: the folder holds other files, or cannot be written.
+  """
+  folder = pathlib.Path(folder)
+  if "/" in prefix or "\0" in prefix or len(os.fsencode(prefix)) > 200:
+    raise errors.DataError(
+      f"clip name {prefix[:-1][:60]!r}",
+      path=folder,
+      expected="one that can stand in a file name",
+    )
+  temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+  try:
+    present = os.listdir(folder) if folder.exists() else []
+    groups = frame_files.group(folder, present, naming)
+    own = sum(len(files.numbers) for files in groups if files.prefix == prefix)
+    if len(present) != own:
+      raise errors.StorageError(
+        "the folder holds other files",
+        path=folder,
+        hint="Name a new or an empty one",
+      )
+    temporary.mkdir()
+    for number, data in enumerate(frames, naming.first):
+      (temporary / naming.file_name(prefix, number)).write_bytes(data)
+    if present:
+      previous = temporary.with_name(f"{temporary.name}.old")
+      folder.rename(previous)
+      temporary.rename(folder)
+      shutil.rmtree(previous)
+    else:
+      temporary.rename(folder)
+  except OSError as error:
+    raise errors.StorageError(f"cannot write: {error}", path=folder) from error
+  finally:
+    shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,30 @@
+"""The formats by suffix or name, and the projection of poses to keypoints.
+
+Some formats hold 3-D poses, some hold keypoints: x, y in the image and a
+confidence. Poses become keypoints by dropping the depth; keypoints become poses
+by lifting (`data_pipeline lift`).
+"""
+
+import numpy as np
+
+from signllm_jax.core import clips
+from signllm_jax.formats import bvh, dwpose, openpose, pose
+
+CLIP_FILES = {".pose": pose, ".bvh": bvh}  # one clip per file
+FRAME_FOLDERS = {"openpose": openpose, "dwpose": dwpose}  # one folder per clip
+POSE_FORMATS = (".npz", ".skels", *CLIP_FILES)
+KEYPOINT_FORMATS = (".h5", *FRAME_FOLDERS)
+
+
+def to_keypoints(clip: clips.Clip) -> clips.Keypoints:
+  """Projects a canonical clip to the front view, in the pixels of .pose."""
+  frames = pose.to_pixels(clip.frames)
+  frames[..., 2] = 1
+  return clips.Keypoints(
+    frames=np.where(clip.valid[..., None], frames, 0).astype(np.float32),
+    fps=clip.fps,
+    size=(pose.SIZE, pose.SIZE),
+    name=clip.name,
+    text=clip.text,
+    gloss=clip.gloss,
+  )
