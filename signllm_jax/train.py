@@ -33,7 +33,7 @@ from signllm_jax import config_files
 from signllm_jax.core import errors
 from signllm_jax.parallel import processes
 from signllm_jax.runs import stored_config, workdir
-from signllm_jax.training import loop, mesh_planner, start
+from signllm_jax.training import device_memory, loop, mesh_planner, start
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Experiment: a name or a file; fields can be set."
@@ -92,7 +92,7 @@ def train(
   prepared = start.prepare(config, path)
   print(stored_config.to_json(config), prepared.describe(), sep="\n")
   print(prepared.run.describe_parameters())
-  print(prepared.run.describe_memory())
+  print(device_memory.describe(prepared.run))
   return 0
 
 

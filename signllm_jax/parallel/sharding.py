@@ -188,8 +188,10 @@ def batch_sharding(mesh: Mesh, stacked: bool) -> NamedSharding:
   return NamedSharding(mesh, spec)
 
 
-def fed_rows(mesh: Mesh, shape: tuple[int, ...], stacked: bool) -> np.ndarray:
-  """Which rows of a batch this process gives to its devices.
+def rows_of_process(
+  mesh: Mesh, shape: tuple[int, ...], stacked: bool
+) -> np.ndarray:
+  """Marks the rows of a batch that this process gives to its devices.
 
   Args:
     mesh: of all processes.
@@ -197,19 +199,19 @@ def fed_rows(mesh: Mesh, shape: tuple[int, ...], stacked: bool) -> np.ndarray:
     stacked: as of `put_batch`.
 
   Returns:
-    bool of that shape; what is False no device of this process looks at.
+    bool of that shape; no device of this process reads the rows that are False.
   """
-  fed = np.zeros(shape, bool)
+  rows = np.zeros(shape, bool)
   sharding = batch_sharding(mesh, stacked)
   for index in sharding.addressable_devices_indices_map(shape).values():
-    fed[index] = True
-  return fed
+    rows[index] = True
+  return rows
 
 
 def put_batch(
   batch: dict[str, np.ndarray], mesh: Mesh, stacked: bool = False
 ) -> dict[str, jax.Array]:
-  """A batch on the mesh; every process gives its part (`fed_rows`).
+  """A batch on the mesh; every process gives its part (`rows_of_process`).
 
   Args:
     batch: arrays [B, ...], or [L, B, ...] if stacked by language.

@@ -1,4 +1,4 @@
-"""Which mesh a model fits on: `train --dry-run --devices=64 --memory=16`."""
+"""Finds a mesh a run fits on: `train --dry-run --devices=64 --memory=16`."""
 
 import math
 from collections.abc import Iterator
@@ -9,50 +9,52 @@ import jax
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
 from signllm_jax.parallel import sharding
-from signllm_jax.training import start
+from signllm_jax.training import device_memory, start
 
 _GIB = 1 << 30
 
 
 class Fit(NamedTuple):
-  """What a device holds on one mesh."""
+  """Memory that a device needs on one mesh."""
 
   mesh: config_lib.Mesh
-  state: int  # bytes: parameters, moments and the rest that stays
-  whole: int | None  # with batch and temporaries; None where not compiled
+  state: int  # bytes of parameters, moments and the rest of the state
+  total: int | None  # with batch and temporaries; None where not compiled
 
 
 def meshes(
   config: config_lib.Experiment, devices: int
 ) -> list[config_lib.Mesh]:
-  """Meshes that a run may have, those that communicate least first.
+  """Lists the meshes that a run may have, least communication first.
 
-  Languages of MLSF share nothing, so they are spread first; then batches alone
-  (`data`), then parameters too (`fsdp`), and at last every layer (`tensor`).
+  Languages of MLSF share nothing, so they are split first; then batches alone
+  (`data`), then parameters too (`fsdp`), and last every layer (`tensor`).
 
   Raises:
     UsageError: the batch cannot be shared by so many devices.
   """
   count = len(config_lib.corpora(config)) if config.task == "mlsf" else 1
   language = math.gcd(count, devices)
-  each = devices // language
+  rest = devices // language
   rows = math.gcd(config.data.batch_size, config.evaluate.batch_size)
-  found = [
-    config_lib.Mesh(each // fsdp // tensor, fsdp, tensor, language)
-    for tensor in _divisors(each)
-    for fsdp in _divisors(each // tensor)
-    if rows % (each // tensor) == 0
+  candidates = [
+    config_lib.Mesh(rest // fsdp // tensor, fsdp, tensor, language)
+    for tensor in _divisors(rest)
+    for fsdp in _divisors(rest // tensor)
+    if rows % (rest // tensor) == 0
   ]
-  found = [mesh for mesh in found if not sharding.unsplit(vars(mesh), config)]
-  if not found:
+  candidates = [
+    mesh for mesh in candidates if not sharding.unsplit(vars(mesh), config)
+  ]
+  if not candidates:
     raise errors.UsageError(
       f"batches of {config.data.batch_size} (evaluate: "
       f"{config.evaluate.batch_size}) on {devices} devices",
-      expected=f"a multiple of {each}, or of {each} divided by as many as "
+      expected=f"a multiple of {rest}, or of {rest} divided by as many as "
       "--config.model.heads are",
       hint="Set --config.data.batch_size and --config.evaluate.batch_size",
     )
-  return found
+  return candidates
 
 
 def fits(
@@ -64,54 +66,54 @@ def fits(
   compiled, and nothing is ever allocated.
 
   Args:
-    config: the run; its own mesh is not looked at.
+    config: the run; its own mesh is ignored.
     memory: bytes of a device.
     path: work directory of the run, or empty for none.
 
   Yields:
-    What was tried, the last of which fits if any does.
+    The meshes tried; the last one fits if any does.
 
   Raises:
     SignLLMError: as `meshes` and `start.prepare`.
   """
   start.check(config, path)
-  found = meshes(config, jax.device_count())
-  config.mesh = found[0]
-  planned = start.prepare(config, path).run
-  for mesh in found:
-    planned.spread(mesh)
-    state = sum(map(_bytes_a_device, jax.tree.leaves(planned.abstract)))
+  candidates = meshes(config, jax.device_count())
+  config.mesh = candidates[0]
+  run = start.prepare(config, path).run
+  for mesh in candidates:
+    run.set_mesh(mesh)
+    state = sum(map(_bytes_per_device, jax.tree.leaves(run.abstract)))
     if state > memory:
       yield Fit(mesh, state, None)
       continue
-    whole = sum(planned.memory().values())
-    yield Fit(mesh, state, whole)
-    if whole <= memory:
+    total = sum(device_memory.measure(run).values())
+    yield Fit(mesh, state, total)
+    if total <= memory:
       return
 
 
 def describe(
   config: config_lib.Experiment, gibibytes: float, path: str = ""
 ) -> None:
-  """Prints what was tried, and the flags of the mesh that fits.
+  """Prints the meshes tried, and the flags of the one that fits.
 
   Raises:
     SignLLMError: nothing fits, or as `fits`.
   """
   limit = int(gibibytes * _GIB)
   print(f"{jax.device_count()} devices of {gibibytes:g} GiB; GiB a device:")
-  print(f"{'data':>5}{'fsdp':>6}{'tensor':>8}{'language':>10}  state  whole")
+  print(f"{'data':>5}{'fsdp':>6}{'tensor':>8}{'language':>10}  state  total")
   fit = None
   for fit in fits(config, limit, path):
-    sizes = fit.mesh
-    whole = "" if fit.whole is None else f"{fit.whole / _GIB:7.2f}"
+    mesh = fit.mesh
+    total = "" if fit.total is None else f"{fit.total / _GIB:7.2f}"
     print(
-      f"{sizes.data:5}{sizes.fsdp:6}{sizes.tensor:8}{sizes.language:10}"
-      f"{fit.state / _GIB:7.2f}{whole}",
+      f"{mesh.data:5}{mesh.fsdp:6}{mesh.tensor:8}{mesh.language:10}"
+      f"{fit.state / _GIB:7.2f}{total}",
       flush=True,
     )
   assert fit is not None
-  if fit.whole is None or fit.whole > limit:
+  if fit.total is None or fit.total > limit:
     raise errors.UsageError(
       f"{jax.device_count()} devices of {gibibytes:g} GiB do not hold this",
       hint="More devices, --config.model.remat, --config.model.scan, a smaller "
@@ -127,7 +129,7 @@ def _divisors(n: int) -> list[int]:
   return [d for d in range(1, n + 1) if n % d == 0]
 
 
-def _bytes_a_device(leaf: jax.ShapeDtypeStruct) -> int:
+def _bytes_per_device(leaf: jax.ShapeDtypeStruct) -> int:
   assert leaf.sharding is not None
   shape = leaf.sharding.shard_shape(leaf.shape)
   return math.prod(shape) * leaf.dtype.itemsize

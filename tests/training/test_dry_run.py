@@ -144,19 +144,19 @@ def _asked(folder) -> config.Experiment:
 def test_the_first_mesh_that_fits_is_found(folder):
   (roomy,) = mesh_planner.fits(_asked(folder), 1 << 40)
   assert roomy.mesh == config.Mesh(data=8)
-  assert roomy.whole is not None
-  assert roomy.state < roomy.whole
+  assert roomy.total is not None
+  assert roomy.state < roomy.total
   # Too much for every device to hold it all.
   limit = roomy.state - 1
   tried = list(mesh_planner.fits(_asked(folder), limit))
   whole, half, last = tried[0], tried[1], tried[-1]
-  assert whole.whole is None
+  assert whole.total is None
   assert half.mesh == config.Mesh(data=4, fsdp=2)
   # Parameters and moments are halved, the rest is small.
   assert half.state == pytest.approx(roomy.state / 2, rel=0.02)
-  assert half.whole is not None and last.whole is not None
-  assert last.whole <= limit
-  assert last.mesh == half.mesh or half.whole > limit
+  assert half.total is not None and last.total is not None
+  assert last.total <= limit
+  assert last.mesh == half.mesh or half.total > limit
 
 
 def test_what_fits_nowhere_is_refused(folder, capsys):
