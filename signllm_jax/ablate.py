@@ -57,17 +57,12 @@ def main(argv: list[str]) -> None:
       raise errors.UsageError(
         "--study, --config and --workdir are needed", hint="See --help"
       )
-    known = list(studies.ROWS[name])
-    rows = [row.strip() for row in _ROWS.value] or known
-    if unknown := [row for row in rows if row not in known]:
-      raise errors.UsageError(
-        f"--rows={','.join(unknown)}", expected="some of " + repr(known)
-      )
-    path, seeds = pathlib.Path(folder), _SEEDS.value
-    if code := studies.run_study(name, base, path, seeds, rows):
+    rows = studies.choose_rows(name, _ROWS.value)
+    path = pathlib.Path(folder)
+    plan = studies.Plan(name, base, path, _SEEDS.value, rows)
+    if code := studies.train_rows(plan):
       sys.exit(code)
-    split, reader = _SPLIT.value, _READER.value
-    studies.write(name, base, path, seeds, rows, split, reader)
+    studies.write_report(plan, _SPLIT.value, _READER.value)
 
   sys.exit(errors.exit_code_of(work))
 

@@ -7,13 +7,13 @@ import jax
 import numpy as np
 import pytest
 
-from signllm_jax import add_language, config, produce, train
+from signllm_jax import config, produce, train
 from signllm_jax.core import clips, errors
 from signllm_jax.data.batch_plan import BatchPlan
 from signllm_jax.formats import npz, skels
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import checkpointer, config_check, train_state, workdir
-from signllm_jax.training import setup
+from signllm_jax.training import append_language, setup
 
 CODES = ("ASL", "GSL", "TSL")
 
@@ -200,7 +200,7 @@ def test_added_language_leaves_others_bit_equal(
   folders, trained, tmp_path, warm
 ):
   out = tmp_path / "three"
-  add_language.add_language(
+  append_language.append_language(
     trained, out, "TSL", str(folders / "TSL"), warm_start=warm, freeze=True
   )
   before, after = _restored(trained, best=True), _restored(out)
@@ -235,9 +235,9 @@ def _restored(path, best=False) -> train_state.TrainState:
 
 def test_requests_that_cannot_be_met(folders, trained, tmp_path):
   with pytest.raises(errors.UsageError, match="signs GSL already"):
-    add_language.add_language(trained, tmp_path / "a", "GSL", "x")
+    append_language.append_language(trained, tmp_path / "a", "GSL", "x")
   with pytest.raises(errors.UsageError, match="warm_start=KSL"):
-    add_language.add_language(
+    append_language.append_language(
       trained, tmp_path / "a", "TSL", "x", warm_start="KSL"
     )
   one = _experiment(folders, "ASL", "GSL")

@@ -40,21 +40,20 @@ ROWS = ["base", "RL + PLC"]
 
 @pytest.mark.slow
 def test_a_study_trains_its_rows_once_and_writes_a_table(base, tmp_path):
-  assert studies.run_study("efficiency", base, tmp_path, 1, ROWS) == 0
+  plan = studies.Plan("efficiency", base, tmp_path, 1, ROWS)
+  assert studies.train_rows(plan) == 0
   report = tmp_path / "rl-plc" / "seed0" / "report.json"
-  told = json.loads(report.read_text())
-  assert [each["step"] for each in told["history"]] == [3, 6]
-  seconds = [each["train_seconds"] for each in told["history"]]
-  assert 0 < seconds[0] < seconds[1] == told["seconds"]["train"]
-  drawn = told["drawn"][""]
+  summary = json.loads(report.read_text())
+  assert [each["step"] for each in summary["history"]] == [3, 6]
+  seconds = [each["train_seconds"] for each in summary["history"]]
+  assert 0 < seconds[0] < seconds[1] == summary["seconds"]["train"]
+  drawn = summary["drawn"][""]
   assert drawn["examples"] == 24 and len(drawn["most"]) == 5
   written = report.stat().st_mtime_ns
-  assert studies.run_study("efficiency", base, tmp_path, 1, ROWS) == 0
+  assert studies.train_rows(plan) == 0
   assert report.stat().st_mtime_ns == written
 
-  runs = {
-    row: [study.read_run(studies.folder_of(tmp_path, row, 0))] for row in ROWS
-  }
+  runs = {row: [study.read_run(plan.workdir(row, 0))] for row in ROWS}
   made = study.Study("efficiency", "small", 6, "test", runs)
   text = study.to_markdown(made)
   assert "| RL + PLC |" in text and "27.1 %" in text
@@ -70,7 +69,7 @@ def test_rows_change_the_base_and_nothing_else():
   base.plc.pool = 5  # switched off in every row that does not ask for it
   for rows in studies.ROWS.values():
     for row, changes in rows.items():
-      made = studies.vary(base, changes, 7)
+      made = studies.row_config(base, changes, 7)
       assert made.seed == 7
       changed = {
         line.split(":")[0] for line in stored_config.differences(base, made)
@@ -85,7 +84,7 @@ def test_rows_that_do_not_go_with_the_base_are_refused():
   base = ablation.get_config()
   base.task = "pose_to_text"
   with pytest.raises(errors.UsageError, match=r"rl\.loss"):
-    studies.vary(base, studies.ROWS["components"]["RL"], 0)
+    studies.row_config(base, studies.ROWS["components"]["RL"], 0)
 
 
 def _run(scores, seconds=1.0):
