@@ -56,7 +56,7 @@ def convert(
       "for a folder --form=pose, bvh, openpose or dwpose",
     )
   refuse_existing(target)
-  sequence = _read(source, fps, size)
+  sequence = read(source, fps, size)
   if not sequence:
     raise errors.DataError("no clips", path=source)
   if kind in registry.KEYPOINT_FORMATS:
@@ -131,9 +131,15 @@ def _check_distinct(names: Sequence[str]) -> None:
       )
 
 
-def _read(
-  source: pathlib.Path, fps: float, size: tuple[int, int] | None
+def read(
+  source: pathlib.Path, fps: float, size: tuple[int, int] | None = None
 ) -> Sequence[clips.Clip | clips.Keypoints]:
+  """Reads all clips of a file or folder; arguments as of `convert`.
+
+  Raises:
+    DataError: nothing there, or damaged.
+    StorageError: it cannot be read.
+  """
   suffix = source.suffix.lower()
   if suffix == ".npz":
     return npz.read(source)

@@ -5,20 +5,18 @@ and nothing else, but under `--protocol=pt`, whose every line says "leaky".
 """
 
 import argparse
-import json
 import pathlib
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from signllm_jax.core import atomic_files, errors
+from signllm_jax.core import errors
 from signllm_jax.data import datasets
 from signllm_jax.evaluation import evaluate_run
 from signllm_jax.evaluation.report import (
   bootstrap,
   comparison,
-  page,
-  report,
+  report_files,
   tables,
 )
 from signllm_jax.inference import load
@@ -68,42 +66,21 @@ def _folder(args: argparse.Namespace, name: str) -> pathlib.Path:
   return folder
 
 
-def _write(folder: pathlib.Path, files: dict[str, str]) -> None:
-  for name, text in files.items():
-    atomic_files.write_text(folder / name, text)
-  print("wrote", *(str(folder / name) for name in files))
-
-
-def _one(args: argparse.Namespace, options: dict[str, Any]) -> None:
+def _evaluate_one(args: argparse.Namespace, options: dict[str, Any]) -> None:
   folder = _folder(args, args.split)
-  made = evaluate_run.evaluate(args.workdir, **options)
-  print(tables.to_terminal(made))
-  _write(
-    folder,
-    {
-      "report.json": _json(report.to_json(made)),
-      "report.md": tables.to_markdown(made),
-      "report.html": page.render(made),
-    },
-  )
+  scored = evaluate_run.evaluate(args.workdir, **options)
+  print(tables.to_terminal(scored))
+  print("wrote", *report_files.write_report(folder, scored))
 
 
-def _two(args: argparse.Namespace, options: dict[str, Any]) -> None:
+def _compare_two(args: argparse.Namespace, options: dict[str, Any]) -> None:
   other = pathlib.Path(args.compare[1]).resolve().name
   folder = _folder(args, f"{args.split}-vs-{other}")
   a, b = (evaluate_run.evaluate(path, **options) for path in args.compare)
   weights = bootstrap.resample(len(a.true), args.resamples)
   compared = comparison.compare(a, b, weights)
-  said = comparison.to_markdown(compared)
-  print(said)
-  files = {"comparison.json": _json(comparison.to_json(compared))}
-  _write(folder, {**files, "comparison.md": said})
-
-
-def _json(values: dict[str, Any]) -> str:
-  return (
-    json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-  )
+  print(comparison.to_markdown(compared))
+  print("wrote", *report_files.write_comparison(folder, compared))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -125,9 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _check_request(args)
     compilation_cache.enable()
     if args.compare:
-      _two(args, options)
+      _compare_two(args, options)
     else:
-      _one(args, options)
+      _evaluate_one(args, options)
 
   return errors.exit_code_of(work)
 

@@ -10,7 +10,7 @@ from signllm_jax.core import atomic_files, clips, errors
 from signllm_jax.formats import h5, npz, registry, skels
 from signllm_jax.visualization import render
 
-_FIT_NAME = re.compile(r"[\w.][\w./-]*")
+_FIT_NAME = re.compile(r"[^\s.]([^\x00-\x1f]*\S)?")
 SUFFIXES = (*render.SUFFIXES, *registry.POSE_FORMATS, ".h5")
 
 

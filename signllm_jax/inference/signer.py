@@ -40,6 +40,7 @@ class Signer:
     path: where the model lies.
     config: of its training.
     infos: vocabulary, lengths and frame rate of each language, by its code.
+    language: the code that is taken where a call names none; may be empty.
   """
 
   def __init__(
@@ -61,8 +62,8 @@ class Signer:
     self.config: config_lib.Experiment
     self.infos: Mapping[str, corpus_info.CorpusInfo]
     self.config, self.infos = self._described = restore.describe(path)
-    self._dtype, self._language = dtype, ""
-    self._language = self.choose(language).code if language else ""
+    self._dtype, self.language = dtype, ""
+    self.language = self.choose(language).code if language else ""
     self._restored: restore.Restored | None = None
     self._producers: dict[str, producer_lib.Producer] = {}
     self._readers: dict[str, pose_reader.Reader] = {}
@@ -247,7 +248,7 @@ class Signer:
     Raises:
       UsageError: the model knows several and none is named, or not that one.
     """
-    return load.choose(self._described, language or self._language, texts)
+    return load.choose(self._described, language or self.language, texts)
 
   def producer(self, language: str) -> producer_lib.Producer:
     """The model of a language, by its code; loaded at first use.

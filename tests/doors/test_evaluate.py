@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from helpers.paths import DATA
 
-from signllm_jax import config, evaluate, train
+import signllm_jax.evaluate as evaluate
+import signllm_jax.train as train
+from signllm_jax import config
 from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.evaluation import evaluate_run, signing
 from signllm_jax.evaluation.metrics import catalogue

@@ -11,7 +11,8 @@ import pytest
 from helpers.paths import DATA
 from PIL import Image, ImageSequence
 
-from signllm_jax import config, produce, train
+import signllm_jax.train as train
+from signllm_jax import config, produce
 from signllm_jax.core import clips, errors, skeleton, vocabulary
 from signllm_jax.data import corpus_info
 from signllm_jax.formats import h5, npz, pose, registry, skels, splits

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from helpers.paths import ROOT
 
+import signllm_jax.train as train
 from data_pipeline.cli import parser
-from signllm_jax import config, config_files, produce, train
+from signllm_jax import config, config_files, produce
 from signllm_jax.core import clips, errors
 from signllm_jax.data import build_commands
 from signllm_jax.formats import skels

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 from helpers.paths import ROOT
 
-from signllm_jax import config, train
+import signllm_jax.train as train
+from signllm_jax import config
 from signllm_jax.core import clips, skeleton
 from signllm_jax.formats import skels
 

@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from signllm_jax import config, produce, train
+import signllm_jax.train as train
+from signllm_jax import config, produce
 from signllm_jax.core import clips, errors
 from signllm_jax.data.batch_plan import BatchPlan
 from signllm_jax.formats import npz, skels

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from helpers.paths import ROOT
 
+import signllm_jax.train as train
 from data_pipeline.building import verify
-from signllm_jax import config, train
+from signllm_jax import config
 from signllm_jax.data import corpus_info, datasets
 from signllm_jax.evaluation.report import study
 from signllm_jax.inference import load

@@ -12,7 +12,8 @@ import optax
 import pytest
 from flax import nnx
 
-from signllm_jax import config, train
+import signllm_jax.train as train
+from signllm_jax import config
 from signllm_jax.core import clips, errors, vocabulary
 from signllm_jax.data import augmentation, corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from signllm_jax import config, export_model, produce, train
+import signllm_jax.train as train
+from signllm_jax import config, export_model, produce
 from signllm_jax.core import clips, errors, gloss, vocabulary
 from signllm_jax.data import (
   corpus_info,

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import signllm_jax.train as train
 from configs import signllm
-from signllm_jax import config, train
+from signllm_jax import config
 from signllm_jax.core import clips, errors
 from signllm_jax.formats import skels
 from signllm_jax.models.text_to_pose import TextToPose

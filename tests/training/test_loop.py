@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from helpers.paths import DATA, ROOT
 
+import signllm_jax.train as train
 from configs import asl, gsl
 from data_pipeline.building import build, build_plan
-from signllm_jax import config, train
+from signllm_jax import config
 from signllm_jax.core import clips, errors
 from signllm_jax.data import loader, records
 from signllm_jax.formats import skels, splits, tfrecord

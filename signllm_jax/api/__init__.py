@@ -1,0 +1,1 @@
+"""The Python API: what `import signllm_jax as slp` offers."""

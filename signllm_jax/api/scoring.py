@@ -1,0 +1,88 @@
+"""Scores produced clips against a reference."""
+
+from collections.abc import Sequence
+from typing import overload
+
+from signllm_jax.core import clips, errors
+from signllm_jax.evaluation.metrics import catalogue
+from signllm_jax.evaluation.report import bootstrap
+
+Scores = dict[str, bootstrap.Interval]
+
+
+@overload
+def score(produced: clips.Clip, reference: clips.Clip) -> dict[str, float]: ...
+
+
+@overload
+def score(
+  produced: Sequence[clips.Clip],
+  reference: Sequence[clips.Clip],
+  *,
+  resamples: int = ...,
+  seed: int = ...,
+) -> Scores: ...
+
+
+def score(
+  produced: clips.Clip | Sequence[clips.Clip],
+  reference: clips.Clip | Sequence[clips.Clip],
+  *,
+  resamples: int = bootstrap.RESAMPLES,
+  seed: int = 0,
+) -> dict[str, float] | Scores:
+  """Scores clips against their references, by the metrics of the report.
+
+  docs/evaluate.md defines them. Lower is better for dtw_mje and the other
+  distances, in canonical units (shoulders 1/3 apart); motion_share, jerk_ratio
+  and length_ratio are 1 for the reference itself.
+
+  Args:
+    produced: a clip, or several.
+    reference: the true clip, or as many in the same order.
+    resamples: of the bootstrap, for several clips.
+    seed: of the bootstrap.
+
+  Returns:
+    Metric -> value for a pair (NaN where undefined); for several clips, metric
+    -> (value, low, high) with the 95 % interval over sequences.
+
+  Raises:
+    UsageError: unequal numbers of clips, none, or another frame rate.
+    DataError: a clip has no frames.
+  """
+  if isinstance(produced, clips.Clip) and isinstance(reference, clips.Clip):
+    _check([produced], [reference])
+    return {m.key: m.score([produced], [reference]) for m in catalogue.POSE}
+  if isinstance(produced, clips.Clip) or isinstance(reference, clips.Clip):
+    raise errors.UsageError(
+      "a clip and a list of clips", expected="two clips, or two lists"
+    )
+  _check(produced, reference)
+  weights = bootstrap.resample(len(produced), resamples, seed)
+  return {
+    m.key: bootstrap.interval(m, m.sums(produced, reference), weights)
+    for m in catalogue.POSE
+  }
+
+
+def _check(
+  produced: Sequence[clips.Clip], reference: Sequence[clips.Clip]
+) -> None:
+  if len(produced) != len(reference):
+    raise errors.UsageError(
+      f"{len(produced)} produced clips and {len(reference)} references",
+      expected="as many of each, in the same order",
+    )
+  if not produced:
+    raise errors.UsageError("no clips", expected="at least one pair")
+  for a, b in zip(produced, reference, strict=True):
+    for clip in (a, b):
+      if not len(clip):
+        raise errors.DataError(f"clip {clip.name!r} has no frames")
+    if abs(a.fps - b.fps) > 1e-3:
+      raise errors.UsageError(
+        f"clip {a.name!r} at {a.fps:g} fps against {b.fps:g} fps",
+        expected="one frame rate",
+        hint="Bring them to one with signllm_jax.core.clips.resample",
+      )

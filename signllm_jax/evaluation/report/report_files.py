@@ -1,0 +1,60 @@
+"""Writes a report or a comparison into a folder."""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+from signllm_jax.core import atomic_files
+from signllm_jax.evaluation.report import comparison, page, report, tables
+
+
+def write_report(
+  folder: str | os.PathLike, scored: report.Report
+) -> list[pathlib.Path]:
+  """Writes report.json, report.md and report.html; returns their paths.
+
+  Raises:
+    StorageError: a file cannot be written.
+  """
+  return _write(
+    folder,
+    {
+      "report.json": _json(report.to_json(scored)),
+      "report.md": tables.to_markdown(scored),
+      "report.html": page.render(scored),
+    },
+  )
+
+
+def write_comparison(
+  folder: str | os.PathLike, compared: comparison.Comparison
+) -> list[pathlib.Path]:
+  """Writes comparison.json and comparison.md; returns their paths.
+
+  Raises:
+    StorageError: a file cannot be written.
+  """
+  return _write(
+    folder,
+    {
+      "comparison.json": _json(comparison.to_json(compared)),
+      "comparison.md": comparison.to_markdown(compared),
+    },
+  )
+
+
+def _write(
+  folder: str | os.PathLike, files: dict[str, str]
+) -> list[pathlib.Path]:
+  paths = []
+  for name, text in files.items():
+    paths.append(pathlib.Path(folder, name))
+    atomic_files.write_text(paths[-1], text)
+  return paths
+
+
+def _json(values: dict[str, Any]) -> str:
+  return (
+    json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+  )
