@@ -72,11 +72,13 @@ def choose(request: HeldOut, names: Sequence[str]) -> dict[str, list[str]]:
     key=lambda name: hashlib.sha256(f"{request.seed} {name}".encode()).digest(),
   )
   chosen, start = {}, 0
+  if not order:  # the builder refuses a train without clips
+    return chosen
   for split, size in request.sizes.items():
     stop = start + count(size, len(names))
     chosen[split] = sorted(order[start:stop])
     start = stop
-  if start >= len(names):
+  if start >= len(order):
     raise errors.UsageError(
       f"{start} of {len(names)} clips to set aside leave none to train on"
     )
@@ -111,8 +113,8 @@ def entry_name(entry: splits.Entry | str) -> str:
 def describe(request: HeldOut, chosen: dict[str, list[str]]) -> dict[str, Any]:
   """What a build's record says of the clips that were set aside."""
   return {
-    split: {"size": size, "seed": request.seed, "clips": chosen[split]}
-    for split, size in request.sizes.items()
+    split: {"size": request.sizes[split], "seed": request.seed, "clips": names}
+    for split, names in chosen.items()
   }
 
 

@@ -686,4 +686,4 @@ def test_beam_is_asked_for_without_beam(tmp_path, monkeypatch, capsys):
     "beam": "DirectRunner",
   }
   assert run("build", **options) == 1
-  assert '".[beam]"' in capsys.readouterr().err
+  assert 'pip install "signllm-jax[beam]"' in capsys.readouterr().err
