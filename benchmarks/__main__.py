@@ -1,15 +1,15 @@
-"""Runs the benchmarks and prints all ratios beside their goals.
+"""Runs the benchmarks and prints the ratios with their goals.
 
   python -m benchmarks                          # all: 35 minutes on two cores
   python -m benchmarks --only dtw step          # some of them
   python -m benchmarks --record --plot out.png  # adds to the history
-  python -m benchmarks --check                  # fails where a ratio got worse
+  python -m benchmarks --check                  # fails if a ratio got worse
   python -m benchmarks --quick                  # one cell each: some minutes
 
-Each runs in a process of its own, with huge pages for the heap on Linux as the
-launch scripts have them. Ratios are comparable on one kind of machine only, so
-`--check` compares with the history of this processor: it fails where a ratio is
-worse by 15 % than the median there, and says so where there is none.
+Each benchmark runs in its own process, on Linux with huge pages for the heap,
+as in the launch scripts. Ratios are comparable only on one kind of machine, so
+`--check` compares with the history of this processor. It fails if a ratio is 15
+% below the median of the history, and reports if there is no history.
 """
 
 import json
@@ -20,9 +20,9 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 
-from benchmarks import history, rounds
+from benchmarks import history, timing
 
-# Benchmark -> options of each time that it runs.
+# Benchmark -> the options of each of its runs.
 ALL = {
   "step": [
     "",
@@ -32,54 +32,74 @@ ALL = {
   "generation": [""],
   "dtw": [""],
   "lift": [""],
-  "around": [""],
+  "run_costs": [""],
   "communication": ["--models pt"],
 }
 QUICK = {
   "step": ["--cells 8x100 --ways eager"],
   "generation": ["--cells 1x100"],
   "dtw": ["--frames 150"],
-  "around": ["--only compile save memory"],
+  "run_costs": ["--only compile save memory"],
 }
 
 
-def run(asked: Mapping[str, Sequence[str]]) -> list[rounds.Ratio]:
-  """Runs benchmarks, as in ALL, in turn; returns their ratios."""
+def run(benchmarks: Mapping[str, Sequence[str]]) -> list[timing.Ratio]:
+  """Runs benchmarks, given as in ALL, in turn; returns their ratios."""
   ratios = []
   with tempfile.TemporaryDirectory() as folder:
-    for name, options in ((k, each) for k, v in asked.items() for each in v):
+    runs = [(name, o) for name, listed in benchmarks.items() for o in listed]
+    for name, options in runs:
       print("==", name, options, flush=True)
       out = pathlib.Path(folder, f"{name}.json")
       command = [sys.executable, "-m", f"benchmarks.{name}", *options.split()]
       subprocess.run([*command, "--json", out], check=True)
-      found = json.loads(out.read_text())["ratios"]
+      results = json.loads(out.read_text())["ratios"]
       ratios += [
-        rounds.Ratio(key, each["ratio"], each["goal"])
-        for key, each in found.items()
+        timing.Ratio(key, result["ratio"], result["goal"])
+        for key, result in results.items()
       ]
   return ratios
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
   """The command line; returns the exit code."""
-  parser = rounds.parser("", __doc__)
+  parser = timing.parser("", __doc__)
   parser.prog = "python -m benchmarks"
-  parser.add_argument("--only", nargs="+", choices=ALL, default=list(ALL))
-  parser.add_argument("--quick", action="store_true", help="one cell each")
-  parser.add_argument("--record", action="store_true", help="keep the ratios")
-  parser.add_argument("--check", action="store_true", help="compare with those")
-  parser.add_argument("--plot", type=pathlib.Path, help="draw those here")
-  parser.add_argument("--history", type=pathlib.Path, default=history.FILE)
+  parser.add_argument(
+    "--only",
+    nargs="+",
+    choices=ALL,
+    default=list(ALL),
+    help="run these benchmarks",
+  )
+  parser.add_argument(
+    "--quick", action="store_true", help="run one cell of each"
+  )
+  parser.add_argument(
+    "--record", action="store_true", help="add the ratios to the history"
+  )
+  parser.add_argument(
+    "--check", action="store_true", help="compare the ratios with the history"
+  )
+  parser.add_argument(
+    "--plot", type=pathlib.Path, help="draw the history into this picture"
+  )
+  parser.add_argument(
+    "--history",
+    type=pathlib.Path,
+    default=history.FILE,
+    help="file of the recorded ratios",
+  )
   options = parser.parse_args(arguments)
-  if sys.platform == "linux":  # for what is started, and told of the machine
-    os.environ.setdefault("GLIBC_TUNABLES", rounds.HUGE_PAGES)
-  processor = rounds.machine()["processor"]
+  if sys.platform == "linux":  # for the benchmarks and the description of it
+    os.environ.setdefault("GLIBC_TUNABLES", timing.HUGE_PAGES)
+  processor = timing.machine()["processor"]
   before = history.read(options.history, processor)
-  known = QUICK if options.quick else ALL
-  ratios = run({k: v for k, v in known.items() if k in options.only})
+  selected = QUICK if options.quick else ALL
+  ratios = run({k: v for k, v in selected.items() if k in options.only})
   print("== all")
-  rounds.print_ratios(ratios)
-  rounds.write(options.json, ratios)
+  timing.print_ratios(ratios)
+  timing.write(options.json, ratios)
   if options.record:
     history.record(options.history, ratios)
   if options.plot:
@@ -87,9 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
   if options.check:
     if not before:
       print(f"no history of {processor}: nothing to compare with")
-    found = history.worse(ratios, before)
-    print("\n".join(f"worse: {line}" for line in found) or "none is worse")
-    return 1 if found else 0
+    lines = history.worse(ratios, before)
+    print("\n".join(f"worse: {line}" for line in lines) or "none is worse")
+    return 1 if lines else 0
   return 0
 
 

@@ -1,4 +1,4 @@
-"""Bytes that the devices exchange a step, from the compiled program.
+"""Counts the bytes that devices exchange in a step, from the compiled program.
 
   python -m benchmarks.communication                      # 8 devices, minutes
   python -m benchmarks.communication --devices 64 --meshes data fsdp
@@ -7,21 +7,21 @@
 
 The training step is compiled ahead of time, without allocating anything, once
 for each mesh: for simulated devices of the CPU, or for a TPU that is described
-and need not be there (the extra `tpu` brings its compiler). Every collective of
-the partitioned program is counted: the bytes of its result on one device, or of
-its operands where those are more. Beside them stands what the axis needs in
-theory:
+and need not exist (the extra `tpu` includes its compiler). The bytes of
+every collective of the partitioned program are counted: those of its result on
+one device, or of its operands if larger. They are compared with the theoretical
+need of the axis:
 
   data      the gradients, once: 4 bytes a parameter
-  fsdp      the parameters in the products' type for the way forward and again
-            for the way back, and their gradients; where memory allows, XLA
+  fsdp      the parameters in the type of the products for the forward and again
+            for the backward pass, and their gradients; where memory allows, XLA
             gathers once for both, which is less
   tensor    activations [B, T, D] after each pair of split matrices, and their
             gradients before it; gradients of what is not split are whole
-  language  nothing: the groups share no number but the step's verdict
+  language  nothing: the groups share only whether the step is applied
 
-A ratio is theory over measured: 1 is all that is needed and no more, and less
-means that the compiler sends more. The CPU's has no collectives of bfloat16: it
+A ratio is the theoretical number over the measured one; below 1, the compiler
+sends more than needed. The CPU compiler has no collectives of bfloat16 and
 gathers float32. `prediction.py` turns bytes into times.
 """
 
@@ -37,7 +37,7 @@ import jax
 import numpy as np
 from jax.experimental import topologies
 
-from benchmarks import prediction, rounds, workload
+from benchmarks import prediction, timing, workload
 from signllm_jax import config as config_lib
 from signllm_jax.parallel import sharding as sharding_lib
 from signllm_jax.runs import train_state
@@ -70,7 +70,7 @@ class Case(NamedTuple):
 
   @property
   def name(self) -> str:
-    """Such as "40m data 2 x tensor 4"."""
+    """A name such as "40m data 2 x tensor 4"."""
     axes = [
       f"{axis} {getattr(self.mesh, axis)}"
       for axis in sharding_lib.AXES
@@ -80,7 +80,7 @@ class Case(NamedTuple):
 
 
 def case(model: str, axis: str, devices: int, rows: int) -> Case:
-  """The axis as long as it can be, the other devices along data."""
+  """A case with the axis as large as possible, other devices along data."""
   shape = workload.experiment(model, "float32").model
   longest = {
     "fsdp": math.gcd(shape.width, devices),
@@ -102,29 +102,29 @@ def _size(shapes: str) -> int:
 
 
 def collectives(hlo: str) -> dict[str, int]:
-  """Bytes a device of every kind of collective in a compiled program.
+  """Bytes a device by kind of collective in a compiled program.
 
-  The TPU compiler writes one that it runs beside other work several times, in
-  each computation that is a part of it, with one channel.
+  The TPU compiler writes an asynchronous collective several times, in each
+  computation that is a part of it, with the same channel.
   """
-  seen, found = set(), Counter()
+  seen, sizes = set(), Counter()
   for number, line in enumerate(hlo.splitlines()):
     match = _COLLECTIVE.search(line)
     if match is None:
       continue
     result = _SHAPE.findall(match["result"])
-    which = (match["kind"], match["channel"] or -number, str(result))
-    if which not in seen:
-      seen.add(which)
+    key = (match["kind"], match["channel"] or -number, str(result))
+    if key not in seen:
+      seen.add(key)
       size = max(_size(match["operands"]), _size(match["result"]))
-      found[match["kind"]] += size
-  return dict(found)
+      sizes[match["kind"]] += size
+  return dict(sizes)
 
 
 def compiled(
   case: Case, dtype: str, devices: Sequence[Any]
 ) -> tuple[Any, train_state.TrainState]:
-  """The step of a case, and its abstract state; nothing is allocated."""
+  """Compiles the step of a case on an abstract state; allocates nothing."""
   config = workload.experiment(case.model, dtype)
   config.mesh = case.mesh
   mesh = sharding_lib.make_mesh(case.mesh, devices)
@@ -155,7 +155,7 @@ def compiled(
 
 
 def theory(case: Case, abstract: train_state.TrainState, dtype: str) -> float:
-  """Bytes a device that the mesh needs, see the text of this module."""
+  """Theoretical bytes a device; see the docstring of this module."""
   config, mesh = workload.experiment(case.model, dtype).model, case.mesh
   total = 0.0
   for leaf in jax.tree.leaves(abstract.params):
@@ -174,14 +174,14 @@ def theory(case: Case, abstract: train_state.TrainState, dtype: str) -> float:
 
 
 def simulated(devices: int) -> Sequence[Any]:
-  """So many devices of the CPU; before anything else is computed."""
+  """Simulated devices of the CPU; call it before any computation."""
   jax.config.update("jax_platforms", "cpu")
   jax.config.update("jax_num_cpu_devices", devices)
   return jax.devices()
 
 
 def described(topology: str) -> Sequence[Any]:
-  """The devices of a TPU such as "v5e:2x4", which need not be there."""
+  """The devices of a described TPU such as "v5e:2x4"."""
   jax.config.update("jax_platforms", "cpu")
   os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # no host to ask
   os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
@@ -192,9 +192,9 @@ def described(topology: str) -> Sequence[Any]:
 
 
 def _record(case: Case, dtype: str, devices: Sequence[Any]) -> dict[str, Any]:
-  """What a case sends, needs and would take."""
+  """Measured and theoretical bytes, memory and predicted times of a case."""
   program, abstract = compiled(case, dtype, devices)
-  found, count = collectives(program.as_text()), len(devices)
+  sent, count = collectives(program.as_text()), len(devices)
   config = workload.experiment(case.model, dtype).model
   split = case.mesh.tensor
   flops = prediction.step_flops(config, case.rows, FRAMES, workload.SOURCE)
@@ -206,11 +206,11 @@ def _record(case: Case, dtype: str, devices: Sequence[Any]) -> dict[str, Any]:
   return {
     "case": case.name,
     "devices": count,
-    "bytes": found,
+    "bytes": sent,
     "theory": theory(case, abstract, dtype),
     "memory": memory.argument_size_in_bytes + memory.temp_size_in_bytes,
     "predicted": {
-      name: prediction.seconds(chip, flops / split, held, found, count)
+      name: prediction.seconds(chip, flops / split, held, sent, count)
       for name, chip in prediction.CHIPS.items()
     },
   }
@@ -220,8 +220,8 @@ def _line(record: dict[str, Any]) -> str:
   measured, expected = sum(record["bytes"].values()), record["theory"]
   parts = ", ".join(f"{k} {v / 1e6:.1f}" for k, v in record["bytes"].items())
   times = "".join(
-    f"{1e3 * sum(each.values()):9.2f} ms"
-    for each in record["predicted"].values()
+    f"{1e3 * sum(seconds.values()):9.2f} ms"
+    for seconds in record["predicted"].values()
   )
   return (
     f"{record['case']:24}{record['devices']:4}{measured / 1e6:9.1f}"
@@ -232,16 +232,24 @@ def _line(record: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> None:
   """The command line."""
-  parser = rounds.parser("communication", __doc__)
-  parser.add_argument("--devices", type=int, default=8, help="simulated")
-  parser.add_argument("--tpu", metavar="TOPOLOGY", help="instead: v5e:2x4")
+  parser = timing.parser("communication", __doc__)
+  parser.add_argument(
+    "--devices", type=int, default=8, help="number of simulated devices"
+  )
+  parser.add_argument(
+    "--tpu",
+    metavar="TOPOLOGY",
+    help="compile for this TPU instead, e.g. v5e:2x4",
+  )
   parser.add_argument(
     "--models", nargs="+", choices=workload.MODELS, default=["pt", "40m"]
   )
   parser.add_argument(
     "--meshes", nargs="+", choices=sharding_lib.AXES, default=sharding_lib.AXES
   )
-  parser.add_argument("--rows", type=int, default=4, help="for each device")
+  parser.add_argument(
+    "--rows", type=int, default=4, help="rows of a batch for each device"
+  )
   parser.add_argument(
     "--dtype", choices=("float32", "bfloat16"), default="bfloat16"
   )
@@ -259,18 +267,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
   records = []
   for model in options.models:
     for axis in options.meshes:
-      made = case(model, axis, len(devices), options.rows)
-      records.append(_record(made, options.dtype, devices))
+      measured = case(model, axis, len(devices), options.rows)
+      records.append(_record(measured, options.dtype, devices))
       print(_line(records[-1]), flush=True)
   where = options.tpu or f"{options.devices} simulated"
   ratios = [
-    rounds.Ratio(
+    timing.Ratio(
       f"communication {record['case']}, {where}",
       record["theory"] / sum(record["bytes"].values()),
     )
     for record in records
   ]
-  rounds.write(options.json, ratios, records=records)
+  timing.write(options.json, ratios, records=records)
 
 
 if __name__ == "__main__":

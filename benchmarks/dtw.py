@@ -1,19 +1,19 @@
-"""DTW and soft-DTW beside other implementations, in one interleaved run.
+"""Compares DTW and soft-DTW with other implementations.
 
   python -m benchmarks.dtw --json dtw.json
   python -m benchmarks.dtw --frames 40 --pairs 4 --repeats 3    # a quick try
 
 Every implementation gets the same pairs of random walks of 150 numbers a frame,
-in the form it likes best. Medians; compiling and the first call are not timed;
-one repeat runs every implementation once, so that a slow minute of the machine
-meets all. Values are compared before they are timed.
+in its fastest form. Times are medians; compiling and the first call are not
+timed. A repeat runs every implementation once, so that a slow minute of the
+machine affects all. Values are compared before they are timed.
 
-The limit is what this machine would need if nothing but arithmetic cost time:
-the products at the rate of one large float32 product, and the table at the rate
-of a loop on all cores that does a cell's arithmetic on numbers in the cache
-(two minima and a sum; for soft-DTW exponentials, logarithm and the backward
-sums; for L1 also 150 absolute differences). "of limit" is that time divided by
-the measured one. The goals are meant for the default sizes.
+The limit is the time of the arithmetic alone: the products at the rate of one
+large float32 product, and the table at the rate of a loop on all cores that
+does the arithmetic of a cell on numbers in the cache (two minima and a sum; for
+soft-DTW exponentials, logarithm and the backward sums; for L1 also 150 absolute
+differences). "of limit" is that time divided by the measured one. The goals
+hold for the default sizes.
 """
 
 import os
@@ -26,12 +26,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import dtw_baselines, rounds, workload
+from benchmarks import dtw_baselines, timing, workload
 from signllm_jax.losses import dtw, soft_dtw
 
 C = 150  # numbers a frame
 GAMMA = 0.1
-PYTHON_PAIRS = 1  # the plain loop runs on so many and is scaled up
+PYTHON_PAIRS = 1  # pairs of the plain loop, whose time is scaled up
 
 
 class Row(NamedTuple):
@@ -39,10 +39,10 @@ class Row(NamedTuple):
 
   Attributes:
     task: "hard l2", "hard l1" or "soft".
-    name: whose it is.
-    run: does the whole batch and returns its values [B].
-    goal: our throughput as a multiple of its; None for our own.
-    scale: the batch's size over the pairs that `run` does.
+    name: name of the implementation.
+    run: computes the values [B] of the batch.
+    goal: goal of our throughput as a multiple of its; None for ours.
+    scale: the batch size over the number of pairs that `run` computes.
     tolerance: largest relative difference of its values from ours.
   """
 
@@ -63,7 +63,7 @@ class Missing(NamedTuple):
 
 
 def _pairs(pairs: int, frames: int) -> tuple[np.ndarray, np.ndarray]:
-  """Two float32 batches [pairs, frames, C] that move about as signing does."""
+  """Two float32 batches [pairs, frames, C] of random walks."""
   random = np.random.default_rng(0)
   steps = random.standard_normal((2, pairs, frames, C)).astype(np.float32)
   start = random.standard_normal((2, 1, 1, C)).astype(np.float32)
@@ -134,7 +134,7 @@ def _rows(pairs: int, frames: int) -> list[Row | Missing]:
 
 
 def _rates() -> dict[str, float]:
-  """What the machine does a second, nothing else running.
+  """Arithmetic rates of the idle machine, a second.
 
   Returns:
     "product": multiplications and additions of one large float32 product;
@@ -154,12 +154,12 @@ def _rates() -> dict[str, float]:
     value = parts[2] - jnp.log(every)
     return value * parts[3] + x * parts[0] + (1 - parts[3]) * parts[1]
 
-  found = {"product": workload.product_rate()}
+  rates = {"product": workload.product_rate()}
   for name, step in (("hard", hard), ("l1", l1), ("soft", soft)):
     loop = jax.jit(lambda x, step=step: jax.lax.fori_loop(0, steps, step, x))
-    took = rounds.best(lambda loop=loop: jax.block_until_ready(loop(parts[0])))
-    found[name] = steps * lanes / took * (os.cpu_count() or 1)
-  return found
+    took = timing.best(lambda loop=loop: jax.block_until_ready(loop(parts[0])))
+    rates[name] = steps * lanes / took * (os.cpu_count() or 1)
+  return rates
 
 
 def _limit(task: str, pairs: int, frames: int, rates: dict) -> float:
@@ -184,10 +184,10 @@ def measure(pairs: int, frames: int, repeats: int, rates: dict) -> list[dict]:
   """Times every implementation on one batch.
 
   Args:
-    pairs: sequences to a batch.
-    frames: length of each.
+    pairs: pairs of a batch.
+    frames: length of each sequence.
     repeats: timed calls of each implementation.
-    rates: what the machine does a second, see _rates.
+    rates: arithmetic rates, from _rates.
 
   Returns:
     One record a row; "missing" names the package of one that could not run.
@@ -204,7 +204,7 @@ def measure(pairs: int, frames: int, repeats: int, rates: dict) -> list[dict]:
   took: dict[tuple[str, str], list[float]] = {}
   for _ in range(repeats):
     for row in ready:
-      seconds = rounds.seconds(row.run) * row.scale
+      seconds = timing.seconds(row.run) * row.scale
       took.setdefault((row.task, row.name), []).append(seconds)
   medians = {key: statistics.median(times) for key, times in took.items()}
   records = []
@@ -245,7 +245,7 @@ def _print(records: Sequence[dict]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
   """The command line."""
-  parser = rounds.parser("dtw", __doc__)
+  parser = timing.parser("dtw", __doc__)
   parser.add_argument("--frames", type=int, nargs="+", default=[150, 300])
   parser.add_argument("--pairs", type=int, default=32)
   parser.add_argument("--repeats", type=int, default=15)
@@ -261,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     records += measure(options.pairs, frames, options.repeats, rates)
   _print(records)
   ratios = [
-    rounds.Ratio(
+    timing.Ratio(
       f"dtw {record['task']} {record['pairs']}x{record['frames']} / "
       f"{record['name']}",
       record["ours_is_faster"],
@@ -270,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for record in records
     if record.get("goal") is not None
   ]
-  rounds.write(options.json, ratios, rates=rates, records=records)
+  timing.write(options.json, ratios, rates=rates, records=records)
 
 
 if __name__ == "__main__":

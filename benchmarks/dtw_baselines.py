@@ -1,8 +1,8 @@
-"""Other implementations of DTW and soft-DTW, each imported when asked for.
+"""Other implementations of DTW and soft-DTW, imported on demand.
 
 All but python_l1 take two float32 batches [B, T, C] and return a function that
-does the whole batch and returns its values [B]; they raise ImportError where
-their package is not installed.
+computes the values [B]. They raise ImportError if their package is not
+installed.
 """
 
 import concurrent.futures
@@ -14,11 +14,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks import rounds
+from benchmarks import timing
 
 
 def python_l1(x: np.ndarray, y: np.ndarray) -> float:
-  """One pair, cell by cell, as the published evaluation loops."""
+  """DTW of one pair, cell by cell, as the published evaluation computes it."""
   r, q = len(x), len(y)
   table = np.full((r + 1, q + 1), np.inf)
   table[0, 0] = 0
@@ -70,10 +70,10 @@ def by_hand(x: np.ndarray, y: np.ndarray) -> Callable[[], np.ndarray]:
   return run
 
 
-def _each(
+def _pairwise(
   one: Callable[[np.ndarray, np.ndarray], float], x: np.ndarray, y: np.ndarray
 ) -> Callable[[], list[float]]:
-  """`one` pair after another, or on threads where that is faster."""
+  """Applies `one` to the pairs in turn, or on threads if that is faster."""
   pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
   ways = {
     "in turn": lambda: list(map(one, x, y)),
@@ -81,7 +81,7 @@ def _each(
   }
   one(x[0], y[0])  # compiles
   took = {
-    name: min(rounds.seconds(way) for _ in range(2))
+    name: min(timing.seconds(way) for _ in range(2))
     for name, way in ways.items()
   }
   return ways[min(took, key=lambda name: took[name])]
@@ -94,13 +94,13 @@ def dtaidistance(x: np.ndarray, y: np.ndarray) -> Callable[[], list[float]]:
   def one(a, b):
     return module.distance_fast(a, b, inner_dist="euclidean")
 
-  return _each(one, x.astype(np.float64), y.astype(np.float64))
+  return _pairwise(one, x.astype(np.float64), y.astype(np.float64))
 
 
 def tslearn(x: np.ndarray, y: np.ndarray) -> Callable[[], list[float]]:
   """The compiled loop of tslearn: the root of the sum of squared distances."""
   metrics = importlib.import_module("tslearn.metrics")
-  return _each(metrics.dtw, x, y)
+  return _pairwise(metrics.dtw, x, y)
 
 
 def ott(x: jax.Array, y: jax.Array, gamma: float) -> Callable[[], Any]:

@@ -1,18 +1,18 @@
-"""Frames generated a second beside PyTorch modules of the same shape.
+"""Compares generation of frames with PyTorch modules of the same shape.
 
   GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python -m benchmarks.generation
   python -m benchmarks.generation --one-core
   python -m benchmarks.generation --cells 1x100 --rounds 3            # quick
 
-All sign so many texts (B) for so many frames (T) in PT's shape, from the same
-parameters: "recompute" runs the decoder over all earlier frames for each new
-one, as the Progressive Transformer does; "cached" keeps keys and values. What
-they make is compared before it is timed. Medians of interleaved rounds;
+All ways produce B sequences of T frames in PT's shape from the same parameters:
+"recompute" runs the decoder over all earlier frames for each new one, as the
+Progressive Transformer does; "cached" keeps keys and values. Their outputs are
+compared before they are timed. Times are medians of interleaved rounds;
 recomputing a large batch takes a minute and is timed once.
 
-Cost a frame shall grow no faster than linearly with the frames: "growth" is the
-linear cost over the measured one, from the shortest to the longest cell of as
-many rows; above 1 it grows more slowly.
+The cost of a frame should grow at most linearly with the number of frames:
+"growth" is the linear cost over the measured one, from the shortest to the
+longest cell with the same rows; above 1 the cost grows more slowly.
 """
 
 import sys
@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from flax import nnx
 
-from benchmarks import rounds, torch_transformer, workload
+from benchmarks import timing, torch_transformer, workload
 from signllm_jax import tasks
 from signllm_jax.core import skeleton
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import decoding
 
-# Rows, frames -> how much faster than recomputing.
+# Rows, frames -> goal of the speed-up over recomputing.
 GOALS = {(1, 100): 10.0, (1, 300): 20.0, (32, 200): 80.0}
 CACHED_GOAL = 2.0
 ONCE = 3000  # rows x frames from which recomputing is timed once
@@ -37,7 +37,7 @@ TOLERANCE = 1e-3  # of frames after all steps, in units of the poses
 
 
 def _model(config) -> tuple[nnx.GraphDef, nnx.State]:
-  """Parameters as a fresh run has them, with a counter that never ends."""
+  """Initial parameters with a counter that never ends the sequence."""
   build = tasks.get_task(config.task).build_model
   model = nnx.jit(
     lambda: build(config, workload.VOCABULARY, 0, nnx.Rngs(0)),
@@ -50,7 +50,7 @@ def _model(config) -> tuple[nnx.GraphDef, nnx.State]:
 def _ways(
   config, graphdef: nnx.GraphDef, params: nnx.State, rows: int, frames: int
 ) -> dict[str, Callable[[], np.ndarray]]:
-  """What generates [B, T, 150], by name."""
+  """Functions that generate frames [B, T, 150], by name."""
   source = workload.batch(rows, 1)["source"]
   statistics = PoseStatistics(
     np.zeros(skeleton.C, np.float32),
@@ -81,51 +81,51 @@ def _ways(
 
 
 def measure(
-  cell: tuple[int, int], count: int, clock: rounds.Clock
+  cell: tuple[int, int], count: int, clock: timing.Clock
 ) -> dict[str, float]:
   """Seconds a batch of every way.
 
   Args:
     cell: rows and frames.
-    count: rounds.
-    clock: what is measured.
+    count: number of rounds.
+    clock: the clock.
   """
   rows, frames = cell
   config = workload.experiment("pt", "float32")
   ways = _ways(config, *_model(config), rows, frames)
-  few = _ways(config, *_model(config), rows, 20)
-  first = {name: run() for name, run in few.items()}
-  for name, made in first.items():
-    gap = np.abs(made - first["ours"]).max()
+  short = _ways(config, *_model(config), rows, 20)
+  outputs = {name: run() for name, run in short.items()}
+  for name, output in outputs.items():
+    gap = np.abs(output - outputs["ours"]).max()
     if gap > TOLERANCE:
       raise SystemExit(f"{name} differs from ours by {gap:g}")
   slow = {}
   if rows * frames >= ONCE:
-    slow = {"recompute": rounds.seconds(ways.pop("recompute"), clock)}
+    slow = {"recompute": timing.seconds(ways.pop("recompute"), clock)}
   for run in ways.values():
     run()
-  return rounds.medians(ways, count, clock) | slow
+  return timing.medians(ways, count, clock) | slow
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
   """The command line."""
-  parser = rounds.parser("generation", __doc__)
+  parser = timing.parser("generation", __doc__)
   parser.add_argument(
     "--cells",
-    type=rounds.cell,
+    type=timing.cell,
     nargs="+",
     metavar="BxT",
     default=[(1, 100), (1, 300), (8, 200), (32, 200)],
   )
   parser.add_argument("--rounds", type=int, default=5)
-  rounds.offer_one_core(parser)
+  timing.add_one_core(parser)
   options = parser.parse_args(arguments)
-  clock, kind = rounds.clock_of(options.one_core, "generation")
+  clock, kind = timing.clock_of(options.one_core, "generation")
   if options.one_core:
     torch.set_num_threads(1)
-  print(rounds.machine(), flush=True)
+  print(timing.machine(), flush=True)
   records, ratios = [], []
-  a_frame: dict[int, dict[int, float]] = {}
+  frame_cost: dict[int, dict[int, float]] = {}
   print(f"{'':10}{'ours':>12}{'cached':>12}{'recompute':>14}  torch")
   for cell in options.cells:
     took = measure(cell, options.rounds, clock)
@@ -142,17 +142,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ):
       value = took[other] / took["ours"]
       name = f"{kind} {where} / torch {other}"
-      ratios.append(rounds.Ratio(name, value, goal))
-    a_frame.setdefault(cell[0], {})[cell[1]] = took["ours"] / cell[1]
+      ratios.append(timing.Ratio(name, value, goal))
+    frame_cost.setdefault(cell[0], {})[cell[1]] = took["ours"] / cell[1]
     records.append({"cell": cell, "seconds": took})
-  for rows, costs in a_frame.items():
+  for rows, costs in frame_cost.items():
     if len(costs) > 1:
       few, most = min(costs), max(costs)
       name = f"{kind} growth, {rows}x{few} to {rows}x{most}"
       value = costs[few] * most / few / costs[most]
-      ratios.append(rounds.Ratio(name, value, 1.0))
-  rounds.print_ratios(ratios)
-  rounds.write(options.json, ratios, records=records)
+      ratios.append(timing.Ratio(name, value, 1.0))
+  timing.print_ratios(ratios)
+  timing.write(options.json, ratios, records=records)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""The recorded runs: a line of `history.jsonl` each.
+"""Recorded runs, one a line of `history.jsonl`.
 
-Ratios of two processors are not comparable: a run is looked at beside those of
-its own.
+Ratios are compared only with those of the same processor.
 """
 
 import datetime
@@ -11,25 +10,25 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import rounds
+from benchmarks import timing
 
 FILE = pathlib.Path(__file__).with_name("history.jsonl")
 WORST = 0.85  # of the median
 
 
 def read(path: pathlib.Path, processor: str) -> list[dict[str, Any]]:
-  """The recorded runs on a processor, oldest first."""
+  """Reads the recorded runs on a processor, oldest first."""
   if not path.exists():
     return []
   runs = [json.loads(line) for line in path.read_text().splitlines()]
-  return [each for each in runs if each["machine"]["processor"] == processor]
+  return [run for run in runs if run["machine"]["processor"] == processor]
 
 
-def record(path: pathlib.Path, ratios: Sequence[rounds.Ratio]) -> None:
+def record(path: pathlib.Path, ratios: Sequence[timing.Ratio]) -> None:
   """Adds a line to the history."""
   line = {
     "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    "machine": rounds.machine(),
+    "machine": timing.machine(),
     "ratios": {ratio.name: round(ratio.value, 3) for ratio in ratios},
     "goals": {r.name: r.goal for r in ratios if r.goal is not None},
   }
@@ -38,20 +37,20 @@ def record(path: pathlib.Path, ratios: Sequence[rounds.Ratio]) -> None:
 
 
 def worse(
-  ratios: Sequence[rounds.Ratio], history: Sequence[dict[str, Any]]
+  ratios: Sequence[timing.Ratio], history: Sequence[dict[str, Any]]
 ) -> list[str]:
-  """A line for every ratio that fell below what it was.
+  """Describes every ratio that is more than 15 % below its recorded median.
 
   Args:
-    ratios: of this run.
-    history: of `read`.
+    ratios: ratios of this run.
+    history: recorded runs, from `read`.
   """
   lines = []
   for ratio in ratios:
     before = [
-      each["ratios"][ratio.name]
-      for each in history
-      if ratio.name in each["ratios"]
+      run["ratios"][ratio.name]
+      for run in history
+      if ratio.name in run["ratios"]
     ]
     if before and ratio.value < WORST * statistics.median(before):
       lines.append(
@@ -62,16 +61,16 @@ def worse(
 
 
 def plot(path: pathlib.Path, history: Sequence[dict[str, Any]]) -> None:
-  """Draws a row for every ratio: its last run, those before, and its goal.
+  """Draws every ratio of the last run, with earlier runs and its goal.
 
   Args:
-    path: of the picture.
-    history: of `read`, at least one run.
+    path: path of the picture.
+    history: recorded runs, from `read`; at least one.
   """
   from matplotlib import figure
 
-  names = sorted({name for each in history for name in each["ratios"]})
-  goals = {k: v for each in history for k, v in each.get("goals", {}).items()}
+  names = sorted({name for run in history for name in run["ratios"]})
+  goals = {k: v for run in history for k, v in run.get("goals", {}).items()}
   picture = figure.Figure((9, 1.5 + 0.18 * len(names)), layout="constrained")
   axes = picture.add_subplot()
 
@@ -80,8 +79,8 @@ def plot(path: pathlib.Path, history: Sequence[dict[str, Any]]) -> None:
     axes.plot([run[names[i]] for i in rows], rows, linestyle="", **style)
 
   before = {"marker": ".", "color": "silver", "label": "before"}
-  for each in history[:-1]:
-    mark(each["ratios"], **before)
+  for run in history[:-1]:
+    mark(run["ratios"], **before)
     before.pop("label", None)
   mark(history[-1]["ratios"], marker="o", markersize=4, label="last run")
   mark(goals, marker="|", markersize=9, color="black", label="goal")
@@ -90,7 +89,7 @@ def plot(path: pathlib.Path, history: Sequence[dict[str, Any]]) -> None:
   axes.set_xscale("log")
   axes.axvline(1, color="black", linewidth=0.5)
   axes.grid(axis="x", alpha=0.3)
-  axes.set_xlabel("times as fast as what it is compared with")
+  axes.set_xlabel("times as fast as the baseline")
   axes.set_title(
     f"{history[-1]['machine']['processor']}, {history[-1]['date']}; "
     f"{len(history) - 1} recorded before",

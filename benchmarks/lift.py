@@ -1,7 +1,7 @@
-"""`python -m benchmarks.lift`: see `lifting.py`.
+"""Entry point of `python -m benchmarks.lift`; see `lifting.py`.
 
-Processes that read clips import their parent's main module: this one costs
-them nothing.
+Worker processes that read clips import their parent's main module, so that it
+must be cheap to import.
 """
 
 if __name__ == "__main__":

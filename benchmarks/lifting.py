@@ -1,13 +1,12 @@
-"""How fast clips are lifted and read, as ratios to plain Python and numpy.
+"""Compares lifting and reading of clips with plain Python and numpy.
 
   python -m benchmarks.lift [--json FILE]
 
-Everything is timed side by side in one run, round by round, and the median is
-kept: only the ratios mean something on another machine. Lifting is measured on
-clips made by repeating and cutting the real clips of ../shared/data, or letter
-recordings of the package spoken-to-signed where those are absent. The plain
-lifter is timed on a few of the clips and scaled by frames; compiling is timed
-apart.
+All ways are timed in turn in one run; the median of the rounds is reported.
+Only ratios are meaningful on another machine. Lifting is measured on clips made
+by repeating and cutting the real clips of ../shared/data or, where those are
+absent, letter recordings of the package spoken-to-signed. The plain lifter is
+timed on a few of the clips and scaled by frames; compiling is timed apart.
 """
 
 import argparse
@@ -20,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks import plain_lift, reading, rounds
+from benchmarks import plain_lift, reading, timing
 from data_pipeline.lifting import lifter
 from signllm_jax.core import clips
 
@@ -31,19 +30,19 @@ TOLERANCE = 1e-4  # of joints in the normalised unit, `reference` to plain numpy
 class Row(NamedTuple):
   """A line of the table."""
 
-  what: str
+  name: str
   clips_a_second: float
-  ratio: float | None = None  # to the slow way of the same group
+  ratio: float | None = None  # to the baseline of its group
   goal: float | None = None
 
 
 def keypoints(data: pathlib.Path) -> list[np.ndarray]:
-  """Real clips [T, J, 3], of How2Sign or of letters."""
+  """Reads real clips [T, J, 3] of How2Sign, or spells words with letters."""
   folder = data / "how2sign_mini" / "openpose"
   if folder.is_dir():
     return [
-      reading.plain_json(sorted(each.iterdir()))
-      for each in sorted(folder.iterdir())
+      reading.plain_json(sorted(path.iterdir()))
+      for path in sorted(folder.iterdir())
     ]
   print(f"no {folder}: spelling words with spoken-to-signed instead")
   from data_pipeline.fingerspelling import alphabets, spell
@@ -54,7 +53,7 @@ def keypoints(data: pathlib.Path) -> list[np.ndarray]:
 
 
 def of_length(clip: np.ndarray, frames: int) -> np.ndarray:
-  """The clip forward and backward until there are enough frames."""
+  """Repeats a clip forward and backward up to a number of frames."""
   whole = np.concatenate([clip, clip[::-1]])
   return np.concatenate([whole] * (frames // len(whole) + 1))[:frames]
 
@@ -62,42 +61,46 @@ def of_length(clip: np.ndarray, frames: int) -> np.ndarray:
 def lifting(
   sources: Sequence[np.ndarray], options: argparse.Namespace
 ) -> tuple[list[Row], list[lifter.Lifted]]:
-  """Rows of the lifter's modes; and what `fast` made."""
+  """Times the modes of the lifter; returns the rows and the clips of `fast`."""
   lengths = np.linspace(*options.frames, options.clips).astype(int).tolist()
-  made = [
+  sequences = [
     of_length(sources[i % len(sources)], t) for i, t in enumerate(lengths)
   ]
-  middle = sorted(range(len(made)), key=lambda i: lengths[i])[len(made) // 2 :]
-  few = [made[i] for i in middle[: options.plain_clips]]
+  middle = sorted(range(len(sequences)), key=lambda i: lengths[i])[
+    len(sequences) // 2 :
+  ]
+  few = [sequences[i] for i in middle[: options.plain_clips]]
   results = {}
   for mode in ("reference", "fast"):
     began = time.perf_counter()
-    results[mode] = lifter.lift(made, mode=mode)
+    results[mode] = lifter.lift(sequences, mode=mode)
     first = time.perf_counter() - began
     began = time.perf_counter()
-    lifter.lift(made, mode=mode)
+    lifter.lift(sequences, mode=mode)
     again = time.perf_counter() - began
     print(f"{mode}: compiled in {first - again:.1f} s, not counted below")
   _check(few, results["reference"], results["fast"])
-  seconds = rounds.medians(
+  seconds = timing.medians(
     {
       "numpy": lambda: [plain_lift.lift(clip) for clip in few],
-      "reference": lambda: lifter.lift(made, mode="reference"),
-      "fast": lambda: lifter.lift(made, mode="fast"),
+      "reference": lambda: lifter.lift(sequences, mode="reference"),
+      "fast": lambda: lifter.lift(sequences, mode="fast"),
     },
     options.rounds,
   )
   timed = sum(map(len, few))
   print(
-    f"lifting: {len(made)} clips, {sum(lengths)} frames; plain numpy timed on "
-    f"{len(few)} clips of {timed} frames ({seconds['numpy'] / timed * 100:.2f} "
-    "s for 100 frames) and scaled by frames"
+    f"lifting: {len(sequences)} clips, {sum(lengths)} frames; plain numpy "
+    f"timed on {len(few)} clips of {timed} frames (100 frames in "
+    f"{seconds['numpy'] / timed * 100:.2f} s) and scaled by frames"
   )
   seconds["numpy"] *= sum(lengths) / timed
-  rows = [Row("lift, plain numpy", len(made) / seconds["numpy"])]
+  rows = [Row("lift, plain numpy", len(sequences) / seconds["numpy"])]
   for mode, goal in (("reference", 60), ("fast", 250)):
     ratio = seconds["numpy"] / seconds[mode]
-    rows.append(Row(f"lift, {mode}", len(made) / seconds[mode], ratio, goal))
+    rows.append(
+      Row(f"lift, {mode}", len(sequences) / seconds[mode], ratio, goal)
+    )
   return rows, results["fast"]
 
 
@@ -106,7 +109,7 @@ def _check(
   reference: Sequence[lifter.Lifted],
   fast: Sequence[lifter.Lifted],
 ) -> None:
-  """Stops where the lifter and the yardstick do not do the same."""
+  """Exits if the lifter and the baseline differ."""
   ours = lifter.lift(few, mode="reference", keep_stages=True)
   for clip, lifted in zip(few, ours, strict=True):
     assert lifted.stages is not None
@@ -127,7 +130,7 @@ def _check(
 def inputs(
   lifted: Sequence[lifter.Lifted], options: argparse.Namespace
 ) -> list[Row]:
-  """Rows of reading clips from JSON, .skels and records."""
+  """Times reading clips from JSON, .skels and records."""
   rows = []
   folder = options.data / "how2sign_mini" / "openpose"
   groups = [reading.json_ways(folder)] if folder.is_dir() else []
@@ -135,16 +138,16 @@ def inputs(
     print(f"JSON: skipped, there is no {folder}")
   poses = [
     clips.canonical(
-      clips.Clip(each.frames, each.valid, name=f"{i}", text="a text")
+      clips.Clip(clip.frames, clip.valid, name=f"{i}", text="a text")
     )
-    for i, each in enumerate(lifted)
+    for i, clip in enumerate(lifted)
   ]
   with tempfile.TemporaryDirectory() as work:
     groups += reading.pose_ways(pathlib.Path(work), poses)
     for count, slow, ways, goals in groups:
       for way in ways.values():
         way()  # into the page cache
-      seconds = rounds.medians(
+      seconds = timing.medians(
         ways, options.rounds if count > 1000 else 4 * options.rounds + 1
       )
       for name, taken in seconds.items():
@@ -154,21 +157,23 @@ def inputs(
 
 
 def main() -> None:
-  """Prints the table."""
-  parser = rounds.parser("lift", __doc__)
-  parser.add_argument("--clips", type=int, default=32, help="how many to lift")
+  """The command line."""
+  parser = timing.parser("lift", __doc__)
+  parser.add_argument(
+    "--clips", type=int, default=32, help="number of clips to lift"
+  )
   parser.add_argument(
     "--frames",
     type=int,
     nargs=2,
     default=(60, 300),
     metavar=("SHORTEST", "LONGEST"),
-    help="of the clips, evenly spread",
+    help="lengths of the clips, evenly spread",
   )
   parser.add_argument(
-    "--plain-clips", type=int, default=2, help="of them, for plain numpy"
+    "--plain-clips", type=int, default=2, help="number of clips for plain numpy"
   )
-  parser.add_argument("--rounds", type=int, default=3, help="median of so many")
+  parser.add_argument("--rounds", type=int, default=3, help="number of rounds")
   parser.add_argument(
     "--data", type=pathlib.Path, default=ROOT.parent / "shared" / "data"
   )
@@ -179,11 +184,11 @@ def main() -> None:
   for row in rows:
     ratio = "" if row.ratio is None else f"{row.ratio:.1f}"
     goal = "" if row.goal is None else f"{row.goal:g}"
-    print(f"{row.what:34}{row.clips_a_second:10.2f}{ratio:>9}{goal:>7}")
+    print(f"{row.name:34}{row.clips_a_second:10.2f}{ratio:>9}{goal:>7}")
   ratios = [
-    rounds.Ratio(row.what, row.ratio, row.goal)
+    timing.Ratio(row.name, row.ratio, row.goal)
     for row in rows
     if row.ratio is not None
   ]
-  figures = {row.what: row._asdict() for row in rows}
-  rounds.write(options.json, ratios, figures=figures)
+  figures = {row.name: row._asdict() for row in rows}
+  timing.write(options.json, ratios, figures=figures)

@@ -1,9 +1,9 @@
-"""The published lifting in plain numpy, as a yardstick of equality and time.
+"""The published lifting in plain numpy, a baseline for equality and time.
 
-The method of Zelinka and Kanis (WACV 2020), written as its tool works: one clip
-at a time; interpolation and first placement number by number, in Python's loops
-over frames and joints; then 1000 cycles of descent, limb after limb down the
-tree and its gradient limb after limb back up. Float32 throughout.
+The method of Zelinka and Kanis (WACV 2020) as its tool computes it: one clip at
+a time; interpolation and initial placement in Python loops over frames and
+joints; then 1000 cycles of gradient descent, limb by limb down the tree and
+back up for the gradient. Float32 throughout.
 """
 
 import math
@@ -80,13 +80,15 @@ def _window_mean(track: np.ndarray, t: int) -> tuple[float, float]:
 
 
 def _log_lengths(seen: np.ndarray) -> np.ndarray:
-  found: list[list[float]] = [[] for _ in range(skeleton.BONES)]
+  limb_lengths: list[list[float]] = [[] for _ in range(skeleton.BONES)]
   for parent, child, bone in skeleton.LIMBS:
     for t in range(len(seen)):
       x = seen[t, parent, 0] - seen[t, child, 0]
       y = seen[t, parent, 1] - seen[t, child, 1]
-      found[bone].append(math.sqrt(x * x + y * y))
-  medians = [sorted(each)[int(0.5 * (len(each) - 1))] for each in found]
+      limb_lengths[bone].append(math.sqrt(x * x + y * y))
+  medians = [
+    sorted(values)[int(0.5 * (len(values) - 1))] for values in limb_lengths
+  ]
   return np.array([math.log(max(m, 1e-6)) for m in medians], np.float32)
 
 

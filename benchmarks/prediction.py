@@ -1,9 +1,9 @@
-"""Step times predicted for accelerators that we could not measure on.
+"""Predicts step times of accelerators that could not be measured.
 
-Every number here is an assumption, stated so that it can be replaced:
+The prediction rests on these assumptions:
 
-- products run at EFFICIENCY of the peak rate in bfloat16, which is what well
-  shaped transformer layers reach; small widths reach less;
+- products run at EFFICIENCY of the peak rate in bfloat16, as large
+  transformer layers reach; small widths reach less;
 - parameters, moments and gradients cross the memory once for each read and
   write of Adam, at MEMORY_SHARE of the peak bandwidth; activations are left
   out;
@@ -24,7 +24,7 @@ _ADAM_BYTES = 4 * 9
 
 
 class Chip(NamedTuple):
-  """Peaks from the maker's data sheet."""
+  """Peak rates from the manufacturer's data sheet."""
 
   flops: float  # a second, bfloat16
   memory: float  # bytes a second
@@ -45,10 +45,10 @@ def step_flops(
   """Multiplications and additions of a training step.
 
   Args:
-    config: the model's shape.
-    rows: of the batch.
-    frames: of each row.
-    tokens: of each source.
+    config: shape of the model.
+    rows: rows of the batch.
+    frames: frames of each row.
+    tokens: tokens of each source.
   """
   d, f = config.width, config.feed_forward
   attention = 4 * d * d  # query, key, value, output
@@ -60,7 +60,7 @@ def step_flops(
     + tokens * 2 * d * d
     + 2 * frames * (frames + tokens) * d
   )
-  # Two for multiply and add; three products of each, with the way back.
+  # Two for multiply and add; three products of each with the backward pass.
   return 6.0 * rows * (encoder + decoder + 2 * frames * d * 151)
 
 
@@ -71,14 +71,14 @@ def seconds(
   collectives: Mapping[str, int],
   devices: int,
 ) -> dict[str, float]:
-  """Seconds of a step on each device, in parts.
+  """Seconds of a step by part: products, optimiser, communication.
 
   Args:
-    chip: of CHIPS.
-    flops: of a device.
-    parameters: that a device holds.
-    collectives: kind -> bytes, of `communication.collectives`.
-    devices: that exchange.
+    chip: one of CHIPS.
+    flops: operations of a device.
+    parameters: parameters that a device holds.
+    collectives: kind -> bytes, from `communication.collectives`.
+    devices: number of devices that communicate.
   """
   ring = (devices - 1) / devices
   sent = sum(

@@ -1,4 +1,4 @@
-"""Clips read from JSON, .skels and records, and in the plainest way."""
+"""Reading of clips from JSON, .skels and records, and a plain baseline."""
 
 import json
 import os
@@ -18,16 +18,16 @@ JSON_CLIPS = 1500
 
 
 class Ways(NamedTuple):
-  """Ways to read the same clips."""
+  """Functions that read the same clips, by name, with goals."""
 
   count: int  # of clips
-  slow: str  # the way that the others are compared to
+  slow: str  # name of the baseline
   ways: dict[str, Callable[[], Any]]
   goals: dict[str, float]
 
 
 def plain_json(paths: Sequence[str | os.PathLike]) -> np.ndarray:
-  """[T, J, 3] of OpenPose's files, one person each, by the standard library."""
+  """Reads OpenPose files of one person by the standard library: [T, J, 3]."""
   frames = []
   for path in paths:
     with open(path, encoding="utf-8") as file:
@@ -42,19 +42,19 @@ def plain_json(paths: Sequence[str | os.PathLike]) -> np.ndarray:
 
 
 def json_ways(folder: pathlib.Path) -> Ways:
-  """Of the clips in a folder, a folder each, named again and again.
+  """Ways to read the clips of a folder, each listed many times.
 
-  As `lift` and `build` read them: in a process a core, whose start counts.
+  `lift` and `build` read them so: in a process a core, whose start is timed.
   """
-  found = find_clips.find(folder)
-  many = found * (JSON_CLIPS // len(found))
-  folders = [folder / each.name for each in many]
+  sources = find_clips.find(folder)
+  many = sources * (JSON_CLIPS // len(sources))
+  folders = [folder / source.name for source in many]
 
   def plain() -> list[np.ndarray]:
-    return [plain_json(sorted(each.iterdir())) for each in folders]
+    return [plain_json(sorted(path.iterdir())) for path in folders]
 
-  def one() -> list[clips.Keypoints]:
-    return [openpose.read(each) for each in folders]
+  def in_turn() -> list[clips.Keypoints]:
+    return [openpose.read(path) for path in folders]
 
   def ours() -> list[Any]:
     return [result for _, result in find_clips.read_all(many)]
@@ -66,15 +66,15 @@ def json_ways(folder: pathlib.Path) -> Ways:
     "JSON, json.load",
     {
       "JSON, json.load": plain,
-      "JSON, formats.openpose": one,
-      "JSON, intake.read_each": ours,
+      "JSON, formats.openpose": in_turn,
+      "JSON, find_clips.read_all": ours,
     },
-    {"JSON, intake.read_each": JSON_GOAL},
+    {"JSON, find_clips.read_all": JSON_GOAL},
   )
 
 
 def pose_ways(folder: pathlib.Path, poses: Sequence[clips.Clip]) -> list[Ways]:
-  """Of the same poses as text and as records, written to a folder."""
+  """Ways to read the same poses as text and as records, from a folder."""
   text, shard = folder / "poses.skels", folder / "poses.tfrecord"
   skels.write(text, poses)
   write_records(shard, poses)
@@ -125,7 +125,7 @@ def pose_ways(folder: pathlib.Path, poses: Sequence[clips.Clip]) -> list[Ways]:
 
 
 def write_records(path: pathlib.Path, poses: Sequence[clips.Clip]) -> None:
-  """A shard as tfds writes it, without TensorFlow."""
+  """Writes a shard in the format of tfds, without TensorFlow."""
   from tensorflow_datasets.core import example_serializer
 
   features: Any = records.features()

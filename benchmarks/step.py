@@ -1,16 +1,15 @@
-"""Training steps a second beside PyTorch modules of the same shape.
+"""Compares training steps with PyTorch modules of the same shape.
 
   GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python -m benchmarks.step [--one-core]
   python -m benchmarks.step --cells 8x100 --rounds 3 --ways eager    # quick
   python -m benchmarks.step --models pt 40m --cells 8x100 8x300
 
-Everything is timed side by side in one run, round by round, and the median is
-kept: only the ratios mean something on another machine. Compiling and the first
-step are not timed, nor is the first step of a turn: a step of training
-follows a step of the same training. Both sides train on the same batch of full
-length, with dropout, noise, clipping and Adam; see `torch_transformer.py` for
-what "eager" and "tuned" are. Ours guards against NaN and sums five metrics
-besides.
+All ways are timed in turn in one run; the median of the rounds is reported.
+Only ratios are meaningful on another machine. Compiling and the first step are
+not timed, nor is the first step of a turn, since in training a step follows
+another step of the same program. Both sides train on the same full-length batch
+with dropout, noise, clipping and Adam; `torch_transformer.py` defines "eager"
+and "tuned". Our step also guards against NaN and sums five metrics.
 
 The launch scripts give the heap huge pages on Linux (GLIBC_TUNABLES above); set
 them here too, for both sides.
@@ -22,14 +21,14 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from benchmarks import rounds, torch_step, workload
+from benchmarks import timing, torch_step, workload
 
 WAYS = {
   "eager": torch_step.Way(),
   "tuned": torch_step.Way(tuned=True),
   "compile": torch_step.Way(tuned=True, compiled=True),
 }
-# Against PyTorch as it is usually written; the other ways are watched.
+# Against PyTorch as it is usually written; other ways are only recorded.
 GOALS = {"float32": 1.7, "bfloat16": 1.0}
 MEDIAN_GOAL = 1.2  # of bfloat16 over all cells
 
@@ -39,16 +38,16 @@ def measure(
   cell: tuple[int, int],
   ways: Sequence[str],
   count: int,
-  clock: rounds.Clock,
+  clock: timing.Clock,
 ) -> dict[str, float]:
   """Seconds a step of every way.
 
   Args:
-    model: of `workload.MODELS`.
+    model: one of `workload.MODELS`.
     cell: rows and frames of the batch.
-    ways: of PyTorch, of WAYS.
-    count: rounds.
-    clock: what is measured.
+    ways: ways of PyTorch, keys of WAYS.
+    count: number of rounds.
+    clock: the clock.
 
   Returns:
     "ours float32", "eager float32", ... -> seconds.
@@ -66,30 +65,30 @@ def measure(
       )
   for run in runs.values():
     run()
-  return rounds.medians(runs, count, clock, ahead=1)
+  return timing.medians(runs, count, clock, ahead=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
   """The command line."""
-  parser = rounds.parser("step", __doc__)
+  parser = timing.parser("step", __doc__)
   parser.add_argument(
     "--models", nargs="+", choices=workload.MODELS, default=["pt"]
   )
   parser.add_argument(
     "--cells",
-    type=rounds.cell,
+    type=timing.cell,
     nargs="+",
     metavar="BxT",
     default=[(8, 100), (8, 200), (32, 100), (32, 200)],
   )
   parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
   parser.add_argument("--rounds", type=int, default=7)
-  rounds.offer_one_core(parser)
+  timing.add_one_core(parser)
   options = parser.parse_args(arguments)
-  clock, kind = rounds.clock_of(options.one_core, "step")
+  clock, kind = timing.clock_of(options.one_core, "step")
   if options.one_core:
     torch.set_num_threads(1)
-  print(rounds.machine(), flush=True)
+  print(timing.machine(), flush=True)
   print(
     f"{'':16}{'':10}" + "".join(f"{w:>12}" for w in ["ours", *options.ways])
   )
@@ -105,24 +104,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{where:16}{dtype:10}{cells}", flush=True)
         for way, other in zip(options.ways, times, strict=True):
           name = f"{kind} {where} {dtype} / {way}"
-          watched = way != "eager" or model != "pt"
+          recorded_only = way != "eager" or model != "pt"
           ratios.append(
-            rounds.Ratio(name, other / ours, None if watched else goal)
+            timing.Ratio(name, other / ours, None if recorded_only else goal)
           )
       records.append({"model": model, "cell": cell, "seconds": took})
-  halves = [
+  half_precision = [
     r.value for r in ratios if r.goal is not None and "bfloat16" in r.name
   ]
-  if halves:
+  if half_precision:
     ratios.append(
-      rounds.Ratio(
+      timing.Ratio(
         f"{kind} pt, median, bfloat16 / eager",
-        statistics.median(halves),
+        statistics.median(half_precision),
         MEDIAN_GOAL,
       )
     )
-  rounds.print_ratios(ratios)
-  rounds.write(options.json, ratios, records=records)
+  timing.print_ratios(ratios)
+  timing.write(options.json, ratios, records=records)
 
 
 if __name__ == "__main__":

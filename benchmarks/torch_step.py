@@ -29,19 +29,19 @@ def train_step(
   batch: Mapping[str, np.ndarray],
   way: Way,
 ) -> Callable[[], float]:
-  """One training step on one batch, again and again.
+  """A function that trains one step on the same batch.
 
-  The loss, noise and residuals are those of `methods/text_to_pose.py`.
+  The loss, noise and residuals are those of `tasks/text_to_pose.py`.
 
   Args:
-    config: the run.
+    config: configuration of the run.
     vocabulary: number of source tokens.
-    batch: of `workload.batch`: source [B, S], frames [B, T, 150], all rows of
+    batch: from `workload.batch`: source [B, S], frames [B, T, 150], all rows of
       full length.
-    way: how.
+    way: how the step is computed.
 
   Returns:
-    What trains one step and returns the loss.
+    A function that trains one step and returns the loss.
   """
   ids = torch.from_numpy(batch["source"]).long()
   poses = torch.from_numpy(batch["frames"])

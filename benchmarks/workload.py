@@ -1,7 +1,7 @@
-"""Models of the compared shapes, on batches of noise.
+"""Models of the compared shapes and batches of random numbers.
 
-What is timed is what trains: the step of `train_step.make_train_step` on a
-state of `train_state.create_state`. Only the numbers in the batch are made up.
+The timed step is the step of training: `train_step.make_train_step` on a state
+of `train_state.create_state`.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import rounds
+from benchmarks import timing
 from configs import progressive_transformer, signllm
 from signllm_jax import config as config_lib
 from signllm_jax.core import skeleton
@@ -30,27 +30,27 @@ MODELS = ("pt", "40m", "120m", "1b")
 def experiment(model: str, dtype: str) -> config_lib.Experiment:
   """PT's training, in PT's shape or in one of SignLLM's (`configs/signllm.py`).
 
-  Layers are not scanned: each stands in the program with what it sends.
+  Layers are not scanned, so that the program shows what each of them sends.
 
   Args:
-    model: of MODELS.
-    dtype: of the products, "float32" or "bfloat16".
+    model: one of MODELS.
+    dtype: type of the products, "float32" or "bfloat16".
   """
-  made = progressive_transformer.get_config()
+  config = progressive_transformer.get_config()
   if model != "pt":
     shape = signllm.SIZES[model]
-    made.model = dataclasses.replace(
-      made.model,
+    config.model = dataclasses.replace(
+      config.model,
       **shape,
       feed_forward=4 * shape["width"],
       remat=model == "1b",
     )
-  made.model.compute_dtype = dtype
-  return made
+  config.model.compute_dtype = dtype
+  return config
 
 
 def batch(rows: int, frames: int) -> dict[str, np.ndarray]:
-  """Rows of full length; [B, S] sources and [B, T, 150] frames."""
+  """A batch of full-length rows: sources [B, S] and frames [B, T, 150]."""
   random = np.random.default_rng(0)
   shape = (rows, frames, skeleton.C)
   return {
@@ -66,7 +66,7 @@ def abstract(
   mesh: jax.sharding.Mesh,
   codes: Sequence[str] = (),
 ) -> train_state.TrainState:
-  """Shapes and shardings of a state, by `train_state.abstract_state`."""
+  """Shapes and shardings of a state."""
   return train_state.abstract_state(config, SIZES, mesh, codes)
 
 
@@ -80,14 +80,14 @@ def state(
     np.ones((), np.float32),
     np.ones(skeleton.J, bool),
   )
-  made = train_state.create_state(config, statistics, shapes, SIZES)
-  return made, shapes
+  initial = train_state.create_state(config, statistics, shapes, SIZES)
+  return initial, shapes
 
 
 def train_step(
   config: config_lib.Experiment, rows: int, frames: int
 ) -> Callable[[], float]:
-  """What trains one step on one batch, again and again; returns the loss."""
+  """A function that trains one step on the same batch and returns the loss."""
   mesh = sharding.make_mesh(config_lib.Mesh(), jax.devices()[:1])
   with jax.set_mesh(mesh):
     current, shapes = state(config, mesh)
@@ -95,12 +95,12 @@ def train_step(
     config, SIZES, 1000, train_state.shardings_of(shapes)
   )
   placed = sharding.put_batch(batch(rows, frames), mesh)
-  kept: list[Any] = [current]  # the step takes the state's memory over
+  held: list[Any] = [current]  # the step donates the state
 
   def run() -> float:
     with jax.set_mesh(mesh):
-      kept[0], metrics = step(kept[0], placed)
-    jax.block_until_ready(kept[0])
+      held[0], metrics = step(held[0], placed)
+    jax.block_until_ready(held[0])
     return float(metrics["loss"])
 
   return run
@@ -111,5 +111,5 @@ def product_rate() -> float:
   n = 1024
   square = jnp.ones((n, n))
   product = jax.jit(lambda x: x @ x)
-  took = rounds.best(lambda: jax.block_until_ready(product(square)))
+  took = timing.best(lambda: jax.block_until_ready(product(square)))
   return 2 * n**3 / took

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import communication, rounds
+from benchmarks import communication, timing
 from benchmarks import history as history_lib
 
 HLO = """
@@ -35,7 +35,7 @@ def test_a_collective_beside_other_work_is_counted_once():
 
 def test_rounds_interleave():
   order = []
-  took = rounds.medians(
+  took = timing.medians(
     {"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3
   )
   assert order == ["a", "b"] * 3
@@ -46,28 +46,28 @@ def test_rounds_interleave():
 def history(tmp_path):
   path = tmp_path / "history.jsonl"
   for value in (2.0, 1.0, 1.9):
-    history_lib.record(path, [rounds.Ratio("step", value)])
+    history_lib.record(path, [timing.Ratio("step", value)])
   return path
 
 
 def test_a_ratio_is_worse_15_percent_below_the_median(history):
-  processor = rounds.machine()["processor"]
+  processor = timing.machine()["processor"]
   runs = history_lib.read(history, processor)
-  assert not history_lib.worse([rounds.Ratio("step", 1.62)], runs)
-  (line,) = history_lib.worse([rounds.Ratio("step", 1.61)], runs)
+  assert not history_lib.worse([timing.Ratio("step", 1.62)], runs)
+  (line,) = history_lib.worse([timing.Ratio("step", 1.61)], runs)
   assert "was 1.90 in 3 runs" in line
-  assert not history_lib.worse([rounds.Ratio("new", 0.1)], runs)
+  assert not history_lib.worse([timing.Ratio("new", 0.1)], runs)
 
 
 def test_the_history_of_another_processor_does_not_count(history):
   line = json.loads(history.read_text().splitlines()[0])
   line["machine"]["processor"] = "another"
   history.write_text(json.dumps(line) + "\n")
-  assert not history_lib.read(history, rounds.machine()["processor"])
+  assert not history_lib.read(history, timing.machine()["processor"])
 
 
 def test_the_history_is_drawn(history, tmp_path):
-  processor = rounds.machine()["processor"]
+  processor = timing.machine()["processor"]
   runs = history_lib.read(history, processor)
   history_lib.plot(tmp_path / "plot.png", runs)
   assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")

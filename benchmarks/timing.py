@@ -1,4 +1,4 @@
-"""What the benchmarks share: interleaved timing, ratios, the machine's name."""
+"""Interleaved timing, ratios and command line, shared by the benchmarks."""
 
 import argparse
 import json
@@ -15,12 +15,12 @@ HUGE_PAGES = "glibc.malloc.hugetlb=1"  # as in launch/local.sh
 
 
 class Ratio(NamedTuple):
-  """How many times something is better than what it is compared with.
+  """How many times better a measure of ours is than that of a baseline.
 
   Attributes:
     name: unique among all benchmarks; the key in the history.
     value: above 1 where ours is better.
-    goal: the least it shall be; None where it is only watched.
+    goal: the smallest acceptable value; None if it is only recorded.
   """
 
   name: str
@@ -38,10 +38,11 @@ Clock = Callable[[], float]
 
 
 def one_core() -> Clock:
-  """Keeps this process on one core; returns the clock of processor time.
+  """Pins this process to one core; returns the clock of processor time.
 
-  For machines that others use too: a core's time is ours alone, and no thread
-  waits for another that is not running. Before JAX or PyTorch starts threads.
+  For shared machines: processor time excludes other processes, and no thread
+  waits for one that is not scheduled. Call it before JAX or PyTorch starts
+  threads.
   """
   os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
   return time.process_time
@@ -50,14 +51,14 @@ def one_core() -> Clock:
 def seconds(
   run: Callable[[], object], clock: Clock = time.perf_counter
 ) -> float:
-  """How long one call takes."""
+  """Duration of one call."""
   began = clock()
   run()
   return clock() - began
 
 
 def best(run: Callable[[], object], repeats: int = 5) -> float:
-  """The least of the seconds of some calls, after one that is not timed."""
+  """The shortest duration of some calls, after one that is not timed."""
   run()
   return min(seconds(run) for _ in range(repeats))
 
@@ -68,14 +69,14 @@ def medians(
   clock: Clock = time.perf_counter,
   ahead: int = 0,
 ) -> dict[str, float]:
-  """Seconds of each way, measured in turn, so that a slow minute meets all.
+  """Median seconds of each way, measured in turn: a slow minute affects all.
 
   Args:
-    ways: what is measured, by name.
-    rounds: turns of each.
-    clock: what measures.
-    ahead: calls of a turn before the one that is timed, for what in life
-      follows itself: the others have left the caches and the heap to it.
+    ways: the measured functions, by name.
+    rounds: timed calls of each.
+    clock: the clock.
+    ahead: untimed calls before each timed one. In practice a step follows
+      another step, not a different program that has filled caches and heap.
   """
   taken: dict[str, list[float]] = {name: [] for name in ways}
   for _ in range(rounds):
@@ -83,11 +84,11 @@ def medians(
       for _ in range(ahead):
         way()
       taken[name].append(seconds(way, clock))
-  return {name: statistics.median(each) for name, each in taken.items()}
+  return {name: statistics.median(times) for name, times in taken.items()}
 
 
 def machine() -> dict[str, Any]:
-  """Where this runs."""
+  """Describes the machine: processor, cores, versions, huge pages."""
   model = platform.processor() or platform.machine()
   cpuinfo = pathlib.Path("/proc/cpuinfo")
   if cpuinfo.exists():
@@ -111,34 +112,37 @@ def machine() -> dict[str, Any]:
 
 
 def parser(name: str, doc: str | None) -> argparse.ArgumentParser:
-  """A command line that prints the module's text as its help."""
-  made = argparse.ArgumentParser(
+  """A command line with the module's docstring as its help."""
+  command_line = argparse.ArgumentParser(
     prog=f"python -m benchmarks.{name}",
     description=doc,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  made.add_argument(
-    "--json", type=pathlib.Path, metavar="FILE", help="write the figures here"
+  command_line.add_argument(
+    "--json",
+    type=pathlib.Path,
+    metavar="FILE",
+    help="write the results to this file",
   )
-  return made
+  return command_line
 
 
-def offer_one_core(made: argparse.ArgumentParser) -> None:
-  """Adds --one-core, of `clock_of`."""
-  made.add_argument(
+def add_one_core(command_line: argparse.ArgumentParser) -> None:
+  """Adds --one-core; see `clock_of`."""
+  command_line.add_argument(
     "--one-core", action="store_true", help="processor time, for busy machines"
   )
 
 
 def clock_of(on_one_core: bool, name: str) -> tuple[Clock, str]:
-  """What measures a benchmark, and the name of its ratios."""
+  """The clock of a benchmark and the prefix of its ratios' names."""
   if on_one_core:
     return one_core(), f"{name} on one core,"
   return time.perf_counter, name
 
 
 def print_ratios(ratios: Iterable[Ratio]) -> None:
-  """The ratios beside their goals, a line each."""
+  """Prints each ratio with its goal."""
   for ratio in ratios:
     line = f"{ratio.name:48} {ratio.value:8.2f}"
     if ratio.goal is not None:
@@ -148,13 +152,15 @@ def print_ratios(ratios: Iterable[Ratio]) -> None:
 
 
 def write(
-  path: pathlib.Path | None, ratios: Iterable[Ratio], **more: Any
+  path: pathlib.Path | None, ratios: Iterable[Ratio], **results: Any
 ) -> None:
-  """Writes ratios, machine and whatever else to a JSON file, if wanted."""
+  """Writes ratios, machine and other results to a JSON file, if given."""
   if path is None:
     return
-  found = {
+  values = {
     ratio.name: {"ratio": ratio.value, "goal": ratio.goal} for ratio in ratios
   }
-  text = json.dumps({"machine": machine(), "ratios": found, **more}, indent=1)
+  text = json.dumps(
+    {"machine": machine(), "ratios": values, **results}, indent=1
+  )
   path.write_text(text + "\n")

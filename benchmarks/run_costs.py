@@ -1,22 +1,22 @@
-"""What a run costs beside its steps: input, compiling, saving, memory.
+"""Costs of a run other than its steps: input, compiling, saving, memory.
 
-python -m benchmarks.around --data=data/fingerspelling/asl/1.0.0
-python -m benchmarks.around --only compile memory
+python -m benchmarks.run_costs --data=data/fingerspelling/asl/1.0.0
+python -m benchmarks.run_costs --only compile memory
 
-input    the quick start's batches, read, decoded and padded by its readers
-         alone, over its steps a second: 10.5 means that steps ten times as
-         fast would wait for a twentieth of their time; and the share of time
-         that steps do not wait, reading beside them
-compile  PT's step, 8 x 100, in a fresh process: from source over from the
-         cache of compiled programs
-save     PyTorch's `torch.save` of as many numbers over the time that training
-         stands still for a checkpoint, and loading over restoring it, which
-         ours verifies
-memory   peak of a process that trains PT's shape, 32 x 200: PyTorch, eager,
-         over ours; compiling is counted
-mfu      arithmetic of a step of PT's shape, 32 x 200, a second, over that of
-         one large float32 product; float32 alone, for JAX's bfloat16 products
-         outside a step are no measure of those inside on every processor
+input    batches a second of the quick start, read, decoded and padded without
+         training, over its steps a second: at 10.5, steps ten times as fast
+         would wait for a twentieth of their time; and the share of time in
+         which training does not wait for its reader
+compile  first step of PT, 8 x 100, in a fresh process: time without over time
+         with the cache of compiled programs
+save     time of `torch.save` of as many numbers over the time that training
+         pauses for a checkpoint; time of `torch.load` over that of restoring,
+         which includes verification
+memory   peak memory of a process that trains PT's shape, 32 x 200: PyTorch,
+         eager, over ours; compiling is included
+mfu      arithmetic operations a second of a step of PT's shape, 32 x 200, over
+         those of one large float32 product; only float32, since on some
+         processors JAX's bfloat16 products are slower outside a step
 """
 
 import itertools
@@ -31,7 +31,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from benchmarks import prediction, rounds, workload
+from benchmarks import prediction, timing, workload
 from configs import quickstart
 from signllm_jax import config as config_lib
 from signllm_jax.data import loader, pose_corpus
@@ -41,13 +41,13 @@ from signllm_jax.training import train_step
 
 INPUT_GOAL, BUSY_GOAL = 10.5, 0.98
 SMALL, LARGE = (8, 100), (32, 200)
-STEPS = 200  # of input; the first tenth is not timed
+STEPS = 200  # steps of `input`; the first tenth is not timed
 DATA = "data/fingerspelling/asl/1.0.0"
 WAYS = ("ours", "eager")
 
 
-def measure_input(folder: pathlib.Path) -> list[rounds.Ratio]:
-  """Of the quick start's run on its data set."""
+def measure_input(folder: pathlib.Path) -> list[timing.Ratio]:
+  """Measures the input of the quick start on its data set."""
   config = quickstart.get_config()
   config.data.folder, rows = str(folder), config.data.batch_size
   mesh = sharding.make_mesh(config_lib.Mesh(), jax.devices()[:1])
@@ -76,37 +76,37 @@ def measure_input(folder: pathlib.Path) -> list[rounds.Ratio]:
       if index == STEPS // 10:
         jax.block_until_ready(state)
         began, waited = time.perf_counter(), 0.0
-      asked = time.perf_counter()
+      requested = time.perf_counter()
       batch = next(stream)
-      waited += time.perf_counter() - asked
+      waited += time.perf_counter() - requested
       state, _ = step(state, sharding.put_batch(batch, mesh))
     jax.block_until_ready(state)
     training = time.perf_counter() - began
   return [
-    rounds.Ratio("input, batches / steps", training / reading, INPUT_GOAL),
-    rounds.Ratio("input, share not waiting", 1 - waited / training, BUSY_GOAL),
+    timing.Ratio("input, batches / steps", training / reading, INPUT_GOAL),
+    timing.Ratio("input, share not waiting", 1 - waited / training, BUSY_GOAL),
   ]
 
 
 def first_step(cache: str) -> float:
-  """Seconds of PT's first step, its program kept in a folder."""
+  """Seconds of the first step of PT, with a folder of compiled programs."""
   jax.config.update("jax_compilation_cache_dir", cache)
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-  return rounds.seconds(
+  return timing.seconds(
     workload.train_step(workload.experiment("pt", "float32"), *SMALL)
   )
 
 
-def measure_compile() -> list[rounds.Ratio]:
-  """Of the whole first step; the state's own program is not counted."""
+def measure_compile() -> list[timing.Ratio]:
+  """Measures the first step; creating the state is not included."""
   with tempfile.TemporaryDirectory() as cache:
     cold, cached = (_alone(f"first_step({cache!r})") for _ in range(2))
   print(f"first step {cold:.1f} s, from the cache {cached:.1f} s")
-  return [rounds.Ratio("compile, cold / from the cache", cold / cached)]
+  return [timing.Ratio("compile, cold / from the cache", cold / cached)]
 
 
-def measure_save() -> list[rounds.Ratio]:
-  """Of PT's state: parameters and two moments."""
+def measure_save() -> list[timing.Ratio]:
+  """Measures saving and restoring PT's parameters and two moments."""
   import torch
 
   config = workload.experiment("pt", "float32")
@@ -128,22 +128,22 @@ def measure_save() -> list[rounds.Ratio]:
         "restore": lambda: saved.restore(shapes),
         "load": lambda: torch.load(file),
       }
-      rounds.medians(ways, 1)  # Orbax's first save starts its threads
-      taken = rounds.medians(ways, 3)
+      timing.medians(ways, 1)  # Orbax's first save starts its threads
+      taken = timing.medians(ways, 3)
   plain, stall = taken["save"], taken["stall"]
   loaded, restored = taken["load"], taken["restore"]
   print(
-    f"save {plain:.2f} s, ours stands still {stall:.2f} s; "
+    f"save {plain:.2f} s, ours pauses {stall:.2f} s; "
     f"load {loaded:.2f} s, ours {restored:.2f} s"
   )
   return [
-    rounds.Ratio("save, torch.save / our stall", plain / stall),
-    rounds.Ratio("save, torch.load / our restore", loaded / restored),
+    timing.Ratio("save, torch.save / our stall", plain / stall),
+    timing.Ratio("save, torch.load / our restore", loaded / restored),
   ]
 
 
 def peak(way: str) -> float:
-  """Bytes of this process at its largest, after three steps."""
+  """Peak memory of this process after three steps, in bytes."""
   import resource
 
   config = workload.experiment("pt", "float32")
@@ -163,26 +163,26 @@ def peak(way: str) -> float:
   return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def measure_memory() -> list[rounds.Ratio]:
-  """Of one process each."""
+def measure_memory() -> list[timing.Ratio]:
+  """Measures the peak memory of one process each."""
   ours, eager = (_alone(f"peak({way!r})") for way in WAYS)
   print(f"peak {ours / 2**30:.2f} GiB, PyTorch {eager / 2**30:.2f} GiB")
-  return [rounds.Ratio("memory, eager / ours", eager / ours)]
+  return [timing.Ratio("memory, eager / ours", eager / ours)]
 
 
-def measure_mfu() -> list[rounds.Ratio]:
-  """Model FLOPs a second over those of one large product."""
+def measure_mfu() -> list[timing.Ratio]:
+  """Measures model FLOPs a second over those of one large product."""
   config = workload.experiment("pt", "float32")
   run = workload.train_step(config, *LARGE)
-  took = rounds.best(run)
+  took = timing.best(run)
   flops = prediction.step_flops(config.model, *LARGE, workload.SOURCE)
   share = flops / took / workload.product_rate()
-  return [rounds.Ratio("mfu, pt 32x200 float32", share)]
+  return [timing.Ratio("mfu, pt 32x200 float32", share)]
 
 
 def _alone(call: str) -> float:
-  """What a function of this module returns in a fresh process."""
-  code = f"from benchmarks import around; print(around.{call})"
+  """Calls a function of this module in a fresh process."""
+  code = f"from benchmarks import run_costs; print(run_costs.{call})"
   done = subprocess.run(
     [sys.executable, "-c", code],
     check=True,
@@ -203,7 +203,7 @@ PARTS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
   """The command line."""
-  parser = rounds.parser("around", __doc__)
+  parser = timing.parser("run_costs", __doc__)
   names = ["input", *PARTS]
   parser.add_argument("--only", nargs="+", choices=names, default=names)
   parser.add_argument(
@@ -215,8 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
   options = parser.parse_args(arguments)
   parts = {"input": lambda: measure_input(options.data), **PARTS}
   ratios = [ratio for name in options.only for ratio in parts[name]()]
-  rounds.print_ratios(ratios)
-  rounds.write(options.json, ratios)
+  timing.print_ratios(ratios)
+  timing.write(options.json, ratios)
 
 
 if __name__ == "__main__":
