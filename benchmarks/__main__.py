@@ -12,6 +12,7 @@ as in the launch scripts. Ratios are comparable only on one kind of machine, so
 % below the median of the history, and reports if there is no history.
 """
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -41,6 +42,9 @@ QUICK = {
   "dtw": ["--frames 150"],
   "run_costs": ["--only compile save memory"],
 }
+
+
+WITH_TORCH = ("step", "generation", "run_costs")  # compared with PyTorch
 
 
 def run(benchmarks: Mapping[str, Sequence[str]]) -> list[timing.Ratio]:
@@ -91,6 +95,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     help="file of the recorded ratios",
   )
   options = parser.parse_args(arguments)
+  missing = [name for name in WITH_TORCH if name in options.only]
+  if missing and not importlib.util.find_spec("torch"):
+    parser.error(
+      f"PyTorch is not installed, which {', '.join(missing)} compare with; "
+      'pip install "signllm-jax[bench]", or choose others by --only'
+    )
   if sys.platform == "linux":  # for the benchmarks and the description of it
     os.environ.setdefault("GLIBC_TUNABLES", timing.HUGE_PAGES)
   processor = timing.machine()["processor"]
