@@ -1,16 +1,11 @@
-"""Refuses configurations that cannot work."""
+"""Checks the values of a configuration."""
 
 from signllm_jax import config as config_lib
+from signllm_jax import tasks
 from signllm_jax.core import errors, vocabulary
 
 _CHOICES = {
-  "task": (
-    "text_to_pose",
-    "mlsf",
-    "pose_to_text",
-    "text_to_gloss",
-    "text2langgloss",
-  ),
+  "task": tuple(tasks.TASKS),
   "data.source": ("text", "prompt", "gloss"),
   "data.tokens": vocabulary.TOKEN_UNITS,
   "model.activation": ("relu", "gelu"),
@@ -22,12 +17,13 @@ _CHOICES = {
   "optim.schedule": ("cosine", "constant", "plateau"),
   "non_finite": ("stop", "skip"),
 }
-_POSITIVE = (
+_AT_LEAST_ONE = (
   "steps",
   "log_every",
   "data.batch_size",
   "data.bucket",
   "data.max_frames",
+  "data.temperature",
   "read.subsample",
   "read.beam",
   "gloss.beam",
@@ -63,44 +59,58 @@ _NOT_NEGATIVE = (
   "plc.eta",
   "plc.importance",
 )
-_SIGNS = ("text_to_pose", "mlsf", "text2langgloss")  # tasks with poses out
+_POSITIVE = ("rl.std", "plc.tau")
+_POSE_TASKS = ("text_to_pose", "mlsf", "text2langgloss")  # they sign
 
 
 def check(config: config_lib.Experiment) -> None:
   """Refuses values that cannot work, before anything is compiled.
 
   Raises:
-    UsageError: names the field, the value and what it may be.
+    UsageError: names the field, its value and the values it may have.
   """
+  _check_ranges(config)
+  _check_model(config)
+  _check_batch(config)
+  _check_reinforcement(config)
+  _check_languages(config)
+  if config.task == "text_to_gloss" and config.data.source == "gloss":
+    raise errors.UsageError(
+      "--config.data.source='gloss' with task text_to_gloss",
+      expected="text or prompt",
+    )
+  if not config.data.folder:
+    raise errors.UsageError(
+      "no data: --config.data.folder is empty",
+      expected="a folder built by `python -m data_pipeline build`, or one "
+      "with train.skels and train.text",
+    )
+
+
+def _check_ranges(config: config_lib.Experiment) -> None:
+  """Refuses values outside the range of their field."""
   flat = config_lib.flatten(config)
   for name, choices in _CHOICES.items():
     if flat[name] not in choices:
       raise errors.UsageError(
         f"--config.{name}={flat[name]!r}", expected="one of " + repr(choices)
       )
-  for name in _POSITIVE:
-    if flat[name] < 1:
-      raise errors.UsageError(
-        f"--config.{name}={flat[name]}", expected="at least 1"
-      )
-  for name in _SHARES:
-    if not 0 <= flat[name] < 1:
-      raise errors.UsageError(
-        f"--config.{name}={flat[name]}", expected="at least 0, less than 1"
-      )
-  for name in _NOT_NEGATIVE:
-    if flat[name] < 0:
-      raise errors.UsageError(
-        f"--config.{name}={flat[name]}", expected="at least 0"
-      )
-  if not config.data.folder:
-    raise errors.UsageError(
-      "no data: --config.data.folder is empty",
-      expected="a folder with train.text and train.gloss, or a built one"
-      if config.task == "text_to_gloss"
-      else "a folder built by `python -m data_pipeline build`, or one with "
-      "train.skels and train.text",
-    )
+  ranges = (
+    (_AT_LEAST_ONE, lambda value: value >= 1, "at least 1"),
+    (_SHARES, lambda value: 0 <= value < 1, "at least 0, less than 1"),
+    (_NOT_NEGATIVE, lambda value: value >= 0, "at least 0"),
+    (_POSITIVE, lambda value: value > 0, "more than 0"),
+  )
+  for names, is_valid, expected in ranges:
+    for name in names:
+      if not is_valid(flat[name]):
+        raise errors.UsageError(
+          f"--config.{name}={flat[name]}", expected=expected
+        )
+
+
+def _check_model(config: config_lib.Experiment) -> None:
+  """Refuses shapes that cannot be built."""
   if config.read.subsample.bit_count() != 1:
     raise errors.UsageError(
       f"--config.read.subsample={config.read.subsample}",
@@ -111,31 +121,29 @@ def check(config: config_lib.Experiment) -> None:
       f"--config.model.width={config.model.width}",
       expected=f"an even multiple of model.heads={config.model.heads}",
     )
-  if config.data.batch_size % config.optim.accumulate:
+
+
+def _check_batch(config: config_lib.Experiment) -> None:
+  """Refuses batches that cannot be split."""
+  rows = config.data.batch_size
+  if rows % config.optim.accumulate:
     raise errors.UsageError(
-      f"--config.data.batch_size={config.data.batch_size}",
+      f"--config.data.batch_size={rows}",
       expected=f"a multiple of optim.accumulate={config.optim.accumulate}",
     )
-  _check_reinforcement(config)
-  if config.data.temperature < 1:
-    raise errors.UsageError(
-      f"--config.data.temperature={config.data.temperature}",
-      expected="at least 1",
-    )
-  if config.task == "text_to_gloss" and config.data.source == "gloss":
-    raise errors.UsageError(
-      "--config.data.source='gloss' with task text_to_gloss",
-      expected="text or prompt",
-    )
   groups = len(config_lib.corpora(config))
-  if config.task == "mlsf" and config.data.batch_size % groups:
+  if config.task == "mlsf" and rows % groups:
     raise errors.UsageError(
-      f"--config.data.batch_size={config.data.batch_size}",
+      f"--config.data.batch_size={rows}",
       expected=f"a multiple of {groups}, the number of languages",
     )
-  if unknown := set(config_lib.listed(config.frozen)) - set(
-    config_lib.listed(config.data.language)
-  ):
+
+
+def _check_languages(config: config_lib.Experiment) -> None:
+  """Refuses frozen languages that the data do not have."""
+  known = config_lib.listed(config.data.language)
+  unknown = set(config_lib.listed(config.frozen)) - set(known)
+  if unknown:
     raise errors.UsageError(
       f"--config.frozen={config.frozen!r}",
       expected="codes of --config.data.language, with task mlsf",
@@ -144,25 +152,19 @@ def check(config: config_lib.Experiment) -> None:
 
 
 def _check_reinforcement(config: config_lib.Experiment) -> None:
-  """Refuses what `rl` and `plc` cannot do."""
-  asked = {"rl.loss": config.rl.loss, "plc.pool": config.plc.pool}
-  for name, value in asked.items():
-    if value and config.task not in _SIGNS:
+  """Refuses `rl` and `plc` where they do not apply."""
+  used = {"rl.loss": config.rl.loss, "plc.pool": config.plc.pool}
+  for name, value in used.items():
+    if value and config.task not in _POSE_TASKS:
       raise errors.UsageError(
         f"--config.{name}={value!r} with task {config.task}",
-        expected="one of " + repr(_SIGNS),
-        hint="A reward is of poses",
-      )
-  for name in ("rl.std", "plc.tau"):
-    value = config_lib.flatten(config)[name]
-    if not value > 0:
-      raise errors.UsageError(
-        f"--config.{name}={value}", expected="more than 0"
+        expected="one of " + repr(_POSE_TASKS),
+        hint="Rewards are defined for poses",
       )
   if config.rl.samples < 2:
     raise errors.UsageError(
       f"--config.rl.samples={config.rl.samples}",
-      expected="at least 2: each one's baseline is the others",
+      expected="at least 2: the baseline of a sample is the mean of the others",
     )
   groups = len(config_lib.corpora(config)) if config.task == "mlsf" else 1
   shares = config.plc.parts * groups

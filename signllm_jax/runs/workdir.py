@@ -1,11 +1,11 @@
-"""The work directory of a run: what belongs to it, and to whom.
+"""The work directory of a run.
 
-config.json      the configuration, resolved
-vocabulary.json  what generation must know of the training data
-checkpoints/     steps; quarantine/ holds damaged ones
+config.json      the resolved configuration
+vocabulary.json  corpus info, which generation needs
+checkpoints/     one folder a step; quarantine/ holds damaged ones
 tensorboard/     events
 report.json      the last evaluation
-lock             the process that trains here
+lock             names the process that trains here
 """
 
 import contextlib
@@ -21,29 +21,7 @@ import jax
 from signllm_jax import config as config_lib
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.data import corpus_info
-from signllm_jax.runs import stored_config, workdir_lock
-
-# May differ when a run goes on: they change how long, where and how often,
-# but not what a step computes. All else needs another work directory. `steps`
-# is one although schedules end there, because training longer is common; the
-# folder of the data, because `WorkDir.check_corpus_infos` compares its content.
-_MAY_CHANGE = (
-  "name",
-  "steps",
-  "patience",
-  "log_every",
-  "non_finite",
-  "non_finite_limit",
-  "compilation_cache",
-  "data.folder",
-  "data.threads",
-  "data.workers",
-  "mesh.",
-  "read.beam",
-  "read.length_penalty",
-  "evaluate.",
-  "checkpoint.",
-)
+from signllm_jax.runs import resume_check, stored_config, workdir_lock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +52,7 @@ class WorkDir:
     Empty where the report is of an older version, or is not there.
     """
     history = (read_report(self.path) or {}).get("history", [])
-    return [each for each in history if each["step"] <= step]
+    return [entry for entry in history if entry["step"] <= step]
 
   def write_text(self, path: pathlib.Path, text: str) -> None:
     """Writes a file whole, on process 0."""
@@ -104,35 +82,15 @@ def compare_corpus_infos(
     UsageError: the run was trained on other data.
   """
   file = pathlib.Path(os.path.abspath(path), "vocabulary.json")
-  if not file.exists():
-    return
-  old, new = (
-    json.loads(corpus_info.to_json(each))["languages"]
-    for each in (read_corpus_infos(path), infos)
-  )
-  changed = [f"language {code!r}" for code in sorted(set(old) ^ set(new))]
-  for code in old:
-    changed += [
-      f"{code} {name}: {len(was)} entries -> {len(now)}, not the same"
-      if isinstance(was, list)
-      else f"{code} {name}: {was!r} -> {now!r}"
-      for name, was in old[code].items()
-      for now in [new.get(code, old[code])[name]]
-      if was != now
-    ]
-  if changed:
-    raise errors.UsageError(
-      "the data are not those this run was trained on: " + "; ".join(changed),
-      path=file,
-      hint="Bring the data back, or use another --workdir",
-    )
+  if file.exists():
+    resume_check.compare_corpora(read_corpus_infos(path), infos, file)
 
 
 def _compare_config(path: pathlib.Path, config: config_lib.Experiment) -> bool:
   """Compares the configuration with the stored one.
 
   Returns:
-    Whether it is to be stored: there is none, or an allowed field differs.
+    Whether it must be stored: there is none yet, or a field differs that may.
 
   Raises:
     UsageError: a field differs that may not.
@@ -146,23 +104,7 @@ def _compare_config(path: pathlib.Path, config: config_lib.Experiment) -> bool:
         hint="Bring the file back, or use another --workdir",
       )
     return True
-  changed = stored_config.differences(read_config(path), config)
-  refused = [
-    line
-    for line in changed
-    if not any(
-      line.startswith(name if name.endswith(".") else f"{name}:")
-      for name in _MAY_CHANGE
-    )
-  ]
-  if refused:
-    raise errors.UsageError(
-      "this work directory belongs to another configuration: "
-      + "; ".join(refused),
-      path=path,
-      hint="Use another --workdir for a new run, or the old values to go on",
-    )
-  return bool(changed)
+  return resume_check.compare_config(read_config(path), config, path)
 
 
 def _folder_of(path: str | os.PathLike) -> pathlib.Path:
@@ -203,12 +145,12 @@ def open_workdir(
 
   Args:
     path: relative or absolute.
-    config: kept on the first run, compared on later ones.
+    config: stored by the first run, compared by later ones.
 
   Raises:
     StorageError: it cannot be made or written.
-    UsageError: another process trains here, or another configuration did:
-      names the process or the fields.
+    UsageError: another process trains here (names it), or another
+      configuration was trained here (names the fields).
   """
   folder = _folder_of(path)
   if jax.process_index() != 0:
@@ -245,7 +187,7 @@ def _read(path: str | os.PathLike, name: str) -> str:
 
 
 def read_report(workdir: str | os.PathLike) -> dict[str, Any] | None:
-  """The last evaluation of a run; None before the first.
+  """Reads the last evaluation of a run; None before the first.
 
   Raises:
     DataError: the file is damaged.
@@ -253,8 +195,8 @@ def read_report(workdir: str | os.PathLike) -> dict[str, Any] | None:
   """
   path = pathlib.Path(workdir, "report.json")
   try:
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(found, dict):
+    report = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(report, dict):
       raise ValueError("not a JSON object")
   except FileNotFoundError:
     return None
@@ -266,11 +208,11 @@ def read_report(workdir: str | os.PathLike) -> dict[str, Any] | None:
       path=path,
       hint="Remove it; training writes a new one",
     ) from error
-  return found
+  return report
 
 
 def read_config(workdir: str | os.PathLike) -> config_lib.Experiment:
-  """The configuration a run was trained with.
+  """Reads the configuration of a run.
 
   Raises:
     UsageError: not a work directory.
@@ -287,7 +229,7 @@ def read_config(workdir: str | os.PathLike) -> config_lib.Experiment:
 def read_corpus_infos(
   workdir: str | os.PathLike,
 ) -> dict[str, corpus_info.CorpusInfo]:
-  """Info on the corpora a run was trained on, by language.
+  """Reads the corpus info of a run, by language.
 
   Raises:
     UsageError: not a work directory.

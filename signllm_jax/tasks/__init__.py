@@ -14,7 +14,7 @@ from signllm_jax.tasks import (
 )
 from signllm_jax.tasks.task import Task
 
-_TASKS: dict[str, Task] = {
+TASKS: dict[str, Task] = {
   "text_to_pose": text_to_pose,
   "mlsf": text_to_pose,  # one group a language, stacked by `train_state`
   "pose_to_text": pose_to_text,
@@ -25,4 +25,4 @@ _TASKS: dict[str, Task] = {
 
 def get_task(name: str) -> Task:
   """Returns the task of that name."""
-  return _TASKS[name]
+  return TASKS[name]

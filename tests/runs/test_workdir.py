@@ -14,7 +14,7 @@ import pytest
 from signllm_jax import config as config_lib
 from signllm_jax.core import atomic_files, errors, vocabulary
 from signllm_jax.data import corpus_info
-from signllm_jax.runs import workdir
+from signllm_jax.runs import resume_check, workdir
 
 HOLDER = """
 import sys, time
@@ -133,7 +133,7 @@ def test_what_may_change_and_what_not(tmp_path):
 def test_every_field_is_judged():
   """A name in the list that no field has would be a hole."""
   names = list(config_lib.flatten(config_lib.Experiment()))
-  for prefix in workdir._MAY_CHANGE:
+  for prefix in resume_check.MAY_CHANGE:
     assert any(
       name.startswith(prefix) if prefix.endswith(".") else name == prefix
       for name in names
