@@ -16,6 +16,25 @@ import jaxlib
 from jax._src import lru_cache
 
 _WEEK = 7 * 24 * 3600
+# Folders whose tests compile models or build data sets for most of their time.
+_LONG = (
+  "data_pipeline/building",
+  "data_pipeline/cli",
+  "data_pipeline/fingerspelling",
+  "data_pipeline/lifting",
+  "data_pipeline/prompt2sign",
+  "doors",
+  "evaluation",
+  "inference",
+  "losses",
+  "models",
+  "parallel",
+  "rl",
+  "runs",
+  "tasks",
+  "training",
+  "web",
+)
 
 
 def _machine() -> str:
@@ -56,6 +75,13 @@ jax.config.update("jax_num_cpu_devices", 8)
 # Subprocesses read programs and write none: they would write in place.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = os.fspath(_cache)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "1e9"
+
+
+def pytest_itemcollected(item) -> None:
+  """Marks the tests that `launch/test.sh --quick` leaves out."""
+  folder = item.path.parent.relative_to(pathlib.Path(__file__).parent)
+  if any(folder.is_relative_to(name) for name in _LONG):
+    item.add_marker("long")
 
 
 def pytest_configure(config) -> None:

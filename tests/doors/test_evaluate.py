@@ -11,6 +11,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from helpers import devices
 from helpers.paths import DATA
 
 import signllm_jax.evaluate as evaluate
@@ -85,7 +86,8 @@ def home(tmp_path_factory) -> pathlib.Path:
     optim=config.Optim(warmup_steps=5, learning_rate=2e-3),
     evaluate=config.Evaluate(every=0, batch_size=8, clips=0),
   )
-  assert train.train(experiment, str(home / "a"), dry_run=False) == 0
+  with devices.only(1):
+    assert train.train(experiment, str(home / "a"), dry_run=False) == 0
   return home
 
 

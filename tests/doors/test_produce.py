@@ -8,6 +8,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+from helpers import devices
 from helpers.paths import DATA
 from PIL import Image, ImageSequence
 
@@ -83,7 +84,8 @@ def home(tmp_path_factory) -> pathlib.Path:
     optim=config.Optim(warmup_steps=5, learning_rate=2e-3),
     evaluate=config.Evaluate(every=0, batch_size=8, length_limit=1.5, clips=1),
   )
-  assert train.train(experiment, str(home / "run"), dry_run=False) == 0
+  with devices.only(1):
+    assert train.train(experiment, str(home / "run"), dry_run=False) == 0
   return home
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+from helpers import devices
 from helpers.paths import ROOT
 
 import signllm_jax.train as train
@@ -68,7 +69,8 @@ def make_home(home: pathlib.Path) -> pathlib.Path:
     optim=config.Optim(warmup_steps=1, learning_rate=2e-3),
     evaluate=config.Evaluate(every=0, batch_size=8, clips=1),
   )
-  assert train.train(experiment, str(home / "run"), dry_run=False) == 0
+  with devices.only(1):
+    assert train.train(experiment, str(home / "run"), dry_run=False) == 0
   return home
 
 

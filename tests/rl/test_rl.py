@@ -306,17 +306,22 @@ def test_a_sample_is_as_likely_as_it_was_drawn():
   statistics = PoseStatistics(
     jnp.zeros(150), jnp.float32(1), jnp.ones(50, bool)
   )
-  source = model.attendable(*model.encode(jnp.array([[4, 5, 3]])))
   counters = jnp.arange(1, 6)[None] / 5
   std, key = 0.2, jax.random.key(3)
-  actions = policy.sample(model, source, counters, statistics.seen, std, key)
+
+  @nnx.jit
+  def sample_and_score(model):
+    source = model.attendable(*model.encode(jnp.array([[4, 5, 3]])))
+    actions = policy.sample(model, source, counters, statistics.seen, std, key)
+    return policy.log_probabilities(
+      model, source, actions, counters, statistics.seen, std
+    )
+
   noise = jnp.stack(
     [jax.random.normal(each, (1, 150)) for each in jax.random.split(key, 5)],
     1,
   )
-  found = policy.log_probabilities(
-    model, source, actions, counters, statistics.seen, std
-  )
+  found = sample_and_score(model)
   np.testing.assert_allclose(found, -jnp.sum(noise**2, -1) / 2, rtol=1e-4)
 
 

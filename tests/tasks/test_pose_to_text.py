@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from helpers import devices
 
 import signllm_jax.train as train
 from signllm_jax import config
@@ -379,7 +380,8 @@ def trained(tmp_path_factory):
   experiment = _experiment()
   experiment.data.folder = str(folder)
   work = tmp_path_factory.mktemp("work")
-  assert train.train(experiment, str(work), dry_run=False) == 0
+  with devices.only(2):
+    assert train.train(experiment, str(work), dry_run=False) == 0
   return work
 
 

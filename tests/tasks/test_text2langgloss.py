@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from helpers import devices
 
 import signllm_jax.train as train
 from signllm_jax import config, export_model, produce
@@ -105,7 +106,8 @@ def _experiment(folders, task: str, steps: int) -> config.Experiment:
 
 def _train(folders, task, steps, path):
   experiment = _experiment(folders, task, steps)
-  assert train.train(experiment, str(path), dry_run=False) == 0
+  with devices.only(2):
+    assert train.train(experiment, str(path), dry_run=False) == 0
   return path
 
 
@@ -334,10 +336,8 @@ def test_the_command_writes_glosses_alone(writes, signs, tmp_path, capsys):
 def test_steps_on_eight_devices_equal_one(folders):
   experiment = _experiment(folders, "text2langgloss", 3)
   losses = []
-  for devices in (jax.devices()[:1], jax.devices()):
-    planned = setup.Run(
-      experiment, sharding.make_mesh(experiment.mesh, devices)
-    )
+  for chosen in (jax.devices()[:1], jax.devices()):
+    planned = setup.Run(experiment, sharding.make_mesh(experiment.mesh, chosen))
     with jax.set_mesh(planned.mesh):
       made, step = planned.create_state(), planned.make_step()
       batches = planned.batches()

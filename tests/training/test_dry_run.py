@@ -110,6 +110,18 @@ def folder(tmp_path):
   return path
 
 
+def _one_layer(folder) -> config.Experiment:
+  """The wide model, cut to what compiles soonest."""
+  experiment = signllm.get_config("asl-40m")
+  experiment.data = dataclasses.replace(
+    experiment.data, folder=str(folder), language="", batch_size=8, bucket=16
+  )
+  experiment.model.encoder_layers = experiment.model.decoder_layers = 1
+  experiment.model.dropout = experiment.augment.noise = 0.0
+  experiment.evaluate.batch_size = 8
+  return experiment
+
+
 def _memory(experiment, tmp_path, capsys) -> list[int]:
   assert train.train(experiment, str(tmp_path), dry_run=True) == 0
   (line,) = re.findall(r"^memory .*$", capsys.readouterr().out, re.MULTILINE)
@@ -117,11 +129,7 @@ def _memory(experiment, tmp_path, capsys) -> list[int]:
 
 
 def test_a_dry_run_tells_the_memory_of_a_device(folder, tmp_path, capsys):
-  experiment = signllm.get_config("asl-40m")
-  experiment.data = dataclasses.replace(
-    experiment.data, folder=str(folder), language="", batch_size=8, bucket=16
-  )
-  experiment.model.encoder_layers = experiment.model.decoder_layers = 1
+  experiment = _one_layer(folder)
   experiment.mesh = config.Mesh(data=8)
   whole, kept, *_ = _memory(experiment, tmp_path / "a", capsys)
   experiment.mesh = config.Mesh(data=1, fsdp=8)
@@ -132,24 +140,14 @@ def test_a_dry_run_tells_the_memory_of_a_device(folder, tmp_path, capsys):
   assert not (tmp_path / "a").exists()
 
 
-def _asked(folder) -> config.Experiment:
-  experiment = signllm.get_config("asl-40m")
-  experiment.data = dataclasses.replace(
-    experiment.data, folder=str(folder), language="", batch_size=8, bucket=16
-  )
-  experiment.model.encoder_layers = experiment.model.decoder_layers = 1
-  experiment.evaluate.batch_size = 8
-  return experiment
-
-
 def test_the_first_mesh_that_fits_is_found(folder):
-  (roomy,) = mesh_planner.fits(_asked(folder), 1 << 40)
+  (roomy,) = mesh_planner.fits(_one_layer(folder), 1 << 40)
   assert roomy.mesh == config.Mesh(data=8)
   assert roomy.total is not None
   assert roomy.state < roomy.total
   # Too much for every device to hold it all.
   limit = roomy.state - 1
-  tried = list(mesh_planner.fits(_asked(folder), limit))
+  tried = list(mesh_planner.fits(_one_layer(folder), limit))
   whole, half, last = tried[0], tried[1], tried[-1]
   assert whole.total is None
   assert half.mesh == config.Mesh(data=4, fsdp=2)
@@ -162,7 +160,7 @@ def test_the_first_mesh_that_fits_is_found(folder):
 
 def test_what_fits_nowhere_is_refused(folder, capsys):
   with pytest.raises(errors.UsageError, match="8 devices of"):
-    train.train(_asked(folder), "", dry_run=True, memory=0.001)
+    train.train(_one_layer(folder), "", dry_run=True, memory=0.001)
   assert capsys.readouterr().out.count("\n") == 2 + 10
 
 
