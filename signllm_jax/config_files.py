@@ -5,10 +5,13 @@ any other file; an argument follows a colon: `signllm:gsl-1b`. The project's own
 lie in `configs/` of a clone and in `signllm_jax/configs/` of an installation.
 """
 
+import difflib
 import importlib.util
 import pathlib
 import re
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
@@ -84,20 +87,35 @@ def load(name: str) -> config_lib.Experiment:
   return experiment
 
 
+def _check_field(name: str, fields: Mapping[str, Any]) -> None:
+  """Refuses a field that the configuration does not have."""
+  if fields and name not in fields:
+    close = difflib.get_close_matches(name, fields, n=3, cutoff=0.5)
+    raise errors.UsageError(
+      f"no field --config.{name}",
+      expected=" or ".join(f"--config.{each}" for each in close)
+      or "a field of signllm_jax/config.py",
+    )
+
+
 def command_line() -> list[str]:
   """`sys.argv` with the value of --config as the path of its file.
 
   Says on stderr why the configuration cannot be loaded, and exits.
   """
   arguments, after_flag = [], False
+  fields: dict[str, Any] = {}  # of the configuration, once it is named
   try:
     for argument in sys.argv:
       match = re.fullmatch(r"(--?config=)(.+)", argument, re.DOTALL)
       if after_flag or match:
         flag, value = match.groups() if match else ("", argument)
         path = find(value)
-        load(path)  # flags would show the stack of an error
+        # Flags would show the stack of an error.
+        fields = config_lib.flatten(load(path))
         argument = flag + path
+      elif field := re.match(r"--?(?:no)?config\.([^=]+)", argument):
+        _check_field(field[1], fields)
       arguments.append(argument)
       after_flag = argument in ("--config", "-config")
   except errors.SignLLMError as error:

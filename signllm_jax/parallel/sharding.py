@@ -59,18 +59,26 @@ def make_mesh(
   )
 
 
-def check_batch(mesh: Mesh, name: str, size: int) -> None:
+def check_batch(mesh: Mesh, name: str, size: int, groups: int = 1) -> None:
   """Refuses a batch that the devices cannot share.
+
+  Args:
+    mesh: the devices.
+    name: the option of the size.
+    size: rows of a batch.
+    groups: languages side by side, each with its share of the rows.
 
   Raises:
     UsageError: not a multiple.
   """
   parts = mesh.shape["data"] * mesh.shape["fsdp"]
-  if size % parts:
-    raise errors.UsageError(
-      f"{name}={size}",
-      expected=f"a multiple of {parts}, the devices along data and fsdp",
+  if size % (parts * groups):
+    expected = (
+      f"a multiple of {parts * groups}, the devices along data and fsdp"
     )
+    if groups > 1:
+      expected += f" for each of {groups} languages"
+    raise errors.UsageError(f"{name}={size}", expected=expected)
 
 
 def unsplit(

@@ -36,7 +36,7 @@ def meshes(
   count = len(config_lib.corpora(config)) if config.task == "mlsf" else 1
   language = math.gcd(count, devices)
   rest = devices // language
-  rows = math.gcd(config.data.batch_size, config.evaluate.batch_size)
+  rows = math.gcd(config.data.batch_size // count, config.evaluate.batch_size)
   candidates = [
     config_lib.Mesh(rest // fsdp // tensor, fsdp, tensor, language)
     for tensor in _divisors(rest)

@@ -50,13 +50,14 @@ class Run:
     self.config = config
     started = time.monotonic()
     self.mesh = sharding_lib.make_mesh(config.mesh) if mesh is None else mesh
-    for name, size in (
-      ("--config.data.batch_size", config.data.batch_size),
-      ("--config.evaluate.batch_size", config.evaluate.batch_size),
-    ):
-      sharding_lib.check_batch(self.mesh, name, size)
-    sharding_lib.check_model(self.mesh, config)
     self.stacked = config.task == "mlsf"
+    groups = len(config_lib.corpora(config)) if self.stacked else 1
+    for name, size, share in (
+      ("--config.data.batch_size", config.data.batch_size, groups),
+      ("--config.evaluate.batch_size", config.evaluate.batch_size, 1),
+    ):
+      sharding_lib.check_batch(self.mesh, name, size, share)
+    sharding_lib.check_model(self.mesh, config)
     self.corpora = corpora_lib.open_corpora(config, self.mesh)
     self.codes = [c.code for c in self.corpora] if self.stacked else []
     self.sizes = train_state.sizes_of(self.infos)

@@ -52,7 +52,9 @@ class Start:
       if self.run.config.optim.schedule == "plateau":
         lines += ["  The learning rate stays at its peak: no plateau is seen."]
     lines += [
-      "  To set clips of train aside, build the data with --dev=5%.",
+      "  To have scores, move some lines of its train.* into files dev.*."
+      if self.run.config.task == "text_to_gloss"
+      else "  To set clips of train aside, build the data with --dev=5%."
     ]
     return "\n".join(lines)
 

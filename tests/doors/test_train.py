@@ -1,7 +1,6 @@
 """The command that trains: its defaults, what it refuses, data without dev."""
 
 import contextlib
-import dataclasses
 import fcntl
 import json
 import os
@@ -19,7 +18,7 @@ from signllm_jax import config, config_files, produce
 from signllm_jax.core import clips, errors
 from signllm_jax.data import build_commands
 from signllm_jax.formats import skels
-from signllm_jax.runs import checkpointer, restore
+from signllm_jax.runs import checkpointer, restore, stored_config
 from signllm_jax.training import studies
 
 CODES = ("ASL", "GSL")
@@ -54,6 +53,11 @@ def test_the_command_names_what_builds_its_data(tmp_path):
   run = _run(tmp_path, "--config=signllm:gsl-7b")
   assert run.returncode == errors.UsageError.exit_code
   assert "Traceback" not in run.stderr and "gsl-7b" in run.stderr
+  run = _run(tmp_path, "--config=asl", "--config.model.widht=64")
+  assert run.returncode == errors.UsageError.exit_code
+  assert run.stderr.startswith(
+    "error: no field --config.model.widht; expected --config.model.width"
+  )
 
 
 def test_names_of_configurations(tmp_path):
@@ -131,7 +135,7 @@ def _experiment(task: str, *folders: pathlib.Path) -> config.Experiment:
       folder=",".join(map(str, folders)),
       language=",".join(CODES[: len(folders)]),
       tokens="characters" if len(folders) == 1 else "words+characters",
-      batch_size=8,
+      batch_size=8 * len(folders),
       bucket=16,
     ),
     model=config.Model(
@@ -255,13 +259,22 @@ def _spoil_mesh(experiment, folder):
   experiment.mesh.data = 7
 
 
+def _spoil_rows(experiment, folder):
+  languages = experiment.data.folder
+  experiment.task = "mlsf"
+  experiment.data.folder = f"{languages},{languages}"
+  experiment.data.language = "ASL,GSL"
+
+
 def _spoil_config(experiment, folder):
   experiment.model.width = 17
 
 
-def _spoil_language(experiment, folder):
+def _spoil_seed(experiment, folder):
   (folder / "work").mkdir()
-  (folder / "work" / "config.json").write_text(config.to_json(experiment))
+  (folder / "work" / "config.json").write_text(
+    stored_config.to_json(experiment)
+  )
   experiment.seed = 1
 
 
@@ -284,8 +297,9 @@ def _spoil_dev(experiment, folder):
   [
     (_spoil_data, errors.DataError, "no data for the split 'train'"),
     (_spoil_mesh, errors.UsageError, "mesh"),
+    (_spoil_rows, errors.UsageError, "batch_size=8; expected a multiple of 16"),
     (_spoil_config, errors.UsageError, "width=17"),
-    (_spoil_language, errors.UsageError, "another configuration: seed"),
+    (_spoil_seed, errors.UsageError, "another configuration: seed"),
     (_lock, errors.UsageError, "trains in this work directory"),
     (_spoil_dev, errors.DataError, "no data for the split 'dev'"),
   ],
@@ -294,7 +308,6 @@ def test_a_refused_start_changes_nothing_and_a_dry_run_refuses_it_too(
   folders, tmp_path, spoil, kind, message
 ):
   experiment = _experiment("text_to_pose", folders / "ASL")
-  experiment = dataclasses.replace(experiment)
   held = spoil(experiment, tmp_path)
   before = {
     path: path.read_bytes() if path.is_file() else None
