@@ -126,7 +126,7 @@ def _check_request(args: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
   parser = argparse.ArgumentParser(
     prog="python -m signllm_jax.evaluate",
-    description="Scores a trained model beside its floors and its ceiling.",
+    description="Scores a trained model beside the truth and the baselines.",
     epilog=EXAMPLES,
     formatter_class=argparse.RawDescriptionHelpFormatter,
     allow_abbrev=False,

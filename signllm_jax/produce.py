@@ -239,7 +239,7 @@ def _name(
   """Gives each clip the name and texts of the truth, or a numbered name."""
   produced = [text.clip for text in signed]
   if true is not None:
-    produced = signing.named(produced, true)
+    produced = signing.with_true_labels(produced, true)
   else:
     produced = [
       dataclasses.replace(clip, name=f"{stem}-{number:03}")

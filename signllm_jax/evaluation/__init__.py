@@ -1,1 +1,1 @@
-"""Evaluation: scores of produced signing, glosses and readings."""
+"""Evaluation of produced signing, glosses and translations."""

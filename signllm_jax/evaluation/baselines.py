@@ -1,4 +1,4 @@
-"""What needs no model: the floors that stand beside every score (section 8)."""
+"""Baselines that need no model, reported beside every score (section 8)."""
 
 import collections
 import dataclasses
@@ -9,20 +9,20 @@ import numpy as np
 
 from signllm_jax.core import clips, vocabulary
 
-_LONGEST = 3  # characters of the n-grams of `nearest`
+_MAX_NGRAM = 3  # characters, of `nearest`
 
 
-def floors(
+def of_clips(
   true: Sequence[clips.Clip], mean_pose: np.ndarray
 ) -> dict[str, list[clips.Clip]]:
-  """Mean pose, frozen first frame, another clip.
+  """Mean pose, frozen first frame and another clip, for each true clip.
 
   Args:
     true: clips of the split.
     mean_pose: [J, 3] mean of the training clips.
 
   Returns:
-    Row name -> one clip for each true one; the still ones as long as it.
+    Row name -> one clip for each true clip. The still ones have its length.
   """
 
   def still(clip: clips.Clip, frame: np.ndarray) -> clips.Clip:
@@ -39,53 +39,53 @@ def floors(
 def nearest(
   texts: Sequence[str], training: Sequence[str], tokens: str
 ) -> np.ndarray:
-  """The training text most like each text: [n] indices.
+  """Finds the most similar training text of each text: [n] indices.
 
   Cosine of TF-IDF vectors, over words where the model reads words and over
   n-grams of 1 to 3 characters where it reads characters; idf is
-  log((1 + N) / (1 + df)) + 1 over the training texts. The first of equals, so
-  the first training text where nothing is shared.
+  log((1 + N) / (1 + df)) + 1 over the training texts. Of equally similar
+  texts it is the first, so the very first where nothing is shared.
   """
   postings: dict[str, list[tuple[int, float]]] = collections.defaultdict(list)
-  size = np.zeros(len(training))
+  norm = np.zeros(len(training))
   counts = [_features(line, tokens) for line in training]
-  documents = collections.Counter(f for found in counts for f in found)
+  documents = collections.Counter(f for features in counts for f in features)
 
   def weight(feature: str, count: int) -> float:
     share = (1 + len(training)) / (1 + documents[feature])
     return count * (math.log(share) + 1)
 
-  for i, found in enumerate(counts):
-    for feature, count in found.items():
+  for i, features in enumerate(counts):
+    for feature, count in features.items():
       value = weight(feature, count)
       postings[feature].append((i, value))
-      size[i] += value**2
+      norm[i] += value**2
   columns = {
     feature: (
-      np.array([i for i, _ in listed]),
-      np.array([v for _, v in listed]),
+      np.array([i for i, _ in entries]),
+      np.array([v for _, v in entries]),
     )
-    for feature, listed in postings.items()
+    for feature, entries in postings.items()
   }
-  size = np.sqrt(np.maximum(size, 1e-12))
+  norm = np.sqrt(np.maximum(norm, 1e-12))
   chosen = []
   for line in texts:
     score = np.zeros(len(training))
     for feature, count in sorted(_features(line, tokens).items()):
       if feature in columns:
-        at, values = columns[feature]
-        score[at] += weight(feature, count) * values
-    # Rounded: equal texts must not differ by the order of their sums.
-    chosen.append(int(np.argmax(np.round(score / size, 9))))
+        indices, values = columns[feature]
+        score[indices] += weight(feature, count) * values
+    # Rounded, so that equal texts do not differ by the order of summation.
+    chosen.append(int(np.argmax(np.round(score / norm, 9))))
   return np.array(chosen, np.int64)
 
 
 def _features(line: str, tokens: str) -> collections.Counter:
-  listed = vocabulary.tokenize(line, tokens)
+  units = vocabulary.tokenize(line, tokens)
   if tokens == "words":
-    return collections.Counter(listed)
+    return collections.Counter(units)
   return collections.Counter(
-    "".join(listed[i : i + n])
-    for n in range(1, _LONGEST + 1)
-    for i in range(len(listed) - n + 1)
+    "".join(units[i : i + n])
+    for n in range(1, _MAX_NGRAM + 1)
+    for i in range(len(units) - n + 1)
   )

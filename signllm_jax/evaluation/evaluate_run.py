@@ -1,4 +1,4 @@
-"""Scores the best checkpoint of a run on a whole split."""
+"""Evaluation of the best checkpoint of a run on a whole split."""
 
 import os
 import sys
@@ -46,22 +46,22 @@ def evaluate(
   checkpoint = restore.identify(path)
   chosen = load.choose(described, language)
   producer = load.load_producer(path, chosen.code)
-  held = signing.hold(chosen.settings, producer.info, split)
-  for note in held.notes:
+  data = signing.load_split(chosen.settings, producer.info, split)
+  for note in data.notes:
     print(f"note: {note}", file=sys.stderr)
   began = time.perf_counter()
   if protocol == "pt":
-    made = producer.produce_pt_protocol(held.sources, held.true)
+    produced = producer.produce_pt_protocol(data.sources, data.true)
   else:
-    made = [
+    produced = [
       signed.clip
-      for batch in producer.batches(held.sources)
+      for batch in producer.batches(data.sources)
       for signed in batch
     ]
   seconds = time.perf_counter() - began
-  made = signing.named(made, held.true)
-  weights = bootstrap.resample(len(held.true), resamples)
-  scored = report.build(
+  produced = signing.with_true_labels(produced, data.true)
+  weights = bootstrap.resample(len(data.true), resamples)
+  result = report.build(
     {
       "name": described.config.name,
       "workdir": os.fspath(path),
@@ -78,26 +78,24 @@ def evaluate(
       "seconds": {"produce": round(seconds, 3)},
     },
     catalogue.POSE,
-    held.true,
-    {"produced": made, **held.rows},
+    data.true,
+    {"produced": produced, **data.rows},
     weights,
   )
   if not back_translation:
-    return scored
-  judge = workdir.read_config(back_translation)
+    return result
+  reader = workdir.read_config(back_translation)
   facts = {
-    "name": judge.name,
+    "name": reader.name,
     "workdir": os.fspath(back_translation),
     "checkpoint": restore.identify(back_translation),
   }
   model = load.load_reader(back_translation)
-  return reading.add_columns(scored, model, judge.data, facts, weights)
+  return reading.add_columns(result, model, reader.data, facts, weights)
 
 
 def _describe_seeds(seeds: int) -> str:
-  said = "The model is deterministic: it draws nothing when it signs"
-  return (
-    f"{said}, so one pass stands for all {seeds} seeds."
-    if seeds > 1
-    else f"{said}."
-  )
+  sentence = "The model is deterministic: it samples nothing"
+  if seeds > 1:
+    return f"{sentence}, so one pass stands for all {seeds} seeds."
+  return f"{sentence}."

@@ -1,4 +1,4 @@
-"""Scores of text to gloss while a model trains."""
+"""Evaluation of text to gloss during training."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -12,47 +12,47 @@ from signllm_jax.inference import glosser
 from signllm_jax.runs import tensorboard
 from signllm_jax.tasks.task import ScoreTable
 
-METRICS = tuple(  # names as the field's scripts have them: bleu4
+METRICS = tuple(  # named bleu4 as in the field's scripts
   dataclasses.replace(m, key=m.key.replace("bleu_", "bleu"))
   for m in reading.metrics_of("words")
 )
 _NAMES = {
   "produced": "produced",
-  "nearest_train": "gloss of the nearest training text (floor)",
-  "other": "gloss of another text (floor)",
+  "nearest_train": "gloss of the nearest training text (baseline)",
+  "other": "gloss of another text (baseline)",
 }
 
 
 class Evaluation:
-  """A split of texts and glosses; one of `tasks.task.Evaluation`."""
+  """A split of texts and glosses (`tasks.task.Evaluation`)."""
 
   how = "by beam search"
 
   def __init__(
     self, settings: config.Experiment, train: Sequence[text_gloss_corpus.Pair]
   ):
-    """Reads the split and scores what needs no model.
+    """Reads the split and scores the baselines.
 
     Args:
       settings: of the run, with the data of one of its languages.
-      train: its training pairs, for the floors.
+      train: its training pairs, for the baselines.
 
     Raises:
       DataError: the language has no such split, or it is empty.
     """
     part = settings.data
     opened = text_gloss_corpus.open_pairs(part, settings.evaluate.split)
-    split = signing.first(opened, settings)
+    split = signing.read_examples(opened, settings)
     mark = gloss.prepend_language("", part.language)
     own = [pair for pair in train if pair.source.startswith(mark)]
     self._texts = [pair.source.removeprefix(mark) for pair in split]
     self.true = [gloss.strip_marks(pair.gloss) for pair in split]
-    near = baselines.nearest(
+    nearest = baselines.nearest(
       self._texts, [pair.source.removeprefix(mark) for pair in own], "words"
     )
-    self._fixed = {
+    self._baselines = {
       "nearest_train": self._score(
-        [gloss.strip_marks(own[int(i)].gloss) for i in near]
+        [gloss.strip_marks(own[int(i)].gloss) for i in nearest]
       ),
       "other": self._score([*self.true[1:], self.true[0]]),
     }
@@ -64,17 +64,17 @@ class Evaluation:
     should_stop: Callable[[], bool] = lambda: False,
   ) -> tuple[ScoreTable, list[str]] | None:
     """Glosses the split and scores it; None if stopped."""
-    found = model.write(self._texts, should_stop)
-    if found is None:
+    lines = model.write(self._texts, should_stop)
+    if lines is None:
       return None
-    made = [gloss.strip_marks(line) for line in found]
-    return {"produced": self._score(made), **self._fixed}, made
+    glosses = [gloss.strip_marks(line) for line in lines]
+    return {"produced": self._score(glosses), **self._baselines}, glosses
 
-  def _score(self, found: Sequence[str]) -> dict[str, float]:
-    return {m.key: m.score(found, self.true) for m in METRICS}
+  def _score(self, glosses: Sequence[str]) -> dict[str, float]:
+    return {m.key: m.score(glosses, self.true) for m in METRICS}
 
   def score(self, rows: ScoreTable) -> float:
-    """What decides which checkpoint is best; lower is better."""
+    """The score that selects the best checkpoint; lower is better."""
     return 100 - rows["produced"]["bleu4"]
 
   def complete(self, rows: ScoreTable) -> ScoreTable:
@@ -83,12 +83,12 @@ class Evaluation:
 
   def table(self, rows: ScoreTable, title: str) -> str:
     """The table for the terminal."""
-    return tables.scores(rows, METRICS, _NAMES, title)
+    return tables.metric_table(rows, METRICS, _NAMES, title)
 
   def show(
     self, board: tensorboard.Writer, step: int, mark: str, made: Sequence[str]
   ) -> None:
     """Writes glosses, produced above true, to TensorBoard."""
     shown = list(zip(self._texts, made, self.true, strict=True))[: self._shown]
-    lines = [f"{said}\nproduced {a}\ntrue     {b}" for said, a, b in shown]
+    lines = [f"{text}\nproduced {a}\ntrue     {b}" for text, a, b in shown]
     board.text(f"{mark}gloss", "\n\n".join(lines), step)

@@ -1,4 +1,4 @@
-"""Scores of reading: while a reader trains, and of what others produced."""
+"""Evaluation of pose to text during training, and back-translation scores."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -21,15 +21,15 @@ _WORDS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "chrf", "rouge_l", "wer")
 _NAMES = {
   "read": "read",
   "gloss": "gloss, by CTC",
-  "other_clip": "another clip (floor)",
+  "other_clip": "another clip (baseline)",
 }
 
 
 def metrics_of(tokens: str) -> tuple[metric.Metric, ...]:
-  """The metrics of a model of such tokens; its score comes first or last.
+  """The metrics of a model with this kind of token.
 
-  Letters and words in error for one that spells; BLEU, chrF, ROUGE-L and words
-  in error for one that writes words.
+  Letter and word error rates for characters; BLEU, chrF, ROUGE-L and word
+  error rate for words.
   """
   keys = _LETTERS if tokens == "characters" else _WORDS
   known = {m.key: m for m in text_metrics.TEXT}
@@ -37,15 +37,12 @@ def metrics_of(tokens: str) -> tuple[metric.Metric, ...]:
 
 
 def score_key(tokens: str) -> str:
-  """The error rate that decides which checkpoint is best."""
+  """Key of the error rate that selects the best checkpoint."""
   return "letter_error_rate" if tokens == "characters" else "wer"
 
 
 class Evaluation:
-  """A split and its texts; what a reader makes of it is scored against them.
-
-  One of `tasks.task.Evaluation`.
-  """
+  """A split of clips and their texts (`tasks.task.Evaluation`)."""
 
   how = "read by beam search"
 
@@ -59,7 +56,7 @@ class Evaluation:
     Raises:
       DataError: the split is empty.
     """
-    self.true = signing.first(split, settings)
+    self.true = signing.read_examples(split, settings)
     self._texts = [datasets.source_text(c, settings.data) for c in self.true]
     self._glosses = (
       [datasets.gloss_text(clip) for clip in self.true]
@@ -76,23 +73,23 @@ class Evaluation:
     should_stop: Callable[[], bool] = lambda: False,
   ) -> tuple[ScoreTable, list[pose_reader.Translation]] | None:
     """Reads the split and scores it; None if stopped."""
-    made = model.read(self.true, should_stop)
-    if made is None:
+    translations = model.read(self.true, should_stop)
+    if translations is None:
       return None
-    rows = {"read": self._score([each.text for each in made])}
+    rows = {"read": self._score([t.text for t in translations])}
     if self._glosses is not None:
-      found = [each.gloss for each in made]
+      glosses = [t.gloss for t in translations]
       wer = next(m for m in text_metrics.TEXT if m.key == "wer")
-      rows["gloss"] = {"wer": wer.score(found, self._glosses)}
-    # What a reader scores that writes the text of another clip.
+      rows["gloss"] = {"wer": wer.score(glosses, self._glosses)}
+    # The score of a reader that writes the text of another clip.
     rows["other_clip"] = self._score([*self._texts[1:], self._texts[0]])
-    return rows, made
+    return rows, translations
 
-  def _score(self, found: Sequence[str]) -> dict[str, float]:
-    return {m.key: m.score(found, self._texts) for m in self._metrics}
+  def _score(self, texts: Sequence[str]) -> dict[str, float]:
+    return {m.key: m.score(texts, self._texts) for m in self._metrics}
 
   def score(self, rows: ScoreTable) -> float:
-    """What decides which checkpoint is best; lower is better."""
+    """The score that selects the best checkpoint; lower is better."""
     return rows["read"][self._key]
 
   def complete(self, rows: ScoreTable) -> ScoreTable:
@@ -101,7 +98,7 @@ class Evaluation:
 
   def table(self, rows: ScoreTable, title: str) -> str:
     """The table for the terminal."""
-    return tables.scores(rows, self._metrics, _NAMES, title)
+    return tables.metric_table(rows, self._metrics, _NAMES, title)
 
   def show(
     self,
@@ -112,39 +109,39 @@ class Evaluation:
   ) -> None:
     """Writes texts, read above true, to TensorBoard."""
     pairs = list(zip(made, self._texts, strict=True))[: self._shown]
-    lines = [f"read {each.text}\ntrue {true}" for each, true in pairs]
+    lines = [f"read {read.text}\ntrue {true}" for read, true in pairs]
     board.text(f"{mark}read", "\n\n".join(lines), step)
 
 
 def add_columns(
-  made: report.Report,
+  poses: report.Report,
   model: pose_reader.Reader,
   settings: config.Data,
   facts: Mapping[str, Any],
   weights: np.ndarray,
 ) -> report.Report:
-  """Lets a reader read all rows of a report and adds its scores.
+  """Adds the back-translation scores of all rows to a report.
 
   Args:
-    made: the report.
-    model: the reader.
-    settings: of its data; they say which text of a clip it was taught.
-    facts: name, work directory and checkpoint of the reader. The latter is
+    poses: the report.
+    model: the reader of pose to text.
+    settings: of its data; they say which text of a clip it was trained on.
+    facts: name, work directory and checkpoint of the reader. The checkpoint is
       part of every signature: scores of two readers are not comparable.
-    weights: of `bootstrap.resample`, as of the report.
+    weights: of `bootstrap.resample`, those of the report.
 
   Raises:
-    UsageError: clips of another frame rate than the reader learnt from.
+    UsageError: the clips have another frame rate than the reader's training.
   """
   texts = {}
-  for name, listed in made.rows.items():
-    read = model.read(listed)
-    assert read is not None  # nobody stops it
-    texts[name] = [each.text for each in read]
+  for name, clips in poses.rows.items():
+    translations = model.read(clips)
+    assert translations is not None  # nothing stops it
+    texts[name] = [t.text for t in translations]
   digest = facts["checkpoint"]["digest"][:12]
   metrics = [
     dataclasses.replace(m, definition=f"{m.definition}, read by {digest}")
     for m in metrics_of(settings.tokens)
   ]
-  true = [datasets.source_text(clip, settings) for clip in made.true]
-  return report.extend(made, facts, metrics, texts, true, weights)
+  true = [datasets.source_text(clip, settings) for clip in poses.true]
+  return report.extend(poses, facts, metrics, texts, true, weights)

@@ -1,4 +1,4 @@
-"""Free-running evaluation of a model on a whole split, with its floors."""
+"""Free-running evaluation of text to pose on a whole split, with baselines."""
 
 import dataclasses
 import pathlib
@@ -19,10 +19,7 @@ from signllm_jax.tasks.task import ScoreTable
 
 
 class Evaluation:
-  """A split, its truth and its floors; produced clips are scored against it.
-
-  One of `tasks.task.Evaluation`.
-  """
+  """A split of clips and its baselines (`tasks.task.Evaluation`)."""
 
   how = "free running"
 
@@ -32,7 +29,7 @@ class Evaluation:
     settings: config.Experiment,
     mean_pose: np.ndarray,
   ):
-    """Reads the split and scores what needs no model.
+    """Reads the split and scores the baselines.
 
     Args:
       split: the clips.
@@ -42,13 +39,13 @@ class Evaluation:
     Raises:
       DataError: the split is empty.
     """
-    self.true = first(split, settings)
+    self.true = read_examples(split, settings)
     self.sources = [datasets.source_text(c, settings.data) for c in self.true]
-    still = baselines.floors(self.true, mean_pose.reshape(-1, 3))
+    fixed = baselines.of_clips(self.true, mean_pose.reshape(-1, 3))
     self._shown = settings.evaluate.clips
-    self._fixed: ScoreTable = {
-      name: pose.scores(made, self.true)
-      for name, made in {"truth": self.true, **still}.items()
+    self._baselines: ScoreTable = {
+      name: pose.scores(row, self.true)
+      for name, row in {"truth": self.true, **fixed}.items()
     }
 
   def run(
@@ -62,14 +59,15 @@ class Evaluation:
       Rows of the report, `produced` first, and the produced clips with the
       truth's names and texts; None if stopped.
     """
-    made = model.produce(self.sources, should_stop)
-    if made is None:
+    produced = model.produce(self.sources, should_stop)
+    if produced is None:
       return None
-    made = named(made, self.true)
-    return {"produced": pose.scores(made, self.true), **self._fixed}, made
+    produced = with_true_labels(produced, self.true)
+    scores = pose.scores(produced, self.true)
+    return {"produced": scores, **self._baselines}, produced
 
   def score(self, rows: ScoreTable) -> float:
-    """What decides which checkpoint is best; lower is better."""
+    """The score that selects the best checkpoint; lower is better."""
     return rows["produced"]["dtw_mje"]
 
   def complete(self, rows: ScoreTable) -> ScoreTable:
@@ -78,7 +76,7 @@ class Evaluation:
 
   def table(self, rows: ScoreTable, title: str) -> str:
     """The table for the terminal."""
-    return tables.table(rows, title)
+    return tables.training_table(rows, title)
 
   def show(
     self,
@@ -94,10 +92,10 @@ class Evaluation:
       board.clips(step, f"{mark}clip_{i}", pair)
 
 
-def first(
+def read_examples(
   split: datasets.Examples[datasets.Example], settings: config.Experiment
 ) -> list[datasets.Example]:
-  """The examples of a split that are scored while a model trains.
+  """Reads the examples of a split that are scored during training.
 
   Raises:
     DataError: the split is empty.
@@ -111,29 +109,29 @@ def first(
   return [split[i] for i in range(len(split))]
 
 
-def named(
-  made: Sequence[clips.Clip], true: Sequence[clips.Clip]
+def with_true_labels(
+  produced: Sequence[clips.Clip], true: Sequence[clips.Clip]
 ) -> list[clips.Clip]:
-  """Produced clips with the names, texts and glosses of the true ones."""
+  """Gives produced clips the names, texts and glosses of the true ones."""
   return [
-    dataclasses.replace(m, name=t.name, text=t.text, gloss=t.gloss)
-    for m, t in zip(made, true, strict=True)
+    dataclasses.replace(p, name=t.name, text=t.text, gloss=t.gloss)
+    for p, t in zip(produced, true, strict=True)
   ]
 
 
-class Held(NamedTuple):
-  """A split as the final evaluation needs it: all that no model makes."""
+class EvaluationSplit(NamedTuple):
+  """A split for the final evaluation."""
 
-  sources: list[str]  # what a model reads
+  sources: list[str]  # texts as the model reads them
   true: list[clips.Clip]
-  rows: Mapping[str, Sequence[clips.Clip]]  # truth and floors
+  rows: Mapping[str, Sequence[clips.Clip]]  # truth and baselines
   notes: list[str]
 
 
-def hold(
+def load_split(
   settings: config.Data, info: corpus_info.CorpusInfo, split: str
-) -> Held:
-  """Reads a whole split and, for the floors, the training split.
+) -> EvaluationSplit:
+  """Reads a whole split and, for the baselines, the training split.
 
   Raises:
     DataError: the data are gone, or have no such split, or it is empty.
@@ -146,18 +144,18 @@ def hold(
     texts = [datasets.source_text(clip, settings) for clip in _each(train)]
   except errors.DataError as error:
     raise errors.DataError(
-      f"the floors need the training split: {error}",
+      f"the baselines need the training split: {error}",
       path=pathlib.Path(settings.folder),
     ) from error
-  near = baselines.nearest(task.sources, texts, info.vocabulary.unit)
+  nearest = baselines.nearest(task.sources, texts, info.vocabulary.unit)
   rows = {
     "truth": task.true,
-    **baselines.floors(task.true, mean),
-    "nearest_train": [train[int(i)] for i in near],
+    **baselines.of_clips(task.true, mean),
+    "nearest_train": [train[int(i)] for i in nearest],
   }
   if len(task.true) < 2:
     del rows["other_clip"]  # there is no other
-  return Held(task.sources, task.true, rows, task.notes)
+  return EvaluationSplit(task.sources, task.true, rows, task.notes)
 
 
 def _each(split: datasets.Clips):

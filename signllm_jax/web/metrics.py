@@ -1,4 +1,4 @@
-"""What Prometheus may ask."""
+"""Counters of the server for Prometheus, and the middleware that counts."""
 
 import time
 
@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Metrics:
-  """The server's counters, in a registry of their own."""
+  """Counters of the server, in their own registry."""
 
   def __init__(self):
     self.registry = prometheus.CollectorRegistry()
@@ -20,7 +20,7 @@ class Metrics:
     )
     self.seconds = prometheus.Histogram(
       "signllm_http_request_seconds",
-      "From a request's headers to the end of its answer.",
+      "Seconds from the headers of a request to the end of its response.",
       ("path",),
       registry=self.registry,
     )
@@ -48,26 +48,26 @@ class Metrics:
     )
 
   def text(self) -> bytes:
-    """All of them in Prometheus' text format."""
+    """Formats all counters as Prometheus' text."""
     return prometheus.generate_latest(self.registry)
 
 
 class Observe:
-  """Middleware: counts and times answers."""
+  """Middleware that counts and times responses."""
 
   def __init__(self, app: ASGIApp, metrics: Metrics, paths: frozenset[str]):
     """Wraps an application.
 
     Args:
-      app: to count.
-      metrics: to count in.
-      paths: told apart; all others are one, so that nobody can fill the
-        memory with labels.
+      app: the application.
+      metrics: the counters.
+      paths: counted separately; all others are counted together, so that
+        clients cannot fill the memory with labels.
     """
     self._app, self._metrics, self._paths = app, metrics, paths
 
   async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-    """Passes a request on, and watches the answer."""
+    """Passes a request on and counts the response."""
     if scope["type"] != "http":
       await self._app(scope, receive, send)
       return

@@ -1,11 +1,11 @@
-"""HTTP with deadlines: uvicorn's protocol waits for ever for headers."""
+"""HTTP with deadlines, as uvicorn waits for headers without limit."""
 
 import asyncio
 
 from uvicorn.protocols.http import h11_impl
 
 HEADERS_SECONDS = 10.0  # from the connection or the last answer to all headers
-WRITE_SECONDS = 20.0  # for a full buffer to be taken by the client
+WRITE_SECONDS = 20.0  # for the client to read a full buffer
 MAX_CONNECTIONS = 512
 MAX_HEADERS = 16 << 10  # bytes of a request's head
 
@@ -14,9 +14,9 @@ class Protocol(h11_impl.H11Protocol):
   """One connection.
 
   Between two requests, and while an answered request still sends its body, the
-  client has HEADERS_SECONDS to come to the next request's body; a client that
-  takes nothing of an answer is cut off after WRITE_SECONDS. The body's own
-  deadline is `limits.read_body`'s.
+  client has HEADERS_SECONDS until the body of the next request begins. A client
+  that reads nothing of a response is disconnected after WRITE_SECONDS.
+  `limits.read_body` sets the deadline of the body.
   """
 
   _waiting: asyncio.TimerHandle | None = None
@@ -31,24 +31,24 @@ class Protocol(h11_impl.H11Protocol):
       self._wait()
 
   def data_received(self, data: bytes) -> None:
-    """Ends the deadline when a request is there."""
+    """Ends the deadline when a request has arrived."""
     super().data_received(data)
     if self._answering():
       self._waiting = _cancelled(self._waiting)
 
   def on_response_complete(self) -> None:
-    """Starts the deadline for what comes next."""
+    """Starts the deadline for the next request."""
     super().on_response_complete()
     if not self._answering():
       self._wait()
 
   def pause_writing(self) -> None:
-    """The client is slow: gives it time."""
+    """Starts the deadline of a slow client."""
     super().pause_writing()
     self._writing = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
 
   def resume_writing(self) -> None:
-    """The client has caught up."""
+    """Ends the deadline of a slow client."""
     super().resume_writing()
     self._writing = _cancelled(self._writing)
 
@@ -70,7 +70,7 @@ class Protocol(h11_impl.H11Protocol):
     if self.cycle is None:
       self._refuse(b"408 Request Timeout")
     elif not self.transport.is_closing():
-      self.transport.abort()  # an old client idles or floods: no more words
+      self.transport.abort()  # an old client idles or floods: no response
 
   def _refuse(self, status: bytes, header: bytes = b"") -> None:
     self.transport.write(

@@ -179,7 +179,7 @@ def test_texts_cannot_break_the_page(made):
   assert "<b>" not in page and "&lt;b&gt;&amp;&#34;" in page
 
 
-def test_floors_rank_at_the_floors_and_truth_at_the_ceiling(made):
+def test_baselines_and_truth_keep_their_scores(made):
   weights = bootstrap.resample(5, 20)
   for row in ROWS[1:]:
     made_of_it = report.build(
@@ -250,7 +250,7 @@ def test_another_truth_changes_nothing_produced(home, made, tmp_path):
 def test_leaky_protocol_is_pts(home):
   """Against one pass over its own inputs: true first frame, true counters."""
   producer = load.load_producer(home / "a")
-  held = signing.hold(
+  data = signing.load_split(
     config.Data(folder=str(home / "data")), producer.info, "dev"
   )
   statistics = producer.model.statistics
@@ -258,9 +258,9 @@ def test_leaky_protocol_is_pts(home):
   def model():
     return producer.model.structure.merge(producer.model.leaves)
 
-  made = producer.produce_pt_protocol(held.sources, held.true)
-  assert [len(clip) for clip in made] == [len(clip) for clip in held.true]
-  clip, true, n = made[-1], held.true[-1], len(held.true[-1])
+  made = producer.produce_pt_protocol(data.sources, data.true)
+  assert [len(clip) for clip in made] == [len(clip) for clip in data.true]
+  clip, true, n = made[-1], data.true[-1], len(data.true[-1])
 
   def numbers(frame, valid):
     scaled = statistics.normalise(frame.reshape(-1))
@@ -272,7 +272,7 @@ def test_leaky_protocol_is_pts(home):
   for t in range(2, n):
     inputs[0, t, :-1] = numbers(clip.frames[t - 1], statistics.seen)
   inputs[0, :, -1] = np.arange(n) / n
-  source = producer.info.vocabulary.encode(held.sources[-1])[None]
+  source = producer.info.vocabulary.encode(data.sources[-1])[None]
   once = jax.jit(lambda *given: model()(*given))
   out = statistics.denormalise(once(source, inputs)[0, :, :-1])
   expected = np.where(np.repeat(statistics.seen, 3), out, 0)
@@ -318,7 +318,7 @@ def test_comparison_of_a_run_with_itself(home, tmp_path, capsys):
     assert one["difference"] == 0 and one["p"] == 1
 
 
-def test_comparison_with_a_floor(made):
+def test_comparison_with_a_baseline(made):
   frozen = dataclasses.replace(made, sums={"produced": made.sums["frozen"]})
   weights = bootstrap.resample(5, 200)
   found = comparison.compare(made, frozen, weights).differences

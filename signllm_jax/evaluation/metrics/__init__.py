@@ -1,1 +1,1 @@
-"""How good produced signing is."""
+"""Metrics of produced signing and of texts."""

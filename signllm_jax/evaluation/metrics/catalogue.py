@@ -14,17 +14,17 @@ _UNIT = "canonical units (shoulders 1/3 apart)"
 def _mean(
   key: str,
   head: str,
-  each: Callable[[Sequence[clips.Clip], Sequence[clips.Clip]], np.ndarray],
+  distance: Callable[[Sequence[clips.Clip], Sequence[clips.Clip]], np.ndarray],
   definition: str,
   style: str = "{:.4f}",
 ) -> metric.Metric:
-  """The mean over sequences of a number a pair; lower is better."""
+  """Mean over sequences of a distance a pair; lower is better."""
   return metric.Metric(
     key,
     head,
     "lower",
     definition + ", mean over sequences",
-    lambda produced, true: metric.counted(each(produced, true)),
+    lambda produced, true: metric.counted(distance(produced, true)),
     metric.ratio,
     style,
   )

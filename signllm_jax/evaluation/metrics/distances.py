@@ -1,9 +1,9 @@
 """Distances between produced and true signing, along the cheapest alignment.
 
-Computed in float32, batches of pairs at a time. Missing
-joints of the truth do not count; a produced joint counts where it is, for a
-model must say where every joint is. Units are the canonical skeleton's
-(shoulders 1/3 apart) unless said otherwise.
+Computed in float32, batches of pairs at a time. Missing joints of the truth do
+not count; a produced joint always counts, as a model must give a position for
+every joint. Units are the canonical skeleton's (shoulders 1/3 apart) unless
+another one is given.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from signllm_jax.evaluation.metrics import pairs
 from signllm_jax.losses import dtw, frame_cost
 
 HANDS = [*skeleton.PARTS["left_hand"], *skeleton.PARTS["right_hand"]]
-DTWP_FILL = 10.0  # where a joint is missing, in pose-evaluation's DTWp
+DTWP_FILL = 10.0  # value of a missing joint in pose-evaluation's DTWp
 _SHOULDERS = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
 
 
@@ -34,8 +34,8 @@ def dtw_pt(
 
 
 def _pt(batch: pairs.Batch) -> jax.Array:
-  found = dtw.align(_pt_cost(batch), batch.rows, batch.columns)
-  return found.total / batch.rows
+  alignment = dtw.align(_pt_cost(batch), batch.rows, batch.columns)
+  return alignment.total / batch.rows
 
 
 @jax.jit
@@ -43,21 +43,21 @@ def _pt_cost(batch: pairs.Batch) -> jax.Array:
   seen = batch.valid.astype(jnp.float32)
   share = skeleton.J * seen / jnp.maximum(seen.sum(-1, keepdims=True), 1)
 
-  def leading(x):  # [B, T, 50, 3] -> [150, B, T]
+  def values_first(x):  # [B, T, 50, 3] -> [150, B, T]
     return jnp.moveaxis(x.reshape(*x.shape[:2], -1), -1, 0)
 
-  def add(cost, numbers):
-    a, b, weight = numbers
+  def add(cost, values):
+    a, b, weight = values
     return cost + weight[..., None] * jnp.abs(a[..., None] - b[:, None]), None
 
-  # Number by number as in `frame_cost`: a trailing axis of 150 is slower.
+  # Value by value as in `frame_cost`: a trailing axis of 150 is slower.
   return jax.lax.scan(
     add,
     jnp.zeros((*batch.valid.shape[:2], batch.shown.shape[1])),
     (
-      leading(batch.reference),
-      leading(batch.hypothesis),
-      leading(share[..., None].repeat(3, -1)),
+      values_first(batch.reference),
+      values_first(batch.hypothesis),
+      values_first(share[..., None].repeat(3, -1)),
     ),
     unroll=10,
   )[0]
@@ -71,8 +71,8 @@ def dtw_mje(
 
 
 def _mje(batch: pairs.Batch) -> jax.Array:
-  found = dtw.align(_mean_joint(batch), batch.rows, batch.columns)
-  return found.total / found.cells
+  alignment = dtw.align(_mean_joint(batch), batch.rows, batch.columns)
+  return alignment.total / alignment.cells
 
 
 @jax.jit
@@ -91,9 +91,9 @@ def dtw_mje_of_part(
   NaN where the truth never shows the part.
   """
   joints = np.isin(np.arange(skeleton.J), skeleton.PARTS[part])
-  # The other joints become missing, not cut off: one compiled shape for all.
-  alone = [pairs.Sequence3D(one.frames, one.valid & joints) for one in true]
-  shown = np.array([one.valid.any() for one in alone])
+  # The other joints are masked, not removed: one compiled shape for all parts.
+  alone = [pairs.Sequence3D(clip.frames, clip.valid & joints) for clip in true]
+  shown = np.array([part.valid.any() for part in alone])
   return np.where(shown, dtw_mje(produced, alone), np.nan)
 
 
@@ -103,8 +103,8 @@ def mpjpe(
   """Mean per-joint position error on DTW-aligned frames, of each pair: [n].
 
   Every true joint counts once: its error is the mean over the frames that the
-  path of `dtw_mje` gives to its frame. (In DTW-MJE a frame counts as often as
-  the path stays on it.)
+  path of `dtw_mje` aligns with its frame. (In DTW-MJE a frame counts as often
+  as the path visits it.)
   """
   return pairs.over_pairs(_mpjpe, produced, true)
 
@@ -113,13 +113,13 @@ def _mpjpe(batch: pairs.Batch) -> np.ndarray:
   costs = _mean_joint(batch)
   paths = dtw.paths(costs, batch.rows, batch.columns)
   joints = np.asarray(batch.valid).sum(-1)
-  found = []
+  errors = []
   for cost, path, seen in zip(np.asarray(costs), paths, joints, strict=True):
     row, column = path.T
     frames = np.bincount(row, cost[row, column]) / np.bincount(row)
     seen = seen[: len(frames)]
-    found.append((frames * seen).sum() / max(seen.sum(), 1))
-  return np.array(found)
+    errors.append((frames * seen).sum() / max(seen.sum(), 1))
+  return np.array(errors)
 
 
 def ndtw_mje(
@@ -130,12 +130,13 @@ def ndtw_mje(
   Both clips are normalised by their shoulders; every keypoint is aligned by
   itself; the mean of the paths' totals. A keypoint missing in the truth costs
   nothing, one missing in the hypothesis half of its distance from the origin.
-  Exact, where the published one is fastdtw's estimate; 3-D, where it is 2-D.
+  The published metric is in 2-D and uses fastdtw's approximation; this one is
+  in 3-D and exact.
   """
-  found = pairs.over_pairs(
+  totals = pairs.over_pairs(
     _keypoints, _by_shoulders(produced), _by_shoulders(true)
   )
-  return found.mean(-1)
+  return totals.mean(-1)
 
 
 def _keypoints(batch: pairs.Batch) -> np.ndarray:
@@ -146,10 +147,10 @@ def _keypoints(batch: pairs.Batch) -> np.ndarray:
 def _keypoint_costs(pair: pairs.Batch) -> jax.Array:
   reference = pair.reference.swapaxes(0, 1)  # [K, R, 3]
   hypothesis = pair.hypothesis.swapaxes(0, 1)  # [K, Q, 3]
-  gap = jnp.linalg.norm(reference[:, :, None] - hypothesis[:, None], axis=-1)
-  lost = jnp.linalg.norm(reference, axis=-1)[..., None] / 2
-  gap = jnp.where(pair.shown.T[:, None], gap, lost)
-  return jnp.where(pair.valid.T[..., None], gap, 0)
+  cost = jnp.linalg.norm(reference[:, :, None] - hypothesis[:, None], axis=-1)
+  missing = jnp.linalg.norm(reference, axis=-1)[..., None] / 2
+  cost = jnp.where(pair.shown.T[:, None], cost, missing)
+  return jnp.where(pair.valid.T[..., None], cost, 0)
 
 
 def _align_each(
@@ -157,15 +158,15 @@ def _align_each(
 ) -> np.ndarray:
   """Totals [B, K] of the cheapest paths of each pair's `costs` [K, R, Q].
 
-  One pair after another: all keypoints' costs of a batch are gigabytes.
+  One pair at a time, as the costs of all keypoints of a batch are gigabytes.
   """
-  found = []
+  totals = []
   for i in range(len(batch.rows)):
     pair = jax.tree.map(lambda x, i=i: x[i], batch)
     cost = costs(pair)
     ends = (np.full(len(cost), int(n)) for n in (pair.rows, pair.columns))
-    found.append(dtw.align(cost, *ends).total)
-  return np.stack(jax.device_get(found))
+    totals.append(dtw.align(cost, *ends).total)
+  return np.stack(jax.device_get(totals))
 
 
 def dtwp(
@@ -179,12 +180,12 @@ def dtwp(
   cost, root of the total), and the mean is taken. Our clips have no pixels, so
   they are normalised by their shoulders first (the paper's nDTWp).
   """
-  found = pairs.over_pairs(
+  totals = pairs.over_pairs(
     _squared_keypoints,
-    [_trimmed(one) for one in _by_shoulders(produced)],
-    [_trimmed(one) for one in _by_shoulders(true)],
+    [_trim(sequence) for sequence in _by_shoulders(produced)],
+    [_trim(sequence) for sequence in _by_shoulders(true)],
   )
-  return np.sqrt(found[:, HANDS]).mean(-1)
+  return np.sqrt(totals[:, HANDS]).mean(-1)
 
 
 def _squared_keypoints(batch: pairs.Batch) -> np.ndarray:
@@ -198,21 +199,21 @@ def _squared_costs(pair: pairs.Batch) -> jax.Array:
   return ((reference[:, :, None] - hypothesis[:, None]) ** 2).sum(-1)
 
 
-def _trimmed(one: pairs.Sequence3D) -> pairs.Sequence3D:
-  """From the first frame that shows a hand to the last; missing is filled."""
-  shown = np.flatnonzero(one.valid[:, HANDS].any(1))
+def _trim(sequence: pairs.Sequence3D) -> pairs.Sequence3D:
+  """Cuts to the frames that show a hand and fills missing joints."""
+  shown = np.flatnonzero(sequence.valid[:, HANDS].any(1))
   span = slice(shown[0], shown[-1] + 1) if len(shown) else slice(None)
-  frames, valid = one.frames[span], one.valid[span]
+  frames, valid = sequence.frames[span], sequence.valid[span]
   return pairs.Sequence3D(np.where(valid[..., None], frames, DTWP_FILL), valid)
 
 
-def _by_shoulders(listed: Sequence[clips.Clip]) -> list[pairs.Sequence3D]:
-  """Clips with the middle of the shoulders at 0 and their distance 1.
+def _by_shoulders(sequence: Sequence[clips.Clip]) -> list[pairs.Sequence3D]:
+  """Normalises clips: the middle of the shoulders at 0, their distance 1.
 
   Both are means over the clip, as in pose-format's normalisation.
   """
-  made = []
-  for clip in listed:
+  normalised = []
+  for clip in sequence:
     middle, width = np.zeros(3), clips.SHOULDER_WIDTH
     seen = clip.valid[:, _SHOULDERS].all(1)
     if seen.any():
@@ -221,5 +222,5 @@ def _by_shoulders(listed: Sequence[clips.Clip]) -> list[pairs.Sequence3D]:
       width = np.linalg.norm(right - left, axis=-1).mean(dtype=np.float64)
     frames = (clip.frames - middle) / max(width, 1e-6)
     frames = np.where(clip.valid[..., None], frames, 0).astype(np.float32)
-    made.append(pairs.Sequence3D(frames, clip.valid))
-  return made
+    normalised.append(pairs.Sequence3D(frames, clip.valid))
+  return normalised

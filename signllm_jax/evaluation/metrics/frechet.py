@@ -1,8 +1,8 @@
 """Frechet distance between the frames of produced and of true signing.
 
 The distance of two Gaussians (Dowson and Landau 1982; Heusel et al. 2017 use it
-on image features), fitted to features of single frames. No network stands
-behind the features, so the number can be made anew anywhere.
+on image features), fitted to features of single frames. The features need no
+network, so the score is reproducible anywhere.
 
 Features of frame t >= 1, standardised by the true frames: positions of nose,
 elbows and wrists about the neck and of ten fingertips about their hand's wrist,
@@ -34,7 +34,7 @@ _ORIGINS = [
   *[skeleton.LEFT_HAND] * 5,
   *[skeleton.RIGHT_HAND] * 5,
 ]
-_RIDGE = 1e-9  # on variances of about 1: lets Cholesky take still poses
+_RIDGE = 1e-9  # on variances of about 1: Cholesky then accepts still poses
 
 
 def _frames(clip: clips.Clip) -> np.ndarray:
@@ -55,22 +55,22 @@ def sums(
   D is at most 90.
   """
   reference = [_frames(clip) for clip in true]
-  every = np.concatenate(reference)
-  shown = ~np.isnan(every)
-  used = shown.sum(0) * 2 >= max(len(every), 1)
+  pooled = np.concatenate(reference)
+  shown = ~np.isnan(pooled)
+  used = shown.sum(0) * 2 >= max(len(pooled), 1)
   count = np.maximum(shown.sum(0), 1)
-  mean = np.where(shown, every, 0).sum(0) / count
-  spread = np.sqrt((np.where(shown, every - mean, 0) ** 2).sum(0) / count)
-  used &= spread > 1e-6
+  mean = np.where(shown, pooled, 0).sum(0) / count
+  deviation = np.sqrt((np.where(shown, pooled - mean, 0) ** 2).sum(0) / count)
+  used &= deviation > 1e-6
 
   def moments(frames: np.ndarray) -> np.ndarray:
-    x = (np.nan_to_num(frames - mean) / np.where(used, spread, 1))[:, used]
+    x = (np.nan_to_num(frames - mean) / np.where(used, deviation, 1))[:, used]
     return np.concatenate([[len(x)], x.sum(0), (x.T @ x).ravel()])
 
   return np.stack(
     [
-      np.concatenate([moments(_frames(made)), moments(truth)])
-      for made, truth in zip(produced, reference, strict=True)
+      np.concatenate([moments(_frames(clip)), moments(features)])
+      for clip, features in zip(produced, reference, strict=True)
     ]
   )
 
@@ -79,7 +79,7 @@ def finish(total: np.ndarray) -> np.ndarray:
   """Squared Frechet distance of summed moments: [..., k] -> [...].
 
   Covariances are shrunk towards their diagonal by D / (D + true frames): few
-  frames cannot tell how 90 numbers hang together. 0 when no joint was left.
+  frames do not determine the correlations of 90 features. 0 without any joint.
   """
   half = total.shape[-1] // 2
   d = round((np.sqrt(4 * half - 3) - 1) / 2)

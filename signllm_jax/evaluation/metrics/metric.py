@@ -1,8 +1,8 @@
-"""What a metric is: sums over sequences, and a score made of them.
+"""The type of a metric: sums over sequences, and a score of these sums.
 
-Every score of the report is a function of sums over sequences: a mean is a sum
-and a count, a share is two sums, BLEU is nine. So a resample of the sequences
-is a weighting of rows, and a bootstrap of any metric is one matrix product.
+Every score of the report is a function of sums over sequences: a mean needs a
+sum and a count, a share two sums, BLEU nine. A resample of the sequences is
+thus a weighting of rows, and a bootstrap of any metric one matrix product.
 """
 
 import dataclasses
@@ -20,12 +20,12 @@ class Metric:
     key: its name in JSON.
     head: its name in tables.
     better: "lower", "higher", or "one" where the truth itself has 1.
-    definition: what is computed, with unit and source; part of the signature.
+    definition: of the score, with unit and source; part of the signature.
     sums: (produced, true) -> [n, k] float64, one row a sequence.
     finish: [..., k] sums of such rows -> [...] scores; NaN where undefined.
-    style: of the number in tables.
-    biased: resamples score worse than the sample by themselves, as distances
-      of distributions do; their mean is then moved to the score.
+    style: format of the number in tables.
+    biased: resamples score worse than the sample, as with distances of
+      distributions; their mean is then moved to the score.
     version: raised when the definition changes.
   """
 
@@ -40,21 +40,21 @@ class Metric:
   version: int = 1
 
   def signature(self, protocol: str, sequences: int) -> str:
-    """What must be equal before two numbers may be compared."""
+    """Identifies the computation; equal signatures give comparable scores."""
     return (
       f"{self.key}|v{self.version}|protocol:{protocol}|n:{sequences}|"
       + self.definition
     )
 
   def score(self, produced: Sequence[Any], true: Sequence[Any]) -> float:
-    """The score over all sequences."""
+    """Scores all sequences together."""
     return float(self.finish(self.sums(produced, true).sum(0)))
 
 
-def divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-  """The quotient; NaN where nothing was counted."""
-  known = np.asarray(below) > 0
-  return np.where(known, above / np.where(known, below, 1), np.nan)
+def divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+  """Divides; NaN where the denominator is 0."""
+  known = np.asarray(denominator) > 0
+  return np.where(known, numerator / np.where(known, denominator, 1), np.nan)
 
 
 def ratio(sums: np.ndarray) -> np.ndarray:

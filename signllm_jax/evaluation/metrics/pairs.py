@@ -1,4 +1,4 @@
-"""Ragged pairs of clips -> padded batches on the device."""
+"""Padded batches of pairs of clips of different lengths."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# They keep the number of compiled shapes small.
+# Few values, so that few shapes are compiled.
 _PAD = 64  # frames
-_LEAST, _MOST = 8, 64  # pairs a call
+_MIN_BATCH, _MAX_BATCH = 8, 64  # pairs
 
 
 class Joints(Protocol):
@@ -27,7 +27,7 @@ class Joints(Protocol):
 
 
 class Sequence3D(NamedTuple):
-  """`Joints` that are not all of a clip's, or not in its unit."""
+  """Some joints of a clip, or joints in another unit."""
 
   frames: np.ndarray
   valid: np.ndarray
@@ -49,9 +49,9 @@ def over_pairs(
   produced: Sequence[Joints],
   true: Sequence[Joints],
 ) -> np.ndarray:
-  """A function of each pair.
+  """Applies a function to each pair.
 
-  Pairs of like length share a batch; it is padded to the longest of them.
+  Pairs of similar length share a batch; it is padded to the longest of them.
 
   Args:
     function: of a batch: [B, ...].
@@ -62,11 +62,11 @@ def over_pairs(
     [n, ...] float64, in order.
   """
   longest = [
-    max(len(made.frames), len(truth.frames))
-    for made, truth in zip(produced, true, strict=True)
+    max(len(hypothesis.frames), len(reference.frames))
+    for hypothesis, reference in zip(produced, true, strict=True)
   ]
   order = np.argsort(longest, kind="stable")
-  rows = min(_MOST, max(_LEAST, 1 << (len(order) - 1).bit_length()))
+  rows = min(_MAX_BATCH, max(_MIN_BATCH, 1 << (len(order) - 1).bit_length()))
   parts = []
   for start in range(0, len(order), rows):
     group = order[start : start + rows]
@@ -76,10 +76,10 @@ def over_pairs(
       *_padded([produced[i] for i in group], rows, t),
     )
     parts.append(jax.device_get(function(batch))[: len(group)])
-  found = np.concatenate(parts).astype(np.float64)
-  placed = np.empty_like(found)
-  placed[order] = found
-  return placed
+  values = np.concatenate(parts).astype(np.float64)
+  ordered = np.empty_like(values)
+  ordered[order] = values
+  return ordered
 
 
 def _padded(group: Sequence[Joints], rows: int, t: int):
@@ -87,8 +87,8 @@ def _padded(group: Sequence[Joints], rows: int, t: int):
   frames = np.zeros((rows, t, joints, 3), np.float32)
   valid = np.zeros((rows, t, joints), bool)
   length = np.ones(rows, np.int32)
-  for row, one in enumerate(group):
-    length[row] = len(one.frames)
-    frames[row, : len(one.frames)] = one.frames
-    valid[row, : len(one.frames)] = one.valid
+  for row, sequence in enumerate(group):
+    length[row] = len(sequence.frames)
+    frames[row, : length[row]] = sequence.frames
+    valid[row, : length[row]] = sequence.valid
   return jnp.asarray(frames), jnp.asarray(valid), jnp.asarray(length)

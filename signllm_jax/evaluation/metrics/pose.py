@@ -1,6 +1,6 @@
-"""Movement, length and bones of produced signing against true (section 8).
+"""Motion, length and bone lengths of produced signing against true (section 8).
 
-Missing joints never count. Each function gives one row of sums a pair; see
+Missing joints never count. Each function returns one row of sums a pair; see
 `metric.Metric`.
 """
 
@@ -15,7 +15,7 @@ WRISTS = [skeleton.RIGHT_WRIST, skeleton.LEFT_WRIST]
 
 
 def wrist_path(clip: clips.Clip) -> float:
-  """Length of the way of both wrists, over steps where a wrist was seen."""
+  """Path length of both wrists, over steps between frames that show them."""
   wrists, seen = clip.frames[:, WRISTS], clip.valid[:, WRISTS]
   steps = np.linalg.norm(np.diff(wrists, axis=0), axis=-1)
   return float((steps * (seen[1:] & seen[:-1])).sum())
@@ -24,11 +24,11 @@ def wrist_path(clip: clips.Clip) -> float:
 def motion(
   produced: Sequence[clips.Clip], true: Sequence[clips.Clip]
 ) -> np.ndarray:
-  """Wrist paths, produced and true: [n, 2]."""
+  """Wrist path lengths, produced and true: [n, 2]."""
   return np.array(
     [
-      (wrist_path(made), wrist_path(truth))
-      for made, truth in zip(produced, true, strict=True)
+      (wrist_path(a), wrist_path(b))
+      for a, b in zip(produced, true, strict=True)
     ]
   )
 
@@ -38,10 +38,7 @@ def lengths(
 ) -> np.ndarray:
   """Frames, produced and true: [n, 2]."""
   return np.array(
-    [
-      (len(made), len(truth))
-      for made, truth in zip(produced, true, strict=True)
-    ],
+    [(len(a), len(b)) for a, b in zip(produced, true, strict=True)],
     np.float64,
   )
 
@@ -49,7 +46,7 @@ def lengths(
 def jerk(clip: clips.Clip) -> tuple[float, int]:
   """Sum of |third derivative of position| and the number of terms.
 
-  In units a second cubed, over joints seen in four frames in a row.
+  In units / s³, over joints that four consecutive frames show.
   """
   if len(clip) < 4:
     return 0.0, 0
@@ -64,21 +61,18 @@ def jerks(
 ) -> np.ndarray:
   """`jerk` of the produced and of the true clip: [n, 4]."""
   return np.array(
-    [
-      (*jerk(made), *jerk(truth))
-      for made, truth in zip(produced, true, strict=True)
-    ],
+    [(*jerk(a), *jerk(b)) for a, b in zip(produced, true, strict=True)],
     np.float64,
   )
 
 
 def jerk_ratio(sums: np.ndarray) -> np.ndarray:
-  """Mean jerk, produced over true, of sums of `jerks`."""
+  """Ratio of the mean jerk, produced over true, from sums of `jerks`."""
   return metric.divide(metric.ratio(sums[..., :2]), metric.ratio(sums[..., 2:]))
 
 
 def bone_lengths(clip: clips.Clip) -> tuple[np.ndarray, np.ndarray]:
-  """Length [T, 49] of each limb and whether both its ends were seen."""
+  """Length [T, 49] of each limb, and whether both its ends are visible."""
   ends = clip.frames[:, skeleton.CHILDREN] - clip.frames[:, skeleton.PARENTS]
   seen = clip.valid[:, skeleton.CHILDREN] & clip.valid[:, skeleton.PARENTS]
   return np.linalg.norm(ends, axis=-1), seen
@@ -87,18 +81,18 @@ def bone_lengths(clip: clips.Clip) -> tuple[np.ndarray, np.ndarray]:
 def bone_length_error(produced: clips.Clip, true: clips.Clip) -> float:
   """Mean |length / true length - 1| over limbs and frames.
 
-  A limb's true length is its median over the true clip. NaN where no limb was
-  seen in both.
+  A limb's true length is its median over the true clip. NaN where no limb is
+  visible in both.
   """
   length, seen = bone_lengths(true)
   shown = np.flatnonzero(seen.any(0))
   median = np.array([np.median(length[seen[:, limb], limb]) for limb in shown])
   shown, median = shown[median > 1e-6], median[median > 1e-6]
-  made, made_seen = bone_lengths(produced)
-  made, made_seen = made[:, shown], made_seen[:, shown]
-  if not made_seen.any():
+  length, seen = bone_lengths(produced)
+  length, seen = length[:, shown], seen[:, shown]
+  if not seen.any():
     return float("nan")
-  return float(np.abs(made / median - 1)[made_seen].mean())
+  return float(np.abs(length / median - 1)[seen].mean())
 
 
 def bone_length_errors(
@@ -106,17 +100,14 @@ def bone_length_errors(
 ) -> np.ndarray:
   """`bone_length_error` of each pair: [n]."""
   return np.array(
-    [
-      bone_length_error(made, truth)
-      for made, truth in zip(produced, true, strict=True)
-    ]
+    [bone_length_error(a, b) for a, b in zip(produced, true, strict=True)]
   )
 
 
 def scores(
   produced: Sequence[clips.Clip], true: Sequence[clips.Clip]
 ) -> dict[str, float]:
-  """One row of the report in training: means over sequences, shares of sums."""
+  """Scores of poses during training: means over sequences, ratios of sums."""
   return {
     "dtw_mje": float(distances.dtw_mje(produced, true).mean()),
     "motion_share": float(metric.ratio(motion(produced, true).sum(0))),

@@ -1,7 +1,7 @@
 """Scores of texts: BLEU-1..4, chrF, ROUGE-L, word and letter error rates.
 
-For back-translation and for text to gloss. Tokens are what spaces part;
-nothing is tokenised, lower-cased or smoothed. All in per cent.
+For back-translation and for text to gloss. Spaces separate the tokens; nothing
+else is tokenised, lower-cased or smoothed. All in per cent.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from signllm_jax.core import errors
 from signllm_jax.evaluation.metrics import metric
 
 _ORDERS = 4  # of BLEU
-_LETTERS = 6  # longest n-gram of chrF
+_CHRF_ORDER = 6  # longest n-gram of chrF
 ROUGE_BETA = 1.2
 
 
@@ -23,7 +23,7 @@ def _check(hypotheses: Sequence[str], references: Sequence[str]) -> None:
   if len(hypotheses) != len(references) or not references:
     raise errors.UsageError(
       f"{len(hypotheses)} hypotheses for {len(references)} references",
-      expected="as many, and at least one",
+      expected="as many of each, and at least one",
     )
 
 
@@ -37,7 +37,7 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> list[float]:
 
 
 def _bleu(order: int, effective: bool = False) -> sacrebleu.BLEU:
-  # force: it warns of texts that look tokenised, as ours are.
+  # force: no warning that the texts look tokenised, which they are.
   return sacrebleu.BLEU(
     tokenize="none",
     smooth_method="none",
@@ -50,26 +50,26 @@ def _bleu(order: int, effective: bool = False) -> sacrebleu.BLEU:
 def bleu_counts(
   hypotheses: Sequence[str], references: Sequence[str]
 ) -> np.ndarray:
-  """What BLEU is made of, a row a sentence: [n, 10].
+  """Counts of BLEU, a row a sentence: [n, 10].
 
   N-gram matches and totals of orders 1 to 4, then both lengths.
   """
   _check(hypotheses, references)
   scorer = _bleu(_ORDERS, effective=True)
   rows = []
-  for made, true in zip(hypotheses, references, strict=True):
-    found = scorer.sentence_score(made, [true])
-    rows.append([*found.counts, *found.totals, found.sys_len, found.ref_len])
+  for hypothesis, reference in zip(hypotheses, references, strict=True):
+    score = scorer.sentence_score(hypothesis, [reference])
+    rows.append([*score.counts, *score.totals, score.sys_len, score.ref_len])
   return np.array(rows, np.float64)
 
 
 def bleu_of_counts(sums: np.ndarray, order: int) -> np.ndarray:
-  """BLEU of summed `bleu_counts`: [..., 10] -> [...]; 0 without a match."""
+  """BLEU from summed `bleu_counts`: [..., 10] -> [...]; 0 without a match."""
   matches, totals = sums[..., :order], sums[..., _ORDERS : _ORDERS + order]
-  made, true = sums[..., -2], sums[..., -1]
-  share = matches / np.maximum(totals, 1)
-  mean = np.exp(np.log(np.maximum(share, 1e-300)).mean(-1))
-  brevity = np.exp(np.minimum(1 - true / np.maximum(made, 1), 0))
+  length, reference_length = sums[..., -2], sums[..., -1]
+  precision = matches / np.maximum(totals, 1)
+  mean = np.exp(np.log(np.maximum(precision, 1e-300)).mean(-1))
+  brevity = np.exp(np.minimum(1 - reference_length / np.maximum(length, 1), 0))
   return 100 * np.where((matches > 0).all(-1), brevity * mean, 0)
 
 
@@ -84,20 +84,20 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> float:
 def chrf_counts(
   hypotheses: Sequence[str], references: Sequence[str]
 ) -> np.ndarray:
-  """What chrF is made of, a row a sentence: [n, 18].
+  """Counts of chrF, a row a sentence: [n, 18].
 
   N-grams of orders 1 to 6: the hypothesis', the reference's, the matches.
   """
   _check(hypotheses, references)
 
   def grams(line: str) -> list:
-    return helpers.extract_all_char_ngrams(line, _LETTERS, False)
+    return helpers.extract_all_char_ngrams(line, _CHRF_ORDER, False)
 
   rows = []
-  for made, true in zip(hypotheses, references, strict=True):
-    a, b = grams(made), grams(true)
+  for hypothesis, reference in zip(hypotheses, references, strict=True):
+    a, b = grams(hypothesis), grams(reference)
     common = [x & y for x, y in zip(a, b, strict=True)]
-    # sacreBLEU: an order the reference lacks does not count its hypotheses.
+    # As in sacreBLEU, an order that the reference lacks does not count.
     rows.append(
       [
         [sum(x.values()) if y else 0 for x, y in zip(a, b, strict=True)],
@@ -109,15 +109,17 @@ def chrf_counts(
 
 
 def chrf_of_counts(sums: np.ndarray) -> np.ndarray:
-  """F2 of summed `chrf_counts`: [..., 18] -> [...].
+  """F2 from summed `chrf_counts`: [..., 18] -> [...].
 
   Precision and recall are means over the orders that both sides have.
   """
-  made, true, common = np.split(sums, 3, -1)
-  used = (made > 0) & (true > 0)
+  hypothesis, reference, common = np.split(sums, 3, -1)
+  used = (hypothesis > 0) & (reference > 0)
   orders = np.maximum(used.sum(-1), 1)
-  precision = np.where(used, common / np.maximum(made, 1), 0).sum(-1) / orders
-  recall = np.where(used, common / np.maximum(true, 1), 0).sum(-1) / orders
+  precision = (
+    np.where(used, common / np.maximum(hypothesis, 1), 0).sum(-1) / orders
+  )
+  recall = np.where(used, common / np.maximum(reference, 1), 0).sum(-1) / orders
   below = 4 * precision + recall
   return 100 * 5 * precision * recall / np.where(below > 0, below, 1)
 
@@ -128,19 +130,19 @@ def rouge_l(hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
   F = (1 + b^2) P R / (R + b^2 P) of the longest common subsequence of words.
   """
   _check(hypotheses, references)
-  found = []
-  for made, true in zip(hypotheses, references, strict=True):
-    a, b = made.split(), true.split()
+  scores = []
+  for hypothesis, reference in zip(hypotheses, references, strict=True):
+    a, b = hypothesis.split(), reference.split()
     common = _common(a, b)
     if not common:
-      found.append(0.0)
+      scores.append(0.0)
       continue
     precision, recall = common / len(a), common / len(b)
     square = ROUGE_BETA**2
-    found.append(
+    scores.append(
       (1 + square) * precision * recall / (recall + square * precision)
     )
-  return np.array(found)
+  return np.array(scores)
 
 
 def _common(a: Sequence[str], b: Sequence[str]) -> int:
@@ -158,14 +160,14 @@ def _common(a: Sequence[str], b: Sequence[str]) -> int:
 def word_errors(
   hypotheses: Sequence[str], references: Sequence[str]
 ) -> np.ndarray:
-  """Edits and words of the reference by jiwer: [n, 2]."""
+  """Number of edits and of words of the reference, by jiwer: [n, 2]."""
   return _edits(hypotheses, references, jiwer.process_words)
 
 
 def letter_errors(
   hypotheses: Sequence[str], references: Sequence[str]
 ) -> np.ndarray:
-  """Edits and characters of the reference, spaces too, by jiwer: [n, 2]."""
+  """Number of edits and of characters, with spaces, by jiwer: [n, 2]."""
   return _edits(hypotheses, references, jiwer.process_characters)
 
 
@@ -174,10 +176,10 @@ def _edits(
 ) -> np.ndarray:
   _check(hypotheses, references)
   rows = []
-  for made, true in zip(hypotheses, references, strict=True):
-    found = process(true, made)
-    missed = found.substitutions + found.deletions
-    rows.append((missed + found.insertions, missed + found.hits))
+  for hypothesis, reference in zip(hypotheses, references, strict=True):
+    edits = process(reference, hypothesis)
+    missed = edits.substitutions + edits.deletions
+    rows.append((missed + edits.insertions, missed + edits.hits))
   return np.array(rows, np.float64)
 
 
@@ -213,7 +215,7 @@ TEXT: tuple[metric.Metric, ...] = (
     "ROUGE-L",
     "higher",
     "F of the longest common subsequence of words, beta 1.2, mean of sentences",
-    lambda made, true: metric.counted(rouge_l(made, true)),
+    lambda produced, true: metric.counted(rouge_l(produced, true)),
     _percent,
     "{:.2f}",
   ),

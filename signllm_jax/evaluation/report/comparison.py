@@ -1,4 +1,4 @@
-"""Two models over the same sequences: paired differences."""
+"""Comparison of two models over the same sequences: paired differences."""
 
 import dataclasses
 import math
@@ -60,27 +60,27 @@ def compare(
 
 
 def cells(compared: Comparison) -> list[list[str]]:
-  """The comparison as a table, its head first."""
+  """Rows of the table, the head first."""
   leaky = compared.a.leaky
   lines = [[*(["protocol"] if leaky else []), *HEADS]]
   for m in compared.a.metrics:
-    found = compared.differences[m.key]
+    scores = compared.differences[m.key]
     lines.append(
       [
         *(["leaky"] if leaky else []),
         m.head,
         "nearer 1" if m.better == "one" else m.better,
-        _say(m, found.a),
-        _say(m, found.b),
-        _say(m, found.difference, signed=True),
-        f"[{_say(m, found.low, True)}, {_say(m, found.high, True)}]",
-        "–" if math.isnan(found.p) else f"{found.p:.3f}",
+        _format(m, scores.a),
+        _format(m, scores.b),
+        _format(m, scores.difference, signed=True),
+        f"[{_format(m, scores.low, True)}, {_format(m, scores.high, True)}]",
+        "–" if math.isnan(scores.p) else f"{scores.p:.3f}",
       ]
     )
   return lines
 
 
-def _say(metric: Metric, value: float, signed: bool = False) -> str:
+def _format(metric: Metric, value: float, signed: bool = False) -> str:
   if math.isnan(value):
     return "–"
   style = metric.style.replace("{:", "{:+") if signed else metric.style
@@ -88,37 +88,39 @@ def _say(metric: Metric, value: float, signed: bool = False) -> str:
 
 
 def title(compared: Comparison) -> str:
-  """One line: what was compared."""
+  """The titles of both reports, a line each."""
   a, b = compared.a, compared.b
   return f"a: {tables.title(a)}\nb: {tables.title(b)}"
 
 
 def notes(compared: Comparison) -> list[str]:
-  """What must be known to read the table."""
+  """Remarks for reading the table."""
   n, facts = len(compared.a.true), compared.a.facts["bootstrap"]
-  said = [
+  remarks = [
     f"Paired bootstrap over the same {n} sequences ({facts['resamples']} "
     f"resamples, seed {facts['seed']}). p is two-sided, of no difference; its "
     f"smallest possible value is {2 / (facts['resamples'] + 1):.4f}. "
     f"{len(compared.differences)} metrics are tested at once: one p below "
     "0.05 among them is expected by chance alone.",
   ]
-  if n < report.FEW:
-    said.append(f"Only {n} sequences: too few to trust p.")
+  if n < report.FEW_SEQUENCES:
+    remarks.append(f"Only {n} sequences: too few to trust p.")
   if compared.a.leaky:
-    said.append("Leaky: the truth drove both (protocol of PT).")
-  return said
+    remarks.append(
+      "Leaky: both models were given true frames (protocol of PT)."
+    )
+  return remarks
 
 
 def to_markdown(compared: Comparison) -> str:
-  """The comparison as a Markdown file, which the terminal shows as well."""
+  """Formats the comparison as Markdown, for a file and the terminal."""
   return "\n\n".join(
     [title(compared), tables.markdown(cells(compared)), *notes(compared), ""]
   )
 
 
 def to_json(compared: Comparison) -> dict[str, Any]:
-  """The comparison as plain values; undefined numbers are None."""
+  """Returns the comparison as plain values; undefined numbers are None."""
 
   def plain(value: float) -> float | None:
     return value if math.isfinite(value) else None
@@ -134,7 +136,7 @@ def to_json(compared: Comparison) -> dict[str, Any]:
     "b": {key: b.facts[key] for key in ("workdir", "name", "checkpoint")},
     "signatures": a.signatures(),
     "metrics": {
-      key: {name: plain(value) for name, value in found._asdict().items()}
-      for key, found in compared.differences.items()
+      key: {name: plain(value) for name, value in scores._asdict().items()}
+      for key, scores in compared.differences.items()
     },
   }

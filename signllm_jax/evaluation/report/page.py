@@ -53,7 +53,7 @@ def _score_row(row: Sequence[str]) -> list[Any]:
 
 def _examples(report: Report, count: int) -> dict[str, list[dict[str, Any]]]:
   """The worst and the best sequences by DTW-MJE, none of them twice."""
-  errors = report.each("produced", "dtw_mje")
+  errors = report.per_sequence("produced", "dtw_mje")
   order = np.argsort(-errors, kind="stable")
   best = order[::-1][: min(count, len(order) // 2)]
   worst = order[: min(count, len(order) - len(best))]

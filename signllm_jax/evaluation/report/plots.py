@@ -45,7 +45,7 @@ def distribution(report: report_lib.Report) -> Markup:
     share = np.arange(1, len(report.true) + 1) / len(report.true)
     for number, name in enumerate(report.rows):
       axes.step(
-        np.sort(report.each(name, "dtw_mje")),
+        np.sort(report.per_sequence(name, "dtw_mje")),
         share,
         where="post",
         color=_COLOURS[name],

@@ -1,8 +1,8 @@
-"""Published figures, printed beside ours with their source.
+"""Published figures, reported beside ours with their source.
 
-They were made by other back-translation models on other poses; under a public
+They come from other back-translation models on other poses. Under a public
 evaluator (SLRTP 2025) the ground truth itself gets BLEU-4 12.78, so none of
-them may be read as better or worse than a number of ours.
+them is comparable with a number of ours.
 """
 
 from typing import NamedTuple

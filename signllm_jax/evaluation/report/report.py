@@ -1,4 +1,4 @@
-"""The report of an evaluation: rows of clips and their scores, and as JSON."""
+"""The report of an evaluation: rows of clips and their scores."""
 
 import dataclasses
 import math
@@ -10,25 +10,24 @@ import numpy as np
 from signllm_jax.core import clips
 from signllm_jax.evaluation.metrics.metric import Metric
 from signllm_jax.evaluation.report import bootstrap, published
-
-Rows = Mapping[str, Mapping[str, float]]
+from signllm_jax.tasks.task import ScoreTable
 
 ROW_NAMES = {
   "produced": "produced",
-  "truth": "truth (ceiling)",
-  "mean_pose": "mean pose (floor)",
-  "frozen": "frozen frame (floor)",
-  "other_clip": "another clip (floor)",
+  "truth": "truth (upper bound)",
+  "mean_pose": "mean pose (baseline)",
+  "frozen": "frozen frame (baseline)",
+  "other_clip": "another clip (baseline)",
   "nearest_train": "nearest training text",
 }
-FEW = 20  # sequences; below it a percentile interval is too narrow
+FEW_SEQUENCES = 20  # with fewer, a percentile interval is too narrow
 
 
-def with_shares(rows: Rows) -> dict[str, dict[str, float]]:
+def with_shares(rows: ScoreTable) -> dict[str, dict[str, float]]:
   """Adds each row's DTW-MJE as a share of the mean pose's."""
-  floor = rows["mean_pose"]["dtw_mje"]
+  baseline = rows["mean_pose"]["dtw_mje"]
   return {
-    name: {**row, "share_of_floor": row["dtw_mje"] / floor}
+    name: {**row, "share_of_floor": row["dtw_mje"] / baseline}
     for name, row in rows.items()
   }
 
@@ -38,13 +37,13 @@ class Report:
   """Rows of clips, scored against the truth with intervals.
 
   Attributes:
-    facts: what was evaluated and how: split, protocol, checkpoint, ...
+    facts: the evaluation's settings: split, protocol, checkpoint, ...
     metrics: the columns.
-    true: the truth.
+    true: the true clips.
     rows: row name -> its clips.
     sums: row name -> metric key -> [n, k] sums a sequence.
     scores: row name -> metric key -> score with interval.
-    texts: row name -> what was read of its clips, of `extend`.
+    texts: row name -> back-translations of its clips, of `extend`.
   """
 
   facts: Mapping[str, Any]
@@ -57,16 +56,16 @@ class Report:
 
   @property
   def leaky(self) -> bool:
-    """Whether the truth drove what was produced (section 7)."""
+    """Whether true frames were given to the model (section 7)."""
     return self.facts["protocol"] == "pt"
 
   def signatures(self) -> list[str]:
-    """Of each metric; numbers may be compared where these are equal."""
+    """Signatures of the metrics; scores are comparable where they are equal."""
     name = "pt (leaky)" if self.leaky else str(self.facts["protocol"])
     return [m.signature(name, len(self.true)) for m in self.metrics]
 
-  def each(self, row: str, key: str) -> np.ndarray:
-    """The score of each sequence of a row by itself: [n]."""
+  def per_sequence(self, row: str, key: str) -> np.ndarray:
+    """Scores of the single sequences of a row: [n]."""
     metric = next(m for m in self.metrics if m.key == key)
     return np.asarray(metric.finish(self.sums[row][key]))
 
@@ -78,8 +77,8 @@ def build(
   rows: Mapping[str, Sequence[clips.Clip]],
   weights: np.ndarray,
 ) -> Report:
-  """Scores every row; `weights` are of `bootstrap.resample`."""
-  sums, scores = _scored(metrics, rows, true, weights)
+  """Scores every row; `weights` come from `bootstrap.resample`."""
+  sums, scores = _score_rows(metrics, rows, true, weights)
   return Report(facts, tuple(metrics), true, rows, sums, scores)
 
 
@@ -95,13 +94,13 @@ def extend(
 
   Args:
     report: of poses.
-    facts: of the reader; they go into the report as `back_translation`.
+    facts: about the reader; reported as `back_translation`.
     metrics: of texts.
-    texts: row name -> what was read of each of its clips.
-    true: the text of each.
-    weights: as of `build`.
+    texts: row name -> the back-translation of each of its clips.
+    true: the true texts.
+    weights: as for `build`.
   """
-  sums, scores = _scored(metrics, texts, true, weights)
+  sums, scores = _score_rows(metrics, texts, true, weights)
   return dataclasses.replace(
     report,
     facts={**report.facts, "back_translation": facts},
@@ -114,7 +113,7 @@ def extend(
   )
 
 
-def _scored(
+def _score_rows(
   metrics: Sequence[Metric],
   rows: Mapping[str, Sequence[Any]],
   true: Sequence[Any],
@@ -122,10 +121,10 @@ def _scored(
 ) -> tuple[
   dict[str, dict[str, np.ndarray]], dict[str, dict[str, bootstrap.Interval]]
 ]:
-  """Sums and scores of every row and metric."""
+  """Computes sums and scores of every row and metric."""
   sums = {
-    name: {m.key: m.sums(made, true) for m in metrics}
-    for name, made in rows.items()
+    name: {m.key: m.sums(row, true) for m in metrics}
+    for name, row in rows.items()
   }
   scores = {
     name: {
@@ -137,8 +136,10 @@ def _scored(
 
 
 def to_json(report: Report) -> dict[str, Any]:
-  """The report as plain values; undefined numbers are None."""
-  each = {m.key: report.each("produced", m.key) for m in report.metrics}
+  """Returns the report as plain values; undefined numbers are None."""
+  columns = {
+    m.key: report.per_sequence("produced", m.key) for m in report.metrics
+  }
   texts = {
     row: report.texts[row] for row in ("produced", "truth") if report.texts
   }
@@ -150,19 +151,19 @@ def to_json(report: Report) -> dict[str, Any]:
       {"key": m.key, "name": m.head, "better": m.better, "signature": signature}
       for m, signature in zip(report.metrics, report.signatures(), strict=True)
     ],
-    "rows": _each_score(report, lambda s: _plain(s.value)),
-    "intervals": _each_score(report, lambda s: [_plain(s.low), _plain(s.high)]),
+    "rows": _map_scores(report, lambda s: _plain(s.value)),
+    "intervals": _map_scores(report, lambda s: [_plain(s.low), _plain(s.high)]),
     "produced": [
       {
         "name": true.name,
         "text": true.text,
-        "frames": len(made),
+        "frames": len(produced),
         "true_frames": len(true),
-        "nearest_training_text": near.text,
+        "nearest_training_text": nearest.text,
         **{f"read_of_{row}": read[i] for row, read in texts.items()},
-        **{key: _plain(values[i]) for key, values in each.items()},
+        **{key: _plain(values[i]) for key, values in columns.items()},
       }
-      for i, (made, true, near) in enumerate(
+      for i, (produced, true, nearest) in enumerate(
         zip(
           report.rows["produced"],
           report.true,
@@ -178,7 +179,7 @@ def to_json(report: Report) -> dict[str, Any]:
   }
 
 
-def _each_score(report: Report, value) -> dict[str, dict[str, Any]]:
+def _map_scores(report: Report, value) -> dict[str, dict[str, Any]]:
   return {
     name: {key: value(score) for key, score in row.items()}
     for name, row in report.scores.items()

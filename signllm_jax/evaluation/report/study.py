@@ -1,4 +1,4 @@
-"""What the runs of a study say together: tables with intervals over seeds."""
+"""The report of a study: tables with intervals over the seeds of its runs."""
 
 import dataclasses
 import math
@@ -14,30 +14,30 @@ from signllm_jax.evaluation.metrics import catalogue, text
 from signllm_jax.evaluation.report import bootstrap, plots, published, tables
 from signllm_jax.runs import workdir
 
-# Rows of ours that the paper has, by its names in `published`.
+# Rows that the paper has as well -> their names in `published`.
 _PUBLISHED = {
   "base": "SignLLM 40M, base",
   "gloss mode": "SignLLM 40M, gloss mode",
   "RL": "SignLLM 40M, RL",
   "RL + PLC": "SignLLM 40M, RL + PLC",
 }
-_SAVED = (
+_PAPER_SAVING = (
   "The paper reports 27.1 % less training time to equal DTW with RL + PLC "
   "(Fang et al., arXiv 2405.10718), without seeds or intervals."
 )
 
 
 class Evaluated(NamedTuple):
-  """One evaluation while a run trained."""
+  """One evaluation during training."""
 
   step: int
-  seconds: float  # of training, without compiling and evaluating
-  score: float  # DTW-MJE of the split of training, free running
+  seconds: float  # of training, without compilation and evaluation
+  score: float  # DTW-MJE of `evaluate.split`, free running
 
 
 @dataclasses.dataclass
 class Run:
-  """A run that is done.
+  """A finished run.
 
   Attributes:
     history: its evaluations.
@@ -62,31 +62,31 @@ class Study:
 
 
 def is_done(path: str | os.PathLike, steps: int) -> bool:
-  """Whether a run's last evaluation is that of its last step."""
-  found = workdir.read_report(path)
-  return found is not None and found["step"] == steps
+  """Whether a run has been evaluated at its last step."""
+  report = workdir.read_report(path)
+  return report is not None and report["step"] == steps
 
 
 def read_run(path: str | os.PathLike) -> Run:
-  """The run of a work directory.
+  """Reads the run of a work directory.
 
   Raises:
     DataError: there is none, or it is of an older version.
   """
-  found = workdir.read_report(path)
-  if found is None or "history" not in found:
+  report = workdir.read_report(path)
+  if report is None or "history" not in report:
     raise errors.DataError(
       "no finished run", path=path, hint="Start the study again"
     )
   history = [
-    Evaluated(each["step"], each["train_seconds"], each["score"])
-    for each in found["history"]
+    Evaluated(entry["step"], entry["train_seconds"], entry["score"])
+    for entry in report["history"]
   ]
-  return Run(history, found["rows"]["produced"])
+  return Run(history, report["rows"]["produced"])
 
 
 def over_seeds(values: Sequence[float]) -> bootstrap.Interval:
-  """The mean with Student's 95 % interval; NaN ends of a single run."""
+  """Mean with Student's 95 % interval; its ends are NaN for a single run."""
   mean, n = float(np.mean(values)), len(values)
   if n < 2:
     return bootstrap.Interval(mean, math.nan, math.nan)
@@ -96,16 +96,17 @@ def over_seeds(values: Sequence[float]) -> bootstrap.Interval:
 
 
 def first_at(run: Run, score: float) -> Evaluated | None:
-  """The first evaluation that is at least as good; None if there is none."""
-  return next((each for each in run.history if each.score <= score), None)
+  """First evaluation that is at least as good; None if there is none."""
+  return next((entry for entry in run.history if entry.score <= score), None)
 
 
 def ratio(
   row: Sequence[Run], base: Sequence[Run], field: str
 ) -> bootstrap.Interval | None:
-  """What reaching the base's final score costs, over what the base took.
+  """Cost of reaching the base's final score, relative to the base's cost.
 
-  The geometric mean over seeds; each seed's target is its own base run's.
+  The geometric mean over seeds; the target of a seed is its own base run's
+  score.
 
   Args:
     row: runs of the row.
@@ -113,19 +114,19 @@ def ratio(
     field: "step" or "seconds".
 
   Returns:
-    None if a run never gets there.
+    None if a run never reaches it.
   """
   logs = []
-  for one, other in zip(row, base, strict=True):
-    target = other.history[-1].score
-    reached, first = first_at(one, target), first_at(other, target)
-    if reached is None or first is None:
+  for run, base_run in zip(row, base, strict=True):
+    target = base_run.history[-1].score
+    reached, reference = first_at(run, target), first_at(base_run, target)
+    if reached is None or reference is None:
       return None
-    logs.append(math.log(getattr(reached, field) / getattr(first, field)))
+    logs.append(math.log(getattr(reached, field) / getattr(reference, field)))
   return bootstrap.Interval(*(math.exp(x) for x in over_seeds(logs)))
 
 
-def _said(interval: bootstrap.Interval, style: str) -> str:
+def _format(interval: bootstrap.Interval, style: str) -> str:
   value = style.format(interval.value)
   if math.isnan(interval.low):
     return value
@@ -134,23 +135,24 @@ def _said(interval: bootstrap.Interval, style: str) -> str:
   )
 
 
-def _reached(row: Sequence[Run], base: Sequence[Run]) -> int:
+def _count_reached(row: Sequence[Run], base: Sequence[Run]) -> int:
+  """Number of runs that reach the final score of their base run."""
   return sum(
-    first_at(one, other.history[-1].score) is not None
-    for one, other in zip(row, base, strict=True)
+    first_at(run, base_run.history[-1].score) is not None
+    for run, base_run in zip(row, base, strict=True)
   )
 
 
-def _columns(made: Study) -> list[tuple[str, dict[str, str]]]:
-  """Head and cell of each row."""
+def _columns(study: Study) -> list[tuple[str, dict[str, str]]]:
+  """Columns: the head, and the cell of each row."""
   last = {
-    row: [run.produced for run in each] for row, each in made.runs.items()
+    row: [run.produced for run in runs] for row, runs in study.runs.items()
   }
 
   def column(head: str, key: str, style: str) -> tuple[str, dict[str, str]]:
     return head, {
-      row: _said(over_seeds([one[key] for one in each]), style)
-      for row, each in last.items()
+      row: _format(over_seeds([scores[key] for scores in runs]), style)
+      for row, runs in last.items()
     }
 
   columns = [
@@ -159,93 +161,95 @@ def _columns(made: Study) -> list[tuple[str, dict[str, str]]]:
     column("motion", "motion_share", "{:.3f}"),
     column("length", "length_ratio", "{:.3f}"),
   ]
-  if made.name == "efficiency":
-    return columns[:2] + _efficiency(made)
+  if study.name == "efficiency":
+    return columns[:2] + _efficiency(study)
   metrics = {m.key: m for m in (*catalogue.POSE, *text.TEXT)}
   for key, metric in metrics.items():
-    if all(key in run.scores for each in made.runs.values() for run in each):
+    if all(key in run.scores for runs in study.runs.values() for run in runs):
       columns.append(
         (
-          f"{metric.head} {made.split}",
+          f"{metric.head} {study.split}",
           {
-            row: _said(
-              over_seeds([run.scores[key] for run in each]), metric.style
+            row: _format(
+              over_seeds([run.scores[key] for run in runs]), metric.style
             )
-            for row, each in made.runs.items()
+            for row, runs in study.runs.items()
           },
         )
       )
   figures = {figure.system: figure.bleu_4 for figure in published.FIGURES}
-  paper = {row: figures.get(_PUBLISHED.get(row, ""), "") for row in made.runs}
+  paper = {row: figures.get(_PUBLISHED.get(row, ""), "") for row in study.runs}
   return [*columns, ("paper, ASL: BLEU-4 dev / test", paper)]
 
 
-def _efficiency(made: Study) -> list[tuple[str, dict[str, str]]]:
-  base = made.runs.get("base")
+def _efficiency(study: Study) -> list[tuple[str, dict[str, str]]]:
+  base = study.runs.get("base")
   if base is None:
     return []
   columns = []
   for head, field in (("steps", "step"), ("time", "seconds")):
     cells = {}
-    for row, each in made.runs.items():
-      found = ratio(each, base, field)
+    for row, runs in study.runs.items():
+      relative = ratio(runs, base, field)
       cells[row] = (
-        _said(found, "{:.2f}")
-        if found
-        else f"reached by {_reached(each, base)} of {len(each)}"
+        _format(relative, "{:.2f}")
+        if relative
+        else f"reached by {_count_reached(runs, base)} of {len(runs)}"
       )
     columns.append((f"{head} to the base's score, base = 1", cells))
   return columns
 
 
-def to_markdown(made: Study) -> str:
-  """The table, in words that say what it is of."""
-  columns = _columns(made)
+def to_markdown(study: Study) -> str:
+  """Formats the table as Markdown, under a sentence about the study."""
+  columns = _columns(study)
   cells = [["", *(head for head, _ in columns)]]
-  cells += [[row, *(each[row] for _, each in columns)] for row in made.runs]
-  seeds = len(next(iter(made.runs.values())))
-  said = (
-    f"Study {made.name} of {made.base}: {made.steps} steps, {seeds} seeds; "
+  cells += [
+    [row, *(column[row] for _, column in columns)] for row in study.runs
+  ]
+  seeds = len(next(iter(study.runs.values())))
+  summary = (
+    f"Study {study.name} of {study.base}: {study.steps} steps, {seeds} seeds; "
     "means with Student's 95 % intervals over seeds."
   )
-  notes = [said]
-  if made.name == "efficiency":
+  notes = [summary]
+  if study.name == "efficiency":
     notes.append(
-      "The base's score is its last DTW-MJE of dev, of the same seed; time is "
-      "that of training, without compiling and evaluating. " + _SAVED
+      "The base's score is its last DTW-MJE of dev with the same seed; time is "
+      "that of training, without compilation and evaluation. " + _PAPER_SAVING
     )
   else:
     notes.append(f"The paper's figures are {published.CAUTION}.")
   return "\n\n".join([*notes, tables.markdown(cells)]) + "\n"
 
 
-def to_json(made: Study) -> dict[str, Any]:
-  """All of it, every run's history too."""
+def to_json(study: Study) -> dict[str, Any]:
+  """Returns the study as plain values, with the history of every run."""
   return {
-    "study": made.name,
-    "base": made.base,
-    "steps": made.steps,
-    "split": made.split,
+    "study": study.name,
+    "base": study.base,
+    "steps": study.steps,
+    "split": study.split,
     "table": {
-      row: {head: each[row] for head, each in _columns(made)}
-      for row in made.runs
+      row: {head: column[row] for head, column in _columns(study)}
+      for row in study.runs
     },
     "runs": {
       row: [
         {
-          "history": [each._asdict() for each in run.history],
+          "history": [entry._asdict() for entry in run.history],
           "produced": run.produced,
           "scores": run.scores,
         }
-        for run in each
+        for run in runs
       ]
-      for row, each in made.runs.items()
+      for row, runs in study.runs.items()
     },
   }
 
 
-def curves(made: Study) -> str:
-  """DTW-MJE against steps and minutes: an SVG."""
+def curves(study: Study) -> str:
+  """Draws DTW-MJE against steps and minutes; the text of an SVG file."""
   return plots.curves(
-    {row: [run.history for run in each] for row, each in made.runs.items()}
+    {row: [run.history for run in runs] for row, runs in study.runs.items()}
   )

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from signllm_jax.evaluation.metrics.metric import Metric
 from signllm_jax.evaluation.report import bootstrap, published
 from signllm_jax.evaluation.report.report import (
-  FEW,
+  FEW_SEQUENCES,
   ROW_NAMES,
   Report,
-  Rows,
   with_shares,
 )
+from signllm_jax.tasks.task import ScoreTable
 
 _COLUMNS = (
   ("dtw_mje", "DTW-MJE", "{:.4f}"),
@@ -22,8 +22,8 @@ _COLUMNS = (
 )
 
 
-def table(rows: Rows, title: str) -> str:
-  """The table of an evaluation in training."""
+def training_table(rows: ScoreTable, title: str) -> str:
+  """Formats the scores of poses during training."""
   cells = [["", *(head for _, head, _ in _COLUMNS)]]
   for name, row in with_shares(rows).items():
     cells.append(
@@ -32,24 +32,24 @@ def table(rows: Rows, title: str) -> str:
   return f"{title}\n\n{markdown(cells)}"
 
 
-def scores(
-  rows: Rows,
+def metric_table(
+  rows: ScoreTable,
   metrics: Sequence[Metric],
   names: Mapping[str, str],
   title: str,
 ) -> str:
-  """The table of other metrics in training; a row may lack some."""
+  """Formats other scores during training; a row may lack some."""
   cells = [["", *(m.head for m in metrics)]]
   for name, row in rows.items():
-    found = [
+    scores = [
       m.style.format(row[m.key]) if m.key in row else "–" for m in metrics
     ]
-    cells.append([names[name], *found])
+    cells.append([names[name], *scores])
   return f"{title}\n\n{markdown(cells)}"
 
 
 def markdown(cells: Sequence[Sequence[str]]) -> str:
-  """A table for the terminal, which is Markdown as well; a head comes first."""
+  """Formats a Markdown table with aligned columns; the head comes first."""
   widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
   lines = [
     "| " + " | ".join(c.rjust(w) for c, w in zip(line, widths, strict=True))
@@ -59,67 +59,68 @@ def markdown(cells: Sequence[Sequence[str]]) -> str:
   return "\n".join([lines[0] + " |", rule] + [x + " |" for x in lines[1:]])
 
 
-def show(metric: Metric, score: bootstrap.Interval) -> str:
-  """A score with its interval; a dash where it is undefined."""
+def format_score(metric: Metric, score: bootstrap.Interval) -> str:
+  """Formats a score with its interval; a dash where it is undefined."""
   if math.isnan(score.value):
     return "–"
-  said, low, high = (metric.style.format(number) for number in score)
-  if math.isnan(score.low) or said == low == high:
-    return said
-  return f"{said} [{low}, {high}]"
+  value, low, high = (metric.style.format(number) for number in score)
+  if math.isnan(score.low) or value == low == high:
+    return value
+  return f"{value} [{low}, {high}]"
 
 
 def cells(report: Report, metrics: Sequence[Metric]) -> list[list[str]]:
-  """The table of some columns, its head first."""
+  """Rows of the table of some columns, the head first."""
   leaky = ["leaky"] if report.leaky else []
   lines = [["", *(["protocol"] if leaky else []), *(m.head for m in metrics)]]
   for name, row in report.scores.items():
-    scores = [show(m, row[m.key]) for m in metrics]
+    scores = [format_score(m, row[m.key]) for m in metrics]
     lines.append([ROW_NAMES[name], *leaky, *scores])
   return lines
 
 
 def published_cells() -> list[list[str]]:
-  """The published figures as a table, its head first."""
+  """Rows of the table of published figures, the head first."""
   return [list(published.HEADS), *(list(f) for f in published.FIGURES)]
 
 
 def notes(report: Report) -> list[str]:
-  """What must be known to read the table."""
+  """Remarks for reading the table."""
   n, facts = len(report.true), report.facts
-  said = [
+  remarks = [
     f"In brackets: {bootstrap.LEVEL:.0%} intervals of a percentile bootstrap "
     f"over the {n} sequences ({facts['bootstrap']['resamples']} resamples, "
     f"seed {facts['bootstrap']['seed']}). " + str(facts["seeds"]),
-    "Motion, jerk and length are produced over true: the truth has 1. All "
-    "other columns of poses are errors: lower is better, the truth has 0, but "
-    "for its bones, where it has the wavering of its own. Fréchet compares all "
-    "frames of a row with all true frames and does not see which text they "
+    "Motion, jerk and length are ratios of produced to true; the truth has 1. "
+    "All other columns of poses are errors: lower is better, and the truth has "
+    "0, except in bone error, where its own bone lengths vary. Fréchet "
+    "compares all frames of a row with all true frames, whatever text they "
     "belong to: another clip scores as well as the truth.",
   ]
   if report.texts:
     reader = facts["back_translation"]
-    said.append(
+    remarks.append(
       f"Back-translation: {reader['name']} (step "
       f"{reader['checkpoint']['step']} of {reader['workdir']}) read the clips "
-      "of every row; the last columns compare that with the text. The truth's "
-      "row is the ceiling: what is wrong there is the reader's own error."
+      "of every row; the last columns compare the translations with the "
+      "texts. The row of the truth is the upper bound; its errors are the "
+      "reader's."
     )
-  if n < FEW:
-    said.append(
-      f"Only {n} sequences: intervals over so few are too narrow to trust."
+  if n < FEW_SEQUENCES:
+    remarks.append(
+      f"Only {n} sequences: the intervals of so few are too narrow."
     )
   if report.leaky:
-    said.append(
-      "Leaky: the true first frame, the true counters and the true length "
-      "drove what was produced (the published inference of Progressive "
-      "Transformers). Never compare it with a free-running number."
+    remarks.append(
+      "Leaky: the model was given the true first frame, the true counters and "
+      "the true length (the published inference of Progressive Transformers). "
+      "Not comparable with free-running scores."
     )
-  return said
+  return remarks
 
 
 def title(report: Report) -> str:
-  """One line: what was evaluated."""
+  """Title of the report, one line."""
   facts = report.facts
   how = "leaky protocol of PT" if report.leaky else "free running"
   return (
@@ -129,7 +130,7 @@ def title(report: Report) -> str:
 
 
 def to_markdown(report: Report) -> str:
-  """The report as a Markdown file."""
+  """Formats the report as Markdown."""
   return "\n\n".join(
     [
       f"# {title(report)}",
@@ -145,7 +146,7 @@ def to_markdown(report: Report) -> str:
 
 
 def to_terminal(report: Report, columns: int = 4) -> str:
-  """The same table in pieces of so many columns, the published one below."""
+  """Formats the report for the terminal, so many columns at a time."""
   parts = [title(report)]
   for start in range(0, len(report.metrics), columns):
     parts.append(markdown(cells(report, report.metrics[start:][:columns])))

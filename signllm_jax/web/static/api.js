@@ -1,4 +1,4 @@
-// The server's answers: whole JSON, lines of JSON as they come, and files.
+// Requests to the server: JSON, streams of JSON lines, and files.
 
 async function refuse(response) {
   let detail = `The server answered ${response.status}.`;

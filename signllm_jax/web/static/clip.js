@@ -1,6 +1,6 @@
-// A clip in the browser, and where its parts are in space.
+// A clip in the browser and its geometry.
 //
-// Space here: x right, y down, d towards the viewer, in canonical units.
+// Axes: x right, y down, d towards the viewer, in canonical units.
 
 const NOSE = 0, NECK = 1, SHOULDERS = [2, 5], WRISTS = [4, 7, 8, 29];
 const HAND_JOINTS = 21;
@@ -14,13 +14,13 @@ export class Clip {
     this.frames = []; // [150 numbers, NaN where a joint is missing]
     this.sign = -1; // d = sign * z
     this.measured = 0; // frames
-    this.handCentres = {}; // side -> place in each frame
+    this.handCentres = {}; // side -> position in each frame
   }
 
   get length() { return this.frames.length; }
   get seconds() { return this.length / this.fps; }
 
-  /** Adds frames of the API. `measure` is to follow the last of them. */
+  /** Adds frames of the API. Call `measure` after the last of them. */
   add(frames) {
     const before = this.length;
     for (const numbers of frames) {
@@ -32,7 +32,7 @@ export class Clip {
     if (this.length >= GROWTH * this.measured) this.measure();
   }
 
-  /** Works out what depends on all frames: depth, extent, size of the head. */
+  /** Computes values of the whole clip: sign of depth, extent, head size. */
   measure() {
     this.measured = this.length;
     this.sign = this.#depthSign();
@@ -53,18 +53,18 @@ export class Clip {
     });
   }
 
-  /** The joint at a time in frames, between two frames if need be. */
+  /** The joint at a time in frames, interpolated between two frames. */
   joint(at, index) {
     return lerp(this.frames, at, 3 * index, this.sign);
   }
 
-  /** The middle of a hand, moving more quietly than its fingers. */
+  /** The smoothed centre of a hand. */
   handCentre(at, side) {
     return lerp(this.handCentres[side], at, 0, this.sign);
   }
 
-  // Depth lifted from one camera has no sign of its own: mirrored poses look
-  // the same. People sign in front of their body, so the sign is the one that
+  // The sign of depth from one camera is ambiguous: mirrored poses look the
+  // same. People sign in front of their body, so the sign is the one that
   // puts the wrists before the shoulders.
   #depthSign() {
     const ahead = [];
@@ -86,7 +86,7 @@ export class Clip {
     return points;
   }
 
-  // Frames near the end of what was known have new neighbours.
+  // Centres near the end of the known frames change with new frames.
   #handCentres(root, known = [], before = 0) {
     const reach = Math.max(1, Math.round(this.fps));
     const kept = Math.max(0, before - reach);
@@ -123,7 +123,7 @@ export class Clip {
     return points;
   }
 
-  // What holds nearly all points: outliers would make everything small.
+  // The box of nearly all points: outliers would make the figure small.
   #boxOf(points, left) {
     return [0, 1, 2].map((k) => {
       const values = Float32Array.from(points, (p) => p[k]).sort();

@@ -1,15 +1,15 @@
-// Drawing a clip: a camera, and a canvas that shows the body or one hand.
+// Draws a clip: a camera, and a canvas for the body or one hand.
 
 const FINGERS = 5, JOINTS_A_FINGER = 4;
 const NOSE = 0, NECK = 1;
 const ARMS = { right: [2, 3, 4], left: [5, 6, 7] };
 const EYE = 7; // distance of the viewer, in half widths of the view
 
-/** Where all figures are looked at from. */
+/** The viewpoint of all figures. */
 export class Camera {
   constructor() { this.front(); }
   front() { this.yaw = 0; this.pitch = 0; this.zoom = 1; }
-  /** From behind and a little above: one's own hands as one sees them. */
+  /** From behind and a little above, as signers see their own hands. */
   signer() { this.yaw = Math.PI; this.pitch = 0.32; this.zoom = 1; }
   get behind() { return Math.cos(this.yaw) < 0; }
   turn(yaw, pitch) {
@@ -21,7 +21,7 @@ export class Camera {
   }
 }
 
-/** Colours of the page that a canvas must know. */
+/** Colours of the page for the canvas. */
 export function palette(skeleton) {
   const style = getComputedStyle(document.documentElement);
   const of = (name) => style.getPropertyValue(name).trim();
@@ -207,7 +207,7 @@ export class Figure {
     return Math.max(box[0].high - box[0].low, box[1].high - box[1].low);
   }
 
-  // A limb or finger: wider where nearer; a halo parts it from what it crosses.
+  // A limb or finger, wider where nearer; a halo separates it from crossed ones.
   #line(points, colour, width, halo = null) {
     const mean = (k) => points.reduce((sum, p) => sum + p[k], 0) / points.length;
     this.#shape(mean(3), 1, () => {

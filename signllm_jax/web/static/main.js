@@ -1,4 +1,4 @@
-// The page: form, stage, clock, tokens and downloads, put together.
+// Connects the parts of the page: form, stage, player, tokens and downloads.
 
 import * as api from "./api.js";
 import { Clip } from "./clip.js";
@@ -10,7 +10,7 @@ const at = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const HINTS = {
   text: ({ tokens, knows }) => `${tokens === "words" ? "Knows" : "Spells"} ${knows.replace(/^some of /, "")}.`,
-  prompt: () => "Ask in your words and put what to sign in quotation marks: How do I sign “hello”?",
+  prompt: () => "Ask a question with the text to sign in quotation marks: How do I sign “hello”?",
 };
 
 const player = new Player();
@@ -29,9 +29,9 @@ function language() {
 
 function pressed(id) { return at(id).getAttribute("aria-pressed") === "true"; }
 
-function say(message) { at("status").textContent = message; }
+function announce(message) { at("status").textContent = message; }
 
-function complain(message) {
+function showProblem(message) {
   at("problem").textContent = message;
   at("text").setAttribute("aria-invalid", String(Boolean(message)));
 }
@@ -50,7 +50,7 @@ async function sign({ quiet = false } = {}) {
   const { code } = language();
   if (code) body.language = code;
   const able = facts.models.filter((model) => model.languages.some((l) => l.code === code));
-  complain("");
+  showProblem("");
   at("sign").setAttribute("aria-busy", "true");
   allowDownloads(false);
   let shown = [];
@@ -68,8 +68,8 @@ async function sign({ quiet = false } = {}) {
     if (!quiet) history.replaceState(null, "", `#text=${encodeURIComponent(body.text)}`);
   } catch (error) {
     if (signal.aborted) return;
-    if (signed && !shown.length) allowDownloads(true); // of what is still shown
-    complain(error instanceof TypeError ? "The server cannot be reached. Is it still running?" : error.message);
+    if (signed && !shown.length) allowDownloads(true); // of the clip that is still shown
+    showProblem(error instanceof TypeError ? "The server cannot be reached. Is it still running?" : error.message);
     if (!quiet) at("text").focus();
   } finally {
     if (asking.signal === signal) {
@@ -83,7 +83,7 @@ function allowDownloads(allowed) {
   for (const button of at("downloads").children) button.disabled = !allowed;
 }
 
-/** Fills `got`; `more` is called whenever frames have come. */
+/** Reads a stream into `got`; calls `more` after each chunk of frames. */
 async function receive(body, signal, got, more) {
   for await (const line of api.sign(body, signal)) {
     if (line.type === "start") {
@@ -95,10 +95,10 @@ async function receive(body, signal, got, more) {
     } else if (line.type === "error") throw new Error(line.detail);
     else if (line.type === "end") got.end = line;
   }
-  if (!got.end) throw new Error("The answer broke off. Try again.");
+  if (!got.end) throw new Error("The response ended early. Try again.");
 }
 
-/** Shows what there is of every run, and plays it. */
+/** Shows the first frames of every run and plays them. */
 function begin(runs) {
   const [{ head, clip }, ...others] = runs;
   const shown = [{ name: others.length ? head.model : "Produced", clip }];
@@ -117,7 +117,7 @@ function begin(runs) {
   return shown;
 }
 
-/** All frames are there: tokens, downloads and what is to be said. */
+/** Shows tokens, downloads and the summary when all frames have arrived. */
 function finish([{ head, clip, end }, ...others], shown) {
   player.growing = false;
   const hands = () => shown.map((s) => Object.keys(s.clip.handBoxes).join()).join(";");
@@ -127,11 +127,11 @@ function finish([{ head, clip, end }, ...others], shown) {
   tokens.show(end.tokens, head.text, end.gloss, end.parts);
   hint(head.notes);
   allowDownloads(true);
-  const cut = end.finished ? "" : " It was cut off: the model did not come to an end.";
-  const beside = head.true ? ` The true signing of the ${head.true.split} split is beside it.` : "";
+  const cut = end.finished ? "" : " It was cut off at the limit of frames.";
+  const beside = head.true ? ` The true signing (${head.true.split} split) is shown beside it.` : "";
   if (cut) at("hint").textContent = cut.trim();
   const gloss = end.gloss ? ` as ${end.gloss}` : "";
-  say(`Signed “${head.text}”${gloss} in ${clip.seconds.toFixed(1)} seconds, ${end.length} frames.${beside}${cut}`);
+  announce(`Signed “${head.text}”${gloss} in ${clip.seconds.toFixed(1)} seconds, ${end.length} frames.${beside}${cut}`);
   showTime();
 }
 
@@ -174,7 +174,7 @@ function wire() {
   at("form").addEventListener("submit", (event) => { event.preventDefault(); sign(); });
   at("modes").addEventListener("change", () => {
     at("text").placeholder = mode() === "prompt" ? "How do I sign “hello”?" : "";
-    complain("");
+    showProblem("");
     hint();
   });
   at("back").addEventListener("click", () => player.step(-1));
@@ -199,7 +199,7 @@ function wire() {
   at("farther").addEventListener("click", () => stage.look("closer", 0.8));
   player.addEventListener("change", showTime);
   document.addEventListener("keydown", (event) => {
-    // Where keys have a meaning of their own they keep it.
+    // Controls with keys of their own keep them.
     const own = event.target.closest("input, select, button, a, textarea");
     if (own || event.ctrlKey || event.metaKey || event.altKey) return;
     const act = KEYS[event.key.toLowerCase()];
@@ -212,7 +212,7 @@ function wire() {
 function fill() {
   const [model, other] = facts.models;
   at("language").replaceChildren(...model.languages.map(({ code, name }) => {
-    const option = element("option", "", name || "not named");
+    const option = element("option", "", name || "unnamed");
     option.value = code;
     return option;
   }));
@@ -223,7 +223,7 @@ function fill() {
     const button = element("button", "", name);
     button.type = "button";
     button.disabled = true;
-    button.addEventListener("click", () => keep(button, format, name));
+    button.addEventListener("click", () => save(button, format, name));
     at("downloads").append(button);
   }
 }
@@ -232,7 +232,7 @@ function fillLanguage() {
   const { spoken, examples } = language();
   at("text").lang = spoken;
   at("examples").replaceChildren();
-  if (examples.length) at("examples").append(element("span", "", "Beside the truth:"));
+  if (examples.length) at("examples").append(element("span", "", "With true signing:"));
   for (const text of examples) {
     const chip = element("button", "", text);
     chip.type = "button";
@@ -243,16 +243,16 @@ function fillLanguage() {
     });
     at("examples").append(chip);
   }
-  complain("");
+  showProblem("");
   hint();
 }
 
-async function keep(button, format, name) {
+async function save(button, format, name) {
   button.setAttribute("aria-busy", "true");
   try {
-    say(`Saved ${await api.download({ ...signed, format })}.`);
+    announce(`Saved ${await api.download({ ...signed, format })}.`);
   } catch (error) {
-    complain(`${name}: ${error.message}`);
+    showProblem(`${name}: ${error.message}`);
   } finally {
     button.removeAttribute("aria-busy");
   }
@@ -260,17 +260,17 @@ async function keep(button, format, name) {
 
 async function start() {
   wire();
-  at("columns").append(element("div", "card empty", "Type a word, and watch it being signed."));
+  at("columns").append(element("div", "card empty", "Type a text and press Sign."));
   try {
     facts = await api.info();
   } catch {
-    complain("The server cannot be reached. Is it still running?");
+    showProblem("The server cannot be reached. Is it still running?");
     return;
   }
   fill();
   stage = new Stage(at("columns"), facts.skeleton, player, showView);
-  const asked = new URLSearchParams(location.hash.slice(1)).get("text");
-  at("text").value = asked ?? language().examples[0] ?? "";
+  const text = new URLSearchParams(location.hash.slice(1)).get("text");
+  at("text").value = text ?? language().examples[0] ?? "";
   if (at("text").value) await sign({ quiet: true });
 }
 

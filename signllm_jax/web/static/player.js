@@ -1,4 +1,4 @@
-// A clock over clips: plays, stops, steps, loops.
+// The playback clock: plays, pauses, steps, loops.
 
 export class Player extends EventTarget {
   constructor() {
@@ -8,13 +8,13 @@ export class Player extends EventTarget {
     this.at = 0; // frames, between two while playing
     this.speed = 1;
     this.loop = true;
-    this.growing = false; // whether more frames are on their way
+    this.growing = false; // whether more frames will follow
     this.playing = false;
   }
 
   get frame() { return Math.min(Math.floor(this.at), Math.max(this.length - 1, 0)); }
 
-  /** More frames are there; the clock stays where it is. */
+  /** Sets the number of frames; the time stays. */
   extend(fps, length) {
     this.fps = fps;
     this.length = length;
@@ -34,7 +34,7 @@ export class Player extends EventTarget {
 
   pause() {
     this.playing = false;
-    this.at = this.frame; // a true frame, not one between two
+    this.at = this.frame; // a whole frame, not between two
     this.#changed();
   }
 

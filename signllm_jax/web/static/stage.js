@@ -1,4 +1,4 @@
-// The figures of all clips that are shown, and the hands that turn them.
+// The figures of all shown clips, and the controls that turn them.
 
 import { Camera, Figure, palette } from "./figure.js";
 
@@ -58,7 +58,7 @@ export class Stage {
     const canvas = document.createElement("canvas");
     if (side) {
       canvas.setAttribute("role", "img");
-    } else { // one stop for the keyboard a figure; its hands turn with it
+    } else { // one tab stop a figure; its hands turn with it
       canvas.tabIndex = 0;
       canvas.setAttribute("role", "application");
       canvas.setAttribute("aria-roledescription", "3-D figure");
@@ -132,10 +132,10 @@ export class Stage {
 }
 
 export function element(tag, className, text = "") {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
+  const node = document.createElement(tag);
+  node.className = className;
+  node.textContent = text;
+  return node;
 }
 
 function distance(a, b) {

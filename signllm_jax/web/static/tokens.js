@@ -1,9 +1,9 @@
-// Letters, words or glosses in step with the motion, as far as the model knows when.
+// Letters, words or glosses, marked in time with the motion where the model knows their times.
 
 import { element } from "./stage.js";
 
 export class Tokens {
-  /** @param {(frame: number) => void} seek when a token is chosen */
+  /** @param {(frame: number) => void} seek called when a token is chosen */
   constructor(list, untimed, seek) {
     Object.assign(this, { list, untimed, seek });
     this.spans = [];
@@ -20,7 +20,7 @@ export class Tokens {
       return item;
     }));
     this.untimed.hidden = spans !== null;
-    const note = element("small", "", "This model does not say when it signs which part.");
+    const note = element("small", "", "This model does not know when it signs each token.");
     this.untimed.replaceChildren(gloss || text, note);
     this.marked = -1;
   }
@@ -34,7 +34,7 @@ export class Tokens {
     return button;
   }
 
-  /** Marks the token of a time in frames; returns what it is called. */
+  /** Marks the token at a time in frames; returns its label. */
   mark(at) {
     const now = this.spans.findLastIndex((span) => at >= span.start);
     if (now < 0) return "";

@@ -235,8 +235,8 @@ def test_frechet_takes_missing_joints_and_short_clips():
   assert frechet.sums(MADE, TRUE).shape == (3, 2 * (1 + 90 + 90**2))
 
 
-def test_floors_and_truth_take_their_known_values():
-  rows = {"truth": TRUE, **baselines.floors(TRUE, np.zeros((50, 3)))}
+def test_baselines_and_truth_take_their_known_values():
+  rows = {"truth": TRUE, **baselines.of_clips(TRUE, np.zeros((50, 3)))}
   found = {
     name: {m.key: m.score(made, TRUE) for m in catalogue.POSE}
     for name, made in rows.items()

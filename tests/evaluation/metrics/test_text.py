@@ -79,7 +79,7 @@ def test_error_rates_by_hand():
   assert letters.score(["ab"], ["a b"]) == pytest.approx(100 / 3)
 
 
-def test_ceiling_and_floor():
+def test_perfect_and_worst_scores():
   true = ["a b c d e", "f g h i"]
   for one in text.TEXT:
     best = 100 if one.better == "higher" else 0
