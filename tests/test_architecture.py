@@ -119,10 +119,14 @@ class Rooms:
     if use is None or use.get("inside_functions", False) > found.in_function:
       return False
     importer = found.importer.partition(".")[2]
-    return importer in use.get("by", importer).split() and any(
-      f"{module}.".startswith(f"{name}.")
-      for name in use.get("of", module).split()
+    return _is_within(importer, use.get("by", importer)) and _is_within(
+      module, use.get("of", module)
     )
+
+
+def _is_within(module: str, names: str) -> bool:
+  """Whether a module is one of these, or lies in one."""
+  return any(f"{module}.".startswith(f"{name}.") for name in names.split(" "))
 
 
 def room_of(module: str) -> str:
@@ -201,6 +205,8 @@ TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n  "
     ({"house/door": "import house.hall.rug"}, []),
     ({"house/cellar/wine": f"{TYPES}import house.hall"}, []),
     ({"house/api": "def f():\n  import shed.tools"}, []),
+    ({"house/api/wide": "def f():\n  import shed.tools"}, []),
+    ({"house/apiary": "def f():\n  import shed.tools"}, ["its room"]),
     ({"shed/tools": "from house.cellar import wine"}, []),
     ({"house/cellar/wine": "import house.hall"}, ["not below"]),
     ({"house/cellar/wine": "from house.hall import x"}, ["not below"]),

@@ -168,6 +168,8 @@ def _start(folder, workdir, *extra) -> subprocess.Popen:
       "--config=configs/gsl.py",
       f"--config.data.folder={folder}",
       "--config.data.bucket=16",
+      "--config.model.encoder_layers=1",
+      "--config.model.decoder_layers=1",
       "--config.model.width=32",
       "--config.model.feed_forward=32",
       "--config.steps=100000",
