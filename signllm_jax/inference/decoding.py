@@ -124,7 +124,7 @@ def encode(
   """
   model = structure.merge(leaves)
   batch = len(inputs[0])
-  source = model.attendable(*model.encode(*inputs), whole=True)
+  source = model.project_memory(*model.encode(*inputs), whole=True)
   ends = None
   if source.timeline is not None:
     line = source.timeline

@@ -45,7 +45,7 @@ def write(
     limits: of the search.
   """
   model: TextToGloss = nnx.merge(graphdef, params)
-  once = model.attendable(source)
+  once = model.project_memory(source)
   memory = jax.tree.map(lambda x: jnp.repeat(x, limits.width, 0), once)
 
   def step(tokens, at, cache):

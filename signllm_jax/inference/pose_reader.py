@@ -66,7 +66,7 @@ def translate(
   """
   model: PoseToText = nnx.merge(graphdef, params)
   encoded = model.encode(statistics.normalise(frames), valid, length)
-  once = model.attendable(encoded)
+  once = model.project_memory(encoded)
   seen = jax.tree.map(lambda x: jnp.repeat(x, limits.width, 0), once)
 
   def step(last, at, cache):
@@ -117,7 +117,9 @@ def log_likelihood(
   """
   model: PoseToText = nnx.merge(graphdef, params)
   encoded = model.encode(statistics.normalise(frames), valid, length)
-  logits = model.decoder(tokens.shifted(source), model.attendable(encoded))
+  logits = model.decoder(
+    tokens.shift_right(source), model.project_memory(encoded)
+  )
   log_p = jax.nn.log_softmax(logits)
   own = jnp.take_along_axis(log_p, source[..., None], -1)[..., 0]
   real = source != vocabulary.PAD

@@ -1,1 +1,1 @@
-"""Training losses."""
+"""Training losses and sequence alignment."""

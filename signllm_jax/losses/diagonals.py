@@ -1,8 +1,8 @@
-"""Tables of local costs, walked along their anti-diagonals.
+"""Cost tables of DTW, processed along their anti-diagonals.
 
-A row of the table is a lane and the batch is the minor axis, so that a step of
-a walk is one vector operation and needs no skewed copy of the costs: in a table
-of Q columns the cells (i, d - i) of diagonal d lie Q - 1 numbers apart.
+A row of the table is a lane and the batch is the minor axis, so that one step
+is one vector operation and needs no skewed copy of the costs: in a table of Q
+columns the cells (i, d - i) of diagonal d lie Q - 1 numbers apart.
 """
 
 import itertools
@@ -13,20 +13,20 @@ import jax
 import jax.numpy as jnp
 
 FAR = 1e30  # finite stand-in for infinity: inf - inf would be NaN
-_PAIRS = 32  # a vector loop takes so many at once; smaller batches are padded
-# Diagonals are walked in runs, each as wide as its longest: four save a quarter
-# of the work. Each is a loop to compile, so short tables have fewer.
+_PAIRS = 32  # the batch is padded to a multiple of this vector length
+# Diagonals are processed in runs, each as wide as its longest: four runs save a
+# quarter of the work. Each is a loop to compile, so short tables have fewer.
 _RUNS, _RUN = 4, 64
 
 
 class Norms(NamedTuple):
-  """What makes local costs of products of frames.
+  """Norms and formula that turn products of frames into local costs.
 
   Attributes:
     own: [B, R] float32, squared norms of the reference's frames.
-    other: [B, Q] float32, of the hypothesis's.
-    cost: the cost of a pair of frames, of their product and the sum of their
-      squared norms, elementwise.
+    other: [B, Q] float32, those of the hypothesis's.
+    cost: local cost from the product of two frames and the sum of their squared
+      norms, elementwise.
   """
 
   own: jax.Array
@@ -35,18 +35,18 @@ class Norms(NamedTuple):
 
 
 class Table(NamedTuple):
-  """Local costs of a batch, arranged for walking along anti-diagonals.
+  """Local costs of a batch, arranged by anti-diagonals.
 
   Attributes:
     costs: [H, Q - 1, P] float32 view of the table, P pairs: cell (i, d - i) is
       in row i + d // (Q - 1) and column d % (Q - 1). With norms it holds
-      products of frames, of which the walk makes costs.
-    rows: [P] int32, real rows of each pair.
-    columns: [P] int32, real columns.
-    shape: (R, Q), the padded table's.
+      products of frames, from which `diagonal` computes costs.
+    rows: [P] int32, rows of each pair without padding.
+    columns: [P] int32, columns without padding.
+    shape: (R, Q) with padding.
     window: Sakoe-Chiba half width or None.
-    norms: of the products, as lanes: own [R, P], other [Q + 2 R, P], which is
-      turned round between R rows of zeros; None if the table holds costs.
+    norms: of the products, as lanes: own [R, P], other [Q + 2 R, P] in reverse
+      order between R rows of zeros; None if the table holds costs.
   """
 
   costs: jax.Array
@@ -58,44 +58,44 @@ class Table(NamedTuple):
 
   @property
   def end(self) -> jax.Array:
-    """[P] the anti-diagonal on which each pair's path ends."""
+    """Anti-diagonal [P] on which each pair's path ends."""
     return self.rows + self.columns - 2
 
   def runs(self) -> list[tuple[int, int, int, int]]:
-    """(start, stop, low, high): of diagonals, of the lanes that they need."""
+    """Runs (start, stop, low, high) of diagonals and the lanes they need."""
     r, q = self.shape
     total = r + q - 1
     count = min(_RUNS, 1 + total // _RUN)
     edges = [1, *(total * k // count for k in range(1, count + 1))]
     return [
-      # Lane low holds no cell: it stands for the row above the first.
+      # Lane low holds no cell: it is the row above the first.
       (start, stop, max(0, start - q), min(r, stop))
       for start, stop in itertools.pairwise(edges)
     ]
 
   def diagonal(self, d: jax.Array, low: int, high: int) -> jax.Array:
-    """Costs [high - low, P] of the cells (i, d - i), FAR outside the table."""
+    """Costs [high - low, P] of the cells (i, d - i); FAR outside the table."""
     r, q = self.shape
-    at = (low + d // (q - 1), d % (q - 1), 0)
+    index = (low + d // (q - 1), d % (q - 1), 0)
     lanes, pairs = high - low, self.costs.shape[2]
-    cost = jax.lax.dynamic_slice(self.costs, at, (lanes, 1, pairs))[:, 0]
+    cost = jax.lax.dynamic_slice(self.costs, index, (lanes, 1, pairs))[:, 0]
     if self.norms is not None:
-      own, other, of = self.norms
-      # Lane i meets frame d - i, which lies in row r + q - 1 - (d - i).
+      own, other, local_cost = self.norms
+      # Lane i pairs with frame d - i, which is in row r + q - 1 - (d - i).
       start = r + q - 1 - d + low
       facing = jax.lax.dynamic_slice(other, (start, 0), (lanes, pairs))
-      cost = of(cost, own[low:high] + facing)
+      cost = local_cost(cost, own[low:high] + facing)
     i = jnp.arange(low, high)[:, None]
     inside = (d - i >= 0) & (d - i < q)
     if self.window is not None:
-      spare = self.columns - self.rows
-      ahead = d - 2 * i  # j - i
-      inside &= ahead >= jnp.minimum(spare, 0) - self.window
-      inside &= ahead <= jnp.maximum(spare, 0) + self.window
+      difference = self.columns - self.rows
+      offset = d - 2 * i  # j - i
+      inside &= offset >= jnp.minimum(difference, 0) - self.window
+      inside &= offset <= jnp.maximum(difference, 0) + self.window
     return jnp.where(inside, cost, FAR)
 
   def first(self) -> jax.Array:
-    """[1, P] the table after its first anti-diagonal, cell (0, 0)."""
+    """Costs [1, P] of the first anti-diagonal, cell (0, 0)."""
     if self.norms is None:
       return self.costs[0, 0][None]
     return self.diagonal(jnp.zeros((), jnp.int32), 0, 1)
@@ -108,27 +108,29 @@ def arrange(
   window: jax.Array | int | None,
   norms: Norms | None = None,
 ) -> Table:
-  """Puts local costs into a Table.
+  """Arranges local costs as a Table.
 
   Args:
-    cost: [B, R, Q] float32, or the products that norms make costs of: a table
-      that is filled twice costs more than a walk that does so.
-    rows: [B] real rows.
-    columns: [B] real columns.
+    cost: [B, R, Q] float32, or products of frames if norms are given: costs are
+      then computed diagonal by diagonal, which is faster than a second table.
+    rows: [B] rows without padding.
+    columns: [B] columns without padding.
     window: Sakoe-Chiba half width or None.
     norms: for products.
 
   Returns:
-    The table; P is B rounded up.
+    The table; P is B rounded up to a multiple of 32.
   """
   b, r, q = cost.shape
   spare, width = -b % _PAIRS, max(q, 2)
   height = r + (r + width - 2) // (width - 1)
   cost = jnp.pad(cost, ((0, spare), (0, 0), (0, width - q)))
-  # What makes the costs must not be fused with the transpose: it would jump
-  # from pair to pair. Padding may, which saves a table.
-  turned = jax.lax.optimization_barrier(cost.reshape(b + spare, r * width).T)
-  costs = jnp.pad(turned, ((0, height * (width - 1) - r * width), (0, 0)))
+  # The computation of costs must not be fused with the transpose: it would jump
+  # from pair to pair. Padding may be fused, which saves a table.
+  transposed = jax.lax.optimization_barrier(
+    cost.reshape(b + spare, r * width).T
+  )
+  costs = jnp.pad(transposed, ((0, height * (width - 1) - r * width), (0, 0)))
   rows, columns = (
     jnp.pad(n.astype(jnp.int32), (0, spare), constant_values=1)
     for n in (rows, columns)
@@ -145,7 +147,7 @@ def arrange(
 
 
 def unarrange(costs: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-  """A Table's array back as [B, R, Q]."""
+  """Converts a Table's array back to [B, R, Q]."""
   b, r, q = shape
   columns = costs.shape[1] + 1
   flat = costs.reshape(-1, costs.shape[2])[: r * columns].T
@@ -155,13 +157,13 @@ def unarrange(costs: jax.Array, shape: tuple[int, ...]) -> jax.Array:
 def resize(
   lanes: jax.Array, old: tuple[int, int], new: tuple[int, int], fill: float
 ) -> jax.Array:
-  """Lanes [old[0], old[1]) of a diagonal as lanes [new[0], new[1])."""
+  """Changes lanes [old[0], old[1]) of a diagonal to [new[0], new[1])."""
   change = (old[0] - new[0], new[1] - old[1], 0)
   return jax.lax.pad(lanes, jnp.asarray(fill, lanes.dtype), (change, (0, 0, 0)))
 
 
 def shift(lanes: jax.Array, fill: float, by: int = 1) -> jax.Array:
-  """Lane i gets what lane i - by held."""
+  """Moves lane i - by to lane i."""
   return jax.lax.pad(
     lanes, jnp.asarray(fill, lanes.dtype), ((by, -by, 0), (0, 0, 0))
   )

@@ -1,7 +1,7 @@
-"""Hard dynamic time warping: batched, ragged, jitted.
+"""Dynamic time warping of batches of ragged pairs, jitted.
 
-Steps (1,1), (1,0), (0,1) of weight 1, no slope limit (the published DTW of
-Progressive Transformers, Saunders et al. 2020).
+Steps (1,1), (1,0), (0,1) have weight 1 and no slope limit, as in the published
+DTW of Progressive Transformers (Saunders et al. 2020).
 """
 
 import functools
@@ -21,15 +21,15 @@ from signllm_jax.losses.diagonals import (
   shift,
 )
 
-_DIAGONAL, _ABOVE, _LEFT = range(3)  # where a path comes from
+_DIAGONAL, _ABOVE, _LEFT = range(3)  # the previous cell of a path
 
 
 class Alignment(NamedTuple):
   """The cheapest path of each pair.
 
   Attributes:
-    total: [B] float32, sum of the local costs along it.
-    cells: [B] int32, number of cells on it.
+    total: [B] float32, sum of local costs along the path.
+    cells: [B] int32, number of cells of the path.
   """
 
   total: jax.Array
@@ -39,14 +39,14 @@ class Alignment(NamedTuple):
 def _fill(
   table: Table, keep_moves: bool = False
 ) -> tuple[Alignment, list[jax.Array]]:
-  """Fills the table; if asked, keeps each run's moves [steps, R, P]."""
+  """Fills the table; with `keep_moves` returns moves [steps, R, P] per run."""
   pairs = table.rows.shape[0]
   last = table.first()
   older = jnp.full_like(last, FAR)
   cells = jnp.ones((1, pairs), jnp.int32)
   carry = (older, cells, last, cells)
-  found = Alignment(last[0], cells[0])
-  lanes, kept = (0, 1), []
+  alignment = Alignment(last[0], cells[0])
+  lanes, moves_of_runs = (0, 1), []
   for start, stop, low, high in table.runs():
     carry = tuple(
       resize(x, lanes, (low, high), fill)
@@ -69,10 +69,10 @@ def _fill(
         shift(older_cells, 0),
         jnp.where(move == _ABOVE, shift(last_cells, 0), last_cells),
       )
-      # Past its end a pair stands still until the run is over.
+      # After its end a pair stays unchanged until the run is over.
       done = d > table.end
-      # The barrier keeps two unrolled steps from being fused into one that
-      # computes the first of them three times.
+      # Without the barrier two unrolled steps would be fused into one that
+      # computes the first step three times.
       total = jax.lax.optimization_barrier(jnp.where(done, last, total))
       cells = jax.lax.optimization_barrier(jnp.where(done, last_cells, cells))
       out = move.astype(jnp.int8) if keep_moves else None
@@ -80,22 +80,22 @@ def _fill(
 
     carry, moves = jax.lax.scan(step, carry, jnp.arange(start, stop), unroll=2)
     if moves is not None:
-      around = (low, table.shape[0] - high)
-      kept.append(jnp.pad(moves, ((0, 0), around, (0, 0))))
+      outside = (low, table.shape[0] - high)
+      moves_of_runs.append(jnp.pad(moves, ((0, 0), outside, (0, 0))))
     ended = (table.end >= start) & (table.end < stop)
-    at = jnp.clip(table.rows - 1 - low, 0, high - low - 1)[None]
-    found = Alignment(
+    lane = jnp.clip(table.rows - 1 - low, 0, high - low - 1)[None]
+    alignment = Alignment(
       *(
-        jnp.where(ended, jnp.take_along_axis(new, at, 0)[0], old)
-        for new, old in zip(carry[2:], found, strict=True)
+        jnp.where(ended, jnp.take_along_axis(new, lane, 0)[0], old)
+        for new, old in zip(carry[2:], alignment, strict=True)
       )
     )
-  return found, kept
+  return alignment, moves_of_runs
 
 
 def _total(table: Table, pairs: int) -> Alignment:
-  found, _ = _fill(table)
-  return Alignment(*(x[:pairs] for x in found))
+  alignment, _ = _fill(table)
+  return Alignment(*(x[:pairs] for x in alignment))
 
 
 @jax.jit
@@ -105,23 +105,21 @@ def align(
   columns: jax.Array,
   window: jax.Array | int | None = None,
 ) -> Alignment:
-  """The cheapest paths through cost[b, :rows[b], :columns[b]].
+  """Cheapest paths through cost[b, :rows[b], :columns[b]].
 
-  Nothing flows back through it: it is a metric and a reward. For a loss see
-  soft_dtw.
+  It has no gradient: it serves as metric and reward. For a loss see soft_dtw.
 
   Args:
-    cost: [B, R, Q] local costs, padded; what lies past a pair's end is not
-      looked at.
-    rows: [B] real rows, at least 1.
-    columns: [B] real columns, at least 1.
+    cost: [B, R, Q] local costs; padding is ignored.
+    rows: [B] rows without padding, at least 1.
+    columns: [B] columns without padding, at least 1.
     window: Sakoe-Chiba half width w: with n rows and m columns,
       min(m - n, 0) - w <= j - i <= max(m - n, 0) + w, the band around both
       diagonals of a ragged pair; None for no window.
 
   Returns:
-    Total costs and numbers of cells; of equally cheap steps the diagonal is
-    taken, then the one along the reference.
+    Total costs and numbers of cells; among equally cheap steps the diagonal is
+    preferred, then the one along the reference.
   """
   cost = jax.lax.stop_gradient(cost.astype(jnp.float32))
   return _total(arrange(cost, rows, columns, window), len(cost))
@@ -137,7 +135,7 @@ def dtw(
   valid: jax.Array | None = None,
   window: jax.Array | int | None = None,
 ) -> Alignment:
-  """DTW of a batch of ragged pairs, as a metric or a reward: no gradient.
+  """DTW of a batch of ragged pairs, without gradient.
 
   Published scores divide the total by the reference's length (PT) or by the
   path's cells (DTW-MJE).
@@ -163,11 +161,11 @@ def dtw(
     )
   )
   norms = None
-  if metric in frame_cost.BY_PRODUCT and valid is None:
+  if metric in frame_cost.PRODUCT_METRICS and valid is None:
     cost, own, other = frame_cost.products_and_norms(x, y)
     size = x.shape[-1]
     norms = Norms(
-      own, other, lambda xy, n: frame_cost.of_product(xy, n, metric, size)
+      own, other, lambda xy, n: frame_cost.cost_of_product(xy, n, metric, size)
     )
   else:
     cost = frame_cost.local_cost(x, y, metric, valid)
@@ -187,12 +185,12 @@ def paths(
   columns: jax.Array,
   window: jax.Array | int | None = None,
 ) -> list[np.ndarray]:
-  """The cells of each pair's cheapest path, traced back on the host.
+  """Cells of each pair's cheapest path, traced back on the host.
 
   Args:
     cost: [B, R, Q] local costs, see align and frame_cost.local_cost.
-    rows: [B] real rows.
-    columns: [B] real columns.
+    rows: [B] rows without padding.
+    columns: [B] columns without padding.
     window: Sakoe-Chiba half width or None.
 
   Returns:
@@ -201,7 +199,7 @@ def paths(
   moves, rows, columns = jax.device_get(
     (_moves(cost, rows, columns, window), rows, columns)
   )
-  found = []
+  result = []
   for pair in range(cost.shape[0]):
     i, j = int(rows[pair]) - 1, int(columns[pair]) - 1
     path = [(i, j)]
@@ -209,5 +207,5 @@ def paths(
       move = moves[i + j - 1, i, pair]
       i, j = i - (move != _LEFT), j - (move != _ABOVE)
       path.append((i, j))
-    found.append(np.array(path[::-1], np.int32))
-  return found
+    result.append(np.array(path[::-1], np.int32))
+  return result

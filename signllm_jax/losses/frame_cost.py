@@ -1,4 +1,4 @@
-"""Local costs of aligning two sequences: every frame against every frame."""
+"""Local costs of aligning two sequences, for all pairs of frames."""
 
 import functools
 from typing import Literal
@@ -10,10 +10,10 @@ from signllm_jax.core import errors
 
 Metric = Literal["l1", "l2", "squared_l2", "mean_joint"]
 
-BY_PRODUCT = ("l2", "squared_l2")  # metrics that come from a matrix product
-_UNROLL = 25  # numbers of a frame that one pass over the table sums
-# A squared distance below this share of the norms it is the difference of is
-# rounding; its root would not be small, and equal frames are to be 0 apart.
+PRODUCT_METRICS = ("l2", "squared_l2")  # computed by a matrix product
+_UNROLL = 25  # values of a frame that one pass over the table sums
+# A squared distance below this fraction of the norms is rounding error. Its
+# root would not be small, although equal frames must have distance 0.
 _ROUNDING = 1e-6
 
 
@@ -23,10 +23,10 @@ def flat_pairs(
   hypothesis: jax.Array,
   hypothesis_length: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-  """Pairs of sequences [B, T, ...] as [B, T, C] float32, 0 past their ends.
+  """Flattens pairs of sequences [B, T, ...] to [B, T, C] float32; padding is 0.
 
-  Both are seen from the reference's first frame: distances stay, and norms far
-  above them would leave them no digits in "l2" and "squared_l2".
+  The reference's first frame becomes the origin. Distances stay; norms much
+  larger than distances would cost "l2" and "squared_l2" their precision.
   """
 
   def flat(frames):
@@ -35,12 +35,11 @@ def flat_pairs(
   x, y = flat(reference), flat(hypothesis)
   origin = jax.lax.stop_gradient(x[:, :1])
 
-  def seen(frames, lengths):
+  def centred(frames, lengths):
     inside = jnp.arange(frames.shape[1])[None] < lengths[:, None]
     return jnp.where(inside[..., None], frames - origin, 0)
 
-  x, y = seen(x, reference_length), seen(y, hypothesis_length)
-  return x, y
+  return centred(x, reference_length), centred(y, hypothesis_length)
 
 
 def local_cost(
@@ -49,7 +48,7 @@ def local_cost(
   metric: Metric,
   valid: jax.Array | None = None,
 ) -> jax.Array:
-  """Cost of every frame of one sequence against every frame of the other.
+  """Costs of all pairs of frames of two sequences.
 
   "l1" and "l2" are norms of the difference's C numbers, "squared_l2" is the
   mean of their squares, "mean_joint" the mean distance of C / 3 joints in 3-D.
@@ -88,54 +87,54 @@ def local_cost(
     )
     weights = counted / jnp.maximum(counted.sum(-1, keepdims=True), 1)
     return _grouped(reference, hypothesis, weights, 3)
-  if metric not in BY_PRODUCT:
+  if metric not in PRODUCT_METRICS:
     raise errors.UsageError(
       f"no metric {metric!r}", expected="l1, l2, squared_l2 or mean_joint"
     )
   products, own, other = products_and_norms(reference, hypothesis)
-  return of_product(products, own[:, :, None] + other[:, None], metric, c)
+  return cost_of_product(products, own[:, :, None] + other[:, None], metric, c)
 
 
 def products_and_norms(
   x: jax.Array, y: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """[B, R, Q] products of frames; their squared norms [B, R] and [B, Q]."""
+  """Products of frames [B, R, Q], and squared norms [B, R] and [B, Q]."""
   products = jnp.einsum("brc,bqc->brq", x, y, precision="highest")
-  # Squares are summed by a product too: from a sum, XLA would fill a second
+  # Squares are summed by a product too: with a sum, XLA would fill a second
   # table before the two are added.
   ones = jnp.ones(x.shape[-1])
   own, other = (jnp.dot(each**2, ones, precision="highest") for each in (x, y))
   return products, own, other
 
 
-def of_product(
+def cost_of_product(
   product: jax.Array, norms: jax.Array, metric: Metric, size: int
 ) -> jax.Array:
-  """Cost "l2" or "squared_l2" of frames.
+  """Cost "l2" or "squared_l2" from products of frames.
 
   Args:
-    product: of the two frames, any shape.
-    norms: the sum of their squared norms, same shape.
-    metric: one of the two.
-    size: numbers of a frame.
+    product: of two frames, any shape.
+    norms: sum of their squared norms, same shape.
+    metric: one of PRODUCT_METRICS.
+    size: values of a frame.
   """
   squared = norms - 2 * product
   squared = jnp.where(squared > _ROUNDING * norms, squared, 0)
   if metric == "squared_l2":
     return squared / size
-  # sqrt has no slope at 0: equal frames get the gradient 0.
-  apart = squared > 0
-  return jnp.where(apart, jnp.sqrt(jnp.where(apart, squared, 1)), 0)
+  # sqrt has no derivative at 0: equal frames get the gradient 0.
+  distinct = squared > 0
+  return jnp.where(distinct, jnp.sqrt(jnp.where(distinct, squared, 1)), 0)
 
 
 def _leading(frames: jax.Array, size: int) -> jax.Array:
-  """[B, T, G * size] -> [G, size, B, T]."""
+  """Rearranges [B, T, G * size] to [G, size, B, T]."""
   b, t, c = frames.shape
   return frames.transpose(2, 0, 1).reshape(c // size, size, b, t)
 
 
 def _gaps(x: jax.Array, y: jax.Array) -> tuple[list[jax.Array], jax.Array]:
-  """Differences of [size, B, R] and [size, B, Q], and their norm: [B, R, Q]."""
+  """Differences of [size, B, R] and [size, B, Q], and their norm [B, R, Q]."""
   gaps = [a[:, :, None] - b[:, None] for a, b in zip(x, y, strict=True)]
   if len(gaps) == 1:
     return gaps, jnp.abs(gaps[0])
@@ -143,12 +142,12 @@ def _gaps(x: jax.Array, y: jax.Array) -> tuple[list[jax.Array], jax.Array]:
 
 
 # Summing over a trailing axis of [B, R, Q, C] takes twice as long, and over a
-# leading one 50 times; autodiff of this loop would keep every gap.
+# leading one 50 times; autodiff of this loop would store every gap.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def _grouped(
   x: jax.Array, y: jax.Array, weights: jax.Array | None, size: int
 ) -> jax.Array:
-  """Sum over groups of `size` numbers of weights [B, R, G] * distance."""
+  """Sum of weights [B, R, G] * distance over groups of `size` values."""
 
   def add(total, group):
     a, b, weight = group
@@ -160,7 +159,7 @@ def _grouped(
 
 
 def _groups(x, y, weights, size):
-  """The groups to scan over; no weights stand for ones, and cost nothing."""
+  """Groups to scan over; weights None are ones at no cost."""
   if weights is not None:
     weights = _leading(weights, 1)
   return _leading(x, size), _leading(y, size), weights
@@ -174,27 +173,27 @@ def _grouped_forward(x, y, weights, size):
   return _grouped(x, y, weights, size), (x, y, weights)
 
 
-def _grouped_backward(size, kept, slope):
-  x, y, weights = kept
+def _grouped_backward(size, residuals, slope):
+  x, y, weights = residuals
 
   def pull(a, b, slopes):
-    """Gradient [size, B, R] of a; sums over the minor axis are the fast."""
+    """Gradient [size, B, R] of a; sums over the minor axis are fast."""
     gaps, norm = _gaps(a, b)
     if size == 1:
       return jnp.sum(slopes * jnp.sign(gaps[0]), -1)[None]
-    share = jnp.where(norm > 0, slopes / jnp.where(norm > 0, norm, 1), 0)
-    return jnp.stack([jnp.sum(share * gap, -1) for gap in gaps])
+    scale = jnp.where(norm > 0, slopes / jnp.where(norm > 0, norm, 1), 0)
+    return jnp.stack([jnp.sum(scale * gap, -1) for gap in gaps])
 
-  def one(_, group):
+  def group_gradient(_, group):
     a, b, weight = group
     slopes = _times(weight, slope)
     return None, (pull(a, b, slopes), pull(b, a, slopes.transpose(0, 2, 1)))
 
-  _, (dx, dy) = jax.lax.scan(one, None, _groups(x, y, weights, size))
-  back = [
+  _, (dx, dy) = jax.lax.scan(group_gradient, None, _groups(x, y, weights, size))
+  gradients = [
     d.reshape(-1, *d.shape[2:]).transpose(1, 2, 0) for d in (dx, dy)
   ]  # [B, T, C]
-  return *back, None
+  return *gradients, None
 
 
 _grouped.defvjp(_grouped_forward, _grouped_backward)

@@ -1,10 +1,10 @@
 """Soft dynamic time warping as a training loss (Cuturi and Blondel 2017).
 
-The minimum of DTW's recursion becomes -gamma log sum exp(-x / gamma). The
-forward pass keeps the probability of each transition, so that the backward
-pass is sums of products: no exponentials, no costs. Both run when the value is
-differentiated, and what is kept for later is the gradient of each frame,
-smaller than the table by a factor of the sequence's length over C.
+The minimum in DTW's recursion becomes -gamma log sum exp(-x / gamma). The
+forward pass stores the probability of each transition, so that the backward
+pass needs neither exponentials nor costs. Both run when the value is
+differentiated; only the gradient of each frame is then stored, which is smaller
+than the table by the factor length / C.
 """
 
 import functools
@@ -24,16 +24,16 @@ from signllm_jax.losses.diagonals import (
 
 
 def _forward(
-  table: Table, gamma: jax.Array, keep: bool
+  table: Table, gamma: jax.Array, keep_probabilities: bool
 ) -> tuple[jax.Array, list[tuple[jax.Array, jax.Array]]]:
-  """Values [P]; for each run, chances [steps, lanes, P] of two transitions.
+  """Values [P]; per run, probabilities [steps, lanes, P] of two transitions.
 
-  They are those of coming from the diagonal and from above; the third, from
-  the left, is what is missing to 1.
+  The two are those from the diagonal and from above. The third, from the left,
+  is their complement to 1.
   """
   last = table.first()
   carry = jnp.full_like(last, FAR), last
-  value, lanes, kept = last[0], (0, 1), []
+  value, lanes, probabilities_of_runs = last[0], (0, 1), []
   for start, stop, low, high in table.runs():
     carry = tuple(resize(x, lanes, (low, high), FAR) for x in carry)
     lanes = (low, high)
@@ -42,7 +42,7 @@ def _forward(
       older, last = carry
       diagonal, above = shift(older, FAR), shift(last, FAR)
       least = jnp.minimum(jnp.minimum(diagonal, above), last)
-      # Of the three exponentials the least's is 1.
+      # The exponential of the least is 1.
       most = jnp.maximum(jnp.maximum(diagonal, above), last)
       middle = jnp.maximum(
         jnp.minimum(diagonal, above),
@@ -53,11 +53,11 @@ def _forward(
       every = 1 + by_middle + by_most
       soft = least - gamma * jnp.log(every)
       total = soft + table.diagonal(d, low, high)
-      # Past its end a pair stands still until the run is over.
+      # After its end a pair stays unchanged until the run is over.
       total = jnp.where(d > table.end, last, total)
-      chances = None
-      if keep:
-        chances = tuple(
+      probabilities = None
+      if keep_probabilities:
+        probabilities = tuple(
           jnp.where(
             before == least,
             1,
@@ -66,35 +66,37 @@ def _forward(
           / every
           for before in (diagonal, above)
         )
-      return (last, total), chances
+      return (last, total), probabilities
 
-    carry, chances = jax.lax.scan(step, carry, jnp.arange(start, stop))
-    kept.append(chances)
+    carry, probabilities = jax.lax.scan(step, carry, jnp.arange(start, stop))
+    probabilities_of_runs.append(probabilities)
     ended = (table.end >= start) & (table.end < stop)
-    at = jnp.clip(table.rows - 1 - low, 0, high - low - 1)[None]
-    found = jnp.take_along_axis(carry[1], at, 0)[0]
-    value = jnp.where(ended, found, value)
-  return value, kept
+    lane = jnp.clip(table.rows - 1 - low, 0, high - low - 1)[None]
+    last_value = jnp.take_along_axis(carry[1], lane, 0)[0]
+    value = jnp.where(ended, last_value, value)
+  return value, probabilities_of_runs
 
 
 def _backward(
-  table: Table, kept: list[tuple[jax.Array, jax.Array]]
+  table: Table, probabilities_of_runs: list[tuple[jax.Array, jax.Array]]
 ) -> jax.Array:
-  """Slope of the value in every cost, arranged as table.costs."""
+  """Derivative of the value by every cost, arranged as table.costs."""
   q = table.shape[1]
   runs = table.runs()
-  slopes = table.costs  # no longer needed, so that each is overwritten
+  slopes = table.costs  # no longer needed: overwritten cell by cell
   pairs = table.rows.shape[0]
   lanes = runs[-1][2:]
   carry = (jnp.zeros((lanes[1] - lanes[0], pairs)),) * 2
-  for run, chances in zip(reversed(runs), reversed(kept), strict=True):
+  for run, probabilities in zip(
+    reversed(runs), reversed(probabilities_of_runs), strict=True
+  ):
     start, stop, low, high = run
     carry = tuple(resize(x, lanes, (low, high), 0) for x in carry)
     lanes = (low, high)
     i = jnp.arange(low, high)[:, None]
 
     def step(carry, step_input, low=low, high=high, i=i):
-      # What cells of diagonal d get from d + 1 and d + 2; d - 1 from d + 1.
+      # Contributions to diagonal d from d + 1 and d + 2; to d - 1 from d + 1.
       (reached, later), slopes = carry
       d, (by_diagonal, by_above) = step_input
       ends = (d == table.end) & (i == table.rows - 1)
@@ -105,15 +107,18 @@ def _backward(
         later + shift(from_above, 0, -1) + from_left,
         shift(from_diagonal, 0, -1),
       )
-      at = (low + d // (q - 1), d % (q - 1), 0)
+      index = (low + d // (q - 1), d % (q - 1), 0)
       # Lanes outside the table share memory with other diagonals' cells.
-      old = jax.lax.dynamic_slice(slopes, at, (high - low, 1, pairs))[:, 0]
+      old = jax.lax.dynamic_slice(slopes, index, (high - low, 1, pairs))[:, 0]
       new = jnp.where((d - i >= 0) & (d - i < q), slope, old)
-      slopes = jax.lax.dynamic_update_slice(slopes, new[:, None], at)
+      slopes = jax.lax.dynamic_update_slice(slopes, new[:, None], index)
       return (carry, slopes), None
 
     (carry, slopes), _ = jax.lax.scan(
-      step, (carry, slopes), (jnp.arange(start, stop), chances), reverse=True
+      step,
+      (carry, slopes),
+      (jnp.arange(start, stop), probabilities),
+      reverse=True,
     )
   reached = resize(carry[0], lanes, (0, 1), 0)[0]
   return slopes.at[0, 0].set(reached + (table.end == 0))
@@ -122,7 +127,7 @@ def _backward(
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _soft_dtw(metric, x, y, rows, columns, gamma, valid, window):
   cost = frame_cost.local_cost(x, y, metric, valid)
-  value, _ = _forward(arrange(cost, rows, columns, window), gamma, keep=False)
+  value, _ = _forward(arrange(cost, rows, columns, window), gamma, False)
   return value[: len(x)]
 
 
@@ -131,12 +136,14 @@ def _soft_dtw_forward(metric, x, y, rows, columns, gamma, valid, window):
     lambda x, y: frame_cost.local_cost(x, y, metric, valid), x, y
   )
   table = arrange(cost, rows, columns, window)
-  value, kept = _forward(table, gamma, keep=True)
-  return value[: len(x)], pull(unarrange(_backward(table, kept), cost.shape))
+  value, probabilities = _forward(table, gamma, True)
+  return value[: len(x)], pull(
+    unarrange(_backward(table, probabilities), cost.shape)
+  )
 
 
-def _soft_dtw_backward(metric, slopes, back):
-  dx, dy = (slope * back[:, None, None] for slope in slopes)
+def _soft_dtw_backward(metric, gradients, output_gradient):
+  dx, dy = (x * output_gradient[:, None, None] for x in gradients)
   return dx, dy, None, None, None, None, None
 
 
@@ -156,16 +163,15 @@ def soft_dtw(
 ) -> jax.Array:
   """Soft-DTW of a batch of ragged pairs, differentiable once in both.
 
-  Gradients go to both sequences, exactly 0 past their ends, and to nothing
-  else. The value may be negative and is not 0 for equal sequences, which
-  soft_dtw_divergence is.
+  Only the two sequences have gradients, exactly 0 for padding. The value may be
+  negative and is not 0 for equal sequences; soft_dtw_divergence is.
 
   Args:
     reference: [B, R, C] or [B, R, J, 3], any float; computed in float32.
     reference_length: [B] frames, at least 1.
     hypothesis: [B, Q, C] or [B, Q, J, 3].
     hypothesis_length: [B] frames, at least 1.
-    gamma: temperature > 0 in units of the local cost; DTW as it goes to 0.
+    gamma: temperature > 0 in units of the local cost; DTW in the limit 0.
     metric: local cost, see frame_cost.local_cost.
     valid: [B, R, J] bool, joints of the reference that count ("mean_joint").
     window: Sakoe-Chiba half width in frames, see dtw.align.
@@ -208,7 +214,7 @@ def soft_dtw_divergence(
     y: [B, Q, C] or [B, Q, J, 3].
     y_length: [B] frames, at least 1.
     gamma: temperature > 0 in units of the local cost.
-    metric: local cost; with all joints, for a mask belongs to one sequence.
+    metric: local cost over all joints: a mask belongs to one sequence only.
     window: Sakoe-Chiba half width in frames, see dtw.align.
 
   Returns:

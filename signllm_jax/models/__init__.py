@@ -1,1 +1,1 @@
-"""Flax NNX modules."""
+"""Models and their layers, as Flax NNX modules."""

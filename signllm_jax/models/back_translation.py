@@ -1,8 +1,8 @@
-"""Pose to text: a CTC head of glosses and a decoder of text on one encoder.
+"""Pose to text: an encoder with a CTC head for glosses and a text decoder.
 
 Sign Language Transformers (Camgoz et al., CVPR 2020) on skeletons instead of
-pictures (section 8). Frames enter with a sign for each missing joint; strided
-convolutions make encoder steps of them, then come transformer layers.
+images (section 8). The input is the pose and the mask of valid joints; strided
+convolutions and transformer layers encode it.
 """
 
 from typing import NamedTuple
@@ -17,23 +17,23 @@ from signllm_jax.models import layers, stacks, tokens
 
 KERNEL = 5  # frames of a convolution
 STRIDE = 2
-_FRAME = skeleton.C + skeleton.J  # numbers of a frame and its joints' signs
+_FRAME = skeleton.C + skeleton.J  # coordinates and mask of a frame
 
 
 class Encoded(NamedTuple):
-  """Clips as the heads see them."""
+  """Encoder output."""
 
   states: jax.Array  # [B, S, D]
   length: jax.Array  # [B] steps; the rest is padding
 
   @property
-  def real(self) -> jax.Array:
-    """[B, S] bool, False on padding."""
+  def mask(self) -> jax.Array:
+    """Padding mask [B, S], False on padding."""
     return jnp.arange(self.states.shape[1]) < self.length[:, None]
 
 
 class Convolution(nnx.Module):
-  """Windows of KERNEL frames, STRIDE apart; a norm and ReLU follow."""
+  """Convolution over KERNEL frames with STRIDE, layer norm and ReLU."""
 
   def __init__(self, width: int, dtype: jnp.dtype, rngs: nnx.Rngs):
     self.linear = layers.Linear(
@@ -42,7 +42,7 @@ class Convolution(nnx.Module):
     self.norm = layers.LayerNorm(width)
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    """[B, T, D] -> [B, ceil(T / STRIDE), D]; past its ends x is 0."""
+    """Maps [B, T, D] to [B, ceil(T / STRIDE), D], with zero padding."""
     t = x.shape[1]
     steps = -(-t // STRIDE)
     before = KERNEL // 2
@@ -53,7 +53,7 @@ class Convolution(nnx.Module):
 
 
 class PoseToText(nnx.Module):
-  """Encoder, CTC head and decoder."""
+  """Encoder, CTC head and text decoder."""
 
   def __init__(
     self, config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
@@ -100,20 +100,20 @@ class PoseToText(nnx.Module):
     """Encodes clips.
 
     Args:
-      poses: [B, T, 150] normalised; what is not valid is never looked at.
-      valid: [B, T, 50] bool, joint was seen.
+      poses: [B, T, 150] normalised; invalid joints are ignored.
+      valid: [B, T, 50] bool, whether a joint was seen.
       length: [B] frames; the rest is padding.
       key: dropout key, None when not training.
     """
     keys = layers.split(key, len(self.encoder) + 1)
-    real = (jnp.arange(poses.shape[1]) < length[:, None])[..., None]
-    valid = valid & real
+    mask = (jnp.arange(poses.shape[1]) < length[:, None])[..., None]
+    valid = valid & mask
     poses = jnp.where(jnp.repeat(valid, 3, -1), poses, 0)
     x = self.frame_in(jnp.concatenate([poses, valid.astype(poses.dtype)], -1))
     for convolution in self.convolutions:
-      # What lies past a clip's end must be what lies past the array's.
-      real = (jnp.arange(x.shape[1]) < length[:, None])[..., None]
-      x = convolution(jnp.where(real, x, 0))
+      # A clip's padding must equal the padding beyond the array.
+      mask = (jnp.arange(x.shape[1]) < length[:, None])[..., None]
+      x = convolution(jnp.where(mask, x, 0))
       length = -(-length // STRIDE)
     x = x + layers.sinusoids(x.shape[1], self.width)
     x = layers.dropout(x, self.dropout_rate, keys[0])
@@ -122,10 +122,12 @@ class PoseToText(nnx.Module):
     return Encoded(self.encoder_norm(x), length)
 
   def gloss_logits(self, encoded: Encoded) -> jax.Array:
-    """[B, S, glosses] of the CTC head; id 0 is the blank."""
+    """Logits [B, S, glosses] of the CTC head; id 0 is the blank."""
     assert self.gloss_out is not None, "a model without glosses"
     return self.gloss_out(encoded.states)
 
-  def attendable(self, encoded: Encoded) -> tokens.Memory:
+  def project_memory(self, encoded: Encoded) -> tokens.Memory:
     """Projects encoded clips once for all tokens of the decoder."""
-    return self.decoder.attendable(encoded.states, encoded.real[:, None, None])
+    return self.decoder.project_memory(
+      encoded.states, encoded.mask[:, None, None]
+    )

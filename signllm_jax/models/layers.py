@@ -1,4 +1,4 @@
-"""Transformer layers, written for full sequences and for one frame at a time.
+"""Transformer layers, for whole sequences and for decoding step by step.
 
 Dim letters: B batch, T queries, S keys, D width, F feed-forward, N heads,
 H head size. Parameters are float32; products run in `dtype` and layer norms,
@@ -19,7 +19,7 @@ from flax import nnx
 from signllm_jax.core import random_bits
 from signllm_jax.models.product import product
 
-MASKED = -1e9  # finite: a row without keys gives a mean, not NaN
+MASKED = -1e9  # finite: a row without keys yields a mean, not NaN
 
 _xavier = nnx.initializers.xavier_uniform()
 
@@ -27,9 +27,9 @@ _xavier = nnx.initializers.xavier_uniform()
 class Cache(NamedTuple):
   """Keys and values of an attention layer: [B, N, T, H], growing [B * N, T, H].
 
-  The order of axes makes decoding 2.3 times as fast as [B, T, N, H] on CPU. A
-  cache that grows has one axis for rows and heads: XLA's CPU backend copies the
-  whole of a [1, N, T, H] three times for every frame that is written to it.
+  On CPU, decoding is 2.3 times as fast with this order of axes as with [B, T,
+  N, H]. A growing cache has one axis for rows and heads: XLA's CPU backend
+  copies all of a [1, N, T, H] three times for every frame written to it.
   """
 
   keys: jax.Array
@@ -56,20 +56,20 @@ class Linear(nnx.Module):
     self.dtype, self.axes = dtype, axes
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    """[..., d_in] -> [..., d_out] float32."""
+    """Maps [..., d_in] to [..., d_out] float32."""
     y = product(x, self.kernel[...], self.dtype, self.axes)
     return y if self.bias is None else y + self.bias[...]
 
 
 class LayerNorm(nnx.Module):
-  """Layer normalisation, eps 1e-6 as in PT."""
+  """Layer normalisation with eps 1e-6, as in PT."""
 
   def __init__(self, width: int):
     self.scale = nnx.Param(jnp.ones(width), axes=("embed",))
     self.bias = nnx.Param(jnp.zeros(width), axes=("embed",))
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    """[..., D] -> [..., D]."""
+    """Normalises [..., D] over the last axis."""
     mean = jnp.mean(x, -1, keepdims=True)
     centred = x - mean
     variance = jnp.mean(centred**2, -1, keepdims=True)
@@ -78,7 +78,7 @@ class LayerNorm(nnx.Module):
 
 
 def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
-  """Zeroes a share of x and scales the rest; nothing without a key."""
+  """Zeroes a share of x and scales the rest; returns x without a key."""
   if key is None or rate == 0.0:
     return x
   keep = random_bits.bits(key, x.shape) >= jnp.uint32(round(rate * 2**32))
@@ -86,14 +86,14 @@ def dropout(x: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
 
 
 def split(key: jax.Array | None, count: int) -> list[jax.Array | None]:
-  """`count` keys, or as many None: no key means no dropout."""
+  """Splits a dropout key into `count` keys; None into as many None."""
   return [None] * count if key is None else list(jax.random.split(key, count))
 
 
 def sinusoids(length: int, width: int) -> jax.Array:
-  """Positions [length, D]: sines on even numbers, cosines on odd ones.
+  """Position encodings [length, D]: sines at even indices, cosines at odd.
 
-  A constant: XLA would compute them for every row of a batch.
+  They are a constant: XLA would compute them for every row of a batch.
   """
   position = np.arange(length)[:, None]
   angle = position * np.exp(np.arange(0, width, 2) * (-np.log(10000) / width))
@@ -102,7 +102,7 @@ def sinusoids(length: int, width: int) -> jax.Array:
 
 
 class Attention(nnx.Module):
-  """Multi-head attention with keys and values that can be kept."""
+  """Multi-head attention with cacheable keys and values."""
 
   def __init__(
     self,
@@ -117,7 +117,7 @@ class Attention(nnx.Module):
       return Linear(width, d_out, axes, dtype=dtype, rngs=rngs)
 
     self.query = linear(width, ("embed", "heads"))
-    # Keys and values in one product, head by head so that heads can be sharded.
+    # Keys and values in one product, ordered by head: heads can be sharded.
     self.memory = linear(2 * width, ("embed", "heads"))
     self.out = linear(width, ("heads", "embed"))
     self.width, self.heads = width, heads
@@ -125,12 +125,12 @@ class Attention(nnx.Module):
     self.dtype = dtype
 
   def _split(self, x: jax.Array) -> jax.Array:
-    """[B, T, D] -> [B, N, T, H]."""
+    """Splits [B, T, D] into heads [B, N, T, H]."""
     b, t, d = x.shape
     return x.reshape(b, t, self.heads, d // self.heads).swapaxes(1, 2)
 
   def project(self, x: jax.Array) -> Cache:
-    """Keys and values of [B, S, D]."""
+    """Computes keys and values of [B, S, D]."""
     b, s, d = x.shape
     pairs = self.memory(x).astype(self.dtype)
     pairs = pairs.reshape(b, s, self.heads, 2, d // self.heads)
@@ -149,7 +149,8 @@ class Attention(nnx.Module):
     Args:
       x: [B, T, D].
       memory: keys and values [B, N, S, H] or [B * N, S, H].
-      mask: bool, broadcast to their axes and T, S; True may be attended to.
+      mask: bool, broadcast to their axes and T, S; True where attention is
+        allowed.
       key: dropout key, None when not training.
 
     Returns:
@@ -178,7 +179,7 @@ class Attention(nnx.Module):
 
 
 class FeedForward(nnx.Module):
-  """Two linear maps with a non-linearity and dropout between."""
+  """Two linear maps with a non-linearity and dropout in between."""
 
   def __init__(
     self,
@@ -196,7 +197,7 @@ class FeedForward(nnx.Module):
     self.dropout_rate = dropout_rate
 
   def __call__(self, x: jax.Array, key: jax.Array | None) -> jax.Array:
-    """[B, T, D] -> [B, T, D]."""
+    """Maps [B, T, D] to [B, T, D]."""
     hidden = self.activation(self.up(x))
     return self.down(dropout(hidden, self.dropout_rate, key))
 
@@ -217,7 +218,7 @@ class EncoderLayer(nnx.Module):
   def __call__(
     self, x: jax.Array, mask: jax.Array, key: jax.Array | None
   ) -> jax.Array:
-    """[B, S, D] with mask [B, 1, 1, S] -> [B, S, D]."""
+    """Maps [B, S, D] with mask [B, 1, 1, S] to [B, S, D]."""
     keys = split(key, 4)
     h = self.attention_norm(x)
     h = self.attention(h, self.attention.project(h), mask, keys[0])
@@ -252,20 +253,20 @@ class DecoderLayer(nnx.Module):
     at: jax.Array | int = 0,
     key: jax.Array | None = None,
   ) -> tuple[jax.Array, Cache]:
-    """One layer over a whole sequence, or over one frame with its past.
+    """Applies the layer to a whole sequence, or to one frame with its past.
 
     Args:
       x: [B, T, D]; T is 1 when `past` is given.
-      mask: [B or 1, 1, T, keys] True where a frame may be attended to;
-        [1, T, keys] with a past.
-      memory: cross-attention's keys and values of the source.
+      mask: [B or 1, 1, T, keys] True where attention is allowed; [1, T, keys]
+        with a past.
+      memory: keys and values of the source, for cross-attention.
       memory_mask: [B, 1, 1, S].
       past: cache [B * N, limit, H] of earlier frames.
-      at: [] index of x in it.
+      at: [] index of x in the cache.
       key: dropout key.
 
     Returns:
-      [B, T, D] and the cache with these frames in it.
+      [B, T, D] and the cache extended by these frames.
     """
     keys = split(key, 6)
     h = self.self_norm(x)

@@ -1,8 +1,8 @@
-"""Frames from whatever was encoded: the decoder of every model that signs.
+"""The decoder of frames that all pose-producing models share.
 
-Frames and counter enter by a linear map 151 -> D and leave by D -> 151;
-p_{t+1} = Dec(p_{1:t}, f_{1:S}) (section 5). The model works on normalised
-poses; `pose_statistics.PoseStatistics` holds the normalisation.
+Linear maps embed frames with their counters, 151 -> D, and predict them, D ->
+151: p_{t+1} = Dec(p_{1:t}, f_{1:S}) (section 5). Poses are normalised
+(`pose_statistics.PoseStatistics`).
 """
 
 from typing import NamedTuple
@@ -15,11 +15,11 @@ from signllm_jax.config import Model
 from signllm_jax.core import skeleton
 from signllm_jax.models import alignment, layers, stacks
 
-FRAME = skeleton.C + 1  # numbers of a frame with its counter
+FRAME = skeleton.C + 1  # values of a frame with its counter
 
 
 class Source(NamedTuple):
-  """The encoded source, ready to be attended to by every decoder layer."""
+  """The encoded source, projected for every decoder layer."""
 
   memories: tuple[layers.Cache, ...]
   mask: jax.Array  # [B, 1, 1, S]
@@ -27,7 +27,7 @@ class Source(NamedTuple):
 
 
 class PoseDecoder(nnx.Module):
-  """Transformer decoder of frames; models add what it attends to."""
+  """Transformer decoder of frames; subclasses add the encoder."""
 
   def __init__(self, config: Model, rngs: nnx.Rngs):
     """Builds the decoder.
@@ -47,12 +47,12 @@ class PoseDecoder(nnx.Module):
       config.scan,
     )
     self.decoder_norm = layers.LayerNorm(d)
-    # The next frame with its counter, then the poses of those after it.
+    # The next frame with its counter, then the poses of later frames.
     numbers = FRAME + (config.future - 1) * skeleton.C
     self.frame_out = layers.Linear(
       d, numbers, ("embed", "frame"), use_bias=False, rngs=rngs
     )
-    # Generation never needs a true frame.
+    # With a learnt start, inference needs no ground-truth frame.
     self.start = (
       nnx.Param(jnp.zeros(FRAME), axes=("frame",))
       if config.learnt_start
@@ -64,31 +64,31 @@ class PoseDecoder(nnx.Module):
     self.width = d
 
   def start_frames(self, batch: int) -> jax.Array:
-    """The frame before the first: [B, 151]; its counter is 0."""
+    """Decoder input [B, 151] before the first frame; its counter is 0."""
     start = jnp.zeros(FRAME) if self.start is None else self.start[...]
     start = start.at[-1].set(0)
     return jnp.broadcast_to(start, (batch, FRAME))
 
-  def _enter(
+  def _embed(
     self, frames: jax.Array, positions: jax.Array, source: Source
   ) -> jax.Array:
-    """Input frames [B, T, 151] at positions [T, D] -> [B, T, D]."""
+    """Embeds input frames [B, T, 151] at positions [T, D] as [B, T, D]."""
     counter = frames[..., -1]
-    if self.just_counter:  # an augmentation of section 5: no pose comes in
+    if self.just_counter:  # augmentation of section 5: no poses as input
       frames = frames.at[..., :-1].set(0)
     x = self.frame_in(frames) + positions
     if self.alignment is not None and source.timeline is not None:
       x = x + self.alignment.locate(source.timeline, counter)
     return x
 
-  def _leave(
+  def _predict(
     self, x: jax.Array, frames: jax.Array, source: Source
   ) -> jax.Array:
-    """Decoder states [B, T, D] -> the frames after `frames` [B, T, 151].
+    """Predicts the frames after `frames` [B, T, 151] from states [B, T, D].
 
-    With an alignment the counter moves by what the durations say. A decoder
-    that predicts it learns to read the true pace off the true counters it is
-    taught with, and has no pace of its own when it runs free.
+    With an alignment the durations determine the counter. A decoder that
+    predicts it would, under teacher forcing, copy the pace of the ground-truth
+    counters, and have no pace in free running.
     """
     out = self.frame_out(self.decoder_norm(x))
     if source.timeline is None:
@@ -96,7 +96,7 @@ class PoseDecoder(nnx.Module):
     counter = frames[..., -1:] + source.timeline.pace[:, None, None]
     return out.at[..., skeleton.C].set(counter[..., 0])
 
-  def attendable(
+  def project_memory(
     self, encoded: jax.Array, mask: jax.Array, whole: bool = False
   ) -> Source:
     """Projects the encoded source once for all frames.
@@ -104,7 +104,7 @@ class PoseDecoder(nnx.Module):
     Args:
       encoded: [B, S, D].
       mask: [B, 1, 1, S] bool, False on padding.
-      whole: durations sum to whole frames, for free running.
+      whole: round the length to whole frames, for free running.
     """
     memories = tuple(
       layer.cross_attention.project(encoded) for layer in self.decoder
@@ -119,28 +119,28 @@ class PoseDecoder(nnx.Module):
   def decode(
     self, frames: jax.Array, source: Source, key: jax.Array | None = None
   ) -> jax.Array:
-    """All frames at once, each seeing itself and what came before.
+    """Decodes all frames at once with a causal mask.
 
     Args:
       frames: [B, T, 151] decoder inputs, the start frame first.
-      source: from `attendable`.
+      source: from `project_memory`.
       key: dropout key, None when not training.
 
     Returns:
       [B, T, 151 + 150 (k - 1)] the frame after each input, then the poses of
-      the k - 1 after that, with `future` k in the configuration.
+      the k - 1 frames after that, where k is `model.future`.
     """
     t = frames.shape[1]
     keys = layers.split(key, len(self.decoder) + 1)
-    x = self._enter(frames, layers.sinusoids(t, self.width), source)
+    x = self._embed(frames, layers.sinusoids(t, self.width), source)
     x = layers.dropout(x, self.dropout_rate, keys[0])
     x = stacks.decode(
       self.decoder, x, source.memories, source.mask, keys[1:], self.remat
     )
-    return self._leave(x, frames, source)
+    return self._predict(x, frames, source)
 
   def empty_cache(self, batch: int, limit: int) -> tuple[layers.Cache, ...]:
-    """One empty cache [B * N, limit, H] a decoder layer."""
+    """Empty caches [B * N, limit, H], one per decoder layer."""
     return stacks.empty_caches(self.decoder, batch, limit)
 
   def step(
@@ -150,21 +150,21 @@ class PoseDecoder(nnx.Module):
     caches: tuple[layers.Cache, ...],
     source: Source,
   ) -> tuple[jax.Array, tuple[layers.Cache, ...]]:
-    """One frame further, equal to `decode` at that position.
+    """Decodes one frame; equal to `decode` at that position.
 
     Args:
       frame: [B, 151] input frame.
       at: [] its index.
-      caches: of `empty_cache` or the step before.
-      source: from `attendable`.
+      caches: of `empty_cache` or the previous step.
+      source: from `project_memory`.
 
     Returns:
       The next frame [B, 151] and the caches.
     """
     limit = caches[0].keys.shape[1]
     position = layers.sinusoids(limit, self.width)[at]
-    x = self._enter(frame[:, None], position, source)
-    x, caches = stacks.decode_one(
+    x = self._embed(frame[:, None], position, source)
+    x, caches = stacks.decode_step(
       self.decoder, x, at, caches, source.memories, source.mask
     )
-    return self._leave(x, frame[:, None], source)[:, 0, :FRAME], caches
+    return self._predict(x, frame[:, None], source)[:, 0, :FRAME], caches

@@ -1,7 +1,7 @@
-"""The product of activations and parameters, forward and backward.
+"""Product of activations and parameters with gradients in the same dtype.
 
-Left to itself, JAX multiplies bfloat16 operands in float32 on the way back: the
-gradient that comes in is float32, whatever they were.
+By default JAX multiplies bfloat16 operands in float32 in the backward pass,
+because the incoming gradient is float32.
 """
 
 import functools
@@ -21,7 +21,7 @@ def product(
   Args:
     x: [..., K] float32.
     kernel: [K, N] float32.
-    dtype: of the operands; sums and result are float32.
+    dtype: of the operands; accumulation and result are float32.
     axes: logical axes of the matrix, of `sharding.RULES`.
 
   Returns:
@@ -46,14 +46,14 @@ def _forward(x, kernel, dtype, axes):
   return y.reshape(*x.shape[:-1], kernel.shape[1]), (x, kernel)
 
 
-def _backward(dtype, axes, kept, gradient):
-  x, kernel = kept
+def _backward(dtype, axes, residuals, gradient):
+  x, kernel = residuals
   gradient = gradient.reshape(-1, kernel.shape[1]).astype(dtype)
   dot = functools.partial(
     jax.lax.dot_general, preferred_element_type=jnp.float32
   )
-  whole = sharding.gathered(kernel.astype(dtype), axes)
-  to_x = dot(gradient, whole, (((1,), (1,)), ((), ())))
+  full_kernel = sharding.gathered(kernel.astype(dtype), axes)
+  to_x = dot(gradient, full_kernel, (((1,), (1,)), ((), ())))
 
   def to_kernel(x, gradient):
     flat = x.reshape(-1, x.shape[-1])
@@ -61,19 +61,20 @@ def _backward(dtype, axes, kept, gradient):
 
   def to_kernel_on_cpu(x, gradient):
     # XLA's CPU backend has bfloat16 kernels only for products over the last
-    # axis of the left side, else it casts to float32 at a third of the rate. A
-    # transposed matrix it would fold into the product; three axes it does not.
-    across = x.transpose(x.ndim - 1, *range(x.ndim - 1))
-    across = across.reshape(x.shape[-1], -1)
-    return dot(across, gradient, (((1,), (0,)), ((), ())))
+    # axis of the left side; otherwise it casts to float32, at a third of the
+    # speed. It folds a transposed matrix into the product, but not a transpose
+    # of three axes.
+    transposed = x.transpose(x.ndim - 1, *range(x.ndim - 1))
+    transposed = transposed.reshape(x.shape[-1], -1)
+    return dot(transposed, gradient, (((1,), (0,)), ((), ())))
 
   if dtype == jnp.bfloat16:
-    kernels = jax.lax.platform_dependent(
+    kernel_gradient = jax.lax.platform_dependent(
       x, gradient, cpu=to_kernel_on_cpu, default=to_kernel
     )
   else:
-    kernels = to_kernel(x, gradient)
-  return to_x.reshape(x.shape), kernels
+    kernel_gradient = to_kernel(x, gradient)
+  return to_x.reshape(x.shape), kernel_gradient
 
 
 _product.defvjp(_forward, _backward)

@@ -1,4 +1,4 @@
-"""Stacks of layers: over whole sequences, one position further, in one loop.
+"""Stacks of layers, over whole sequences or one position, unrolled or scanned.
 
 Dim letters are those of `layers`.
 """
@@ -13,18 +13,18 @@ from flax import nnx
 from signllm_jax.models import layers
 
 
-def remat(call: Callable[..., jax.Array], wanted: bool) -> Callable:
-  """A call whose insides are computed again for the backward pass.
+def remat(call: Callable[..., jax.Array], enabled: bool) -> Callable:
+  """Wraps a layer so that the backward pass recomputes its activations.
 
   Args:
     call: a layer on arrays.
-    wanted: else it stays as it is.
+    enabled: if False, the layer is returned as it is.
   """
-  return jax.checkpoint(call) if wanted else call
+  return jax.checkpoint(call) if enabled else call
 
 
 class Stacked(nnx.Module):
-  """Layers of one form, each of their parameters one array [layers, ...]."""
+  """Equal layers with their parameters stacked as arrays [layers, ...]."""
 
   def __init__(self, each: Sequence[nnx.Module]):
     graph = nnx.split(each[0])[0]
@@ -52,25 +52,25 @@ class Stacked(nnx.Module):
   def run(
     self, call: Callable[..., jax.Array], x: jax.Array, *along: Any
   ) -> jax.Array:
-    """One layer after another: x = call(layer, x, what it has of `along`).
+    """Scans over the layers: x = call(layer, x, *inputs of the layer).
 
     Args:
       call: applies a layer.
-      x: what goes through all of them.
-      along: for each argument of `call` a list of every layer's.
+      x: input of the first layer.
+      along: for each further argument of `call` a list with an entry per layer.
     """
     graph, params = nnx.split(self.layer)
     inputs = [jax.tree.map(lambda *each: jnp.stack(each), *xs) for xs in along]
 
-    def one(x, layer):
+    def apply_layer(x, layer):
       params, *rest = layer
       return call(nnx.merge(graph, params), x, *rest), None
 
-    return jax.lax.scan(one, x, (params, *inputs))[0]
+    return jax.lax.scan(apply_layer, x, (params, *inputs))[0]
 
 
 def stack(each: Iterable[nnx.Module], scan: bool) -> nnx.List | Stacked:
-  """The layers of a model, in one loop if asked."""
+  """Makes a stack of layers; with `scan` they run in one loop."""
   return Stacked(list(each)) if scan else nnx.List(each)
 
 
@@ -80,7 +80,7 @@ def apply(
   x: jax.Array,
   *along: Sequence[Any],
 ) -> jax.Array:
-  """A stack of layers, one after another; arguments as of `Stacked.run`."""
+  """Applies the layers in order; arguments as in `Stacked.run`."""
   if isinstance(stack, Stacked):
     return stack.run(call, x, *along)
   for layer, *rest in zip(stack, *along, strict=True):
@@ -95,14 +95,14 @@ def encode(
   keys: Sequence[jax.Array | None],
   rematerialise: bool,
 ) -> jax.Array:
-  """A stack of encoder layers.
+  """Applies a stack of encoder layers.
 
   Args:
     stack: the layers.
     x: [B, S, D].
     mask: [B, 1, 1, S] bool, False on padding.
     keys: dropout key of each layer.
-    rematerialise: as of `remat`.
+    rematerialise: whether to apply `remat` to each layer.
 
   Returns:
     [B, S, D].
@@ -122,15 +122,15 @@ def decode(
   keys: Sequence[jax.Array | None],
   rematerialise: bool,
 ) -> jax.Array:
-  """A stack of decoder layers over a whole sequence, causal.
+  """Applies a stack of decoder layers to a whole sequence, with a causal mask.
 
   Args:
     stack: the layers.
     x: [B, T, D].
-    memories: cross-attention's keys and values, of each layer.
+    memories: keys and values of each layer's cross-attention.
     memory_mask: [B, 1, 1, S].
     keys: dropout key of each layer.
-    rematerialise: as of `remat`.
+    rematerialise: whether to apply `remat` to each layer.
 
   Returns:
     [B, T, D].
@@ -147,7 +147,7 @@ def decode(
   return apply(stack, call, x, memories, keys)
 
 
-def decode_one(
+def decode_step(
   stack: nnx.List | Stacked,
   x: jax.Array,
   at: jax.Array,
@@ -155,35 +155,36 @@ def decode_one(
   memories: Sequence[layers.Cache],
   memory_mask: jax.Array,
 ) -> tuple[jax.Array, tuple[layers.Cache, ...]]:
-  """One position further, equal to `decode` there.
+  """Decodes one position; equal to `decode` at that position.
 
   Args:
     stack: the layers.
     x: [B, 1, D].
     at: [] its index.
-    caches: of `empty_caches` or the position before.
-    memories: as of `decode`.
+    caches: of `empty_caches` or the previous position.
+    memories: as in `decode`.
     memory_mask: [B, 1, 1, S].
 
   Returns:
-    [B, 1, D] and the caches with this position in them.
+    [B, 1, D] and the caches extended by this position.
   """
   mask = (jnp.arange(caches[0].keys.shape[1]) <= at)[None, None]
-  kept = []
+  new_caches = []
   for layer, past, memory in zip(stack, caches, memories, strict=True):
     x, cache = layer(x, mask, memory, memory_mask, past=past, at=at)
-    kept.append(cache)
-  return x, tuple(kept)
+    new_caches.append(cache)
+  return x, tuple(new_caches)
 
 
 def empty_caches(
   stack: nnx.List | Stacked, rows: int, limit: int
 ) -> tuple[layers.Cache, ...]:
-  """One empty cache [rows * N, limit, H] a layer."""
-  made = []
+  """Empty caches [rows * N, limit, H], one per layer."""
+  caches = []
   for layer in stack:
-    own = layer.self_attention
-    shape = (rows * own.heads, limit, own.width // own.heads)
-    empty = jnp.zeros(shape, own.dtype)
-    made.append(layers.Cache(empty, empty))
-  return tuple(made)
+    attention = layer.self_attention
+    head_size = attention.width // attention.heads
+    shape = (rows * attention.heads, limit, head_size)
+    zeros = jnp.zeros(shape, attention.dtype)
+    caches.append(layers.Cache(zeros, zeros))
+  return tuple(caches)

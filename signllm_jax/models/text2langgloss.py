@@ -1,8 +1,8 @@
-"""Text2LangGloss: text or prompt in, language-marked gloss and frames out.
+"""Text2LangGloss: from text or prompt to language-marked gloss and frames.
 
-One set of parameters for all sign languages (section 5). The poses attend to
-the states of the gloss decoder, one a gloss: each holds its gloss, what was
-read of the text for it, and what the model expects to come next.
+All sign languages share the parameters (section 5). The pose decoder attends to
+the states of the gloss decoder, one per gloss token: a state encodes its gloss,
+the text attended to, and the expected next gloss.
 """
 
 import jax
@@ -11,11 +11,11 @@ from flax import nnx
 from signllm_jax.config import Model
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.models.pose_decoder import PoseDecoder
-from signllm_jax.models.text_to_gloss import TextToGloss, started
+from signllm_jax.models.text_to_gloss import TextToGloss, prepend_bos
 
 
 class Text2LangGloss(PoseDecoder):
-  """Text to gloss, and a decoder of frames on its states."""
+  """Text-to-gloss model with a frame decoder on its states."""
 
   def __init__(
     self, config: Model, vocabulary: int, glosses: int, rngs: nnx.Rngs
@@ -34,23 +34,23 @@ class Text2LangGloss(PoseDecoder):
   def encode(
     self, source: jax.Array, gloss: jax.Array, key: jax.Array | None = None
   ) -> tuple[jax.Array, jax.Array]:
-    """States of the glosses and their mask, for `attendable`.
+    """Gloss states and their mask, for `project_memory`.
 
     Args:
       source: [B, S] ids.
-      gloss: [B, G] ids of the glosses to sign, without </s>.
+      gloss: [B, G] ids of the gloss to sign, without </s>.
       key: dropout key, None when not training.
 
     Returns:
       [B, G, D] and [B, 1, 1, G].
     """
-    states = self.text.states(source, started(gloss), key)
-    return self.signed(states, gloss)
+    states = self.text.states(source, prepend_bos(gloss), key)
+    return self.encode_states(states, gloss)
 
-  def signed(
+  def encode_states(
     self, states: jax.Array, gloss: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
-    """`encode` of states [B, G + 1, D] that are there already."""
-    # The empty rows of a batch have a place too, or they would last 0 frames.
-    real = (gloss != vocabulary_lib.PAD).at[:, 0].set(True)
-    return states[:, 1:], real[:, None, None]
+    """As `encode`, from decoder states [B, G + 1, D]."""
+    # Empty rows keep one token; otherwise they would last 0 frames.
+    mask = (gloss != vocabulary_lib.PAD).at[:, 0].set(True)
+    return states[:, 1:], mask[:, None, None]

@@ -1,7 +1,7 @@
-"""Text or prompt in, gloss out: the first half of Text2LangGloss (section 5).
+"""Text to gloss: the first half of Text2LangGloss (section 5).
 
-One encoder and one decoder for all sign languages. The source begins with the
-language that is asked for (`gloss.prepend_language`), and glosses carry theirs.
+All sign languages share one encoder and one decoder. The source begins with the
+target language (`gloss.prepend_language`); gloss tokens are marked with theirs.
 """
 
 import jax
@@ -30,30 +30,30 @@ class TextToGloss(nnx.Module):
     self.encoder = tokens.TokenEncoder(config, vocabulary, rngs)
     self.decoder = tokens.TokenDecoder(config, glosses, rngs)
 
-  def attendable(
+  def project_memory(
     self, source: jax.Array, key: jax.Array | None = None
   ) -> tokens.Memory:
-    """Encodes ids [B, S] (PAD = 0), once for all tokens of the gloss."""
-    return self.decoder.attendable(*self.encoder(source, key))
+    """Encodes ids [B, S] (PAD = 0) and projects them for the decoder."""
+    return self.decoder.project_memory(*self.encoder(source, key))
 
   def states(
     self, source: jax.Array, inputs: jax.Array, key: jax.Array | None = None
   ) -> jax.Array:
-    """The decoder's states, which `decoder.out` turns into logits.
+    """Decoder states; `decoder.out` maps them to logits.
 
     Args:
       source: [B, S] ids.
-      inputs: [B, U] of `started`.
+      inputs: [B, U] of `prepend_bos`.
       key: dropout key, None when not training.
 
     Returns:
       [B, U, D].
     """
     encoder_key, decoder_key = layers.split(key, 2)
-    memory = self.attendable(source, encoder_key)
+    memory = self.project_memory(source, encoder_key)
     return self.decoder.states(inputs, memory, decoder_key)
 
 
-def started(gloss: jax.Array) -> jax.Array:
-  """Decoder inputs of glosses [B, G]: <s> before them, [B, G + 1]."""
+def prepend_bos(gloss: jax.Array) -> jax.Array:
+  """Prepends <s> to glosses [B, G]; returns decoder inputs [B, G + 1]."""
   return jnp.pad(gloss, ((0, 0), (1, 0)), constant_values=vocabulary_lib.BOS)

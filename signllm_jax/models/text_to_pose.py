@@ -1,4 +1,4 @@
-"""The base model: text or gloss in, frames out (Progressive Transformer).
+"""Text to pose, the base model: a Progressive Transformer.
 
 p_{t+1} = Dec(p_{1:t}, f_{1:S}), f_{1:S} = Enc(x_{1:S}) (section 5).
 """
@@ -34,7 +34,7 @@ class TextToPose(PoseDecoder):
   def __call__(
     self, source: jax.Array, frames: jax.Array, key: jax.Array | None = None
   ) -> jax.Array:
-    """Teacher-forced pass: ids [B, S], inputs [B, T, 151] -> as `decode`."""
+    """Decodes frames [B, T, 151] of ids [B, S] with teacher forcing."""
     encoder_key, decoder_key = layers.split(key, 2)
     encoded, mask = self.encode(source, encoder_key)
-    return self.decode(frames, self.attendable(encoded, mask), decoder_key)
+    return self.decode(frames, self.project_memory(encoded, mask), decoder_key)

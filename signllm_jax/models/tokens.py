@@ -1,7 +1,7 @@
-"""Tokens in and tokens out: the encoder and the decoder that models share.
+"""Encoder and decoder of tokens, shared by the models.
 
-Pre-norm transformers (`layers.py`) around an embedding table each. The decoder
-attends to whatever states it is given: an encoded text, or an encoded clip.
+Each is an embedding table and a pre-norm transformer (`layers.py`). The decoder
+attends to an encoded text or an encoded clip.
 """
 
 from typing import NamedTuple
@@ -17,20 +17,20 @@ from signllm_jax.parallel import sharding
 
 
 class Memory(NamedTuple):
-  """States, ready to be attended to by every decoder layer."""
+  """Encoder states, projected for every decoder layer."""
 
   memories: tuple[layers.Cache, ...]
   mask: jax.Array  # [B, 1, 1, S]
 
 
 def _table(vocabulary: int, width: int, rngs: nnx.Rngs) -> nnx.Param:
-  # PT initialises embeddings as its other matrices, by Xavier's rule.
+  # PT initialises embeddings like its other matrices (Xavier).
   table = nnx.initializers.xavier_uniform()(rngs.params(), (vocabulary, width))
   return nnx.Param(table, axes=("vocab", "embed"))
 
 
 class TokenEncoder(nnx.Module):
-  """Ids -> states."""
+  """Transformer encoder of token ids."""
 
   def __init__(self, config: Model, vocabulary: int, rngs: nnx.Rngs):
     """Builds the encoder.
@@ -69,10 +69,10 @@ class TokenEncoder(nnx.Module):
 
 
 class TokenDecoder(nnx.Module):
-  """States and the tokens so far -> logits of the next token."""
+  """Transformer decoder that predicts the next token."""
 
   def __init__(self, config: Model, vocabulary: int, rngs: nnx.Rngs):
-    """Builds the decoder; arguments as of `TokenEncoder`."""
+    """Builds the decoder; arguments as in `TokenEncoder`."""
     d, dtype = config.width, jnp.dtype(config.compute_dtype)
     self.embedding = _table(vocabulary, d, rngs)
     self.layers = stacks.stack(
@@ -88,24 +88,24 @@ class TokenDecoder(nnx.Module):
     self.scale = d**0.5 if config.scale_embeddings else 1.0
     self.width, self.remat = d, config.remat
 
-  def attendable(self, states: jax.Array, mask: jax.Array) -> Memory:
-    """Projects states [B, S, D] once for all tokens; mask [B, 1, 1, S]."""
+  def project_memory(self, states: jax.Array, mask: jax.Array) -> Memory:
+    """Projects states [B, S, D] with mask [B, 1, 1, S], once for all tokens."""
     memories = tuple(
       layer.cross_attention.project(states) for layer in self.layers
     )
     return Memory(memories, mask)
 
-  def _enter(self, tokens: jax.Array, positions: jax.Array) -> jax.Array:
+  def _embed(self, tokens: jax.Array, positions: jax.Array) -> jax.Array:
     x = sharding.by_rows(self.embedding[...][tokens])
     return self.scale * x + positions
 
   def states(
     self, tokens: jax.Array, memory: Memory, key: jax.Array | None = None
   ) -> jax.Array:
-    """[B, U, D] behind the logits of `__call__`, normalised."""
+    """Normalised states [B, U, D] from which `__call__` computes logits."""
     u = tokens.shape[1]
     keys = layers.split(key, len(self.layers) + 1)
-    x = self._enter(tokens, layers.sinusoids(u, self.width))
+    x = self._embed(tokens, layers.sinusoids(u, self.width))
     x = layers.dropout(x, self.dropout_rate, keys[0])
     x = stacks.decode(
       self.layers, x, memory.memories, memory.mask, keys[1:], self.remat
@@ -115,11 +115,11 @@ class TokenDecoder(nnx.Module):
   def __call__(
     self, tokens: jax.Array, memory: Memory, key: jax.Array | None = None
   ) -> jax.Array:
-    """All tokens at once, each seeing itself and what came before.
+    """Decodes all tokens at once with a causal mask.
 
     Args:
       tokens: [B, U] decoder inputs, <s> first.
-      memory: of `attendable`.
+      memory: of `project_memory`.
       key: dropout key, None when not training.
 
     Returns:
@@ -128,7 +128,7 @@ class TokenDecoder(nnx.Module):
     return self.out(self.states(tokens, memory, key))
 
   def empty_cache(self, rows: int, limit: int) -> tuple[layers.Cache, ...]:
-    """One empty cache [rows * N, limit, H] a layer."""
+    """Empty caches [rows * N, limit, H], one per layer."""
     return stacks.empty_caches(self.layers, rows, limit)
 
   def step(
@@ -138,27 +138,27 @@ class TokenDecoder(nnx.Module):
     caches: tuple[layers.Cache, ...],
     memory: Memory,
   ) -> tuple[jax.Array, tuple[layers.Cache, ...]]:
-    """One token further, equal to `__call__` at that position.
+    """Decodes one token; equal to `__call__` at that position.
 
     Args:
       tokens: [B] input.
       at: [] its index.
-      caches: of `empty_cache` or the step before.
-      memory: of `attendable`.
+      caches: of `empty_cache` or the previous step.
+      memory: of `project_memory`.
 
     Returns:
       Logits [B, V] of the next token, and the caches.
     """
     limit = caches[0].keys.shape[1]
     position = layers.sinusoids(limit, self.width)[at]
-    x = self._enter(tokens[:, None], position)
-    x, caches = stacks.decode_one(
+    x = self._embed(tokens[:, None], position)
+    x, caches = stacks.decode_step(
       self.layers, x, at, caches, memory.memories, memory.mask
     )
     return self.out(self.norm(x))[:, 0], caches
 
 
-def shifted(tokens: jax.Array) -> jax.Array:
-  """Decoder inputs of targets [B, U]: <s>, then all targets but the last."""
+def shift_right(tokens: jax.Array) -> jax.Array:
+  """Decoder inputs of targets [B, U]: <s>, then all targets except the last."""
   start = jnp.full((len(tokens), 1), vocabulary_lib.BOS, tokens.dtype)
   return jnp.concatenate([start, tokens[:, :-1]], 1)

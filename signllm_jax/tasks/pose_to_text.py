@@ -75,10 +75,10 @@ def loss(
   encoded = model.encode(poses, valid, length, encoder_key if drops else None)
   target = batch["source"]
   inputs = augmentation.token_dropout(
-    tokens.shifted(target), settings.token_dropout, token_key
+    tokens.shift_right(target), settings.token_dropout, token_key
   )
   logits = model.decoder(
-    inputs, model.attendable(encoded), decoder_key if drops else None
+    inputs, model.project_memory(encoded), decoder_key if drops else None
   )
   real = _nonempty(batch)
   mask = (real[:, None] & (target != vocabulary_lib.PAD)).astype(jnp.float32)
@@ -107,7 +107,7 @@ def _ctc_terms(
   fits = real & ctc_fits(labels, encoded.length)
   losses = optax.ctc_loss(
     model.gloss_logits(encoded),
-    1.0 - encoded.real,
+    1.0 - encoded.mask,
     labels,
     jnp.where(labels == vocabulary_lib.PAD, 1.0, 0.0),
     blank_id=vocabulary_lib.PAD,

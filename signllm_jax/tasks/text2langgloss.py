@@ -59,11 +59,11 @@ def loss(
   gloss_loss = text_to_gloss.summed_cross_entropy(
     model.text.decoder.out(states), gloss, config.gloss
   )
-  attendable = model.attendable(*model.signed(states, gloss))
+  memory = model.project_memory(*model.encode_states(states, gloss))
   statistics = context.statistics.for_languages(batch["language"])
   context = context._replace(statistics=statistics)
   pose, output = text_to_pose.pose_loss(
-    config, model, attendable, batch, context, pose_key, denominator.pose
+    config, model, memory, batch, context, pose_key, denominator.pose
   )
   terms = {"gloss": gloss_loss / denominator.gloss, "pose": pose}
   joint = config.gloss.weight * terms["gloss"] + pose

@@ -9,7 +9,7 @@ from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import augmentation
 from signllm_jax.data.batch import Batch
 from signllm_jax.losses.cross_entropy import cross_entropy
-from signllm_jax.models.text_to_gloss import TextToGloss, started
+from signllm_jax.models.text_to_gloss import TextToGloss, prepend_bos
 from signllm_jax.tasks.task import LossContext, LossOutput, keep_residuals
 
 update_residuals = keep_residuals
@@ -53,7 +53,7 @@ def drop_tokens(
       batch["source"], settings.source_dropout, source_key
     ),
     augmentation.token_dropout(
-      started(batch["gloss"]), settings.token_dropout, input_key
+      prepend_bos(batch["gloss"]), settings.token_dropout, input_key
     ),
   )
 

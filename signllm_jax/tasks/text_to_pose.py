@@ -37,7 +37,7 @@ def _targets(batch: Batch, statistics: PoseStatistics) -> jax.Array:
   """Normalised frames with counter; missing and padded cells are 0."""
   poses = statistics.normalise(batch["frames"])
   valid = jnp.repeat(batch["valid"], 3, axis=-1)
-  return losses.with_counter(jnp.where(valid, poses, 0), batch["length"])
+  return losses.append_counter(jnp.where(valid, poses, 0), batch["length"])
 
 
 def _is_reward_loss(config: Experiment) -> bool:
@@ -69,7 +69,7 @@ def loss(
   encoder_key, decoder_key = jax.random.split(key)
   drops = config.model.dropout > 0
   encoded = model.encode(batch["source"], encoder_key if drops else None)
-  source = model.attendable(*encoded)
+  source = model.project_memory(*encoded)
   return pose_loss(
     config, model, source, batch, context, decoder_key, denominator
   )
@@ -153,13 +153,13 @@ def _regress(
   )
   kind = config.loss.kind
   if _is_reward_loss(config):
-    kind, weights = "mse", losses.even_frames(weights)
+    kind, weights = "mse", losses.equalise_frames(weights)
   if "weight" in batch:
     weights = weights * batch["weight"][:, None, None]
   total = losses.regression(
     predicted,
-    losses.with_future(target, config.model.future),
-    losses.with_future(weights, config.model.future),
+    losses.append_future(target, config.model.future),
+    losses.append_future(weights, config.model.future),
     kind,
   )
   return _TeacherForcing(total, predicted[..., :FRAME] - target)

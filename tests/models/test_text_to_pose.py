@@ -24,8 +24,8 @@ _step = nnx.jit(lambda model, *inputs: model.step(*inputs))
 
 
 @nnx.jit
-def _attendable(model, source):
-  return model.attendable(*model.encode(source))
+def _project_memory(model, source):
+  return model.project_memory(*model.encode(source))
 
 
 def _linear(layer, weights, name, bias=True):
@@ -110,7 +110,7 @@ def test_one_pass_equals_the_published_model(published):
 @needs_golden
 def test_frame_by_frame_equals_the_published_model(published):
   model, golden = published
-  source = _attendable(model, golden["source"])
+  source = _project_memory(model, golden["source"])
   frames = golden["frames"]
   caches = model.empty_cache(len(frames), limit=16)
   for t in range(frames.shape[1]):
@@ -143,10 +143,10 @@ def test_cache_equals_one_pass(alignment, just_counter):
   source = np.array([[4, 5, 6, 3], [7, 3, 0, 0]], np.int32)
   frames = jax.random.normal(jax.random.key(0), (2, 9, 151))
   whole = _apply(model, source, frames)
-  attendable = _attendable(model, source)
+  memory = _project_memory(model, source)
   caches = model.empty_cache(2, limit=9)
   for t in range(9):
-    frame, caches = _step(model, frames[:, t], jnp.int32(t), caches, attendable)
+    frame, caches = _step(model, frames[:, t], jnp.int32(t), caches, memory)
     np.testing.assert_allclose(frame, whole[:, t], atol=2e-5)
 
 

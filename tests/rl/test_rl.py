@@ -251,7 +251,7 @@ def test_policy_gradient_is_that_of_the_expected_reward():
   seen = jnp.repeat(statistics.seen, 3).astype(jnp.float32)
 
   def rewards(model, key):
-    source = model.attendable(*model.encode(words))
+    source = model.project_memory(*model.encode(words))
     actions = policy.sample(model, source, counters, statistics.seen, std, key)
     return actions, source, reward.per_frame(actions - true, seen)
 
@@ -311,7 +311,7 @@ def test_a_sample_is_as_likely_as_it_was_drawn():
 
   @nnx.jit
   def sample_and_score(model):
-    source = model.attendable(*model.encode(jnp.array([[4, 5, 3]])))
+    source = model.project_memory(*model.encode(jnp.array([[4, 5, 3]])))
     actions = policy.sample(model, source, counters, statistics.seen, std, key)
     return policy.log_probabilities(
       model, source, actions, counters, statistics.seen, std

@@ -73,7 +73,7 @@ def _batch(t: int = 12) -> dict[str, jax.Array]:
 def _logits(model, frames, valid, length, tokens):
   encoded = model.encode(frames, valid, length)
   gloss = model.gloss_logits(encoded)
-  return encoded, gloss, model.decoder(tokens, model.attendable(encoded))
+  return encoded, gloss, model.decoder(tokens, model.project_memory(encoded))
 
 
 TOKENS = jnp.array([[2, 4, 5, 6, 7, 8], [2, 4, 4, 4, 4, 4], [2, 8, 7, 6, 5, 4]])
@@ -97,7 +97,7 @@ def test_padding_and_missing_joints_change_nothing(model):
   unseen = jnp.repeat(~valid, 3, -1)
   frames = jnp.where(past[..., None] | unseen, jnp.nan, frames)
   again, more, same = _logits(model, frames, valid, batch["length"], TOKENS)
-  real = np.asarray(encoded.real)
+  real = np.asarray(encoded.mask)
   for short, long in ((encoded.states, again.states), (gloss, more)):
     np.testing.assert_allclose(
       np.asarray(short)[real], np.asarray(long)[:, :6][real], atol=1e-5
@@ -118,7 +118,7 @@ def test_a_missing_joint_is_not_a_joint_at_the_mean(model):
 
 @nnx.jit
 def _stepped(model, encoded, tokens):
-  seen = model.attendable(encoded)
+  seen = model.project_memory(encoded)
 
   def step(cache, item):
     at, token = item

@@ -136,7 +136,7 @@ def test_targets_end_and_inputs_start():
     [[7, 8, vocabulary.EOS, 0], [5, 6, 9, vocabulary.EOS], [0, 0, 0, 0]],
   )
   np.testing.assert_array_equal(
-    models.started(made)[:2],
+    models.prepend_bos(made)[:2],
     [[vocabulary.BOS, 7, 8, 0], [vocabulary.BOS, 5, 6, 9]],
   )
   assert int(text_to_gloss.count_targets(made)) == 7
@@ -357,7 +357,9 @@ def test_poses_see_the_gloss_and_not_what_is_after_it(folders):
   first = jnp.array([[5, 6, 7]])
   for at in range(3):
     changed = first.at[0, at].set(9)
-    a, b = (model.states(source, models.started(g)) for g in (first, changed))
+    a, b = (
+      model.states(source, models.prepend_bos(g)) for g in (first, changed)
+    )
     differs = np.abs(np.asarray(a - b)).max((0, 2)) > 1e-6
     np.testing.assert_array_equal(differs, np.arange(4) > at)
 

@@ -83,7 +83,7 @@ def test_layers_in_a_loop_are_the_same_model():
       return jnp.sum(out**2), out
 
     (_, out), grads = jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
-    attended = model.attendable(*model.encode(source))
+    attended = model.project_memory(*model.encode(source))
     first, _ = model.step(
       frames[:, 0], jnp.int32(0), model.empty_cache(2, 5), attended
     )

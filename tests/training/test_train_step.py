@@ -223,7 +223,7 @@ def test_future_prediction_is_taught_the_frames_after():
   settings = config.Loss(counter_weight=2.0)
   weights = pose.cell_weights(valid, lengths, settings)
   target = jnp.arange(2 * 5 * 151.0).reshape(2, 5, 151) * weights
-  after = np.asarray(pose.with_future(target, 3))
+  after = np.asarray(pose.append_future(target, 3))
   np.testing.assert_array_equal(after[:, :, :151], target)
   for j in (1, 2):
     part = after[:, :, 151 + 150 * (j - 1) : 151 + 150 * j]
@@ -234,7 +234,7 @@ def test_future_prediction_is_taught_the_frames_after():
   total = text_to_pose.loss_denominator(
     experiment, {"valid": valid, "length": lengths}
   )
-  np.testing.assert_allclose(total, pose.with_future(weights, 3).sum())
+  np.testing.assert_allclose(total, pose.append_future(weights, 3).sum())
 
 
 def test_future_prediction_learns_and_signs_one_frame_at_a_time():
