@@ -1,6 +1,6 @@
-"""What a checkpoint holds: leaves, files and their SHA-256.
+"""Manifests of checkpoints: leaves, files and their SHA-256.
 
-Orbax restores flipped bits without a word, so every committed step carries a
+Orbax does not detect flipped bits, so every committed step has a
 `manifest.json` with size and SHA-256 of all its files, and of itself.
 """
 
@@ -19,22 +19,22 @@ NAME = "manifest.json"
 
 
 class Damaged(Exception):
-  """What is wrong with a step: file, found, expected."""
+  """A step is damaged; names the file, what was found and expected."""
 
 
 def _render(manifest: dict[str, Any]) -> str:
-  """JSON with the SHA-256 of its other fields, so that it is checked too."""
+  """Formats a manifest as JSON, with the SHA-256 of its other fields."""
   body = {name: manifest[name] for name in sorted(manifest) if name != "seal"}
   seal = hashlib.sha256(json.dumps(body).encode()).hexdigest()
   return json.dumps({"seal": seal, **body}, indent=1) + "\n"
 
 
 def read(step: pathlib.Path) -> dict[str, Any]:
-  """The manifest of a step.
+  """Reads the manifest of a step.
 
   Raises:
     Damaged: it is absent or not as it was written.
-    DataError: of a newer version.
+    DataError: it is of a newer version.
     PermissionError: it may not be read.
   """
   try:
@@ -46,7 +46,7 @@ def read(step: pathlib.Path) -> dict[str, Any]:
     raise
   except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
     raise Damaged(f"{NAME}: {error}; expected a manifest") from error
-  # Before the seal, which a newer version may compute in another way.
+  # Checked before the seal, which a newer version may compute differently.
   if isinstance(version, int) and version > VERSION:
     raise errors.DataError(
       f"checkpoint of format version {version}",
@@ -60,7 +60,7 @@ def read(step: pathlib.Path) -> dict[str, Any]:
 
 
 def sync_folder(folder: str | os.PathLike) -> None:
-  """Puts the names in a folder on disk."""
+  """Flushes the entries of a folder to disk."""
   descriptor = os.open(folder, os.O_RDONLY)
   try:
     os.fsync(descriptor)
@@ -69,14 +69,14 @@ def sync_folder(folder: str | os.PathLike) -> None:
 
 
 def _measure(step: pathlib.Path, *, sync: bool) -> dict[str, str]:
-  """Files under `step` but the manifest -> "<bytes> bytes, SHA-256 <hex>".
+  """Maps files of a step to "<bytes> bytes, SHA-256 <hex>".
 
   Args:
-    step: folder of the step.
-    sync: also put them on disk.
+    step: folder of the step; its manifest is left out.
+    sync: also flush the files to disk.
 
   Raises:
-    Damaged: something is not a regular file; no link is followed.
+    Damaged: an entry is not a regular file; links are not followed.
   """
   files = {}
   for folder, folders, names in os.walk(step):
@@ -98,7 +98,7 @@ def _measure(step: pathlib.Path, *, sync: bool) -> dict[str, str]:
 
 
 def _differences(found: dict[str, str], expected: dict[str, str]) -> str:
-  """The first five names whose values differ; empty if none do."""
+  """Lists the first five names whose values differ; empty if none do."""
   wrong = [
     f"{name}: found {found.get(name, 'none')}, "
     f"expected {expected.get(name, 'none')}"
@@ -110,14 +110,14 @@ def _differences(found: dict[str, str], expected: dict[str, str]) -> str:
 
 
 def write(step: pathlib.Path, fields: dict[str, Any]) -> None:
-  """Adds the manifest to a step whose files are complete; all is on disk then.
+  """Adds the manifest to a step whose files are complete; flushes all to disk.
 
   Args:
     step: folder of the step.
     fields: besides the files: step, score, digest, leaves.
 
   Raises:
-    OSError: the disk is full, or worse.
+    OSError: the files cannot be read or the manifest cannot be written.
   """
   files = _measure(step, sync=True)
   text = _render({"version": VERSION, **fields, "files": files})
@@ -139,12 +139,12 @@ def verify(step: pathlib.Path, leaves: dict[str, str]) -> None:
 
   Args:
     step: folder of the step.
-    leaves: paths, dtypes and shapes of the state wanted.
+    leaves: paths, dtypes and shapes of the state to restore.
 
   Raises:
     Damaged: names the files.
     UsageError: names the leaves that differ.
-    DataError: of a newer version.
+    DataError: it is of a newer version.
   """
   manifest = read(step)
   if wrong := _differences(manifest["leaves"], leaves):
@@ -158,12 +158,12 @@ def verify(step: pathlib.Path, leaves: dict[str, str]) -> None:
 
 
 def quarantine_of(folder: pathlib.Path) -> pathlib.Path:
-  """Where damaged steps of a folder of checkpoints go."""
+  """Folder for the damaged steps of a folder of checkpoints."""
   return folder.parent / "quarantine"
 
 
 def move_to_quarantine(step: pathlib.Path) -> pathlib.Path:
-  """Moves a damaged step, for a person to look at; returns the new path.
+  """Moves a damaged step aside for inspection; returns the new path.
 
   Raises:
     StorageError: it cannot be moved.

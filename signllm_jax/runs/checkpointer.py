@@ -1,9 +1,9 @@
 """Checkpoints: written in the background, verified before they are restored.
 
 A step is staged as `<folder>/<step>.saving`: Orbax writes the arrays, then
-the manifest is added (`manifest.py`). One rename to `<folder>/<step>` commits
+`checkpoint_manifest` adds the manifest. A rename to `<folder>/<step>` commits
 it; only then are older steps deleted. So a folder named by a plain number is
-whole, or was damaged later: such a one is moved to `<folder>/../quarantine`.
+whole, or was damaged later and is moved to `<folder>/../quarantine`.
 """
 
 import concurrent.futures
@@ -33,18 +33,18 @@ from signllm_jax.runs.host_copy import digest
 SAVE_TIMEOUT_S = 900.0  # seconds that one save may take in the background
 
 _LEFTOVER = re.compile(r"\d+\.(saving|deleting).*")  # Orbax appends its own
-_NONE, _FAILED = -1, -2  # what process 0 tells the others instead of a step
+_NONE, _FAILED = -1, -2  # broadcast by process 0 instead of a step
 
 
-def _as_first_decides(decide: Callable[[], int]) -> int:
-  """What `decide` returns on process 0, where alone it is called."""
+def _decide_on_first(decide: Callable[[], int]) -> int:
+  """Calls `decide` on process 0 alone and returns its result everywhere."""
   if jax.process_count() == 1:
     return decide()
   decided = _FAILED
   try:
     if jax.process_index() == 0:
       decided = decide()
-  finally:  # also after an error, or the others would wait for ever
+  finally:  # after an error too, or the others would wait forever
     decided = int(multihost_utils.broadcast_one_to_all(np.int32(decided)))
   if decided == _FAILED:
     raise errors.StorageError("process 0 failed, see its message")
@@ -52,19 +52,20 @@ def _as_first_decides(decide: Callable[[], int]) -> int:
 
 
 class Checkpoints:
-  """The steps in one folder.
+  """The checkpoints in one folder.
 
-  Every process of a run makes one and calls the same methods; process 0
+  Every process of a run opens them and calls the same methods; process 0
   writes. One run at a time may write (`workdir` holds the lock), others read.
   """
 
   def __init__(self, folder: str | os.PathLike, *, keep: int | None):
-    """Opens or makes the folder and removes what a crash left in it.
+    """Opens or makes the folder and removes unfinished saves.
 
     Args:
       folder: of checkpoints alone.
-      keep: latest steps kept; the one with the lowest score is kept besides.
-        None: only read, change nothing on disk, not even damaged steps.
+      keep: number of latest steps that are kept, besides the step with the
+        lowest score. None: only read and change nothing on disk, not even
+        damaged steps.
 
     Raises:
       StorageError: the folder cannot be made or read.
@@ -96,7 +97,7 @@ class Checkpoints:
     """Waits until the last save is on disk.
 
     Raises:
-      StorageError: it failed or takes longer than `SAVE_TIMEOUT_S`.
+      StorageError: the save failed or takes longer than `SAVE_TIMEOUT_S`.
     """
     if self._saving is None:
       return
@@ -129,34 +130,34 @@ class Checkpoints:
 
   @property
   def scores(self) -> dict[int, float]:
-    """Steps that were saved with a score; lower is better."""
+    """Scores by step, of the steps that were saved with one."""
     scores = {}
     for step in self.steps():
       try:
         score = checkpoint_manifest.read(self._folder / str(step))["score"]
       except checkpoint_manifest.Damaged:
-        continue  # restore() says so and sets it aside
+        continue  # `restore` reports it and sets it aside
       if score is not None:
         scores[step] = score
     return scores
 
   def best(self) -> int | None:
-    """The step with the lowest score, the earliest of equals."""
+    """Returns the step with the lowest score, the earliest of equals."""
     scores = self.scores
     return min(scores, key=lambda step: (scores[step], step), default=None)
 
   def save(self, step: int, state: Any, *, score: float | None = None) -> None:
     """Saves in the background; returns when the state may be donated.
 
-    A step that is there already is left alone.
+    A step that is already there is left as it is.
 
     Args:
       step: its number.
-      state: pytree of jax.Array; typed keys are allowed, empty arrays not.
+      state: pytree of jax.Array; typed keys are allowed, empty arrays are not.
       score: of the evaluation at this step, if there was one; lower is better.
 
     Raises:
-      StorageError: the save before this one failed.
+      StorageError: the previous save failed.
       NonFiniteError: the score is NaN or infinite.
     """
     assert self._keep is not None, "opened for reading"
@@ -167,12 +168,12 @@ class Checkpoints:
     flat = host_copy.flatten(state)
     leaves, host = host_copy.describe(flat), host_copy.to_host(flat)
     try:
-      # Listing also tells that the folder is gone: Orbax would make another.
-      if _as_first_decides(lambda: str(step) in os.listdir(self._folder)):
+      # Listing fails if the folder is gone; Orbax would make another.
+      if _decide_on_first(lambda: str(step) in os.listdir(self._folder)):
         return
       fault_injection.point("save_started")
       written = ocp.save_async(os.fspath(staged), host)
-    except Exception as error:  # Orbax's and TensorStore's are of many types
+    except Exception as error:  # Orbax and TensorStore raise many types
       raise self._failed(step, error) from error
     fields = {
       "step": step,
@@ -190,8 +191,8 @@ class Checkpoints:
           checkpoint_manifest.write(staged, fields)
           self._publish(step, staged)
           self._delete_old()
-      except Exception as error:  # wait() raises it in the trainer's thread
-        # What cannot be removed now is removed at the next start.
+      except Exception as error:  # `wait` raises it in the trainer's thread
+        # Files that cannot be removed now are removed at the next start.
         with contextlib.suppress(OSError):
           if self._first:
             self._remove_leftovers()
@@ -211,7 +212,7 @@ class Checkpoints:
   def _delete_old(self) -> None:
     assert self._keep is not None
     for step in sorted(set(self.steps()[: -self._keep]) - {self.best()}):
-      # Renamed first: a step that is half deleted must not look whole.
+      # Renamed first, so that a half-deleted step does not look whole.
       doomed = self._folder / f"{step}.deleting"
       os.rename(self._folder / str(step), doomed)
       shutil.rmtree(doomed)
@@ -226,43 +227,43 @@ class Checkpoints:
   def restore(
     self, abstract: Any, *, best: bool = False
   ) -> tuple[int, Any] | None:
-    """The newest step that is whole, or the best one.
+    """Restores the newest step that is whole, or the best one.
 
-    Damaged steps are set aside, said on stderr, and the one before (or the
-    next best) is taken.
+    Damaged steps are reported on stderr and set aside, and the previous (or
+    next best) step is taken.
 
     Args:
-      abstract: pytree of jax.ShapeDtypeStruct with the shardings wanted; the
-        number of devices may be another than when it was saved.
-      best: begin with the lowest score; steps without one come last.
+      abstract: pytree of jax.ShapeDtypeStruct with the shardings to restore to;
+        the number of devices may differ from that of the save.
+      best: begin with the lowest score; steps without a score come last.
 
     Returns:
       Step and state; None if nothing was ever saved here.
 
     Raises:
-      UsageError: the state saved has other leaves (another configuration).
+      UsageError: the saved state has other leaves (another configuration).
       DataError: written by a newer version.
       StorageError: there were steps, but none is whole.
     """
     leaves = host_copy.describe(host_copy.flatten(abstract))
     damaged: set[int] = set()
     choose = functools.partial(self._choose, leaves, best, damaged)
-    while (step := _as_first_decides(choose)) != _NONE:
+    while (step := _decide_on_first(choose)) != _NONE:
       path = self._folder / str(step)
       try:
         expected = checkpoint_manifest.read(path)["digest"]
         arrays = ocp.load(os.fspath(path), host_copy.to_load(abstract))
-      except Exception as error:  # Orbax's and TensorStore's are of many types
+      except Exception as error:  # Orbax and TensorStore raise many types
         raise errors.StorageError(
           f"its files are whole, but reading them failed: {error}", path=path
         ) from error
       state = host_copy.assemble(abstract, arrays)
-      found = digest(state)
-      if found == expected:
+      actual = digest(state)
+      if actual == expected:
         return step, state
       damaged.add(step)
       if self._first:
-        self._set_aside(step, f"digest: found {found}, expected {expected}")
+        self._set_aside(step, f"digest: found {actual}, expected {expected}")
     return None
 
   def _choose(
@@ -294,7 +295,7 @@ class Checkpoints:
 
   def _set_aside(self, step: int, reason: str) -> None:
     path = self._folder / str(step)
-    said = f"DAMAGED CHECKPOINT {path}: {reason}"
+    message = f"DAMAGED CHECKPOINT {path}: {reason}"
     if self._keep is not None:
-      said += f". Moved to {checkpoint_manifest.move_to_quarantine(path)}"
-    print(said, file=sys.stderr, flush=True)
+      message += f". Moved to {checkpoint_manifest.move_to_quarantine(path)}"
+    print(message, file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
-"""Crashes for trials.
+"""Injects crashes for tests.
 
 `SIGNLLM_CRASH_AT=<point>:<n>` ends the process at once when a point is
-reached for the n-th time. In the order of a save:
+reached for the n-th time. The points, in the order of a save:
 
   save_started           nothing written
   arrays_committed       Orbax is done with the staged step
@@ -18,7 +18,7 @@ _reached: collections.Counter[str] = collections.Counter()
 
 
 def point(name: str) -> None:
-  """Ends the process, with nothing cleaned up, if this point is the one."""
+  """Ends the process without clean-up, if it must crash at this point."""
   _reached[name] += 1
   if os.environ.get("SIGNLLM_CRASH_AT") == f"{name}:{_reached[name]}":
     os._exit(137)  # as after SIGKILL

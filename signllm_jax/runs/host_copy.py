@@ -1,4 +1,4 @@
-"""A state as whole arrays in the host's memory, and back on devices."""
+"""Copies a state to whole arrays in the host's memory, and back."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from jax.experimental import multihost_utils
 
 
 def flatten(tree: Any) -> dict[str, Any]:
-  """Leaves by path, so that files do not depend on Python classes."""
+  """Maps paths to leaves, so that files do not depend on Python classes."""
   leaves = jax.tree_util.tree_leaves_with_path(tree)
   return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
 
 
 def describe(flat: Mapping[str, Any]) -> dict[str, str]:
-  """Paths -> "float32[3,4]"."""
+  """Maps paths to dtype and shape, as "float32[3,4]"."""
   return {
     name: f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
     for name, leaf in flat.items()
@@ -29,7 +29,7 @@ def is_key(leaf: Any) -> bool:
 
 
 def to_host(flat: Mapping[str, Any]) -> dict[str, np.ndarray]:
-  """Whole arrays in memory of their own, on every process."""
+  """Copies to whole arrays in memory of their own, on every process."""
   arrays = {
     name: jax.random.key_data(leaf) if is_key(leaf) else leaf
     for name, leaf in flat.items()
@@ -37,14 +37,14 @@ def to_host(flat: Mapping[str, Any]) -> dict[str, np.ndarray]:
   for name, leaf in arrays.items():
     if not (leaf.is_fully_addressable or leaf.is_fully_replicated):
       arrays[name] = multihost_utils.process_allgather(leaf, tiled=True)
-  # On the CPU what device_get returns may be the device's own memory, which
-  # the next step reuses: copy.
+  # On the CPU device_get may return the device's own memory, which the next
+  # step reuses: copy.
   host = jax.device_get(arrays)
   return {name: np.array(array) for name, array in host.items()}
 
 
 def digest_of(leaves: dict[str, str], host: dict[str, np.ndarray]) -> str:
-  """SHA-256 of `describe` and `to_host` of a state."""
+  """SHA-256 of a state, from its `describe` and `to_host`."""
   sha = hashlib.sha256()
   for name in sorted(host):
     sha.update(f"{name}\n{leaves[name]}\n".encode())
@@ -67,19 +67,19 @@ def digest(state: Any) -> str:
 
 
 def to_load(abstract: Any) -> dict[str, jax.ShapeDtypeStruct]:
-  """Paths -> what `to_host` made of them, with the shardings wanted."""
-  one = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  """Maps paths to arrays as of `to_host`, with the shardings of `abstract`."""
+  default = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   structs = {}
   for name, leaf in flatten(abstract).items():
     raw = jax.eval_shape(jax.random.key_data, leaf) if is_key(leaf) else leaf
     structs[name] = jax.ShapeDtypeStruct(
-      raw.shape, raw.dtype, sharding=leaf.sharding or one
+      raw.shape, raw.dtype, sharding=leaf.sharding or default
     )
   return structs
 
 
 def assemble(abstract: Any, arrays: Mapping[str, jax.Array]) -> Any:
-  """The state from arrays as `to_load` describes them."""
+  """Builds the state from arrays as `to_load` describes them."""
   leaves = []
   for name, leaf in flatten(abstract).items():
     array = arrays[name]
@@ -90,12 +90,12 @@ def assemble(abstract: Any, arrays: Mapping[str, jax.Array]) -> Any:
 
 
 def _wrap(like: Any, data: jax.Array) -> jax.Array:
-  """Typed keys from their data, of the implementation `like` has."""
+  """Builds typed keys from their data, of the implementation of `like`."""
   implementation = []
 
-  def look(keys):
+  def note(keys):
     implementation.append(jax.random.key_impl(keys))
     return keys
 
-  jax.eval_shape(look, like)  # only traced keys tell
+  jax.eval_shape(note, like)  # only traced keys have it
   return jax.random.wrap_key_data(data, impl=implementation[0])

@@ -2,8 +2,8 @@
 
 The file is safetensors: a JSON header and arrays, nothing that could be run.
 Its metadata has one entry, `signllm_jax`: JSON with `format`, `step`, `config`
-(as in a work directory) and `facts` (as vocabulary.json). What only training
-needs is left out.
+(as in a work directory) and `facts` (as vocabulary.json). Optimiser state and
+everything else that only training needs is left out.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from signllm_jax.runs import config_check, stored_config, train_state
 
 SUFFIX = ".safetensors"
 FORMAT = 1
-_ENTRY = "signllm_jax"  # one: the writer keeps no order of several
+_ENTRY = "signllm_jax"  # a single one: the writer keeps no order of several
 DTYPES = ("float32", "float16")
 
 _FAULTS = (
@@ -46,7 +46,7 @@ class Description(NamedTuple):
 
 
 def is_model_file(path: str | os.PathLike) -> bool:
-  """Whether a path is meant as a model file, not as a work directory."""
+  """Whether a path names a model file, not a work directory."""
   path = pathlib.Path(path)
   return path.suffix == SUFFIX or path.is_file()
 
@@ -57,7 +57,7 @@ def write(
   state: train_state.TrainState,
   dtype: str = "float32",
 ) -> None:
-  """Writes a model; the same model, the same bytes.
+  """Writes a model; equal models give equal bytes.
 
   Args:
     path: the file; it is replaced as a whole.
@@ -90,7 +90,7 @@ def write(
 
 
 def read_description(path: str | os.PathLike) -> Description:
-  """Configuration and corpus info of a model file.
+  """Reads configuration and corpus info of a model file.
 
   Raises:
     UsageError: there is no such file.
@@ -104,27 +104,30 @@ def read_description(path: str | os.PathLike) -> Description:
 def read(
   path: str | os.PathLike, abstract: train_state.TrainState
 ) -> train_state.TrainState:
-  """The state of a model file, without what only training needs.
+  """Reads the parameters and statistics of a model file as a state.
 
   Args:
     path: the file.
-    abstract: of the run it describes.
+    abstract: state of the run that the file describes.
+
+  Returns:
+    The state; fields that only training needs are None.
 
   Raises:
     DataError: its arrays are not those of such a model, or not finite.
     UsageError, StorageError: as `read_description`.
   """
-  wanted = _leaves(abstract)
+  expected = _leaves(abstract)
   with _open(path) as file:
     step = _about(path, file)["step"]
-    if set(file.keys()) != set(wanted):
-      strange = sorted(set(file.keys()) ^ set(wanted))
-      raise _damaged(path, f"arrays {strange[:3]} are missing or too many")
+    if set(file.keys()) != set(expected):
+      differing = sorted(set(file.keys()) ^ set(expected))
+      raise _damaged(path, f"arrays {differing[:3]} are missing or too many")
     loaded = {}
-    for name, leaf in wanted.items():
-      found = file.get_slice(name)
+    for name, leaf in expected.items():
+      array = file.get_slice(name)
       kinds = ("F32", "F16") if leaf.dtype == np.float32 else ("BOOL",)
-      shape, kind = tuple(found.get_shape()), found.get_dtype()
+      shape, kind = tuple(array.get_shape()), array.get_dtype()
       if shape != leaf.shape or kind not in kinds:
         raise _damaged(
           path, f"{name} is {kind} {shape}, not {leaf.dtype} {leaf.shape}"
@@ -134,8 +137,8 @@ def read(
         raise _damaged(path, f"{name} is not finite")
       loaded[name] = jax.device_put(tensor, leaf.sharding)
   nothing = dict.fromkeys(train_state.Group._fields)
-  bare = abstract._replace(**nothing)
-  return bare._replace(
+  empty = abstract._replace(**nothing)
+  return empty._replace(
     step=np.int32(step),
     params=_filled(abstract.params, "params", loaded),
     statistics=_filled(abstract.statistics, "statistics", loaded),
@@ -155,7 +158,7 @@ def identify(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def _leaves(state: train_state.TrainState) -> dict[str, Any]:
-  """The arrays that signing needs, by name."""
+  """The arrays that inference needs, by name."""
   return {
     _name(root, path): leaf
     for root in ("params", "statistics")
@@ -190,14 +193,14 @@ def _open(path: str | os.PathLike) -> Any:
 
 
 def _about(path: str | os.PathLike, file: Any) -> dict[str, Any]:
-  """The metadata's entry, its format and step checked."""
+  """Reads the metadata's entry and checks its format and step."""
   try:
     about = json.loads((file.metadata() or {})[_ENTRY])
-    found, step = about["format"], about["step"]
+    version, step = about["format"], about["step"]
   except _FAULTS as error:
     raise _damaged(path, f"no metadata of a model: {error!r}") from error
-  if found != FORMAT or type(step) is not int:
-    raise _damaged(path, f"format {found!r}, step {step!r}")
+  if version != FORMAT or type(step) is not int:
+    raise _damaged(path, f"format {version!r}, step {step!r}")
   return about
 
 
@@ -223,7 +226,7 @@ def _describe(path: str | os.PathLike, file: Any) -> Description:
 
 
 def _check_types(config: config_lib.Experiment) -> None:
-  """JSON may put anything in a field."""
+  """Refuses fields of another type than the default's; JSON allows any."""
   default = config_lib.flatten(config_lib.Experiment())
   for name, value in config_lib.flatten(config).items():
     kinds = (int, float) if type(default[name]) is float else ()

@@ -13,7 +13,7 @@ _FINAL_RATE = 0.01  # where the cosine schedule ends, as a share of the peak
 
 
 def make_optimizer(config: Optim) -> optax.GradientTransformation:
-  """Adam behind gradient clipping; its state is that of `apply`."""
+  """Builds Adam after gradient clipping; `apply` takes its state."""
   parts = [
     optax.clip_by_global_norm(config.clip_norm),
     optax.scale_by_adam(_BETA1, config.beta2, _EPSILON),
@@ -36,23 +36,23 @@ def apply(
   rate: jax.Array,
   applied: jax.Array,
 ) -> tuple[Any, Any]:
-  """One step of `make_optimizer`, or none; each number is read once.
+  """Applies a step of `make_optimizer`, or none; each number is read once.
 
-  Most of a small batch's step is memory traffic, and most of that is here.
-  Written leaf by leaf with optax, XLA reads gradients and moments again for
-  parameters, copies the moments that it overwrites, and reads all once more to
-  choose between old and new: twice the traffic. Here the choice is made by
-  scalars, and moments end in a division: XLA does not repeat those for the
-  parameters but takes what was written.
+  With a small batch most of a step's time is memory traffic, and most of that
+  is in the optimiser. With optax, XLA reads gradients and moments again for the
+  parameters, copies the moments that it overwrites, and reads all of them once
+  more to select old or new values: twice the traffic. Here scalars select, and
+  the moments are divided, an operation that XLA does not repeat for the
+  parameters: it reads the moments that were written.
 
   Args:
     config: the constants.
     params: tree of arrays.
     opt_state: of `make_optimizer`.
-    grads: as params.
+    grads: tree like params.
     rate: [] learning rate.
-    applied: [] bool; where False, all that comes out is bit-equal to what came
-      in, whatever the gradients are.
+    applied: [] bool; if False, the results are bit-equal to the arguments,
+      whatever the gradients are.
 
   Returns:
     Parameters and optimiser state.
@@ -63,25 +63,25 @@ def apply(
   count = optax.safe_increment(adam.count)
 
   def moments(order: int, beta: float, old: Any) -> Any:
-    def move(moment, gradient):
+    def update(moment, gradient):
       new = beta * moment + (1 - beta) * (scale * gradient) ** order
       return jnp.where(applied, new, moment)
 
-    return jax.tree.map(move, old, grads)
+    return jax.tree.map(update, old, grads)
 
   mu = moments(1, _BETA1, adam.mu)
   nu = moments(2, config.beta2, adam.nu)
   unbias = [1 - b**count for b in (_BETA1, config.beta2)]
   rate = jnp.where(applied, rate, 0.0)
 
-  def move(param, first, second):
+  def update(param, first, second):
     first, second = first / unbias[0], second / unbias[1]
-    update = first / (jnp.sqrt(second) + _EPSILON)
+    change = first / (jnp.sqrt(second) + _EPSILON)
     if config.weight_decay and _decays(param):
-      update = update + config.weight_decay * param
-    return param - rate * update
+      change = change + config.weight_decay * param
+    return param - rate * change
 
-  params = jax.tree.map(move, params, mu, nu)
+  params = jax.tree.map(update, params, mu, nu)
   count = jnp.where(applied, count, adam.count)
   return params, (clip, adam._replace(count=count, mu=mu, nu=nu), *rest)
 
@@ -89,7 +89,7 @@ def apply(
 def learning_rate(
   config: Optim, steps: int, step: jax.Array, plateau: jax.Array
 ) -> jax.Array:
-  """The rate of a step.
+  """Computes the learning rate of a step.
 
   Args:
     config: the schedule.
@@ -97,8 +97,8 @@ def learning_rate(
     step: [] int32, from 0.
     plateau: [] float32, share of the peak left by the plateau schedule.
   """
-  warm = jnp.minimum((step + 1) / max(config.warmup_steps, 1), 1)
-  rate = config.learning_rate * warm
+  warmup = jnp.minimum((step + 1) / max(config.warmup_steps, 1), 1)
+  rate = config.learning_rate * warmup
   if config.schedule == "plateau":
     return rate * plateau
   if config.schedule == "cosine":
@@ -110,5 +110,5 @@ def learning_rate(
 
 
 def _decays(param: Any) -> bool:
-  """Whether weight decay pulls at it: matrices only."""
+  """Whether weight decay applies to a parameter: to matrices only."""
   return param.ndim > 1

@@ -14,9 +14,9 @@ from signllm_jax.visualization import render
 
 
 class Writer:
-  """Writes scalars, pictures and text of one run.
+  """Writes scalars, pictures and text of a run.
 
-  Steps after `start` that an earlier, longer run wrote are purged, so that a
+  Events after step `start` that an earlier process wrote are purged, so that a
   resumed run shows every step once.
   """
 
@@ -38,7 +38,7 @@ class Writer:
       self._writer.add_scalar(name, float(value), step)
 
   def text(self, name: str, value: str, step: int = 0) -> None:
-    """Writes a text, shown as it is."""
+    """Writes a text, shown in a fixed-width font."""
     self._writer.add_text(name, f"```\n{value}\n```", step)
 
   def hparams(self, settings: config.Experiment) -> None:
@@ -51,7 +51,7 @@ class Writer:
   def clips(
     self, step: int, name: str, shown: Mapping[str, clips_lib.Clip]
   ) -> None:
-    """Writes a contact sheet of clips, e.g. produced beside true."""
+    """Writes a contact sheet of clips, e.g. produced and true."""
     caption = next(iter(shown.values())).text
     with tempfile.TemporaryDirectory() as folder:
       path = pathlib.Path(folder) / "sheet.png"

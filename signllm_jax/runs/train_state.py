@@ -1,4 +1,4 @@
-"""Everything a run is: one pytree, saved and restored whole."""
+"""The state of a run: one pytree, saved and restored as a whole."""
 
 import functools
 import zlib
@@ -24,11 +24,11 @@ from signllm_jax.runs import optimizer
 
 
 class Sizes(NamedTuple):
-  """What the data say about the shapes of a state."""
+  """Sizes of the data that determine the shapes of a state."""
 
-  vocabulary: int  # source tokens, of the language with most
+  vocabulary: int  # source tokens, of the language with the most
   glosses: int = 0  # gloss tokens, with `data.glosses`
-  examples: int = 0  # of training, of the language with most; with `plc`
+  examples: int = 0  # training samples, of the language with the most
 
 
 def sizes_of(infos: Mapping[str, corpus_info.CorpusInfo]) -> Sizes:
@@ -45,7 +45,7 @@ def sizes_of(infos: Mapping[str, corpus_info.CorpusInfo]) -> Sizes:
 
 
 class Progress(NamedTuple):
-  """Of evaluations and of steps left out."""
+  """Results of evaluations and counts of non-finite steps."""
 
   evaluated: jax.Array  # [] int32, step of the last evaluation; -1: none
   score: jax.Array  # [] float32, of that; lower is better
@@ -53,13 +53,13 @@ class Progress(NamedTuple):
   stale: jax.Array  # [] int32, evaluations since
   plateau: jax.Array  # [] float32, share of the learning rate left
   plateau_stale: jax.Array  # [] int32, evaluations since it last fell
-  failed: jax.Array  # [] int32, first non-finite step that ends the run; -1
+  failed: jax.Array  # [] int32, non-finite step that ends the run; -1: none
   skipped: jax.Array  # [] int32, non-finite steps left out
   skipped_in_row: jax.Array  # [] int32
 
 
 class Group(NamedTuple):
-  """What one encoder-decoder group learns and is normalised by."""
+  """State of one encoder-decoder group."""
 
   params: nnx.State
   opt_state: optax.OptState
@@ -70,7 +70,7 @@ class Group(NamedTuple):
 
 
 class TrainState(NamedTuple):
-  """One run at one step; `step` is also the position in the data.
+  """State of a run at a step; `step` is also the position in the data.
 
   MLSF keeps one group a sign language, stacked: the fields of `Group` then have
   a leading axis L, which the mesh may split (section 5).
@@ -82,17 +82,17 @@ class TrainState(NamedTuple):
   key: jax.Array  # PRNG key of the run; a step folds its number in
   statistics: PoseStatistics  # [L, ...] in Text2LangGloss too
   residuals: Residuals
-  table: priority.Table | None  # rewards of the examples, with `plc`
+  table: priority.Table | None  # rewards of the samples, with `plc`
   progress: Progress
 
   @property
   def group(self) -> Group:
-    """What a group has of its own."""
+    """The fields that belong to a group."""
     return Group(*(getattr(self, name) for name in Group._fields))
 
 
 def graph(config: config_lib.Experiment, sizes: Sizes) -> nnx.GraphDef:
-  """The model without its parameters, for `nnx.merge`."""
+  """Builds the model's graph, without parameters, for `nnx.merge`."""
   build = tasks.get_task(config.task).build_model
   model = nnx.eval_shape(
     lambda: build(config, sizes.vocabulary, sizes.glosses, nnx.Rngs(0))
@@ -137,23 +137,23 @@ def _stacked_axes(leaf: Any) -> Any:
 def _init(
   config: config_lib.Experiment, sizes: Sizes, codes: Sequence[str]
 ) -> Callable[[PoseStatistics], TrainState]:
-  """The function that makes the state; groups are stacked if `codes` are given.
+  """Builds the function that creates a state; `codes` stack the groups.
 
-  A language's group starts from the seed and its code, so that it does not
-  depend on which other languages there are, save for the size of the largest
-  vocabulary, which all tables of embeddings have.
+  A language's group is initialised from the seed and its code. So it does not
+  depend on the other languages, except through the size of the largest
+  vocabulary, which all embedding tables have.
   """
 
   def init(statistics: PoseStatistics) -> TrainState:
-    make = functools.partial(_new_group, config, sizes)
+    create = functools.partial(_new_group, config, sizes)
     key = jax.random.key(config.seed)
     if codes:
-      marks = jnp.array([zlib.crc32(c.encode()) for c in codes], jnp.uint32)
-      keys = jax.vmap(jax.random.fold_in, (None, 0))(key, marks)
-      group = jax.vmap(make)(statistics, keys)
+      hashes = jnp.array([zlib.crc32(c.encode()) for c in codes], jnp.uint32)
+      keys = jax.vmap(jax.random.fold_in, (None, 0))(key, hashes)
+      group = jax.vmap(create)(statistics, keys)
       group = jax.tree.map(_stacked_axes, group, is_leaf=_is_variable)
     else:
-      group = make(statistics, key)
+      group = create(statistics, key)
     return TrainState(
       step=jnp.int32(0),
       **group._asdict(),
@@ -179,7 +179,7 @@ def abstract_state(
   mesh: Mesh,
   codes: Sequence[str] = (),
 ) -> TrainState:
-  """Shapes, dtypes and shardings of the state; nothing is allocated.
+  """Computes shapes, dtypes and shardings of a state; allocates nothing.
 
   Args:
     config: the run.
@@ -213,7 +213,7 @@ def abstract_state(
 def measured(
   summary: corpus_info.CorpusSummary, normalize: bool
 ) -> PoseStatistics:
-  """The statistics of a training split, on the host."""
+  """The pose statistics of a training split, as arrays of the host."""
   if normalize:
     return PoseStatistics(summary.mean, summary.scale, summary.seen)
   mean, scale = np.zeros_like(summary.mean), np.ones_like(summary.scale)
@@ -227,7 +227,7 @@ def create_state(
   sizes: Sizes,
   codes: Sequence[str] = (),
 ) -> TrainState:
-  """A fresh state, initialised in place on the mesh.
+  """Creates a state, initialised in place on the mesh.
 
   Args:
     config: the run.
@@ -245,7 +245,7 @@ def create_state(
 
 
 def take_group(state: TrainState, index: int) -> Group:
-  """One language's group of MLSF, without the leading axis."""
+  """Takes one language's group of MLSF, without the leading axis."""
 
   def take(leaf: Any) -> Any:
     if not _is_variable(leaf):
@@ -262,5 +262,5 @@ def shardings_of(abstract: TrainState) -> TrainState:
 
 
 def count_parameters(state: TrainState) -> int:
-  """Number of trained numbers."""
+  """Counts the trainable parameters."""
   return sum(int(np.prod(x.shape)) for x in jax.tree.leaves(state.params))

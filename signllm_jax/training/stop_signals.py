@@ -1,19 +1,20 @@
-"""SIGTERM and SIGINT ask a run to stop; it does so between two steps."""
+"""Stops a run between two steps at SIGTERM or SIGINT."""
 
 import signal
 import types
+from typing import Any
 
 
 class StopRequest:
-  """While open, the first signal is remembered and further ones change nothing.
+  """Remembers the first signal while open; later signals change nothing.
 
-  A compiled step cannot be interrupted halfway, so the training loop looks at
-  `requested` after each step.
+  A compiled step cannot be interrupted, so the training loop reads `requested`
+  after each step.
   """
 
   def __init__(self):
     self.requested: signal.Signals | None = None
-    self._before: dict[signal.Signals, object] = {}
+    self._before: dict[signal.Signals, Any] = {}
 
   def __enter__(self) -> "StopRequest":
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -22,7 +23,7 @@ class StopRequest:
 
   def __exit__(self, *_) -> None:
     for number, handler in self._before.items():
-      signal.signal(number, handler)  # type: ignore[arg-type]
+      signal.signal(number, handler)
 
   def _remember(self, number: int, frame: types.FrameType | None) -> None:
     del frame

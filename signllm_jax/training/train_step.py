@@ -88,18 +88,28 @@ def make_train_step(
       progress=progress,
       **group._asdict(),
     )
-    metrics = {
-      "loss": jnp.mean(computed.loss),
-      "learning_rate": rate,
-      "gradient_norm": gradient_norm,
-      "parameter_norm": optax.tree.norm(new_state.params),
-      "skipped": progress.skipped,
-      "failed": progress.failed,
-      **{name: jnp.mean(value) for name, value in computed.metrics.items()},
-    }
+    metrics = _step_metrics(computed, new_state, rate, gradient_norm)
     return new_state, metrics
 
   return jax.jit(step, donate_argnames="state", out_shardings=(shardings, None))
+
+
+def _step_metrics(
+  computed: Gradients,
+  state: train_state.TrainState,
+  rate: jax.Array,
+  gradient_norm: jax.Array,
+) -> Metrics:
+  """Metrics of a step, means over stacked groups."""
+  return {
+    "loss": jnp.mean(computed.loss),
+    "learning_rate": rate,
+    "gradient_norm": gradient_norm,
+    "parameter_norm": optax.tree.norm(state.params),
+    "skipped": state.progress.skipped,
+    "failed": state.progress.failed,
+    **{name: jnp.mean(value) for name, value in computed.metrics.items()},
+  }
 
 
 def _loss_and_gradient(
