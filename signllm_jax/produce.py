@@ -16,6 +16,7 @@ from signllm_jax.core import atomic_files, clips, errors, gloss
 from signllm_jax.evaluation import signing
 from signllm_jax.inference import (
   clip_files,
+  display,
   glosser,
   load,
   long_text,
@@ -165,7 +166,7 @@ def _write_glosses(
   lines = [gloss.strip_marks(line) for line in marked]
   atomic_files.write_text(target, "".join(f"{line}\n" for line in lines))
   for source, line in zip(sources[:_SHOWN], lines, strict=False):
-    print(f"{text_input.quote(source)}: {line}")
+    print(f"{display.quote(source)}: {line}")
   print(f"wrote {target}")
 
 

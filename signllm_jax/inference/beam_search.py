@@ -53,55 +53,27 @@ def search(
     alpha: at least 0; above 0 favours long texts.
   """
   b, k = rows, width
-  only_end = jnp.arange(limit) == limit - 1
 
   def running(carry) -> jax.Array:
     t, beam, _ = carry
     score = beam.log_p / length_penalty(beam.length, alpha)
     ended = jnp.max(jnp.where(beam.ended, score, -jnp.inf), 1)
     # A hypothesis that goes on only loses probability.
-    hope = jnp.where(
-      beam.ended, -jnp.inf, beam.log_p / length_penalty(limit, alpha)
-    )
-    return (t < limit) & jnp.any(ended < jnp.max(hope, 1))
+    bound = beam.log_p / length_penalty(limit, alpha)
+    bound = jnp.where(beam.ended, -jnp.inf, bound)
+    return (t < limit) & jnp.any(ended < jnp.max(bound, 1))
 
   def forward(carry):
     t, beam, cache = carry
     before = jnp.take(beam.tokens, jnp.maximum(t - 1, 0), axis=2)
     last = jnp.where(t == 0, vocabulary.BOS, before)  # [B, K]
     log_p, cache = step(last.reshape(-1), t, cache)
-    v = log_p.shape[-1]
-    token = jnp.arange(v)
-    ends = token == vocabulary.EOS
-    allowed = (
-      (token != vocabulary.PAD)
-      & (token != vocabulary.BOS)
-      & (ends | ~only_end[t])
-    )
-    going = jnp.where(allowed, log_p.reshape(b, k, v), IMPOSSIBLE)
-    done = jnp.where(token == vocabulary.PAD, 0, IMPOSSIBLE)
-    total = beam.log_p[..., None] + jnp.where(
-      beam.ended[..., None], done, going
-    )
-    length = jnp.where(beam.ended, beam.length, t + 1)
-    score = total / length_penalty(length, alpha)[..., None]
-    _, chosen = jax.lax.top_k(score.reshape(b, k * v), k)
-    parent, token = chosen // v, chosen % v
-
-    def follow(x: jax.Array) -> jax.Array:
-      index = parent.reshape(b, k, *[1] * (x.ndim - 2))
-      return jnp.take_along_axis(x, index, 1)
+    beam, parent = _extend(beam, t, log_p.reshape(b, k, -1), alpha)
 
     def follow_flat(x: jax.Array) -> jax.Array:
       rows = parent + jnp.arange(b)[:, None] * k
       return x.reshape(b * k, -1)[rows.reshape(-1)].reshape(x.shape)
 
-    beam = _Beam(
-      tokens=follow(beam.tokens).at[:, :, t].set(token),
-      log_p=jnp.take_along_axis(total.reshape(b, k * v), chosen, 1),
-      length=follow(length),
-      ended=follow(beam.ended) | (token == vocabulary.EOS),
-    )
     return t + 1, beam, jax.tree.map(follow_flat, cache)
 
   start = _Beam(
@@ -121,3 +93,43 @@ def search(
     jnp.take_along_axis(beam.tokens, best[..., None], 1)[:, 0],
     jnp.take_along_axis(score, best, 1)[:, 0],
   )
+
+
+def _extend(
+  beam: _Beam, t: jax.Array, log_p: jax.Array, alpha: float
+) -> tuple[_Beam, jax.Array]:
+  """The best K extensions of the hypotheses by a token.
+
+  Args:
+    beam: the hypotheses.
+    t: [] the place of the token.
+    log_p: [B, K, V] log probabilities of it.
+    alpha: of the length penalty.
+
+  Returns:
+    The new beam, and the hypothesis [B, K] that each extends.
+  """
+  b, k, v = log_p.shape
+  limit = beam.tokens.shape[-1]
+  token = jnp.arange(v)
+  may_go_on = (token == vocabulary.EOS) | (t != limit - 1)
+  allowed = (token != vocabulary.PAD) & (token != vocabulary.BOS) & may_go_on
+  going = jnp.where(allowed, log_p, IMPOSSIBLE)
+  done = jnp.where(token == vocabulary.PAD, 0, IMPOSSIBLE)
+  total = beam.log_p[..., None] + jnp.where(beam.ended[..., None], done, going)
+  length = jnp.where(beam.ended, beam.length, t + 1)
+  score = total / length_penalty(length, alpha)[..., None]
+  _, chosen = jax.lax.top_k(score.reshape(b, k * v), k)
+  parent, token = chosen // v, chosen % v
+
+  def follow(x: jax.Array) -> jax.Array:
+    index = parent.reshape(b, k, *[1] * (x.ndim - 2))
+    return jnp.take_along_axis(x, index, 1)
+
+  extended = _Beam(
+    tokens=follow(beam.tokens).at[:, :, t].set(token),
+    log_p=jnp.take_along_axis(total.reshape(b, k * v), chosen, 1),
+    length=follow(length),
+    ended=follow(beam.ended) | (token == vocabulary.EOS),
+  )
+  return extended, parent

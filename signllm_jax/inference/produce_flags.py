@@ -1,4 +1,4 @@
-"""What `python -m signllm_jax.produce` understands."""
+"""Options of `python -m signllm_jax.produce`."""
 
 import argparse
 
@@ -34,14 +34,22 @@ exit codes: 0 done; 1 wrong request; 2 wrong option; 65 fault in the data;
 
 def parser() -> argparse.ArgumentParser:
   """The options of `signllm_jax.produce`."""
-  made = argparse.ArgumentParser(
+  options = argparse.ArgumentParser(
     prog="python -m signllm_jax.produce",
     description="Signs texts with a trained model.",
     epilog=EXAMPLES,
     formatter_class=argparse.RawDescriptionHelpFormatter,
     allow_abbrev=False,
   )
-  add = made.add_argument
+  _add_texts(options)
+  _add_form(options)
+  _add_signing(options)
+  return options
+
+
+def _add_texts(options: argparse.ArgumentParser) -> None:
+  """The model, the texts, and where to write."""
+  add = options.add_argument
   add(
     "--workdir",
     "--model",
@@ -73,6 +81,11 @@ def parser() -> argparse.ArgumentParser:
     default="",
     help="e.g. ASL, where the model signs several and the text names none",
   )
+
+
+def _add_form(options: argparse.ArgumentParser) -> None:
+  """The form of what is written."""
+  add = options.add_argument
   add(
     "--convention",
     choices=("prompt2sign", "pt"),
@@ -86,6 +99,11 @@ def parser() -> argparse.ArgumentParser:
     help="--out is a folder of JSON, a file a frame, of this form",
   )
   add("--size", type=int, default=320, help="width of a clip in pixels (320)")
+
+
+def _add_signing(options: argparse.ArgumentParser) -> None:
+  """Postprocessing, precision and samples."""
+  add = options.add_argument
   add(
     "--speed",
     type=float,
@@ -119,4 +137,3 @@ def parser() -> argparse.ArgumentParser:
     help="work directory of a model that reads (configs/back_translation.py)",
   )
   add("--seed", type=int, default=0, help="of --samples (0)")
-  return made

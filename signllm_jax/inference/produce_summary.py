@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import tqdm
 
-from signllm_jax.inference import long_text, text_input
+from signllm_jax.inference import display, long_text
 
 _SHOWN = 20  # transitions of a text
 
@@ -57,7 +57,7 @@ def table(signed: Sequence[long_text.SignedText], seconds: float) -> str:
     end = "its counter" if finished else "the limit  "
     lines.append(
       f"{len(clip):6}  {len(clip) / clip.fps:7.2f}  {end}  "
-      + text_input.quote(clip.text)
+      + display.quote(clip.text)
       + (f": {clip.gloss}" if clip.gloss else "")
     )
     lines += _transitions(segments)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from signllm_jax.core import errors
-from signllm_jax.inference import pose_reader, sequences, text_input
+from signllm_jax.inference import display, pose_reader, sequences
 from signllm_jax.inference import producer as producer_lib
 
 MAX_SAMPLES = 64
@@ -78,7 +78,7 @@ class BestOf:
     lines = ["likelihood of the text from the sample kept, and from the own"]
     for text, scores, kept in self.ranked:
       best, own = np.exp(scores[[kept, 0]])
-      lines.append(f"{best:10.1%} {own:8.1%}  {text_input.quote(text)}")
+      lines.append(f"{best:10.1%} {own:8.1%}  {display.quote(text)}")
     return "\n".join(lines)
 
   def _best(

@@ -17,6 +17,7 @@ from signllm_jax.core import errors
 from signllm_jax.data import corpus_info
 from signllm_jax.inference import clip as clip_lib
 from signllm_jax.inference import (
+  display,
   load,
   long_text,
   pose_reader,
@@ -350,7 +351,7 @@ def _finished_clip(signed: long_text.SignedText) -> clip_lib.Clip:
   """The public clip of a text; a warning where the frame limit ended it."""
   if not signed.finished:
     warnings.warn(
-      f"{text_input.quote(signed.clip.text)} was cut off at the frame limit: "
+      f"{display.quote(signed.clip.text)} was cut off at the frame limit: "
       "the model did not come to an end",
       stacklevel=4,
     )

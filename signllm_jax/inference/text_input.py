@@ -1,21 +1,21 @@
-"""What people type -> what a model can read, and what must be said of it."""
+"""Prepares typed texts for a model, with notes for the user."""
 
 import dataclasses
 import os
 import pathlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from signllm_jax import config
 from signllm_jax.core import clips, errors, sentences, text_files
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import corpus_info, datasets
+from signllm_jax.inference import display
 
 MAX_FILE = 16 << 20  # bytes of a file of texts
 MAX_TOKENS = 1024  # of one text; memory grows with their square
-_SHOWN = 60  # characters of a text in a message
 
 # What a question puts in quotation marks; an apostrophe within it stays.
 _QUOTED = re.compile(
@@ -56,11 +56,6 @@ class TextBatch:
   notes: list[str]
 
 
-def quote(typed: str) -> str:
-  """A text in quotes and in one line, cut to what a message can hold."""
-  return repr(typed if len(typed) <= _SHOWN else typed[:_SHOWN] + "…")
-
-
 def read_file(path: str | os.PathLike) -> list[TextInput]:
   """The texts of a UTF-8 file, one a line; a last line may lack its end.
 
@@ -99,92 +94,127 @@ def read_file(path: str | os.PathLike) -> list[TextInput]:
 def prepare(typed: TextInput, info: corpus_info.CorpusInfo) -> PreparedText:
   """The text for a model that was trained on this corpus.
 
-  Where another case has fewer unknown tokens, it is taken: a model of
-  lower-case words reads `Hello` as `hello`. A text longer than any in training
-  is signed in parts, and so is every word where the model knows no space.
+  The case with the fewest unknown tokens is taken: a model of lower-case words
+  reads `Hello` as `hello`. A text longer than any in training is signed in
+  parts, and so is every word where the model knows no space.
 
   Raises:
     UsageError: the text is empty, not Unicode, has a word longer than
       MAX_TOKENS, or the model knows none of it; in a file, a DataError says
       the same.
   """
-
-  def refuse(
-    problem: str, expected: str, hint: str | None = None
-  ) -> errors.SignLLMError:
-    kind = errors.UsageError if typed.path is None else errors.DataError
-    return kind(
-      problem, path=typed.path, line=typed.line, expected=expected, hint=hint
-    )
-
   vocabulary = info.vocabulary
-  try:
-    typed.text.encode()
-  except UnicodeEncodeError as error:
-    raise refuse("the text is not Unicode", "UTF-8") from error
-  asked = " ".join(unicodedata.normalize("NFC", typed.text).split())
-  if not asked:
-    raise refuse("the text is empty", "words to sign")
-  typed_line, asked = asked, _spellable(asked, vocabulary)
-  name = "words" if vocabulary.unit == "words" else "characters"
-  forms: tuple[Callable[[str], str], ...] = (str, str.lower, str.upper)
-  form = min(forms, key=lambda form: len(vocabulary.unknown(form(asked))))
-
-  def size(part: str) -> int:
-    return len(vocabulary.encode(form(part)))
-
-  parts = sentences.split(
-    asked,
-    size,
+  line = _normalised(typed)
+  spellable = _spellable(line, vocabulary)
+  cases: tuple[Callable[[str], str], ...] = (str, str.lower, str.upper)
+  case = min(cases, key=lambda c: len(vocabulary.unknown(c(spellable))))
+  split = sentences.split(
+    spellable,
+    lambda part: len(vocabulary.encode(case(part))),
     info.longest_source,
     words=vocabulary.unit == "characters"
     and vocabulary_lib.SPACE not in vocabulary.entries,
   )
-  longest = max(parts, key=size)
-  if size(longest) > MAX_TOKENS:
-    raise refuse(
-      f"{quote(longest)} has {size(longest):,} {name}",
+  parts = tuple(map(case, split))
+  _check_length(typed, split, parts, info)
+  text = case(spellable)
+  unknown = [token for part in parts for token in vocabulary.unknown(part)]
+  # Spaces are nothing to sign, even where the model knows them.
+  tokens = [t for t in vocabulary.tokenize(text) if t != vocabulary_lib.SPACE]
+  quoted = display.quote(line)
+  if len([t for t in unknown if t != vocabulary_lib.SPACE]) == len(tokens):
+    raise _refuse(
+      typed,
+      f"the model knows none of the {_unit(vocabulary)} of {quoted}",
+      display.describe(vocabulary),
+    )
+  known = tuple(
+    part
+    for part in parts
+    if len(vocabulary.unknown(part)) < len(vocabulary.tokenize(part))
+  )
+  notes, read_as = [], f"{quoted} is read as {display.quote(text)}"
+  if text != spellable:
+    notes.append(f"{read_as}, the case the model knows")
+  elif spellable != line:
+    notes.append(f"{read_as}, without its punctuation")
+  notes += _notes_on_parts(line, split, parts, known, unknown, info)
+  return PreparedText(text, known, tuple(notes))
+
+
+def _normalised(typed: TextInput) -> str:
+  """The text in NFC with single spaces; refuses an empty one."""
+  try:
+    typed.text.encode()
+  except UnicodeEncodeError as error:
+    raise _refuse(typed, "the text is not Unicode", "UTF-8") from error
+  line = " ".join(unicodedata.normalize("NFC", typed.text).split())
+  if not line:
+    raise _refuse(typed, "the text is empty", "words to sign")
+  return line
+
+
+def _check_length(
+  typed: TextInput,
+  split: Sequence[str],
+  parts: Sequence[str],
+  info: corpus_info.CorpusInfo,
+) -> None:
+  """Refuses a part of more than MAX_TOKENS; `split` has the typed case."""
+  sizes = [len(info.vocabulary.encode(part)) for part in parts]
+  longest = sizes.index(max(sizes))
+  if sizes[longest] > MAX_TOKENS:
+    raise _refuse(
+      typed,
+      f"{display.quote(split[longest])} has {sizes[longest]:,} "
+      f"{_unit(info.vocabulary)}",
       f"at most {MAX_TOKENS:,}; the longest in training had "
       f"{info.longest_source:,}",
       "Cut it into words",
     )
-  read = form(asked)
-  unknown = [
-    token for part in parts for token in vocabulary.unknown(form(part))
-  ]
-  quoted = quote(typed_line)
-  # Spaces are nothing to sign, even where the model knows them.
-  meant = [t for t in vocabulary.tokenize(read) if t != vocabulary_lib.SPACE]
-  if len([t for t in unknown if t != vocabulary_lib.SPACE]) == len(meant):
-    raise refuse(
-      f"the model knows none of the {name} of {quoted}",
-      describe_vocabulary(vocabulary),
-    )
+
+
+def _notes_on_parts(
+  line: str,
+  split: Sequence[str],
+  parts: Sequence[str],
+  known: Sequence[str],
+  unknown: Sequence[str],
+  info: corpus_info.CorpusInfo,
+) -> list[str]:
+  """Notes on unknown tokens, parts left out, joined or very long."""
+  quoted, unit = display.quote(line), _unit(info.vocabulary)
   notes = []
-  if read != asked:
-    notes.append(f"{quoted} is read as {quote(read)}, the case the model knows")
-  elif asked != typed_line:
-    notes.append(f"{quoted} is read as {quote(read)}, without its punctuation")
   if unknown:
-    notes.append(
-      f"{quoted}: {name} the model has never seen: {_listing(unknown)}"
-    )
-  read_parts = tuple(map(form, parts))
-  known = tuple(
-    part
-    for part in read_parts
-    if len(vocabulary.unknown(part)) < len(vocabulary.tokenize(part))
-  )
-  if left := sorted(set(read_parts) - set(known)):
-    notes.append(f"{quoted}: left out, as nothing is known: {_listing(left)}")
+    listing = display.listing(unknown)
+    notes.append(f"{quoted}: {unit} the model has never seen: {listing}")
+  if left := sorted(set(parts) - set(known)):
+    listing = display.listing(left)
+    notes.append(f"{quoted}: left out, as nothing is known: {listing}")
   if len(known) > 1:
     notes.append(f"{quoted} is signed in {len(known)} parts, which are joined")
-  if size(longest) > info.longest_source:
+  sizes = [len(info.vocabulary.encode(part)) for part in parts]
+  longest = sizes.index(max(sizes))
+  if sizes[longest] > info.longest_source:
     notes.append(
-      f"{quote(longest)}: {size(longest)} {name} with the end; the longest "
-      f"text in training had {info.longest_source}"
+      f"{display.quote(split[longest])}: {sizes[longest]} {unit} with the "
+      f"end; the longest text in training had {info.longest_source}"
     )
-  return PreparedText(read, known, tuple(notes))
+  return notes
+
+
+def _unit(vocabulary: vocabulary_lib.Vocabulary) -> str:
+  return "words" if vocabulary.unit == "words" else "characters"
+
+
+def _refuse(
+  typed: TextInput, problem: str, expected: str, hint: str | None = None
+) -> errors.SignLLMError:
+  """The error of a text that cannot be signed, with its place in a file."""
+  kind = errors.UsageError if typed.path is None else errors.DataError
+  return kind(
+    problem, path=typed.path, line=typed.line, expected=expected, hint=hint
+  )
 
 
 def _spellable(line: str, vocabulary: vocabulary_lib.Vocabulary) -> str:
@@ -215,7 +245,7 @@ def quoted_text(question: str, settings: config.Data) -> str:
   found = _QUOTED.search(question)
   if found is None:
     raise errors.UsageError(
-      f"{quote(question)} quotes nothing",
+      f"{display.quote(question)} quotes nothing",
       expected="what to sign in quotation marks: How do I sign 'hello'?",
     )
   return found[1] or found[2]
@@ -266,31 +296,3 @@ def read_split(
       "the model has never seen"
     )
   return TextBatch(lines, [(line,) for line in lines], true, notes)
-
-
-def describe_vocabulary(vocabulary: vocabulary_lib.Vocabulary) -> str:
-  """The tokens and scripts a model knows, in a few words."""
-  listed = vocabulary.entries[len(vocabulary_lib.SPECIALS) :]
-  if vocabulary.unit == "words+characters":  # any word of these is read
-    listed = [t[1:] for t in listed if t.startswith(vocabulary_lib.SPACE)]
-  known = [t for t in listed if t.isalnum()]
-  scripts = " and ".join(sorted({_script(t[0]) for t in known if t.isalpha()}))
-  place = f" ({scripts})" if scripts else ""
-  if vocabulary.unit != "words":
-    return f"some of these {len(known)}{place}: {_listing(sorted(known), 80)}"
-  return f"some of its {len(known):,} words{place}, such as {_listing(known)}"
-
-
-def _script(letter: str) -> str:
-  """Its first word in Unicode's name, e.g. Latin; right for most scripts."""
-  return unicodedata.name(letter, "Unnamed").split()[0].title()
-
-
-def _listing(tokens: Iterable[str], limit: int = 10) -> str:
-  # Characters of a spelt word are marked as such.
-  bare = (
-    t[1:] if len(t) > 1 and t[0] == vocabulary_lib.SPACE else t for t in tokens
-  )
-  once: Sequence[str] = list(dict.fromkeys(bare))
-  more = f" and {len(once) - limit:,} more" if len(once) > limit else ""
-  return " ".join(quote(token)[1:-1] for token in once[:limit]) + more

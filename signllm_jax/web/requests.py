@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from signllm_jax.core import errors, languages
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.inference import text_input
+from signllm_jax.inference import display, text_input
 from signllm_jax.web import engine as engine_lib
 from signllm_jax.web import limits, schema
 
@@ -43,7 +43,7 @@ def decode(body: bytes, kind: type[Request]) -> Request:
     raise limits.RequestError(422, "shape", "The body must be a JSON object.")
   known = kind.__struct_fields__
   if unknown := sorted(set(value) - set(known)):
-    names = ", ".join(text_input.quote(name) for name in unknown[:5])
+    names = ", ".join(display.quote(name) for name in unknown[:5])
     raise limits.RequestError(
       422, "fields", f"Unknown: {names}. Known: {', '.join(known)}."
     )
@@ -146,7 +146,7 @@ def prepare_text(
   _check_parts(prepared.parts, engine)
   spelt = vocabulary.unit == "characters"
   if spelt and (unknown := _unknown(vocabulary, prepared.text)):
-    known = text_input.describe_vocabulary(vocabulary)
+    known = display.describe(vocabulary)
     raise limits.RequestError(
       422,
       "unknown_characters",
@@ -205,7 +205,7 @@ def _unknown(vocabulary: vocabulary_lib.Vocabulary, text: str) -> list[str]:
 
 
 def _listed(tokens: list[str]) -> str:
-  shown = [text_input.quote(token) for token in tokens[:_MAX_SHOWN]]
+  shown = [display.quote(token) for token in tokens[:_MAX_SHOWN]]
   return ", ".join(shown) + (" and more" if len(tokens) > _MAX_SHOWN else "")
 
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from signllm_jax.core import clips, errors, languages, skeleton
-from signllm_jax.inference import long_text, text_input
+from signllm_jax.inference import display, long_text, text_input
 from signllm_jax.visualization import skeleton_drawing
 from signllm_jax.web import download, jobs, schema
 from signllm_jax.web import engine as engine_lib
@@ -123,7 +123,7 @@ def _language(engine: engine_lib.Engine) -> schema.Language:
     code=code,
     name=language.name if language else code,
     spoken=language.spoken if language else "",
-    knows=text_input.describe_vocabulary(engine.info.vocabulary),
+    knows=display.describe(engine.info.vocabulary),
     fps=engine.info.fps,
     max_tokens=engine.max_tokens - 1,
     timed=engine.timed,
