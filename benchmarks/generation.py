@@ -27,7 +27,7 @@ from benchmarks import timing, torch_transformer, workload
 from signllm_jax import tasks
 from signllm_jax.core import skeleton
 from signllm_jax.data.pose_statistics import PoseStatistics
-from signllm_jax.inference import decoding
+from signllm_jax.inference import compiled_model, decoding
 
 # Rows, frames -> goal of the speed-up over recomputing.
 GOALS = {(1, 100): 10.0, (1, 300): 20.0, (32, 200): 80.0}
@@ -67,7 +67,7 @@ def _ways(
   tuned.load_state_dict(theirs.state_dict())
   placed, ids = jax.device_put(source), torch.from_numpy(source).long()
 
-  signer = decoding.Model(graphdef, params, statistics)
+  signer = compiled_model.Model(graphdef, params, statistics)
 
   def ours() -> np.ndarray:
     parts = [part.frames for part in decoding.decode(signer, (placed,), frames)]

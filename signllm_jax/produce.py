@@ -23,8 +23,8 @@ from signllm_jax.inference import (
   postprocess,
   produce_flags,
   produce_summary,
-  signer,
   text_input,
+  text_signer,
 )
 from signllm_jax.parallel import compilation_cache
 from signllm_jax.visualization import render
@@ -52,7 +52,7 @@ class Request:
     size: width in pixels of a clip in pictures.
     form: openpose or dwpose, where a folder of JSON is written.
     options: of the postprocessing.
-    dtype: of the model's products, as of `signer.Signer`.
+    dtype: of the model's products, as of `text_signer.TextSigner`.
     samples: of each text, of which the best is kept (`rerank.BestOf`).
     judge: work directory of the reader that ranks samples.
     seed: of the samples.
@@ -96,7 +96,7 @@ def produce(
     StorageError: a file cannot be written, or no checkpoint read.
   """
   _check_request(request)
-  model = signer.Signer(path, dtype=request.dtype)
+  model = text_signer.TextSigner(path, dtype=request.dtype)
   lines = _read_lines(request)
   model.choose(request.language, [line.text for line in lines])
   target = _prepare_target(out, request, model.config)
@@ -117,7 +117,7 @@ def produce(
 
 
 def _write_clips(
-  model: signer.Signer,
+  model: text_signer.TextSigner,
   code: str,
   batch: text_input.TextBatch,
   target: pathlib.Path,
@@ -194,7 +194,7 @@ def _check_request(request: Request) -> None:
     raise errors.UsageError(
       f"--size={request.size}", expected=f"{smallest} to {largest} pixels"
     )
-  signer.check_samples(request.samples, request.judge)
+  text_signer.check_samples(request.samples, request.judge)
   postprocess.check(request.options)
 
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
 from signllm_jax.core import skeleton
 from signllm_jax.data.pose_statistics import PoseStatistics
+from signllm_jax.inference import compiled_model
 from signllm_jax.models import layers
 from signllm_jax.models.pose_decoder import PoseDecoder, Source
 from signllm_jax.parallel import sharding
@@ -70,54 +70,16 @@ class EncodedBatch(NamedTuple):
   ends: jax.Array | None  # of `Chunk`
 
 
-class _Structure:
-  """A model but for its parameters, with a hash that costs nothing."""
-
-  def __init__(self, graphdef: nnx.GraphDef, tree: Any):
-    self._parts = graphdef, tree
-    self._hash = hash(self._parts)
-
-  def __hash__(self) -> int:
-    return self._hash
-
-  def __eq__(self, other: object) -> bool:
-    return isinstance(other, _Structure) and self._parts == other._parts
-
-  def merge(self, leaves: list[jax.Array]) -> Any:
-    """The model with its parameters."""
-    graphdef, tree = self._parts
-    return nnx.merge(graphdef, jax.tree.unflatten(tree, leaves))
-
-
-class Model:
-  """A model that signs, in the form that compiled calls take."""
-
-  def __init__(
-    self, graphdef: nnx.GraphDef, params: nnx.State, statistics: PoseStatistics
-  ):
-    """Wraps a model.
-
-    Args:
-      graphdef: of the model.
-      params: its parameters.
-      statistics: of the training poses.
-    """
-    # Flat: to take an `nnx.State` apart costs milliseconds a call.
-    self.leaves, tree = jax.tree.flatten(params)
-    self.structure = _Structure(graphdef, tree)
-    self.statistics = statistics
-
-
 @functools.partial(jax.jit, static_argnames="structure")
 def encode(
-  structure: _Structure,
+  structure: compiled_model.Structure,
   leaves: list[jax.Array],
   inputs: tuple[jax.Array, ...],
 ) -> EncodedBatch:
   """Encodes a batch.
 
   Args:
-    structure: of a `Model`.
+    structure: of a `compiled_model.Model`.
     leaves: its parameters.
     inputs: of the model's `encode`: ids [B, S] of the source and, for
       Text2LangGloss, ids [B, G] of its gloss.
@@ -144,7 +106,7 @@ def encode(
   jax.jit, static_argnames="structure", donate_argnames="state"
 )
 def decode_chunk(
-  structure: _Structure,
+  structure: compiled_model.Structure,
   leaves: list[jax.Array],
   statistics: PoseStatistics,
   source: Source,
@@ -155,7 +117,7 @@ def decode_chunk(
   """The next `CHUNK_FRAMES` frames.
 
   Args:
-    structure: of a `Model`.
+    structure: of a `compiled_model.Model`.
     leaves: its parameters.
     statistics: of the training poses.
     source: of `encode`.
@@ -254,7 +216,9 @@ def _grow_caches(
   return jax.tree.map(grown, caches)
 
 
-def warm_up(model: Model, inputs: tuple[jax.Array, ...], limit: int) -> None:
+def warm_up(
+  model: compiled_model.Model, inputs: tuple[jax.Array, ...], limit: int
+) -> None:
   """Compiles all that `decode` may need for such inputs and this limit."""
   source, state, _ = encode(model.structure, model.leaves, inputs)
   room = CACHE_FRAMES
@@ -267,7 +231,7 @@ def warm_up(model: Model, inputs: tuple[jax.Array, ...], limit: int) -> None:
 
 
 def _decode_chunk(
-  model: Model,
+  model: compiled_model.Model,
   source: Source,
   state: DecoderState,
   limit: int,
@@ -285,7 +249,7 @@ def _decode_chunk(
 
 
 def decode(
-  model: Model,
+  model: compiled_model.Model,
   inputs: tuple[jax.Array, ...],
   limit: int,
   mode: PTProtocol | Noise | None = None,

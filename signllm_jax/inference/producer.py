@@ -18,7 +18,7 @@ from signllm_jax.core import clips, errors
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import batch_plan, corpus_info, loader
 from signllm_jax.data.pose_statistics import PoseStatistics
-from signllm_jax.inference import decoding, sequences
+from signllm_jax.inference import compiled_model, decoding, sequences
 from signllm_jax.parallel import sharding
 
 _LEAKY_MULTIPLE = 32  # frames; keeps the number of compiled limits small
@@ -62,7 +62,7 @@ class Producer:
     """
     self.info = info
     self.batch_size = batch_size
-    self.model = decoding.Model(graphdef, params, statistics)
+    self.model = compiled_model.Model(graphdef, params, statistics)
     self.limit, self._mesh = limit, mesh
 
   def produce(

@@ -21,7 +21,7 @@ from signllm_jax import config as config_lib
 from signllm_jax.core import clips, errors
 from signllm_jax.data import corpus_info, loader
 from signllm_jax.data.batch_plan import round_up
-from signllm_jax.inference import long_text, signer, text_input
+from signllm_jax.inference import long_text, text_input, text_signer
 from signllm_jax.web import ground_truth
 from signllm_jax.web import metrics as metrics_lib
 from signllm_jax.web.jobs import Chunk, Job, SigningTask
@@ -68,7 +68,7 @@ class Engine:
       DataError: it is damaged.
       StorageError: every checkpoint is damaged.
     """
-    model = signer.Signer(path, settings.language)
+    model = text_signer.TextSigner(path, settings.language)
     self.name, self.settings = name, settings
     self.timed = model.config.model.alignment
     self.producer = model.producer(settings.language)

@@ -9,7 +9,7 @@ from helpers import small_steps
 from benchmarks import communication
 from signllm_jax import config
 from signllm_jax.core import errors
-from signllm_jax.inference import decoding
+from signllm_jax.inference import compiled_model, decoding
 from signllm_jax.losses import pose
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import train_state
@@ -247,6 +247,6 @@ def test_future_prediction_learns_and_signs_one_frame_at_a_time():
   assert kernel.shape == (64, 151 + 3 * 150)
   graph = train_state.graph(experiment, train_state.Sizes(10))
   source = jnp.array([[4, 5, 3]])
-  model = decoding.Model(graph, fresh.params, fresh.statistics)
+  model = compiled_model.Model(graph, fresh.params, fresh.statistics)
   (part,) = decoding.decode(model, (source,), 9)
   assert part.frames.shape == (1, 9, 50, 3)
