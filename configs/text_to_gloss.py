@@ -1,7 +1,7 @@
 """Text to gloss: the first half of Text2LangGloss, usable alone.
 
 python -m signllm_jax.train --config=configs/text_to_gloss.py \
-    --config.data.folder=FOLDER --workdir=runs/text_to_gloss
+    --config.data.folder=FOLDER
 
 FOLDER holds train.text and train.gloss, line by line, and dev.text and
 dev.gloss. Several languages, one model: name folders and codes with commas,

@@ -65,7 +65,8 @@ data sets:
                          INPUT/train.text    its sentence, same line
                          INPUT/train.gloss   its gloss (if there is one)
                          INPUT/train.files   its name (if there is one)
-                         and the same for dev and test, if there are any.
+                         and the same for dev and test, if there are any;
+                         else --dev=5% sets clips of train aside
 """
 
 CONVERT = """\
