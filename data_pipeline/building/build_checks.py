@@ -1,6 +1,7 @@
 """Checks of a request to build a data set, before any work."""
 
 import importlib.util
+import math
 import os
 import pathlib
 from typing import Any
@@ -15,12 +16,16 @@ FILE_FORMATS = ("tfrecord", "array_record")
 
 
 def check_output(
-  output: str | os.PathLike, file_format: str, shards: int | None
+  output: str | os.PathLike,
+  file_format: str,
+  shards: int | None,
+  fps: float | None,
 ) -> None:
   """Checks where and in which form the records are to be written.
 
   Raises:
-    UsageError: no such file format, fewer than one shard, or a remote folder.
+    UsageError: no such file format, fewer than one shard, no frame rate, or a
+      remote folder.
   """
   if file_format not in FILE_FORMATS:
     raise errors.UsageError(
@@ -29,6 +34,10 @@ def check_output(
     )
   if shards is not None and shards < 1:
     raise errors.UsageError(f"{shards} shards", expected="at least 1")
+  if fps is not None and not 0 < fps < math.inf:
+    raise errors.UsageError(
+      f"{fps:g} frames a second", expected="a number above 0"
+    )
   if "://" in os.fspath(output):
     raise errors.UsageError(
       "the output is not a local folder",

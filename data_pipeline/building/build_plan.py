@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-import math
 import os
 import pathlib
 from collections.abc import Callable
@@ -115,33 +114,17 @@ def make_plan(
       the data set is not built on Beam, or Beam is not installed.
     DataError: the folder holds something that is not a complete build.
   """
-  build_checks.check_output(output, file_format, shards)
+  build_checks.check_output(output, file_format, shards, fps)
   builder_class, config = _find_config(name)
-  if fps is not None and not 0 < fps < math.inf:
-    raise errors.UsageError(
-      f"{fps:g} frames a second", expected="a number above 0"
-    )
   usual = vars(config)["fps"]
   name = f"{builder_class.name}/{config.name}"
-  source = None if input is None else pathlib.Path(input)
-  folder = pathlib.Path(output, name, str(builder_class.VERSION))
-  if exists := folder.exists():
-    # Beam may make fewer shards than requested.
-    requested_shards = None if runner else shards
-    build_checks.check_same_form(folder, file_format, requested_shards)
-    build_checks.check_same_clips(folder, fps, usual, apart)
-  else:
-    build_checks.check_source(builder_class, source)
-    build_checks.check_writer(file_format)
-    build_checks.check_lifting(source, fps, lifting)
-    build_checks.check_held_out(builder_class, source, apart)
-  return BuildPlan(
+  plan = BuildPlan(
     name=name,
     builder_class=builder_class,
     config=config,
     output=pathlib.Path(output),
-    folder=folder,
-    input=source,
+    folder=pathlib.Path(output, name, str(builder_class.VERSION)),
+    input=None if input is None else pathlib.Path(input),
     file_format=file_format,
     shards=shards,
     size=size,
@@ -149,8 +132,33 @@ def make_plan(
     fps=usual if fps is None else fps,
     held_out=apart,
     download_options=beam.download_options(builder_class, runner),
-    exists=exists,
+    exists=pathlib.Path(output, name, str(builder_class.VERSION)).exists(),
   )
+  _check(plan, fps, usual)
+  return plan
+
+
+def _check(plan: BuildPlan, fps: float | None, usual: float) -> None:
+  """Checks the source of a new build, or the form of an existing one.
+
+  Args:
+    plan: of the build.
+    fps: the requested rate, None for any.
+    usual: the rate of the configuration.
+
+  Raises:
+    UsageError, DataError: as `make_plan`.
+  """
+  if plan.exists:
+    # Beam may make fewer shards than requested.
+    shards = None if plan.download_options else plan.shards
+    build_checks.check_same_form(plan.folder, plan.file_format, shards)
+    build_checks.check_same_clips(plan.folder, fps, usual, plan.held_out)
+    return
+  build_checks.check_source(plan.builder_class, plan.input)
+  build_checks.check_writer(plan.file_format)
+  build_checks.check_lifting(plan.input, fps, plan.lifting)
+  build_checks.check_held_out(plan.builder_class, plan.input, plan.held_out)
 
 
 def _find_config(
