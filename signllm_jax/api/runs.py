@@ -159,6 +159,9 @@ def build(
   file_format: str = "tfrecord",
   fps: float | None = None,
   size: tuple[int, int] | None = None,
+  dev: str = "",
+  test: str = "",
+  seed: int = 0,
   workers: int | None = None,
 ) -> pathlib.Path:
   """Builds the training records of a data set, or finds them built.
@@ -166,7 +169,7 @@ def build(
   The API of `python -m data_pipeline build`; prints the data's licence.
 
   Args:
-    dataset: and its configuration, such as fingerspelling/ase or
+    dataset: and its configuration, such as fingerspelling/asl or
       prompt2sign/gsl.
     output: root of all data sets.
     input: folder of the sources: <split>.skels with <split>.text, or keypoints
@@ -174,6 +177,9 @@ def build(
     file_format: tfrecord, which needs TensorFlow, or array_record.
     fps: frames per second; of the sources, or of fingerspelling's records.
     size: width and height of the picture, where keypoints do not say.
+    dev: clips of train to set aside as dev, "5%" or "200".
+    test: clips of train to set aside as test.
+    seed: of what is set aside.
     workers: processes that read keypoints; one a core if not given.
 
   Returns:
@@ -187,7 +193,7 @@ def build(
   """
   # Here: training and signing need no builder's code.
   from data_pipeline.building import build as build_lib
-  from data_pipeline.building import build_plan
+  from data_pipeline.building import build_plan, held_out
 
   plan = build_plan.make_plan(
     dataset,
@@ -196,6 +202,7 @@ def build(
     file_format=file_format,
     fps=fps,
     size=size,
+    apart=held_out.HeldOut(dev, test, seed),
   )
   return build_lib.build_dataset(plan, workers=workers)
 
