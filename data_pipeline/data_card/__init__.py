@@ -1,1 +1,1 @@
-"""The data card: statistics, plots and texts of a data set on one page."""
+"""The data card: one HTML page with statistics and plots of a data set."""

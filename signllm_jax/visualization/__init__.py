@@ -1,1 +1,1 @@
-"""Skeletons as pictures and films."""
+"""Drawings of skeletons, plots, and HTML pages."""

@@ -1,26 +1,26 @@
-"""Pictures of clips: frames, GIF, MP4, and a contact sheet."""
+"""Pictures of clips: frames, GIF, MP4 and contact sheets."""
 
-import contextlib
-import fractions
 import itertools
 import math
 import os
 import pathlib
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import imageio_ffmpeg
 import numpy as np
-from PIL import Image, ImageColor
+from PIL import Image
 
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.core import clips as clips_lib
-from signllm_jax.visualization import sheet_layout, skeleton_drawing, svg_sheet
+from signllm_jax.visualization import (
+  encoders,
+  sheet_layout,
+  skeleton_drawing,
+  svg_sheet,
+)
 
 SUFFIXES = (".gif", ".mp4", ".png", ".svg")
-HOLD = 0.5  # seconds each of several scenes rests on its last frame
+HOLD = 0.5  # seconds that each of several scenes holds its last frame
 
 
 class Scene(NamedTuple):
@@ -39,7 +39,7 @@ class Scene(NamedTuple):
 def frames(
   clips: Mapping[str, clips_lib.Clip], caption: str = "", size: int = 320
 ) -> Iterator[np.ndarray]:
-  """Draws clips side by side, one view and one scale for all of them.
+  """Draws clips side by side, in one view and at one scale.
 
   Args:
     clips: as in `Scene`.
@@ -47,8 +47,8 @@ def frames(
     size: width of each clip in pixels.
 
   Yields:
-    Images [H, W, 3] uint8, H and W even, as many as the longest clip has
-    frames; a shorter one holds its last.
+    Images [H, W, 3] uint8, H and W even, one for each frame of the longest
+    clip; a shorter clip holds its last frame.
 
   Raises:
     UsageError: nothing to draw, or frame rates differ.
@@ -77,14 +77,14 @@ def save_scenes(
   size: int = 320,
   columns: int = 5,
 ) -> None:
-  """Writes scenes as the suffix says; the file is replaced as a whole.
+  """Writes scenes in the format of the suffix; replaces the file as a whole.
 
-  .gif loops; above 50 frames a second, which no viewer plays, frames are left
-  out. .mp4 is H.264, yuv420p. Both play the scenes one after another, on pages
-  of one size, and rest HOLD seconds at the end of each if there are several.
-  .png is a contact sheet: one row a clip, so many columns evenly spaced in
-  time, scenes below one another. .svg is the same in lines, without the cards
-  of the hands, into which a viewer can zoom.
+  .gif loops; frames above 50 a second, which no viewer plays, are left out.
+  .mp4 is H.264, yuv420p. Both play the scenes one after another, on pages of
+  one size, and hold the last frame of each of several scenes for HOLD seconds.
+  .png is a contact sheet: a row a clip, columns evenly spaced in time, scenes
+  below one another. .svg is the same as vector graphics, without the cards of
+  the hands.
 
   Args:
     path: the file to make.
@@ -116,11 +116,11 @@ def save_scenes(
     elif suffix == ".gif":
       _save_gif(part, scenes, size, fps)
     else:
-      _save_mp4(part, _play(scenes, size, _timeline(scenes, fps)), fps)
+      encoders.write_mp4(part, _play(scenes, size, _timeline(scenes, fps)), fps)
 
 
 def _check(scenes: Sequence[Scene]) -> float:
-  """The frame rate that all have."""
+  """Checks the clips and returns their frame rate."""
   drawn = [item for scene in scenes for item in scene.clips.items()]
   full = all(scene.clips for scene in scenes) and all(len(c) for _, c in drawn)
   if not drawn or not full:
@@ -159,7 +159,7 @@ def _longest(scene: Scene) -> int:
 def _timeline(
   scenes: Sequence[Scene], fps: float, step: int = 1
 ) -> Callable[[int], list[int]]:
-  """Which frames of a scene of so many are shown, every step-th one."""
+  """Returns a function: number of frames of a scene -> frames to show."""
   hold = round(HOLD * fps) if len(scenes) > 1 else 0
   return lambda count: [
     *range(0, count, step),
@@ -170,7 +170,7 @@ def _timeline(
 def _play(
   scenes: Sequence[Scene], size: int, times: Callable[[int], Iterable[int]]
 ) -> Iterator[Image.Image]:
-  """The scenes one after another, all pages as large as the largest needs.
+  """Draws scenes one after another, on pages of the size of the largest.
 
   Args:
     scenes: at least one.
@@ -185,7 +185,7 @@ def _play(
   for scene, strip in zip(scenes, strips, strict=True):
     head = Image.new("RGB", (size * columns, height), skeleton_drawing.PAGE)
     head.paste(strip, (0, 0))
-    artists = _artists(scene, size)  # now: all scenes' would fill the memory
+    artists = _artists(scene, size)  # one scene at a time, to save memory
     drawn, picture = -1, head
     for t in times(_longest(scene)):
       if t != drawn:
@@ -230,10 +230,10 @@ def _save_gif(path, scenes: Sequence[Scene], size: int, fps: float) -> None:
   step = math.ceil(fps / 50)
   times = _timeline(scenes, fps, step)
   count = sum(len(times(_longest(scene))) for scene in scenes)
-  # Delays are whole hundredths of a second: rounded so that they add up.
+  # Delays are whole hundredths of a second, rounded so that they add up.
   ends = np.round(np.arange(count + 1) * step * 100 / fps).astype(int)
   samples = max(1, 8 // len(scenes))  # of each scene
-  palette = _palette(
+  palette = encoders.make_palette(
     _play(scenes, size, lambda n: range(0, n, max(1, n // samples)))
   )
   pictures = (
@@ -248,54 +248,3 @@ def _save_gif(path, scenes: Sequence[Scene], size: int, fps: float) -> None:
     loop=0,
     optimize=True,
   )
-
-
-def _palette(pictures: Iterable[Image.Image]) -> Image.Image:
-  """One palette for a whole file, or its colours would flicker.
-
-  The drawing's own colours as they are, and the shades between them, each
-  counted once: by area, the white would take all places. Pillow looks colours
-  up in cells of 4 x 4 x 4, so no shade may come that near to an own colour.
-  """
-  codes = np.empty(0, np.int64)
-  for picture in pictures:
-    pixels = np.asarray(picture).reshape(-1, 3).astype(np.int64)
-    codes = np.union1d(codes, pixels @ [1 << 16, 1 << 8, 1])
-  shades = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1)
-  own = np.array([ImageColor.getrgb(c) for c in skeleton_drawing.COLOURS])
-  mixed = Image.fromarray(shades[None].astype(np.uint8)).quantize(
-    255 - len(own), Image.Quantize.MEDIANCUT
-  )
-  mixed = np.reshape(mixed.getpalette() or [], (-1, 3))
-  near = (np.abs(mixed[:, None] - own).max(-1) < 8).any(1)
-  palette = Image.new("P", (1, 1))
-  palette.putpalette(np.concatenate([own, mixed[~near]]).ravel().tolist())
-  return palette
-
-
-def _save_mp4(path, pictures: Iterator[Image.Image], fps: float) -> None:
-  first = next(pictures)
-  width, height = first.size
-  command = [
-    *(imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error"),
-    *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}"),
-    *("-r", str(fractions.Fraction(fps).limit_denominator()), "-i", "-"),
-    *("-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "18"),
-    *("-movflags", "+faststart", str(path)),
-  ]
-  # imageio_ffmpeg.write_frames would fork this process with all of JAX's
-  # threads and not notice when the encoder fails.
-  with tempfile.TemporaryFile() as log:
-    with (
-      contextlib.suppress(BrokenPipeError),  # it ended: its exit code says why
-      subprocess.Popen(
-        command, stdin=subprocess.PIPE, stderr=log, process_group=0
-      ) as encoder,
-    ):
-      assert encoder.stdin
-      for picture in itertools.chain([first], pictures):
-        encoder.stdin.write(picture.tobytes())
-    log.seek(0)
-    message = log.read().decode(errors="replace").strip()
-  if encoder.returncode:
-    raise errors.StorageError(f"cannot be encoded: {message}", path=path)

@@ -1,14 +1,14 @@
-"""Pages: pictures in rows, below one another, under a caption."""
+"""Layout of contact sheets: pictures in rows under a caption."""
 
 from PIL import Image, ImageDraw
 
-from signllm_jax.visualization import skeleton_drawing
+from signllm_jax.visualization import fonts, skeleton_drawing
 
 
 def caption(text: str, width: int, size: int) -> Image.Image:
-  """A strip with the text in at most two lines; of height 0 without."""
+  """Draws a strip with the text in at most two lines; height 0 without text."""
   unit = size / 320
-  face = skeleton_drawing.font(text, 14 * unit)
+  face = fonts.find(text, 14 * unit)
   margin = 12 * unit
   lines = _wrap(text, face, width - 2 * margin) if text.strip() else []
   step = 18 * unit
@@ -26,25 +26,25 @@ def caption(text: str, width: int, size: int) -> Image.Image:
 
 
 def _wrap(text: str, face, width: float, lines: int = 2) -> list[str]:
-  """Words in lines of at most so many pixels; what is too much becomes …."""
-  done, line = [], ""
+  """Breaks a text into lines of at most so many pixels; the rest becomes …."""
+  wrapped, line = [], ""
   for word in text.split():
     longer = f"{line} {word}".strip()
     if line and face.getlength(longer) > width:
-      done.append(line)
+      wrapped.append(line)
       line = word
     else:
       line = longer
-  done.append(line)
-  cut = len(done) > lines
-  done = done[:lines]
-  while done[-1] and face.getlength(done[-1] + "…" * cut) > width:
-    done[-1], cut = done[-1][:-1].rstrip(), True
-  return [*done[:-1], done[-1] + "…" * cut]
+  wrapped.append(line)
+  cut = len(wrapped) > lines
+  wrapped = wrapped[:lines]
+  while wrapped[-1] and face.getlength(wrapped[-1] + "…" * cut) > width:
+    wrapped[-1], cut = wrapped[-1][:-1].rstrip(), True
+  return [*wrapped[:-1], wrapped[-1] + "…" * cut]
 
 
 def grid(rows: list[list[Image.Image]], head: Image.Image) -> Image.Image:
-  """Rows of pictures below a strip that is as wide as the page."""
+  """Places rows of pictures below a strip of the same width."""
   width, height = rows[0][0].size
   page = Image.new(
     "RGB",
@@ -59,7 +59,7 @@ def grid(rows: list[list[Image.Image]], head: Image.Image) -> Image.Image:
 
 
 def stack(sheets: list[Image.Image]) -> Image.Image:
-  """Pictures below one another, on a page as wide as the widest."""
+  """Places pictures below one another, on a page as wide as the widest."""
   width = max(sheet.width for sheet in sheets)
   height = sum(sheet.height for sheet in sheets)
   page = Image.new("RGB", (width, height), skeleton_drawing.PAGE)

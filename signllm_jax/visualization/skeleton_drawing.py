@@ -1,14 +1,13 @@
-"""Drawing one frame of one clip: a card for the body, one for each hand."""
+"""Drawing of single frames: a card for the body and one for each hand."""
 
-import contextlib
 import dataclasses
-import functools
 import itertools
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from signllm_jax.core import clips, skeleton
+from signllm_jax.visualization import fonts
 
 PAGE, CARD, EDGE = "#f4f6f8", "#ffffff", "#e0e4ec"
 INK, FAINT = "#2b303b", "#8a93a3"
@@ -21,47 +20,17 @@ PALMS = {"right": "#f8d8d0", "left": "#d0e0fc"}
 COLOURS = (PAGE, CARD, EDGE, INK, FAINT, BONE, TORSO)
 COLOURS += (*RIGHT, *LEFT, *PALMS.values())
 HANDS = {"right": skeleton.RIGHT_HAND, "left": skeleton.LEFT_HAND}
-OVER = 4  # drawn that much larger, then reduced: smooth edges
-# Faces to look for; Pillow's own, which has only ASCII, is the last.
-_FONTS = (
-  "DejaVuSans.ttf",
-  "Arial.ttf",
-  "LiberationSans-Regular.ttf",
-  "NotoSans-Regular.ttf",
-  "NotoSansCJK-Regular.ttc",
-  "AppleSDGothicNeo.ttc",
-  "malgun.ttf",
-)
-
-
-@functools.cache
-def _faces(size: int) -> list:
-  faces = []
-  for name in _FONTS:
-    with contextlib.suppress(OSError):  # not on this machine
-      faces.append(ImageFont.truetype(name, size))
-  return [*faces, ImageFont.load_default(size)]
-
-
-def font(text: str, size: float):
-  """The first face on this machine that has every character of the text."""
-  faces = _faces(max(8, round(size)))
-
-  def lacks(face) -> int:
-    unknown = bytes(face.getmask("\uffff"))
-    return sum(bytes(face.getmask(c)) == unknown for c in set(text.strip()))
-
-  return min(faces, key=lacks)
+OVER = 4  # oversampling, for smooth edges
 
 
 @dataclasses.dataclass(frozen=True)
 class View:
-  """A square window of the plane that stays the same over all clips.
+  """A square window of the plane, the same for all clips.
 
   Attributes:
-    centre: [2] its middle, in the clips' unit.
-    half: half its side.
-    hand: half the side of the windows on the hands.
+    centre: [2] its centre, in the clips' unit.
+    half: half of its side.
+    hand: half of the side of the hands' windows.
     head: radius of the head.
   """
 
@@ -72,7 +41,7 @@ class View:
 
 
 def fit(sequence: list[clips.Clip]) -> View:
-  """The view that shows all clips, but for their outliers."""
+  """Fits a view to all clips, without their outliers."""
   frames = np.concatenate([clip.frames[..., :2] for clip in sequence])
   valid = np.concatenate([clip.valid for clip in sequence])
   nose, neck = frames[:, skeleton.NOSE], frames[:, skeleton.NECK]
@@ -86,7 +55,7 @@ def fit(sequence: list[clips.Clip]) -> View:
     return View(np.zeros(2), 1.0, 1.0, head)
   low, high = np.percentile(points, [0.2, 99.8], axis=0)
   middle = (low + high) / 2
-  if valid[:, skeleton.NECK].any():  # the signer stands in the middle
+  if valid[:, skeleton.NECK].any():  # centred on the signer
     middle[0] = np.median(neck[valid[:, skeleton.NECK], 0])
   half = max(*(high - middle), *(middle - low), 1e-6)
   reach = [
@@ -100,14 +69,15 @@ def fit(sequence: list[clips.Clip]) -> View:
 
 
 def _about_hand(clip: clips.Clip, root: int) -> np.ndarray:
-  """A hand's joints [T, 21, 2] around a point that moves with its wrist.
+  """Joints of a hand [T, 21, 2] relative to its smoothed centre.
 
-  The wrist alone would leave half of the window empty, the hand's middle would
-  shake with every finger: so the wrist and the smoothed way to the middle.
+  The centre is the wrist plus the smoothed offset from the wrist to the mean
+  joint: the wrist alone would leave half of the window empty, and the mean
+  joint moves with every finger.
   """
   seen = clip.valid[:, root : root + 21]
   joints = clip.frames[:, root : root + 21, :2] * seen[..., None]
-  way = joints.mean(1) - joints[:, 0]
+  offset = joints.mean(1) - joints[:, 0]
   reach = max(1, round(clip.fps))
   bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (clip.fps / 4)) ** 2)
   whole = seen.all(1)
@@ -116,24 +86,32 @@ def _about_hand(clip: clips.Clip, root: int) -> np.ndarray:
     return np.convolve(values * whole, bell)[reach : reach + len(clip)]
 
   weight = np.maximum(smooth(np.ones(len(clip))), 1e-12)
-  way = np.stack([smooth(way[:, axis]) / weight for axis in range(2)], -1)
-  # Without the wrist, the middle of what is seen.
+  offset = np.stack([smooth(offset[:, axis]) / weight for axis in (0, 1)], -1)
+  # Without the wrist, the mean of the visible joints.
   middle = joints.sum(1) / np.maximum(seen.sum(1), 1)[:, None]
-  centre = np.where(seen[:, :1], joints[:, 0] + way, middle)
+  centre = np.where(seen[:, :1], joints[:, 0] + offset, middle)
   return joints - centre[:, None]
 
 
 class Artist:
-  """Draws the frames of one clip, all geometry worked out beforehand."""
+  """Draws the frames of one clip; computes all geometry once."""
 
   def __init__(
     self, clip: clips.Clip, label: str, view: View, size: int, longest: int
   ):
-    """Args as in `render.frames`; longest: frames of the longest clip."""
+    """Prepares a clip.
+
+    Args:
+      clip: the clip.
+      label: shown in its card; may be empty.
+      view: the visible part of the plane.
+      size: width of a picture in pixels.
+      longest: frames of the longest clip beside it.
+    """
     self.clip, self.longest = clip, longest
     unit = size / 320
     self._px = unit * OVER  # a pixel of a picture 320 wide
-    self._face = font("0", 11 * self._px)
+    self._face = fonts.find("0", 11 * self._px)
     self.gap = round(8 * unit)
     self.body = size - 2 * self.gap
     self.inset = (self.body - self.gap) // 2
@@ -161,7 +139,7 @@ class Artist:
       ImageDraw.Draw(card).text((at, at), f"{side} hand", FAINT, self._face)
 
   def draw(self, t: int) -> Image.Image:
-    """Frame t as an image of `size`; beyond the end the last one stays."""
+    """Draws frame t as an image of `size`; beyond the end the last frame."""
     t = min(t, len(self.clip) - 1)
     page = self._page.copy()
     page.paste(self._draw_body(t), (self.gap, self.gap))
@@ -185,7 +163,7 @@ class Artist:
     return card
 
   def _draw_label(self, draw, label: str) -> None:
-    face = font(label, 12 * self._px)
+    face = fonts.find(label, 12 * self._px)
     at, height = 8 * self._px, 19 * self._px
     end = at + face.getlength(label) + height
     draw.rounded_rectangle((at, at, end, at + height), height / 2, INK)
@@ -251,7 +229,7 @@ class Artist:
     return card.reduce(OVER)
 
   def _draw_foot(self, t: int) -> Image.Image:
-    """Time and progress, on a track as long as the clip."""
+    """Draws time and progress, on a track as long as the clip."""
     width, height = self.body * OVER, self.foot * OVER
     foot = Image.new("RGB", (width, height), PAGE)
     draw = ImageDraw.Draw(foot)
@@ -276,7 +254,7 @@ def _stroke(draw, a, b, colour: str, width: float) -> None:
 
 def _disc(draw, centre, radius: float, colour: str) -> None:
   x, y = centre
-  # Pillow's ellipse holds its far edge: one pixel less, or it stands out.
+  # Pillow's ellipse includes its far edge: one pixel less.
   end = radius - 1
   draw.ellipse((x - radius, y - radius, x + end, y + end), fill=colour)
 
@@ -294,7 +272,7 @@ def _draw_hand(draw, points, valid, side: str, width: float, halo=0.0) -> None:
       for a, b in itertools.pairwise(chain)
       if valid[a] and valid[b]
     ]
-    for a, b, w in pairs[1:] if halo else ():  # parts fingers that cross
+    for a, b, w in pairs[1:] if halo else ():  # separates fingers that cross
       _stroke(draw, a, b, CARD, w + 2 * halo)
     for a, b, w in pairs:
       _stroke(draw, a, b, colours[1 + finger], w)

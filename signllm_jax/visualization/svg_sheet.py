@@ -1,4 +1,4 @@
-"""A contact sheet as SVG: lines that stay sharp at any size, and no script."""
+"""Contact sheets as SVG: sharp lines at any size, and no script."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -15,10 +15,10 @@ class Row(NamedTuple):
 
   Attributes:
     clip: at least one frame, finite.
-    label: beside the time; may be empty.
-    caption: in a line above; empty: no line.
-    view: what of the plane is shown.
-    times: the frames to draw; beyond the end the last.
+    label: shown beside the time; may be empty.
+    caption: shown in a line above, unless it is empty.
+    view: the visible part of the plane.
+    times: the frames to draw; beyond the end the last one.
   """
 
   clip: clips.Clip
@@ -29,11 +29,11 @@ class Row(NamedTuple):
 
 
 def sheet(rows: Sequence[Row], size: int) -> str:
-  """The text of a file: a row a clip, its frames from left to right.
+  """Draws a sheet, a row a clip, and returns the text of the file.
 
   Args:
     rows: at least one.
-    size: width of a frame in pixels, where the viewer does not scale.
+    size: width of a frame in pixels, unless the viewer scales it.
   """
   columns = max(len(row.times) for row in rows)
   width, top, parts = columns * (_CELL + _GAP) + _GAP, _GAP, []
@@ -91,7 +91,7 @@ def _text(x: int, y: int, text: str, kind: str) -> str:
 
 
 def _short(text: str, width: int) -> str:
-  """What surely has place in a line; the title has all of it."""
-  most = width // 44
+  """Shortens a text so that it fits in a line; the title has all of it."""
+  limit = width // 44
   text = " ".join(text.split())
-  return text if len(text) <= most else text[: most - 1] + "…"
+  return text if len(text) <= limit else text[: limit - 1] + "…"

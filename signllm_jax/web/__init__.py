@@ -1,1 +1,1 @@
-"""The server behind `python -m signllm_jax.serve`."""
+"""The web server of a trained model: a page and a JSON API."""

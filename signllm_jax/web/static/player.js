@@ -52,8 +52,10 @@ export class Player extends EventTarget {
 
   #tick(now) {
     if (!this.playing) return;
-    this.at += ((now - this.last) / 1000) * this.fps * this.speed;
-    this.last = now;
+    // A frame's timestamp may lie before the call of `play`.
+    const seconds = Math.max(now - this.last, 0) / 1000;
+    this.at += seconds * this.fps * this.speed;
+    this.last = Math.max(now, this.last);
     if (this.growing) this.at = Math.min(this.at, this.length - 1);
     // The last frame stays half a second before it starts again.
     const rest = this.loop ? this.fps / 2 : 0;
