@@ -113,13 +113,13 @@ def test_failure_is_raised_at_the_next_save(tmp_path):
 
 def test_folder_gone_while_saving(tmp_path, monkeypatch):
   folder = tmp_path / "c"
-  digest_of = checkpointer.snapshot.digest_of
+  digest_of = checkpointer.host_copy.digest_of
 
   def and_remove(*args):
     folder.rename(tmp_path / "gone")
     return digest_of(*args)
 
-  monkeypatch.setattr(checkpointer.snapshot, "digest_of", and_remove)
+  monkeypatch.setattr(checkpointer.host_copy, "digest_of", and_remove)
   kept = checkpointer.Checkpoints(folder, keep=2)
   kept.save(1, make_state(1))
   with pytest.raises(errors.StorageError, match="saving failed"):
