@@ -18,17 +18,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
   from signllm_jax.api.loading import load
   from signllm_jax.api.reading import Clips, read
-  from signllm_jax.api.runs import (
+  from signllm_jax.api.runs import Run, build, experiment, train
+  from signllm_jax.api.saving import save
+  from signllm_jax.api.scored_runs import (
     Comparison,
     Evaluation,
-    Run,
-    build,
     compare,
     evaluate,
-    experiment,
-    train,
   )
-  from signllm_jax.api.saving import save
   from signllm_jax.api.scoring import score
   from signllm_jax.config import Experiment
   from signllm_jax.core.errors import SignLLMError
@@ -60,15 +57,15 @@ __all__ = [
 _MODULES = {  # name -> the module that it comes from
   "Clip": "inference.clip",
   "Clips": "api.reading",
-  "Comparison": "api.runs",
-  "Evaluation": "api.runs",
+  "Comparison": "api.scored_runs",
+  "Evaluation": "api.scored_runs",
   "Experiment": "config",
   "Run": "api.runs",
   "SignLLMError": "core.errors",
   "Signer": "inference.signer",
   "build": "api.runs",
-  "compare": "api.runs",
-  "evaluate": "api.runs",
+  "compare": "api.scored_runs",
+  "evaluate": "api.scored_runs",
   "experiment": "api.runs",
   "load": "api.loading",
   "read": "api.reading",

@@ -4,10 +4,14 @@ import os
 import sys
 import time
 
+import numpy as np
+
+from signllm_jax.core import clips
 from signllm_jax.evaluation import reading, signing
 from signllm_jax.evaluation.metrics import catalogue
 from signllm_jax.evaluation.report import bootstrap, report
-from signllm_jax.inference import load
+from signllm_jax.inference import load, text_signer
+from signllm_jax.inference import producer as producer_lib
 from signllm_jax.runs import restore, workdir
 
 PROTOCOLS = ("free", "pt")
@@ -42,56 +46,63 @@ def evaluate(
     NonFiniteError: the model gives NaN or infinity.
     StorageError: the best checkpoint is damaged or cannot be read.
   """
-  described = restore.describe(path)
+  signer = text_signer.TextSigner(path)
   checkpoint = restore.identify(path)
-  chosen = load.choose(described, language)
-  producer = load.load_producer(path, chosen.code)
+  chosen = signer.choose(language)
+  producer = signer.producer(chosen.code)
   data = signing.load_split(chosen.settings, producer.info, split)
   for note in data.notes:
     print(f"note: {note}", file=sys.stderr)
   began = time.perf_counter()
+  produced = _produce(producer, data, protocol)
+  seconds = time.perf_counter() - began
+  weights = bootstrap.resample(len(data.true), resamples)
+  details = {
+    "name": signer.config.name,
+    "workdir": os.fspath(path),
+    "checkpoint": checkpoint,
+    "language": chosen.code,
+    "split": split,
+    "protocol": protocol,
+    "seeds": _describe_seeds(seeds),
+    "bootstrap": {
+      "resamples": resamples,
+      "seed": 0,
+      "level": bootstrap.LEVEL,
+    },
+    "seconds": {"produce": round(seconds, 3)},
+  }
+  rows = {"produced": produced, **data.rows}
+  result = report.build(details, catalogue.POSE, data.true, rows, weights)
+  if back_translation:
+    result = _add_back_translation(result, back_translation, weights)
+  return result
+
+
+def _produce(
+  producer: producer_lib.Producer, data: signing.EvaluationSplit, protocol: str
+) -> list[clips.Clip]:
+  """The clips of a split, with the names and texts of the true ones."""
   if protocol == "pt":
     produced = producer.produce_pt_protocol(data.sources, data.true)
   else:
-    produced = [
-      signed.clip
-      for batch in producer.batches(data.sources)
-      for signed in batch
-    ]
-  seconds = time.perf_counter() - began
-  produced = signing.with_true_labels(produced, data.true)
-  weights = bootstrap.resample(len(data.true), resamples)
-  result = report.build(
-    {
-      "name": described.config.name,
-      "workdir": os.fspath(path),
-      "checkpoint": checkpoint,
-      "language": chosen.code,
-      "split": split,
-      "protocol": protocol,
-      "seeds": _describe_seeds(seeds),
-      "bootstrap": {
-        "resamples": resamples,
-        "seed": 0,
-        "level": bootstrap.LEVEL,
-      },
-      "seconds": {"produce": round(seconds, 3)},
-    },
-    catalogue.POSE,
-    data.true,
-    {"produced": produced, **data.rows},
-    weights,
-  )
-  if not back_translation:
-    return result
-  reader = workdir.read_config(back_translation)
-  facts = {
+    batches = producer.batches(data.sources)
+    produced = [sequence.clip for batch in batches for sequence in batch]
+  return signing.with_true_labels(produced, data.true)
+
+
+def _add_back_translation(
+  result: report.Report, path: str | os.PathLike, weights: np.ndarray
+) -> report.Report:
+  """Adds the scores of a reader's texts to every row."""
+  reader = workdir.read_config(path)
+  details = {
     "name": reader.name,
-    "workdir": os.fspath(back_translation),
-    "checkpoint": restore.identify(back_translation),
+    "workdir": os.fspath(path),
+    "checkpoint": restore.identify(path),
   }
-  model = load.load_reader(back_translation)
-  return reading.add_columns(result, model, reader.data, facts, weights)
+  model = load.load_reader(path)
+  return reading.add_columns(result, model, reader.data, details, weights)
 
 
 def _describe_seeds(seeds: int) -> str:
