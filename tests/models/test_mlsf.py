@@ -61,9 +61,9 @@ def _experiment(folders, *codes, steps=4) -> config.Experiment:
       bucket=16,
     ),
     model=config.Model(
-      width=16,
+      width=64,
       heads=2,
-      feed_forward=16,
+      feed_forward=64,
       encoder_layers=1,
       decoder_layers=1,
       dropout=0.0,
