@@ -158,8 +158,8 @@ def test_stalled_save_ends_at_the_time_limit(tmp_path, monkeypatch):
 
 SAVES = """
 import sys, jax.numpy as jnp
-from signllm_jax import checkpoint
-with checkpoint.Checkpoints(sys.argv[1], keep=1) as kept:
+from signllm_jax.runs import checkpointer
+with checkpointer.Checkpoints(sys.argv[1], keep=1) as kept:
   for step in range(1, 5):
     kept.save(step, {"a": jnp.arange(100.0) * step})
 """

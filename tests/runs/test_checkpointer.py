@@ -161,7 +161,7 @@ SHARDED = """
 import sys, jax, jax.numpy as jnp
 jax.config.update("jax_num_cpu_devices", 8)
 from jax.sharding import NamedSharding, PartitionSpec as P
-from signllm_jax import checkpoint
+from signllm_jax.runs import checkpointer
 mesh = jax.make_mesh((4, 2), ("data", "tensor"))
 specs = {"a": P("data", "tensor"), "b": P(), "key": P()}
 state = {
@@ -173,13 +173,13 @@ abstract = {
   k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=put[k])
   for k, v in state.items()
 }
-with checkpoint.Checkpoints(sys.argv[1], keep=2) as kept:
+with checkpointer.Checkpoints(sys.argv[1], keep=2) as kept:
   step, state = kept.restore(abstract)
 for k, leaf in state.items():
   assert leaf.sharding == put[k] and len(leaf.sharding.device_set) == 8, leaf
-with checkpoint.Checkpoints(sys.argv[2], keep=2) as kept:
+with checkpointer.Checkpoints(sys.argv[2], keep=2) as kept:
   kept.save(2, state)
-print(checkpoint.digest(state))
+print(checkpointer.digest(state))
 """
 
 

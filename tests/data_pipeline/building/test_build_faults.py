@@ -312,7 +312,7 @@ def test_hostile_h5_and_pose(tmp_path, capsys):
   assert lifted_folder.names(tmp_path / "h5") == ["clip00000", "clip00001"]
 
   poses = tmp_path / "poses"
-  (clip,) = convert._read(
+  (clip,) = convert.read(
     _npz_of(tmp_path, PHOENIX / "train.skels"), 25.0, None
   )[:1]
   poses.mkdir()

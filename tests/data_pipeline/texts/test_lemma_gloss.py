@@ -23,19 +23,19 @@ from signllm_jax.core import errors
   ],
 )
 def test_gloss_is_lemmas_in_upper_case(spoken, text, made):
-  assert maker.make(text, spoken) == made
+  assert maker.make_gloss(text, spoken) == made
 
 
 def test_english_lemmas_are_words():
   forms = "thinking growing playing mixed fixed cancelled singing swinging"
-  assert maker.make(forms, "en") == (
+  assert maker.make_gloss(forms, "en") == (
     "THINK GROW PLAY MIX FIX CANCEL SING SWING"
   )
 
 
 def test_korean_gloss_drops_particles_and_endings():
-  assert maker.make("저는 학교에 갔습니다.", "ko") == "저 학교 가다"
-  assert maker.make("물을 마시지 않아요!", "ko") == "물 마시다 않다"
+  assert maker.make_gloss("저는 학교에 갔습니다.", "ko") == "저 학교 가다"
+  assert maker.make_gloss("물을 마시지 않아요!", "ko") == "물 마시다 않다"
 
 
 def test_gloss_of_the_corpus_comes_first():
@@ -48,9 +48,9 @@ def test_gloss_of_the_corpus_comes_first():
 
 def test_text_without_words_is_refused():
   with pytest.raises(errors.DataError, match="no words"):
-    maker.make("?!", "en")
+    maker.make_gloss("?!", "en")
 
 
 def test_language_without_rules_is_refused():
   with pytest.raises(errors.UsageError, match=r"'xx'.*tr, ko"):
-    maker.make("hello", "xx")
+    maker.make_gloss("hello", "xx")
