@@ -13,16 +13,17 @@ _RENAMED = {
   "data.clean": "data.clean_glosses",
   "rl.anchor": "rl.regression_weight",
 }
-# Fields in files of version 0.1 that are constants today, with their values.
-_REMOVED: dict[str, Any] = {
-  "data.prefetch": 8,
+# Optimiser settings in files of version 0.1 that are constants today. A run
+# with another value signs as before, but cannot be resumed exactly.
+_CONSTANTS: dict[str, Any] = {
   "optim.final_share": 0.01,
   "optim.plateau_patience": 7,
   "optim.plateau_factor": 0.7,
   "optim.plateau_min": 2e-4,
   "optim.beta1": 0.9,
-  "evaluate.max_sequences": 0,
 }
+# Settings of version 0.1 that changed neither a step nor what is produced.
+_REMOVED = ("data.prefetch", "evaluate.max_sequences")
 
 
 def to_json(config: Experiment) -> str:
@@ -34,17 +35,47 @@ def from_json(text: str) -> Experiment:
   """Reads `to_json`, of this version or of version 0.1.
 
   Raises:
-    DataError: not such JSON; an unknown field; a field that was removed, with
-      another value than the constant in its place.
+    DataError: not such JSON, or an unknown field.
   """
+  values = _parse(text)
+  for name in (*_CONSTANTS, *_REMOVED):
+    section, field = _find(values, name)
+    section.pop(field, None)
+  for name, new_name in _RENAMED.items():
+    section, field = _find(values, name)
+    if field in section:
+      section[_find(values, new_name)[1]] = section.pop(field)
+  return _build(Experiment, values)
+
+
+def check_resumable(text: str) -> None:
+  """Refuses a configuration that this version trains with other constants.
+
+  Raises:
+    DataError: not JSON of a configuration, or a setting of version 0.1 whose
+      value differs from the constant in its place; names it.
+  """
+  values = _parse(text)
+  for name, constant in _CONSTANTS.items():
+    section, field = _find(values, name)
+    if section.get(field, constant) != constant:
+      raise errors.DataError(
+        f"the run was trained with {name}={section[field]!r}",
+        expected=f"{constant!r}, a constant of this version",
+        hint="It can be signed with and evaluated, but only version 0.1 of "
+        "signllm_jax resumes its training",
+      )
+
+
+def _parse(text: str) -> dict[str, Any]:
+  """The JSON object of a configuration."""
   try:
     values = json.loads(text)
   except json.JSONDecodeError as error:
     raise errors.DataError(f"not JSON: {error}") from error
   if not isinstance(values, dict):
     raise errors.DataError("not a configuration", expected="a JSON object")
-  _upgrade(values)
-  return _build(Experiment, values)
+  return values
 
 
 def differences(old: Experiment, new: Experiment) -> list[str]:
@@ -53,26 +84,6 @@ def differences(old: Experiment, new: Experiment) -> list[str]:
   return [
     f"{name}: {a[name]!r} -> {b[name]!r}" for name in a if a[name] != b[name]
   ]
-
-
-def _upgrade(values: dict[str, Any]) -> None:
-  """Brings the fields of version 0.1 up to date, in place.
-
-  Raises:
-    DataError: a field that was removed has another value.
-  """
-  for name, constant in _REMOVED.items():
-    section, field = _find(values, name)
-    if field in section and section.pop(field) != constant:
-      raise errors.DataError(
-        f"the field {name} is no longer there",
-        expected=f"{constant!r}, which is a constant today",
-        hint="Go on with version 0.1 of signllm_jax, or train anew",
-      )
-  for name, new_name in _RENAMED.items():
-    section, field = _find(values, name)
-    if field in section:
-      section[_find(values, new_name)[1]] = section.pop(field)
 
 
 def _find(values: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:

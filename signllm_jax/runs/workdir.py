@@ -104,7 +104,8 @@ def _compare_config(path: pathlib.Path, config: config_lib.Experiment) -> bool:
         hint="Bring the file back, or use another --workdir",
       )
     return True
-  return resume_check.compare_config(read_config(path), config, path)
+  stored = read_config(path, resume=True)
+  return resume_check.compare_config(stored, config, path)
 
 
 def _folder_of(path: str | os.PathLike) -> pathlib.Path:
@@ -211,15 +212,24 @@ def read_report(workdir: str | os.PathLike) -> dict[str, Any] | None:
   return report
 
 
-def read_config(workdir: str | os.PathLike) -> config_lib.Experiment:
+def read_config(
+  workdir: str | os.PathLike, *, resume: bool = False
+) -> config_lib.Experiment:
   """Reads the configuration of a run.
+
+  Args:
+    workdir: of the run.
+    resume: whether its training shall be resumed.
 
   Raises:
     UsageError: not a work directory.
-    DataError: the file is damaged or of another version.
+    DataError: the file is damaged or of another version; with `resume`, also
+      of a version that trained otherwise.
   """
   text = _read(workdir, "config.json")
   try:
+    if resume:
+      stored_config.check_resumable(text)
     return stored_config.from_json(text)
   except (errors.DataError, TypeError) as error:
     path = pathlib.Path(workdir, "config.json")
