@@ -36,12 +36,12 @@ def meshes(
   count = len(config_lib.corpora(config)) if config.task == "mlsf" else 1
   language = math.gcd(count, devices)
   rest = devices // language
-  rows = math.gcd(config.data.batch_size // count, config.evaluate.batch_size)
   candidates = [
     config_lib.Mesh(rest // fsdp // tensor, fsdp, tensor, language)
     for tensor in _divisors(rest)
     for fsdp in _divisors(rest // tensor)
-    if rows % (rest // tensor) == 0
+    if config.data.batch_size % (count * (rest // tensor)) == 0
+    and config.evaluate.batch_size % (rest // tensor) == 0
   ]
   candidates = [
     mesh for mesh in candidates if not sharding.unsplit(vars(mesh), config)
