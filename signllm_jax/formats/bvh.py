@@ -1,20 +1,20 @@
-"""`.bvh`: a clip as joints that turn, for Blender and other animation tools.
+"""`.bvh`: clips as rotating joints, for Blender and other animation tools.
 
-The tree is that of `skeleton.LIMBS`, its root the nose. Every joint has six
-channels: rotations alone cannot carry bones whose length changes from frame to
-frame, as those of produced clips do. The three positions are the joint's place
-in its parent's axes and stand in place of OFFSET (so Blender, and bvhio, take
-them): they make every joint exact. The rotations point each bone along its
-child, or best along its children, with the least twist against its parent.
+The tree is that of `skeleton.LIMBS`, with the nose as root. Every joint has six
+channels, because rotations alone cannot represent bones whose length changes
+from frame to frame, as in produced clips. The three position channels hold the
+joint's position in its parent's frame and replace OFFSET, as Blender and bvhio
+interpret them; so every joint is exact. The rotations align each bone with its
+child, or optimally with its children, with the least twist against its parent.
 
-OFFSET is the rest pose: arms and fingers stretched to the sides (T-pose), bones
-as long as the clip's median. Axes are those of BVH, y up and z to the viewer:
-(x, -y, -z) of a clip's, half a turn about x, so right-handed as before. A unit
-stays a unit: shoulders 1/3 apart are a person in metres, Blender's unit.
+OFFSET is the rest pose: arms and fingers stretched to the sides (T-pose), with
+median bone lengths. The axes are those of BVH, y up and z to the viewer:
+(x, -y, -z) of a clip's, a half turn about x, so still right-handed. Units stay:
+shoulders 1/3 apart are a person in metres, Blender's unit.
 
-BVH has no mark for a missing joint: it keeps its last (before that, its next)
-way from its parent, or that of the rest pose if never seen with it; the root
-keeps its place. After reading, all joints are valid.
+BVH cannot mark missing joints. A missing joint keeps its last (before that, its
+next) offset from its parent, or that of the rest pose if never seen with it;
+the root keeps its position. After reading, all joints are valid.
 """
 
 import os
@@ -24,29 +24,29 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from signllm_jax.core import atomic_files, clips, errors, skeleton
-from signllm_jax.formats import bvh_rig, skels
+from signllm_jax.core import atomic_files, clips, errors, skeleton, text_files
+from signllm_jax.formats import bvh_rig
 
 MAX_BYTES = 256 << 20
 MAX_FRAMES = 50_000  # half an hour
-MAX_JOINTS = 256  # of a file, with those that are not ours
+MAX_JOINTS = 256  # of a file, with those of other names
 MAX_LINE = 1 << 16  # bytes; six numbers for each of MAX_JOINTS
-MAX_BLANKS = 1000  # lines without a word, before the frames
-MAX_VALUE = 1e9  # of a number
+MAX_BLANKS = 1000  # consecutive empty lines before the frames
+MAX_VALUE = 1e9  # largest absolute value
 MAX_FPS = 10_000
 _BLOCK = 2048  # frames at a time
-_FRAME_TIME_DIGITS = 5e-7  # half the last of a frame time in six decimals
+_FRAME_TIME_DIGITS = 5e-7  # half a unit in the sixth decimal
 _POSITIONS = ("Xposition", "Yposition", "Zposition")
 _ROTATIONS = ("Zrotation", "Xrotation", "Yrotation")  # as written, in order
 _CHANNELS = (*_POSITIONS, *sorted(_ROTATIONS))
 
 
 def write(path: str | os.PathLike, clip: clips.Clip) -> None:
-  """Writes one clip; text, gloss, name and mask have no place in the format.
+  """Writes one clip; text, gloss, name and mask are not stored.
 
   Args:
-    path: the file to make; replaced as a whole.
-    clip: canonical, to be of a person's size; numbers have six decimals.
+    path: the file; written atomically.
+    clip: canonical, to have a person's size; numbers have six decimals.
 
   Raises:
     DataError: the clip has no frames, too many, or numbers that are not finite
@@ -59,12 +59,12 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
       path=path,
       expected=f"1 to {MAX_FRAMES}",
     )
-  fine = (np.abs(clip.frames) <= MAX_VALUE).all((1, 2))  # NaN is not
-  if not fine.all():
+  valid = (np.abs(clip.frames) <= MAX_VALUE).all((1, 2))  # False for NaN
+  if not valid.all():
     raise errors.DataError(
       f"clip {clip.name!r} holds NaN, infinity or numbers above {MAX_VALUE:g}",
       path=path,
-      frame=int(np.argmin(fine)) + 1,
+      frame=int(np.argmin(valid)) + 1,
     )
   directions = bvh_rig.rest_directions()
   rest = directions * bvh_rig.bone_lengths(clip)[:, None]
@@ -73,8 +73,8 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
   )
   row = " ".join(["%.6f"] * values.shape[1]) + "\n"
   with (
-    atomic_files.atomic_write(path) as part,
-    part.open("w", newline="\n") as file,
+    atomic_files.atomic_write(path) as temporary,
+    temporary.open("w", newline="\n") as file,
   ):
     file.write("HIERARCHY\n" + "".join(_hierarchy(0, rest, "")))
     file.write(
@@ -86,13 +86,12 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
 
 
 def read(path: str | os.PathLike) -> clips.Clip:
-  """Reads a clip of `write`, or of another tool whose joints have our names.
+  """Reads a clip of `write`, or of another tool with the same joint names.
 
-  Joints may stand in any order and tree, with any channels in any order, and
-  others may stand between: they turn what hangs on them and are left out.
-  Places are those of forward kinematics, a joint's position channels standing
-  in place of its OFFSET. A frame time that is a whole rate's in six decimals
-  is taken for that. The clip is named after the file.
+  Joints may have any order and tree, and any channels in any order. Other
+  joints take part in forward kinematics and are then left out. A joint's
+  position channels replace its OFFSET. A frame time that equals that of a whole
+  rate in six decimals gives this rate. The clip is named after the file.
 
   Raises:
     DataError: the file is missing, damaged or too large, or lacks a joint.
@@ -112,20 +111,20 @@ def read(path: str | os.PathLike) -> clips.Clip:
     raise errors.DataError("no such file", path=path) from error
   except OSError as error:
     raise errors.StorageError(f"cannot be read: {error}", path=path) from error
-  at = {joint.name: index for index, joint in enumerate(joints)}
-  ours = [at[name] for name in skeleton.JOINT_NAMES]
+  index = {joint.name: i for i, joint in enumerate(joints)}
+  order = [index[name] for name in skeleton.JOINT_NAMES]
   frames = np.empty((len(values), skeleton.J, 3), np.float32)
   for start in range(0, len(values), _BLOCK):
     block = slice(start, start + _BLOCK)
     frames[block] = (
-      bvh_rig.forward(joints, values[block])[:, ours] * bvh_rig.AXES
+      bvh_rig.forward(joints, values[block])[:, order] * bvh_rig.AXES
     )
   return clips.Clip(frames, np.ones(frames.shape[:2], bool), fps, path.stem)
 
 
 def _hierarchy(joint: int, rest: np.ndarray, indent: str) -> Iterator[str]:
-  def offset(place) -> str:
-    return "OFFSET " + " ".join(f"{number:.6f}" for number in place)
+  def offset(position) -> str:
+    return "OFFSET " + " ".join(f"{number:.6f}" for number in position)
 
   inner = indent + "  "
   kind = "JOINT" if joint else "ROOT"
@@ -134,99 +133,103 @@ def _hierarchy(joint: int, rest: np.ndarray, indent: str) -> Iterator[str]:
   yield f"{inner}{offset(rest[joint])}\n{inner}CHANNELS 6 {channels}\n"
   for child in bvh_rig.children(joint):
     yield from _hierarchy(child, rest, inner)
-  if not bvh_rig.children(joint):  # as long as the bone before
+  if not bvh_rig.children(joint):  # as long as the previous bone
     yield f"{inner}End Site\n{inner}{{\n"
     yield f"{inner}  {offset(rest[joint])}\n{inner}}}\n"
   yield f"{indent}}}\n"
 
 
 class _Words:
-  """A file's words one by one, then its lines."""
+  """Reads a file word by word or line by line."""
 
   def __init__(self, path: pathlib.Path):
     self.path, self.number = path, 0
-    self._lines = skels.lines(path)
-    self._waiting: list[str] = []
+    self._lines = text_files.read_lines(path)
+    self._pending: list[str] = []
 
   def line(self) -> str:
     """The next line; empty at the end of the file."""
-    if self._waiting:
-      raise self.wrong(repr(self._waiting[-1][:40]), "the end of the line")
+    if self._pending:
+      raise self.error(repr(self._pending[-1][:40]), "the end of the line")
     self.number, line = next(self._lines, (self.number, b""))
     if len(line) > MAX_LINE:
-      raise self.wrong(f"a line of {len(line)} bytes", f"at most {MAX_LINE}")
+      raise self.error(f"a line of {len(line)} bytes", f"at most {MAX_LINE}")
     try:
       return line.decode()
     except UnicodeDecodeError as error:
-      raise self.wrong("no text in UTF-8", "a BVH file") from error
+      raise self.error("no text in UTF-8", "a BVH file") from error
 
   def take(self, *expected: str) -> str:
     """The next word, one of those expected if any are given."""
     blanks = 0
-    while not self._waiting:
+    while not self._pending:
       line = self.line()
-      self._waiting = line.split()[::-1]
+      self._pending = line.split()[::-1]
       blanks += 1
       if not line or blanks > MAX_BLANKS:
         problem = "the file ends" if not line else f"{blanks} empty lines"
-        raise self.wrong(problem, " or ".join(expected) or "a word")
-    word = self._waiting.pop()
+        raise self.error(problem, " or ".join(expected) or "a word")
+    word = self._pending.pop()
     if expected and word not in expected:
-      raise self.wrong(repr(word[:40]), " or ".join(expected))
+      raise self.error(repr(word[:40]), " or ".join(expected))
     return word
 
-  def number_of(self, most: int) -> int:
+  def integer(self, most: int) -> int:
+    """The next word as an integer from 0 to `most`."""
     word = self.take()
     if not re.fullmatch("[0-9]{1,9}", word) or int(word) > most:
-      raise self.wrong(repr(word[:40]), f"a whole number, at most {most}")
+      raise self.error(repr(word[:40]), f"a whole number, at most {most}")
     return int(word)
 
   def value(self) -> float:
+    """The next word as a number."""
     word = self.take()
     try:
       value = float(word)
     except ValueError:
       value = np.nan
     if not abs(value) <= MAX_VALUE:
-      raise self.wrong(repr(word[:40]), f"a number within {MAX_VALUE:g}")
+      raise self.error(repr(word[:40]), f"a number within {MAX_VALUE:g}")
     return value
 
-  def place(self) -> list[float]:
+  def position(self) -> list[float]:
+    """The next three words as a position."""
     return [self.value() for _ in range(3)]
 
-  def wrong(self, problem: str, expected: str) -> errors.DataError:
+  def error(self, problem: str, expected: str) -> errors.DataError:
+    """An error at the current line."""
     return errors.DataError(
       problem, path=self.path, line=self.number or None, expected=expected
     )
 
 
 def _read_tree(words: _Words) -> list[bvh_rig.Joint]:
-  """All joints, parents first, in the order of their numbers."""
+  """Reads all joints, parents first, in file order."""
   words.take("HIERARCHY")
   kind = words.take("ROOT")
-  joints, above = [], [-1]  # above: the joints not yet closed
-  for _ in range(3 * MAX_JOINTS):  # each may begin, have an end site, and end
+  joints, open_joints = [], [-1]
+  for _ in range(3 * MAX_JOINTS):  # start, end site and end of each
     if kind == "End":
       for word in ("Site", "{", "OFFSET"):
         words.take(word)
-      words.place()
+      words.position()
       words.take("}")
     elif kind == "}":
-      above.pop()
+      open_joints.pop()
     else:
-      joints.append(_read_joint(words, above[-1]))
-      above.append(len(joints) - 1)
-    if len(above) == 1:
+      joints.append(_read_joint(words, open_joints[-1]))
+      open_joints.append(len(joints) - 1)
+    if len(open_joints) == 1:
       break
     kind = words.take("JOINT", "End", "}")
-  if len(above) > 1 or len(joints) > MAX_JOINTS:
-    raise words.wrong("another joint", f"at most {MAX_JOINTS}")
+  if len(open_joints) > 1 or len(joints) > MAX_JOINTS:
+    raise words.error("another joint", f"at most {MAX_JOINTS}")
   names = [joint.name for joint in joints]
   for name in skeleton.JOINT_NAMES:
     if names.count(name) != 1:
-      raise words.wrong(
+      raise words.error(
         f"joint {name!r} is there {names.count(name)} times",
-        f"each of our {skeleton.J} once",
+        f"each of the {skeleton.J} joints once",
       )
   return joints
 
@@ -235,48 +238,48 @@ def _read_joint(words: _Words, parent: int) -> bvh_rig.Joint:
   name = words.take()
   words.take("{")
   words.take("OFFSET")
-  offset = words.place()
+  offset = words.position()
   words.take("CHANNELS")
-  count = words.number_of(6)
+  count = words.integer(6)
   channels = [words.take(*_CHANNELS) for _ in range(count)]
   if len(set(channels)) < count:
-    raise words.wrong(" ".join(channels), "each channel once")
+    raise words.error(" ".join(channels), "each channel once")
   return bvh_rig.Joint(name, parent, offset, channels)
 
 
 def _read_motion(words: _Words, width: int) -> tuple[float, np.ndarray]:
-  """Frames a second, and the numbers [T, width]."""
+  """Reads frames per second and channel values [T, width]."""
   words.take("MOTION")
   words.take("Frames:")
-  count = words.number_of(MAX_FRAMES)
+  count = words.integer(MAX_FRAMES)
   words.take("Frame")
   words.take("Time:")
   seconds = words.value()
   if not count or not 1 / MAX_FPS <= seconds <= MAX_VALUE:
-    raise words.wrong(f"{count} frames of {seconds:g} seconds", "more")
-  whole = max(round(1 / seconds), 1)
-  same = abs(1 / whole - seconds) <= _FRAME_TIME_DIGITS
+    raise words.error(f"{count} frames of {seconds:g} seconds", "more")
+  whole_fps = max(round(1 / seconds), 1)
+  is_whole = abs(1 / whole_fps - seconds) <= _FRAME_TIME_DIGITS
   first = words.number + 1
 
   def lines() -> Iterator[str]:
     for number in range(count):
       line = words.line()
-      # The first says how many all have: numpy makes room for them.
-      found = width if number and line.strip() else len(line.split())
-      if not found or found != width:
-        raise words.wrong(
-          f"{found} numbers", f"{width} in each of {count} frames"
+      # NumPy allocates by the first line: it must have the right width.
+      count_in_line = width if number and line.strip() else len(line.split())
+      if not count_in_line or count_in_line != width:
+        raise words.error(
+          f"{count_in_line} numbers", f"{width} in each of {count} frames"
         )
       yield line
 
   try:
     values = np.loadtxt(lines(), np.float64, comments=None, ndmin=2)
   except ValueError as error:
-    raise words.wrong(str(error)[:200], f"{width} numbers a frame") from error
-  fine = (np.abs(values) <= MAX_VALUE).all(1)
-  if not fine.all():
-    words.number = first + int(np.argmin(fine))
-    raise words.wrong("NaN or too large", f"numbers within {MAX_VALUE:g}")
+    raise words.error(str(error)[:200], f"{width} numbers a frame") from error
+  valid = (np.abs(values) <= MAX_VALUE).all(1)
+  if not valid.all():
+    words.number = first + int(np.argmin(valid))
+    raise words.error("NaN or too large", f"numbers within {MAX_VALUE:g}")
   if words.line().strip():
-    raise words.wrong("one line more", f"{count} frames")
-  return float(whole) if same else 1 / seconds, values
+    raise words.error("one line more", f"{count} frames")
+  return float(whole_fps) if is_whole else 1 / seconds, values

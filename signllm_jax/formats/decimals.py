@@ -1,24 +1,24 @@
-"""Lines of decimal numbers, as poses are written in text.
+"""Fast parsing of lines of decimal numbers, the text form of poses.
 
-Nearly all are `%.5f` of a number below 10: eight bytes, its sign or the space
-before it first, which is one 64-bit word. Words are cut out, checked and summed
-up by numpy, several times as fast as one `float` a number.
+Nearly all numbers are `%.5f` of a number below 10: with the sign or space
+before them eight bytes, one 64-bit word. NumPy extracts, checks and converts
+the words, several times as fast as `float` on each number.
 """
 
 import re
 
 import numpy as np
 
-_SHORT = re.compile(rb"-?\d\.\d{1,4}")  # what `%.5f` gives without its zeros
-_STEP = 15 << 13  # bytes at a time: temporaries stay in the cache
+_SHORT = re.compile(rb"-?\d\.\d{1,4}")  # `%.5f` without trailing zeros
+_STEP = 15 << 13  # bytes per block: temporaries stay in the cache
 
 
 def _word(text: bytes) -> np.uint64:
   return np.uint64(int.from_bytes(text, "little"))
 
 
-_FORM = _word(b" 0.00000")  # XORed, digits are 0 to 9 and the rest is 0
-_CARRY = _word(b"\0\6\0\6\6\6\6\6")  # lifts what is above 9 into the high bits
+_FORM = _word(b" 0.00000")  # XOR makes digits 0 to 9 and the rest 0
+_CARRY = _word(b"\0\6\0\6\6\6\6\6")  # carries values above 9 into the high bits
 _HIGH = _word(b"\0\xf0\xff\xf0\xf0\xf0\xf0\xf0")
 _SHIFTS = _word(bytes(range(56, -1, -8)))  # byte 7 - k is 8 k
 _UNIT = _word(b"\0\xff\0\0\0\0\0\0")  # the digit before the point
@@ -28,18 +28,17 @@ _JOINTS = np.array([1 + (10 << 8), 1 + (100 << 16), 1 + (10**4 << 32)], "<u8")
 
 
 def parse(line: bytes) -> np.ndarray | None:
-  """The decimal numbers of a line, single spaces between.
+  """Parses the decimal numbers of a line, separated by single spaces.
 
   Returns:
-    [M] float32, each the nearest to its decimal, if all are written as `%.5f`
-    writes a number below 10, zeros at the end or not; otherwise [M] float64,
+    [M] float32, each nearest to its decimal, if all have the form of `%.5f` for
+    numbers below 10, with or without trailing zeros; otherwise [M] float64,
     infinite beyond its range; None if any is not a decimal number.
   """
   numbers = _parse_words(line)
   if numbers is None:
     numbers = _parse_words(_with_zeros(line))
-  # What numpy takes for a number and is none: nan, inf, 1_000, digits of other
-  # scripts.
+  # NumPy would also accept nan, inf, 1_000 and digits of other scripts.
   if numbers is None and not line.translate(None, b"0123456789+-.eE "):
     try:
       numbers = np.array(line.split(b" "), np.float64)
@@ -49,7 +48,7 @@ def parse(line: bytes) -> np.ndarray | None:
 
 
 def _with_zeros(line: bytes) -> bytes:
-  """Five decimals where a few numbers have less, as counters in real files."""
+  """Pads a few shorter numbers to five decimals, such as counters."""
   text = np.frombuffer(line, np.uint8)
   ends = np.append(np.flatnonzero(text == ord(" ")), len(text))
   lengths = np.diff(ends, prepend=-1)  # with the space before
@@ -69,7 +68,7 @@ def _with_zeros(line: bytes) -> bytes:
 
 
 def _parse_words(line: bytes) -> np.ndarray | None:
-  """[M] float32; None if any number has another form than `-0.12345`."""
+  """Numbers [M] float32; None if any has another form than `-0.12345`."""
   out = np.empty(len(line) // 8 + 1, np.float32)
   count = minus = 0
   for start in range(0, len(line) + 1, _STEP):
@@ -82,12 +81,12 @@ def _parse_words(line: bytes) -> np.ndarray | None:
     if (dashes[1:] & dashes[:-1]).any():
       return None
     minus += np.count_nonzero(dashes[8:])
-    # Numbers are so long that no word holds the ends of two.
+    # Numbers are so long that no word contains the ends of two.
     marks = ends.view("<u8")
     at = np.flatnonzero(marks != 0)
     if len(at) != np.count_nonzero(ends):
       return None
-    # The eight bytes before an end, from the word it lies in and the last.
+    # The eight bytes before an end, from its word and the previous one.
     words = text.view("<u8")
     shift = marks * _SHIFTS
     shift >>= np.uint64(56)
@@ -104,17 +103,17 @@ def _parse_words(line: bytes) -> np.ndarray | None:
     # A minus is odd and a space is even: the sign bit.
     values.view("<u4")[:] |= number.view("<u4")[::2] << np.uint32(31)
     count += len(at)
-  # What stands before a number, besides the space, is a minus: lengths add up.
+  # Only a space and a minus may precede a number: lengths must add up.
   return out[:count] if 8 * count + minus == len(line) + 1 else None
 
 
 def _joined(digits: np.ndarray) -> np.ndarray:
-  """Of words of a sign, digit, 0 and five digits, the number of six digits.
+  """Joins the six digits of words of a sign, digit, 0 and five digits.
 
   First pairs of digits are joined, then pairs of pairs, then both halves.
   """
   joined = digits & _UNIT
-  joined <<= np.uint64(8)  # beside the others, in place of the point
+  joined <<= np.uint64(8)  # next to the others, in place of the point
   joined |= digits & _REST
   joined *= _JOINTS[0]
   joined >>= np.uint64(8)

@@ -1,12 +1,12 @@
-"""HDF5: one float32 data set (T, 150) a clip, named after it.
+"""HDF5: one float32 data set (T, 150) per clip, named after it.
 
-A row holds x, y and the confidence of each of the 50 joints; stage 2 of
-Prompt2Sign's pipeline. Attributes of ours, which other tools' files lack, say
-`fps` (frames a second) and `size` (the picture's width and height, pixels).
-Texts have no place in it.
+A row holds x, y and confidence of the 50 joints (stage 2 of Prompt2Sign's
+pipeline). Our attributes, which other tools' files lack, are `fps` (frames per
+second) and `size` (width and height of the image, pixels). Texts are not
+stored.
 
-A file may refer to other files in several ways and may claim any size, so each
-data set is looked at closely before a byte of it is read.
+HDF5 files can refer to other files in several ways and claim any size, so each
+data set is checked before it is read.
 """
 
 import contextlib
@@ -24,14 +24,13 @@ from signllm_jax.formats import detections
 MAX_FRAMES = 100_000  # of a clip, an hour
 _MAX_CHUNK = MAX_FRAMES * skeleton.C * 4  # bytes
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE)
-# Bytes that must be left on a disk for what HDF5 writes at the end: in all, and
-# for each clip.
+# Free disk space that HDF5 needs when it closes a file: in all, and per clip.
 _SPARE, _SPARE_EACH = 1 << 20, 2 << 10
 _FORM = f"a data set of float32 in the file itself, T x {skeleton.C}"
 
 
 def names(path: str | os.PathLike) -> list[str]:
-  """The clips of a file, sorted; none is read.
+  """Lists the clips of a file, sorted, without reading them.
 
   Raises:
     DataError: no such file, or not an HDF5 file.
@@ -56,7 +55,7 @@ def read_clip(
   Args:
     path: the file.
     name: one of `names`.
-    fps: frames a second, where the file does not say.
+    fps: frames per second, if the file has no `fps`.
 
   Raises:
     DataError: the file is missing or damaged; there is no such clip; it is a
@@ -82,16 +81,16 @@ def read_clip(
 
 
 def write(path: str | os.PathLike, sequence: Iterable[clips.Keypoints]) -> None:
-  """Writes clips to a file, replaced as a whole; the same clips, same bytes.
+  """Writes clips to a file, atomically and reproducibly.
 
   Raises:
-    DataError: a clip's name is empty, is there twice or holds a slash; its
-      keypoints are what no detector makes, or too many.
+    DataError: a clip's name is empty, repeated or contains a slash; its
+      keypoints are invalid, or too many.
     StorageError: the file cannot be written.
   """
   with (
-    atomic_files.atomic_write(path) as part,
-    h5py.File(part, "w", libver="latest") as file,
+    atomic_files.atomic_write(path) as temporary,
+    h5py.File(temporary, "w", libver="latest") as file,
   ):
     for clip in sequence:
       if clip.name in ("", ".") or "/" in clip.name or clip.name in file:
@@ -112,23 +111,23 @@ def write(path: str | os.PathLike, sequence: Iterable[clips.Keypoints]) -> None:
           expected=f"at most {MAX_FRAMES}",
         )
       rows = detections.clean(clip.frames).reshape(-1, skeleton.C)
-      _check_room(part, rows.nbytes + _SPARE + _SPARE_EACH * len(file))
+      _check_room(temporary, rows.nbytes + _SPARE + _SPARE_EACH * len(file))
       data_set = file.create_dataset(clip.name, data=rows)
       data_set.attrs["fps"] = float(clip.fps)
       if clip.size is not None:
         data_set.attrs["size"] = np.array(clip.size, np.int64)
 
 
-def _check_room(part: os.PathLike, wanted: int) -> None:
-  """Raises an OSError before the disk is full: HDF5 would crash."""
-  disk = os.statvfs(part)
-  if disk.f_bavail * disk.f_frsize < wanted:
+def _check_room(path: os.PathLike, size: int) -> None:
+  """Raises an OSError before the disk is full, where HDF5 would crash."""
+  disk = os.statvfs(path)
+  if disk.f_bavail * disk.f_frsize < size:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextlib.contextmanager
 def _open(path: str | os.PathLike) -> Iterator[h5py.File]:
-  """An open file; whatever HDF5 finds wrong with it becomes a DataError."""
+  """Opens a file; errors of HDF5 become DataError."""
   if not os.path.isfile(path):
     raise errors.DataError("no such file", path=path)
   try:
@@ -141,59 +140,59 @@ def _open(path: str | os.PathLike) -> Iterator[h5py.File]:
 
 
 def _load(file: h5py.File, name: str, path) -> tuple[np.ndarray, dict]:
-  """[T, J, 3] as stored, and the attributes `fps` and `size` if there."""
+  """Stored keypoints [T, J, 3], and the attributes `fps` and `size` if any."""
 
-  def wrong(what: str) -> errors.DataError:
+  def invalid(what: str) -> errors.DataError:
     return errors.DataError(f"clip {name!r} {what}", path=path, expected=_FORM)
 
   if "/" in name or name not in file.keys():  # noqa: SIM118, no lookup by path
-    raise wrong("is not there")
+    raise invalid("is not there")
   if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-    raise wrong("is a link to elsewhere")  # nothing of it has been opened
+    raise invalid("is a link to elsewhere")  # its target was not opened
   data_set = file[name]
   if not isinstance(data_set, h5py.Dataset):
-    raise wrong("is no data set")
+    raise invalid("is no data set")
   item = data_set.id
   plan = item.get_create_plist()
-  # Before the shape: that of a virtual set is found in the files it is made of.
+  # Before the shape: that of a virtual set is read from other files.
   if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
-    raise wrong("lies in other files")
+    raise invalid("lies in other files")
   shape, dtype = item.shape, item.dtype
   if dtype not in (np.dtype("<f4"), np.dtype(">f4")):
-    raise wrong(f"is of {dtype}")
+    raise invalid(f"is of {dtype}")
   if (
     shape is None
     or len(shape) != 2
     or shape[1] != skeleton.C
     or shape[0] > MAX_FRAMES
   ):
-    raise wrong(f"has shape {shape}")
+    raise invalid(f"has shape {shape}")
   if plan.get_layout() == h5py.h5d.CHUNKED:
-    _check_chunks(item, plan, wrong)
+    _check_chunks(item, plan, invalid)
   values = np.zeros(shape, np.float32)
   if len(values):
     data_set.read_direct(values)
-  return values.reshape(-1, skeleton.J, 3), _attributes(data_set, wrong)
+  return values.reshape(-1, skeleton.J, 3), _attributes(data_set, invalid)
 
 
-def _check_chunks(item, plan, wrong) -> None:
-  """Refuses unknown filters, and chunks that unpack to more than they should.
+def _check_chunks(item, plan, invalid) -> None:
+  """Refuses unknown filters, and chunks that unpack to more than their size.
 
-  HDF5 itself unpacks each to the end, however large.
+  HDF5 itself unpacks each chunk to its end, however large.
   """
   chunk_shape = plan.get_chunk()
   size = int(np.prod(chunk_shape, dtype=object)) * 4
   most = -(-item.shape[0] // chunk_shape[0]) * -(-skeleton.C // chunk_shape[1])
   filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
   if size > _MAX_CHUNK:
-    raise wrong(f"has chunks of {size} bytes")
+    raise invalid(f"has chunks of {size} bytes")
   if len(set(filters)) < len(filters) or not set(filters) <= set(_FILTERS):
-    raise wrong(f"is packed with filters {filters}, not only gzip")
+    raise invalid(f"is packed with filters {filters}, not only gzip")
   offsets = []
 
   def check(chunk) -> None:
     if chunk.size > size + 1024 or len(offsets) == most:
-      raise wrong(f"has a chunk of {chunk.size} bytes, or more than {most}")
+      raise invalid(f"has a chunk of {chunk.size} bytes, or more than {most}")
     offsets.append(chunk.chunk_offset)
 
   item.chunk_iter(check)
@@ -207,23 +206,23 @@ def _check_chunks(item, plan, wrong) -> None:
     try:
       unpacked = zlib.decompressobj().decompress(data, size + 1)
     except zlib.error as error:
-      raise wrong(f"is damaged at {offset}: {error}") from error
+      raise invalid(f"is damaged at {offset}: {error}") from error
     if len(unpacked) != size:
-      raise wrong(f"does not unpack to the {size} bytes of a chunk")
+      raise invalid(f"does not unpack to the {size} bytes of a chunk")
 
 
-def _attributes(data_set: h5py.Dataset, wrong) -> dict:
-  found = {}
+def _attributes(data_set: h5py.Dataset, invalid) -> dict:
+  attributes = {}
   for key, shape in (("fps", ()), ("size", (2,))):
     if key not in data_set.attrs:
       continue
     attribute = data_set.attrs.get_id(key)
     if attribute.shape != shape or attribute.dtype.kind not in "fiu":
-      raise wrong(f"has {key} of {attribute.dtype}, shape {attribute.shape}")
+      raise invalid(f"has {key} of {attribute.dtype}, shape {attribute.shape}")
     value = np.asarray(data_set.attrs[key], np.float64)
     if not (
       np.isfinite(value) & (value > 0) & (value <= detections.MAX_PIXEL)
     ).all():
-      raise wrong(f"has {key} {value.tolist()}")
-    found[key] = float(value) if key == "fps" else tuple(map(int, value))
-  return found
+      raise invalid(f"has {key} {value.tolist()}")
+    attributes[key] = float(value) if key == "fps" else tuple(map(int, value))
+  return attributes

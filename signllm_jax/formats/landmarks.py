@@ -1,10 +1,10 @@
-"""Points of other skeletons -> the 50 joints, found by name.
+"""Mapping of OpenPose and MediaPipe Holistic points to the 50 joints, by name.
 
-OpenPose's 137 points have all of ours. MediaPipe Holistic's (543, 576 or 586,
-and the reduced 178 and 203) lack the neck, and 178 the nose: the neck is put
-in the middle of the shoulders; the nose between the inner corners of the eyes
-and the upper lip, 0.013 shoulder widths from where MediaPipe's body has it
-(median of 1,233 frames of spoken-to-signed, 0.041 at the 99th percentile).
+OpenPose's 137 points include all joints. MediaPipe Holistic's (543, 576 or 586,
+and the reduced 178 and 203) lack the neck, and 178 also the nose. The neck is
+the middle of the shoulders. The nose lies between the inner corners of the eyes
+and the upper lip, 0.013 shoulder widths from that of MediaPipe's body (median
+of 1,233 frames of spoken-to-signed, 0.041 at the 99th percentile).
 """
 
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ HOLISTIC: dict[int, Point] = _with_hands(
   ("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS"),
   _HAND_POINTS,
 )
-# Where the nose is, as shares of points of the face.
+# Position of the nose, as weights of face points.
 _NOSE_OF_FACE = {
   (_FACE, "133"): 0.225,
   (_FACE, "362"): 0.225,
@@ -80,46 +80,47 @@ _NOSE_OF_FACE = {
 def to_joints(
   points: Sequence[Point], xy: np.ndarray, confidence: np.ndarray
 ) -> np.ndarray | None:
-  """[..., J, 3] float32 x, y and confidence in [0, 1]; zeros where not seen.
+  """Joints [..., J, 3] float32: x, y, confidence in [0, 1]; 0 if not seen.
 
   Args:
     points: [N] the component and name of each point, in any order.
-    xy: [..., N, 2]; anything where the confidence is 0.
-    confidence: [..., N]; what is below 0 counts as 0, above 1 as 1.
+    xy: [..., N, 2]; arbitrary where the confidence is 0.
+    confidence: [..., N]; clipped to [0, 1].
 
   Returns:
     The joints; None if the points are neither OpenPose's nor Holistic's.
   """
-  at = {point: index for index, point in enumerate(points)}
+  index = {point: i for i, point in enumerate(points)}
   confidence = np.clip(confidence, 0, 1)[..., None]
   seen = np.concatenate([np.where(confidence > 0, xy, 0), confidence], -1)
 
-  def middle(shares: dict[int, float]) -> np.ndarray:
-    """Of points; as sure as the least sure of them."""
-    parts = seen[..., list(shares), :]
-    weights = np.array(list(shares.values()), parts.dtype)[:, None]
-    place = (parts[..., :2] * weights).sum(-2)
-    return np.concatenate([place, parts[..., 2:].min(-2)], -1)
+  def weighted_mean(weight_of: dict[int, float]) -> np.ndarray:
+    """Mean position, with the least confidence of the points."""
+    parts = seen[..., list(weight_of), :]
+    weights = np.array(list(weight_of.values()), parts.dtype)[:, None]
+    position = (parts[..., :2] * weights).sum(-2)
+    return np.concatenate([position, parts[..., 2:].min(-2)], -1)
 
   joints = np.zeros((*seen.shape[:-2], skeleton.J, 3), np.float32)
   for layout in (OPENPOSE, HOLISTIC):
-    if all(point in at for point in layout.values()):
-      chosen = [at[point] for point in layout.values()]
+    if all(point in index for point in layout.values()):
+      chosen = [index[point] for point in layout.values()]
       joints[..., list(layout), :] = seen[..., chosen, :]
       break
   else:
     return None
   if layout is HOLISTIC:
-    if HOLISTIC_NOSE in at:
-      joints[..., skeleton.NOSE, :] = seen[..., at[HOLISTIC_NOSE], :]
-    elif all(point in at for point in _NOSE_OF_FACE):
-      joints[..., skeleton.NOSE, :] = middle(
-        {at[point]: share for point, share in _NOSE_OF_FACE.items()}
+    if HOLISTIC_NOSE in index:
+      joints[..., skeleton.NOSE, :] = seen[..., index[HOLISTIC_NOSE], :]
+    elif all(point in index for point in _NOSE_OF_FACE):
+      joints[..., skeleton.NOSE, :] = weighted_mean(
+        {index[point]: weight for point, weight in _NOSE_OF_FACE.items()}
       )
     else:
       return None
-    ends = joints[..., [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER], :]
-    joints[..., skeleton.NECK, :2] = ends[..., :2].mean(-2)
-    joints[..., skeleton.NECK, 2] = ends[..., 2].min(-1)
+    both = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
+    shoulders = joints[..., both, :]
+    joints[..., skeleton.NECK, :2] = shoulders[..., :2].mean(-2)
+    joints[..., skeleton.NECK, 2] = shoulders[..., 2].min(-1)
   joints[joints[..., 2] == 0] = 0
   return joints

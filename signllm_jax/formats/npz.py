@@ -1,4 +1,4 @@
-"""`.npz`: any number of clips in one file, nothing lost, read by NumPy alone.
+"""`.npz`: clips in one file without loss, readable by NumPy alone.
 
 Members, for N clips with sum(T) frames in all: frames [sum T, J, 3] float32,
 valid [sum T, J] bool, offsets [N + 1] int64 (clip i is frames offsets[i] to
@@ -15,7 +15,7 @@ import numpy as np
 from signllm_jax.core import atomic_files, clips, errors, skeleton
 
 MAX_BYTES = 4 << 30  # unpacked; some six million frames
-# Kind of number and shape after the first axis of each member.
+# Dtype and trailing shape of each member.
 _MEMBERS = {
   "frames": ("f4", (skeleton.J, 3)),
   "valid": ("b1", (skeleton.J,)),
@@ -28,7 +28,7 @@ _MEMBERS = {
 
 
 def write(path: str | os.PathLike, sequence: Sequence[clips.Clip]) -> None:
-  """Writes clips to a file, replaced as a whole.
+  """Writes clips to a file, atomically.
 
   Raises:
     DataError: a clip holds NaN or infinity.
@@ -45,7 +45,10 @@ def write(path: str | os.PathLike, sequence: Sequence[clips.Clip]) -> None:
   for key in ("name", "text", "gloss"):
     arrays[key] = np.array([getattr(clip, key) for clip in sequence], "<U")
   _check_finite(arrays["frames"], path)
-  with atomic_files.atomic_write(path) as part, part.open("wb") as file:
+  with (
+    atomic_files.atomic_write(path) as temporary,
+    temporary.open("wb") as file,
+  ):
     np.savez(file, allow_pickle=False, **arrays)
 
 
@@ -113,7 +116,7 @@ def _unpack(archive: zipfile.ZipFile, path) -> dict[str, np.ndarray]:
     key = member.filename.removesuffix(".npy")
     kind, tail = _MEMBERS[key]
     with archive.open(member) as file:
-      # By hand: numpy's own reader allocates what the header claims.
+      # Parsed here: NumPy's own reader allocates what the header claims.
       version = np.lib.format.read_magic(file)
       if version != (1, 0):
         raise ValueError(f"{member.filename} is of version {version}")
@@ -132,7 +135,7 @@ def _unpack(archive: zipfile.ZipFile, path) -> dict[str, np.ndarray]:
     arrays[key] = np.ndarray(shape, dtype, bytearray(data))
     if kind == "U" and count * dtype.itemsize:
       codes = np.frombuffer(data, np.dtype("u4").newbyteorder(dtype.byteorder))
-      # numpy would make strings of them that are none.
+      # NumPy would make invalid strings of other codes.
       if (codes > 0x10FFFF).any() or (codes >> 11 == 0xD800 >> 11).any():
         raise ValueError(f"{member.filename} is not Unicode")
   return arrays

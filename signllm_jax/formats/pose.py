@@ -1,10 +1,10 @@
-"""`.pose`: the file of pose-format and its viewers, in OpenPose's 137 points.
+"""`.pose`: the format of pose-format and its viewers, with OpenPose's points.
 
-Our 50 joints are points 0-7 of the body (BODY_25) and the two hands; all other
-points, and missing joints, have confidence 0. Positions are x, y, z in a space
-of 512 x 512 x 512 pixels: a canonical clip (neck at 0, shoulders 1/3 apart)
-gets its neck at (256, 192, 0) and shoulders 128 pixels apart, which leaves the
-head and the signing space inside the picture:
+Of the 137 points, the 50 joints are points 0-7 of the body (BODY_25) and the
+two hands; other points and missing joints have confidence 0. Positions are x,
+y, z in a space of 512 x 512 x 512 pixels. The neck of a canonical clip (neck at
+0, shoulders 1/3 apart) is at (256, 192, 0) and its shoulders are 128 pixels
+apart, so that head and signing space are inside the image:
 
   pixel = 384 * value + (256, 192, 0)
 
@@ -28,7 +28,7 @@ from signllm_jax.core import atomic_files, clips, errors, skeleton
 from signllm_jax.formats import detections, landmarks
 
 with warnings.catch_warnings():
-  # Python warns of a pattern in it when it compiles the module.
+  # Compiling the module warns of a pattern in it.
   warnings.simplefilter("ignore")
   from pose_format.utils import openpose
 
@@ -41,16 +41,16 @@ MAX_FPS = 10_000
 
 
 def to_pixels(frames: np.ndarray) -> np.ndarray:
-  """Canonical joints [T, J, 3] in the space of SIZE pixels a side."""
+  """Converts canonical joints [T, J, 3] to the pixels of the SIZE cube."""
   return frames * (_SCALE * SIZE) + _ORIGIN * SIZE
 
 
 def write(path: str | os.PathLike, clip: clips.Clip) -> None:
-  """Writes one clip; text, gloss and name have no place in the format.
+  """Writes one clip; text, gloss and name are not stored.
 
   Args:
-    path: the file to make; replaced as a whole.
-    clip: canonical, to be inside the picture.
+    path: the file; written atomically.
+    clip: canonical, to be inside the image.
 
   Raises:
     DataError: the clip holds NaN or infinity.
@@ -80,14 +80,17 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
   data[:, 0, at] = np.where(clip.valid[..., None], to_pixels(clip.frames), 0)
   confidence[:, 0, at] = clip.valid
   body = NumPyPoseBody(clip.fps, data, confidence)
-  with atomic_files.atomic_write(path) as part, part.open("wb") as file:
+  with (
+    atomic_files.atomic_write(path) as temporary,
+    temporary.open("wb") as file,
+  ):
     pose_format.Pose(header, body).write(file)
 
 
 def read(path: str | os.PathLike) -> clips.Clip:
   """Reads a clip in OpenPose's layout, of `write` or of another tool.
 
-  The scaling of `write` is undone for the picture's size in the header. Files
+  The scaling of `write` is undone with the image size in the header. Files
   without z get z = 0. The clip is named after the file.
 
   Raises:
@@ -135,9 +138,9 @@ def read(path: str | os.PathLike) -> clips.Clip:
 def read_keypoints(path: str | os.PathLike) -> clips.Keypoints:
   """Reads 2-D keypoints in OpenPose's layout or one of MediaPipe Holistic.
 
-  Points are found by component and name (`landmarks.to_joints`), so complete
-  and reduced files are read alike; z is left out. Of several people the one
-  of `detections.select_signer` is taken. The clip is named after the file.
+  Points are found by component and name (`landmarks.to_joints`), in complete
+  and reduced files; z is left out. Of several people the signer is selected
+  (`detections.select_signer`). The clip is named after the file.
 
   Raises:
     DataError: the file is missing or damaged, has another layout, nobody in it,
@@ -172,17 +175,17 @@ def read_keypoints(path: str | os.PathLike) -> clips.Keypoints:
     raise errors.DataError(
       problem, path=path, frame=int(frame[at]) + 1, expected="pixels"
     )
-  there = (values[..., 2] > 0).any(-1)
+  detected = (values[..., 2] > 0).any(-1)
   frames = detections.select_signer(
-    detections.clean(values[there]), frame[there], t
+    detections.clean(values[detected]), frame[detected], t
   )
   width, height, _ = found.size
   size = (width, height) if width and height else None
   return clips.Keypoints(frames, found.fps, size, path.stem)
 
 
-class _Found(NamedTuple):
-  """What a file holds, its arrays still in the file's bytes."""
+class _PoseFile(NamedTuple):
+  """Content of a file; the arrays are views of its bytes."""
 
   points: list[landmarks.Point]  # [N]
   data: np.ndarray  # [T, people, N, dims] float32
@@ -192,15 +195,15 @@ class _Found(NamedTuple):
 
   @property
   def sizes(self) -> dict[str, int]:
-    """How many points each component has."""
+    """Number of points of each component."""
     return dict(collections.Counter(component for component, _ in self.points))
 
 
-def _load(path: pathlib.Path) -> _Found:
-  """Reads a file, no more of it than it has and MAX_BYTES.
+def _load(path: pathlib.Path) -> _PoseFile:
+  """Reads a file of at most MAX_BYTES.
 
-  By hand, save the parts of the header: pose-format's own reader keeps the
-  last header for the next file, with whatever was changed in it meanwhile.
+  Only parts of the header are read by pose-format: its own reader reuses the
+  last header for the next file, with any changes made to it meanwhile.
   """
   try:
     size = path.stat().st_size
@@ -219,7 +222,7 @@ def _load(path: pathlib.Path) -> _Found:
     ) from error
 
 
-def _parse(data: bytes) -> _Found:
+def _parse(data: bytes) -> _PoseFile:
   # Each of its points takes 2 bytes at least, but 60 in memory.
   unpack = reader.BufferReader(data[:MAX_HEADER])
   (version,) = struct.unpack_from("<f", data)
@@ -251,7 +254,7 @@ def _parse(data: bytes) -> _Found:
     raise ValueError(f"{left} bytes of frames, not {t} frames of {row}")
   numbers = np.frombuffer(data, "<f4", offset=start)
   middle = t * count * len(points) * dims
-  return _Found(
+  return _PoseFile(
     points,
     numbers[:middle].reshape(t, count, len(points), dims),
     numbers[middle:].reshape(t, count, len(points)),
@@ -261,6 +264,6 @@ def _parse(data: bytes) -> _Found:
 
 
 def _points(points: list[landmarks.Point]) -> list[int]:
-  """The point [J] of each of our joints, in OpenPose's layout."""
-  at = {point: index for index, point in enumerate(points)}
-  return [at[landmarks.OPENPOSE[joint]] for joint in range(skeleton.J)]
+  """Indices [J] of the joints among points of OpenPose's layout."""
+  index = {point: i for i, point in enumerate(points)}
+  return [index[landmarks.OPENPOSE[joint]] for joint in range(skeleton.J)]

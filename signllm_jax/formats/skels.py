@@ -1,6 +1,6 @@
-"""`.skels`: one clip a line, as Prompt2Sign and Progressive Transformers do.
+"""`.skels`: one clip per line, the format of Prompt2Sign and PT.
 
-Each frame is 150 numbers (50 joints x, y, z) and a counter from 0 to 1, all
+Each frame is 150 numbers (x, y, z of 50 joints) and a counter from 0 to 1, all
 separated by single spaces. Two conventions share the suffix:
 
   prompt2sign  OpenPose's sides; counter i/N for i = 1..N; a missing joint, and
@@ -8,81 +8,54 @@ separated by single spaces. Two conventions share the suffix:
   pt           left and right exchanged against OpenPose; counter (i-1)/N; no
                mark for missing joints.
 
-Values stay as they are in the file; `clips.canonical` brings them to one scale.
+Values are read unchanged; `clips.canonical` normalises their scale.
 Source: Prompt2Sign's export; Progressive Transformers (Saunders et al. 2020).
 """
 
-import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from signllm_jax.core import atomic_files, clips, errors, skeleton
+from signllm_jax.core import atomic_files, clips, errors, skeleton, text_files
 from signllm_jax.formats import decimals
 
-MAX_LINE = 64 << 20  # bytes; some 50,000 frames, half an hour in one line
 MISSING = 0.016
-_BUFFER = 1 << 20  # bytes; a line is some 200,000
 _FRAME = skeleton.C + 1  # numbers of a frame, with its counter
 _FORM = f"{skeleton.C} numbers and a counter a frame, single spaces between"
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def read(path: str | os.PathLike, fps: float = 25.0) -> Iterator[clips.Clip]:
-  """Reads the clips of a file one by one, in OpenPose's labels.
+  """Reads the clips of a file one by one, with OpenPose's sides.
 
-  The convention is told by the shoulders: in PT's files joint 2 lies to the
-  right of joint 5. In Prompt2Sign's, a joint of three times 0.01600 is missing,
-  save a neck between its two shoulders around 0: that is the origin of a
-  canonical clip, for which the form has no other spelling.
+  The shoulders reveal the convention: in PT's files joint 2 lies to the right
+  of joint 5. In Prompt2Sign's, a joint of three times 0.01600 is missing, except
+  a neck whose shoulders lie around 0: it is the origin of a canonical clip,
+  which the format cannot express otherwise.
 
   Args:
     path: a `.skels` file.
-    fps: frames a second, which the file does not say.
+    fps: frames per second, which the file lacks.
 
   Raises:
     DataError: a line is not what the format says; names line and frame.
   """
-  for number, line in lines(path):
+  for number, line in text_files.read_lines(path):
     yield parse(line, path, number, fps)
-
-
-def lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
-  """Lines of any text file, from 1, with their ends, as they are read.
-
-  Raises:
-    DataError: there is no such file, or a line is longer than MAX_LINE.
-  """
-  try:
-    with open(path, "rb", buffering=_BUFFER) as file:
-      for number in itertools.count(1):
-        line = file.readline(MAX_LINE + 1)
-        if not line:
-          return
-        if len(line) > MAX_LINE:
-          raise errors.DataError(
-            f"a line of more than {MAX_LINE} bytes",
-            path=path,
-            line=number,
-            expected="one clip a line",
-          )
-        yield number, line
-  except FileNotFoundError as error:
-    raise errors.DataError("no such file", path=path) from error
 
 
 def parse(
   line: bytes, path: str | os.PathLike, number: int, fps: float
 ) -> clips.Clip:
-  """The clip of a line, with or without its end; `read` says how.
+  """Parses a line, with or without its end, as described in `read`.
 
   Args:
-    line: one of `lines`.
-    path: the file, for the message.
-    number: the line's, for the message.
-    fps: frames a second.
+    line: one of `text_files.read_lines`.
+    path: the file, for messages.
+    number: of the line, for messages.
+    fps: frames per second.
 
   Raises:
     DataError: the line is not what the format says; names line and frame.
@@ -101,16 +74,16 @@ def parse(
       expected=f"a multiple of {_FRAME}: {_FORM}",
       hint="The line is cut off or of another skeleton",
     )
-  # As float32, or values beyond its range would become infinite unseen.
+  # Checked here: values beyond float32 would silently become infinite.
   big = np.abs(values) > np.finfo(np.float32).max
   if big.any():
-    at = int(np.argmax(big))
-    token = line.split(b" ")[at]
+    index = int(np.argmax(big))
+    token = line.split(b" ")[index]
     raise errors.DataError(
-      f"number {at % _FRAME + 1} is {_show(token)}, out of range",
+      f"number {index % _FRAME + 1} is {_show(token)}, out of range",
       path=path,
       line=number,
-      frame=at // _FRAME + 1,
+      frame=index // _FRAME + 1,
       expected="a float32",
     )
   rows = values.reshape(-1, _FRAME)
@@ -124,17 +97,16 @@ def write(
   sequence: Iterable[clips.Clip],
   convention: str = "prompt2sign",
 ) -> None:
-  """Writes clips, values as they stand, with five decimals.
+  """Writes clips, with unchanged values in five decimals.
 
-  The file is replaced as a whole, never appended to. The form `prompt2sign` has
-  no zero: a number that is exactly 0 comes back as 0.016, and a joint at
-  exactly (0, 0, 0) as missing, the neck excepted (see `read`). The form `pt`
-  cannot mark missing joints: they are written as 0.00000 and come back as
-  valid.
+  The file is written atomically. The convention `prompt2sign` has no zero: a
+  number that is exactly 0 becomes 0.016, and a joint at exactly (0, 0, 0)
+  becomes missing, except the neck (see `read`). The convention `pt` cannot mark
+  missing joints: they are written as 0.00000 and become valid.
 
   Args:
-    path: the file to make.
-    sequence: clips in OpenPose's labels.
+    path: the file.
+    sequence: clips with OpenPose's sides.
     convention: `prompt2sign` or `pt`.
 
   Raises:
@@ -146,15 +118,18 @@ def write(
     raise errors.UsageError(
       f"unknown convention {convention!r}", expected="prompt2sign or pt"
     )
-  with atomic_files.atomic_write(path) as part, part.open("wb") as file:
+  with (
+    atomic_files.atomic_write(path) as temporary,
+    temporary.open("wb") as file,
+  ):
     for number, clip in enumerate(sequence, 1):
       line = _format(clip, convention, path, number)
-      if len(line) > MAX_LINE:
+      if len(line) > text_files.MAX_LINE:
         raise errors.DataError(
           f"a clip of {len(clip)} frames takes {len(line)} bytes",
           path=path,
           line=number,
-          expected=f"at most {MAX_LINE}",
+          expected=f"at most {text_files.MAX_LINE}",
         )
       file.write(line)
 
@@ -162,9 +137,9 @@ def write(
 def _to_clip(frames: np.ndarray, counter: np.ndarray, fps: float) -> clips.Clip:
   marked = frames == MISSING
   valid = ~(marked[..., 0] & marked[..., 1] & marked[..., 2])
-  ends = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
-  right, left = (frames[:, joint] for joint in ends)
-  shoulders = valid[:, ends].all(1)
+  both = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
+  right, left = (frames[:, joint] for joint in both)
+  shoulders = valid[:, both].all(1)
   step = np.median((right - left)[shoulders, 0]) if shoulders.any() else 0.0
   if step > 0 or (step == 0 and counter[0] == 0):
     return clips.swap_sides(

@@ -1,8 +1,8 @@
-"""A split in Prompt2Sign's form: `.skels` and, line by line, what is beside it.
+"""Splits in Prompt2Sign's form: `.skels` with parallel text files.
 
-<split>.text holds the sentences, <split>.gloss the glosses, <split>.prompt the
-sentences as questions and <split>.files the names; the last three may be
-absent.
+Line by line, <split>.text holds the sentences, <split>.gloss the glosses,
+<split>.prompt the sentences as questions and <split>.files the names. The last
+three are optional.
 """
 
 import dataclasses
@@ -28,11 +28,10 @@ class Entry(NamedTuple):
 
 
 def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
-  """Finds the clips of a split and what lies beside them, line by line.
+  """Lists the clips of a split with their texts, without reading poses.
 
   Args:
-    folder: holds <split>.skels, .text and, where they exist, .gloss, .prompt
-      and .files.
+    folder: with <split>.skels, .text and optionally .gloss, .prompt and .files.
     split: e.g. `train`.
 
   Returns:
@@ -40,8 +39,8 @@ def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
     `split/000001`.
 
   Raises:
-    DataError: a file is missing or has another number of lines than the text; a
-      text or name is empty; a name is repeated.
+    DataError: a file is missing or has another number of lines than the texts;
+      a text or name is empty; a name is repeated.
   """
   base = pathlib.Path(folder) / split
   paths = {
@@ -50,45 +49,45 @@ def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
   }
   texts = list(read_texts(paths["text"]))
   offsets = list(_offsets(paths["skels"]))
-  found = {"skels": len(offsets)}
-  beside = {kind: [""] * len(texts) for kind in ("gloss", "prompt")}
-  for kind in beside:
+  counts = {"skels": len(offsets)}
+  optional = {kind: [""] * len(texts) for kind in ("gloss", "prompt")}
+  for kind in optional:
     if paths[kind].exists():
-      beside[kind] = list(read_texts(paths[kind], empty=True))
-      found[kind] = len(beside[kind])
+      optional[kind] = list(read_texts(paths[kind], empty=True))
+      counts[kind] = len(optional[kind])
   names = []
   if paths["files"].exists():
     names = list(read_texts(paths["files"]))
-    found["files"] = len(names)
-  for kind, count in found.items():
+    counts["files"] = len(names)
+  for kind, count in counts.items():
     check_lines(paths[kind], count, paths["text"], len(texts))
   names = names or [f"{split}/{i:06d}" for i in range(1, len(texts) + 1)]
-  first = {}  # line of each name
+  first_line: dict[str, int] = {}  # of each name
   for number, name in enumerate(names, 1):
-    if first.setdefault(name, number) != number:
+    if first_line.setdefault(name, number) != number:
       raise errors.DataError(
-        f"name {name!r} again, first in line {first[name]}",
+        f"name {name!r} again, first in line {first_line[name]}",
         path=paths["files"],
         line=number,
         expected="each name once",
       )
   numbers = range(1, len(texts) + 1)
-  rows = zip(offsets, numbers, names, texts, *beside.values(), strict=True)
+  rows = zip(offsets, numbers, names, texts, *optional.values(), strict=True)
   return [Entry(*row) for row in rows]
 
 
 def read_entry(
   folder: str | os.PathLike, split: str, entry: Entry, fps: float = 25.0
 ) -> clips.Clip:
-  """Reads one clip of `index_split`.
+  """Reads a clip of `index_split`.
 
   Raises:
-    DataError: its line is not what the format says; names line and frame.
+    DataError: its line is malformed; names line and frame.
   """
   path = pathlib.Path(folder, f"{split}.skels")
   with path.open("rb") as file:
     file.seek(entry.offset)
-    line = file.readline(skels.MAX_LINE + 1)
+    line = file.readline(text_files.MAX_LINE + 1)
   return dataclasses.replace(
     skels.parse(line, path, entry.number, fps),
     name=entry.name,
@@ -101,7 +100,7 @@ def read_entry(
 def read_split(
   folder: str | os.PathLike, split: str, fps: float = 25.0
 ) -> Iterator[clips.Clip]:
-  """Reads all clips of a split, one after another.
+  """Reads the clips of a split one by one.
 
   Raises:
     DataError: as `index_split` and `read_entry`.
@@ -111,9 +110,9 @@ def read_split(
 
 
 def _offsets(path: pathlib.Path) -> Iterator[int]:
-  """Where each line begins, in bytes."""
+  """Yields the byte offset of each line."""
   offset = 0
-  for _, line in skels.lines(path):
+  for _, line in text_files.read_lines(path):
     yield offset
     offset += len(line)
 
@@ -121,7 +120,7 @@ def _offsets(path: pathlib.Path) -> Iterator[int]:
 def check_lines(
   path: pathlib.Path, count: int, texts: pathlib.Path, expected: int
 ) -> None:
-  """Refuses a file that has not a line for every line of the texts.
+  """Refuses a file whose number of lines differs from that of the texts.
 
   Raises:
     DataError: `count` is not `expected`.
@@ -136,18 +135,18 @@ def check_lines(
 
 
 def read_texts(path: pathlib.Path, empty: bool = False) -> Iterator[str]:
-  """The lines of a file beside .skels, stripped and in NFC.
+  """Reads the lines of a parallel text file, stripped and in NFC.
 
   Args:
     path: the file.
-    empty: whether there may be empty lines.
+    empty: whether empty lines are allowed.
 
   Raises:
     DataError: the file is missing, not UTF-8 or has an empty line.
   """
-  for number, line in skels.lines(path):
-    said = text_files.decode_line(line, path, number)
-    said = unicodedata.normalize("NFC", said).strip()
-    if not said and not empty:
+  for number, line in text_files.read_lines(path):
+    text = text_files.decode_line(line, path, number)
+    text = unicodedata.normalize("NFC", text).strip()
+    if not text and not empty:
       raise errors.DataError("an empty line", path=path, line=number)
-    yield said
+    yield text

@@ -1,8 +1,8 @@
-"""TFRecord shards, read by index and without TensorFlow.
+"""Random access to TFRecord shards without TensorFlow.
 
-A shard is a row of records, each of four parts: its length (u64, little
-endian), the masked CRC-32C of those 8 bytes (u32), the data, and the masked
-CRC-32C of the data (u32). Source: tensorflow/core/lib/io/record_writer.h.
+A shard is a sequence of records. A record is its length (u64, little endian),
+the masked CRC-32C of those 8 bytes (u32), the data, and the masked CRC-32C of
+the data (u32). Source: tensorflow/core/lib/io/record_writer.h.
 """
 
 import operator
@@ -23,17 +23,17 @@ RESTORE = "Restore the shard from a copy or build the data set again"
 
 
 def masked_crc(data: bytes) -> int:
-  """CRC-32C of the bytes, rotated and shifted as TFRecords store it."""
+  """CRC-32C of the bytes, rotated and shifted as in TFRecords."""
   crc = google_crc32c.value(data)
   return (((crc >> 15) | (crc << 17)) + MASK) & 0xFFFFFFFF
 
 
 class TFRecordFiles:
-  """The records of several shards as one sequence of bytes.
+  """Records of several shards as one sequence of bytes.
 
-  The shards' headers are read once, at construction; afterwards a record
-  costs one read. No file stays open and nothing changes after construction,
-  so one object serves many threads and travels to worker processes.
+  Record headers are read at construction; afterwards a record costs one read.
+  No file stays open and the object is immutable, so that threads can share it
+  and it can be sent to worker processes.
 
   Attributes:
     paths: the shards, in order.
@@ -49,8 +49,8 @@ class TFRecordFiles:
 
     Args:
       paths: local files, or whatever `etils.epath` opens (gs://...).
-      counts: records expected in each shard. Without it a shard that was cut
-        exactly between two records looks whole.
+      counts: records expected in each shard. Without it, a shard truncated
+        between two records is not detected.
 
     Raises:
       UsageError: not one count for each path.
@@ -125,7 +125,7 @@ class TFRecordFiles:
 
 
 class _Reader:
-  """One open file, read at given positions; the fast way where it is local."""
+  """An open file, read at given positions; local files by `pread`."""
 
   def __init__(self, path: str):
     self.path = path
@@ -170,7 +170,7 @@ class _Reader:
 
 
 def _index(path: str) -> np.ndarray:
-  """Position and size of each record's data in a shard, [N, 2] int64."""
+  """Position and size [N, 2] int64 of each record's data in a shard."""
   spans = []
   with _Reader(path) as reader:
     start = 0
