@@ -31,8 +31,8 @@ def read(path: str | os.PathLike, fps: float = 25.0) -> Iterator[clips.Clip]:
   """Reads the clips of a file one by one, with OpenPose's sides.
 
   The shoulders reveal the convention: in PT's files joint 2 lies to the right
-  of joint 5. In Prompt2Sign's, a joint of three times 0.01600 is missing, except
-  a neck whose shoulders lie around 0: it is the origin of a canonical clip,
+  of joint 5. In Prompt2Sign's, a joint of three times 0.01600 is missing, but
+  not a neck whose shoulders lie around 0: it is the origin of a canonical clip,
   which the format cannot express otherwise.
 
   Args:
