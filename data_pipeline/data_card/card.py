@@ -40,19 +40,19 @@ def write_card(folder: str | os.PathLike, path: str | os.PathLike) -> None:
   atomic_files.write_text(path, page)
 
 
-def render(info: Any, found: statistics.DatasetStatistics) -> str:
+def render(info: Any, stats: statistics.DatasetStatistics) -> str:
   """Renders the card.
 
   Args:
     info: the build's `tfds.core.DatasetInfo`.
-    found: its statistics.
+    stats: its statistics.
   """
   name = "/".join(filter(None, (info.name, info.config_name)))
-  splits = found.splits.values()
+  splits = stats.splits.values()
   frames = max(sum(split.frames for split in splits), 1)
   missing = np.sum([split.unseen for split in splits], 0) / frames  # [J]
-  texts = text_tables.texts(found)
-  overlaps = found.overlaps()
+  texts = text_tables.texts(stats)
+  overlaps = stats.overlaps()
   return pages.render(
     "data_pipeline.data_card",
     "data_card.html.j2",
@@ -60,7 +60,7 @@ def render(info: Any, found: statistics.DatasetStatistics) -> str:
     name=name,
     info=info,
     splits=[_split_row(split) for split in splits],
-    fields=_fields(found),
+    fields=_fields(stats),
     texts=texts,
     overlaps=text_tables.overlaps(overlaps),
     any_overlap=any(x.texts or x.names or x.poses for x in overlaps),
@@ -73,29 +73,29 @@ def render(info: Any, found: statistics.DatasetStatistics) -> str:
       (_words(joint), _share(share))
       for joint, share in zip(skeleton.JOINT_NAMES, missing, strict=True)
     ],
-    bone_ratios=_bone_ratios(found),
-    failing_clips=_failing_clips(found),
-    worst_clips=_worst_clips(found),
+    bone_ratios=_bone_ratios(stats),
+    failing_clips=_failing_clips(stats),
+    worst_clips=_worst_clips(stats),
     examples={split.name: _examples(split) for split in splits},
-    plots=_plots(found, missing, texts),
+    plots=_plots(stats, missing, texts),
   )
 
 
 def _plots(
-  found: statistics.DatasetStatistics,
+  stats: statistics.DatasetStatistics,
   missing: np.ndarray,
   texts: text_tables.TextTables | None,
 ) -> dict[str, Markup]:
-  seconds = {split.name: split.seconds for split in found.splits.values()}
+  seconds = {split.name: split.seconds for split in stats.splits.values()}
   pictures = {
     "durations": plots.histogram(
       seconds, "seconds", "Lengths of clips by split"
     ),
     "missing": plots.missing(missing),
-    "bone_lengths": plots.bone_lengths(found.bones),
+    "bone_lengths": plots.bone_lengths(stats.bones),
   }
   if texts:
-    lengths = {name: found.text_lengths(name) for name in found.splits}
+    lengths = {name: stats.text_lengths(name) for name in stats.splits}
     pictures["text_lengths"] = plots.histogram(
       lengths, texts.tokens, "Lengths of texts by split", whole=True
     )
@@ -118,17 +118,17 @@ def _split_row(split: statistics.SplitStatistics) -> tuple[Any, ...]:
   )
 
 
-def _fields(found: statistics.DatasetStatistics) -> list[tuple[str, str]]:
-  signers = [name for name in found.signers if name]
-  glosses = f"{found.glosses:,} of {found.clips:,} clips"
-  if found.made_glosses:
-    glosses += f", {found.made_glosses:,} of them made by rule"
+def _fields(stats: statistics.DatasetStatistics) -> list[tuple[str, str]]:
+  signers = [name for name in stats.signers if name]
+  glosses = f"{stats.glosses:,} of {stats.clips:,} clips"
+  if stats.rule_glosses:
+    glosses += f", {stats.rule_glosses:,} of them made by rule"
   return [
-    ("sign language", ", ".join(map(_language, sorted(found.languages)))),
-    ("frames a second", ", ".join(f"{r:g}" for r in sorted(found.rates))),
+    ("sign language", ", ".join(map(_language, sorted(stats.languages)))),
+    ("frames a second", ", ".join(f"{r:g}" for r in sorted(stats.rates))),
     ("signers", f"{len(signers):,}" if signers else "not known"),
     ("gloss", glosses),
-    ("prompt", f"{found.prompts:,} of {found.clips:,} clips"),
+    ("prompt", f"{stats.prompts:,} of {stats.clips:,} clips"),
   ]
 
 
@@ -138,9 +138,9 @@ def _language(code: str) -> str:
 
 
 def _bone_ratios(
-  found: statistics.DatasetStatistics,
+  stats: statistics.DatasetStatistics,
 ) -> list[tuple[str, Number, Number]]:
-  ratios = [bones.ratios(lengths) for lengths in found.bones]
+  ratios = [bones.ratios(lengths) for lengths in stats.bones]
   rows = []
   for name, (_, _, least, most) in bones.RATIOS.items():
     values = [of_clip[name] for of_clip in ratios if name in of_clip]
@@ -149,19 +149,19 @@ def _bone_ratios(
   return rows
 
 
-def _failing_clips(found: statistics.DatasetStatistics) -> str:
+def _failing_clips(stats: statistics.DatasetStatistics) -> str:
   limits = ", ".join(
-    f"{_words(name)}: {count:,}" for name, count in sorted(found.faults.items())
+    f"{_words(name)}: {count:,}" for name, count in sorted(stats.faults.items())
   )
   sentence = (
-    f"{found.faulty:,} of {found.clips:,} clips fail a limit of quality"
+    f"{stats.faulty:,} of {stats.clips:,} clips fail a limit of quality"
   )
   return sentence + (f" ({limits})." if limits else ".")
 
 
-def _worst_clips(found: statistics.DatasetStatistics) -> list[tuple[Any, ...]]:
+def _worst_clips(stats: statistics.DatasetStatistics) -> list[tuple[Any, ...]]:
   rows = []
-  for measure, worst in found.worst.items():
+  for measure, worst in stats.worst.items():
     share = measure in _SHARES
     for clip in worst:
       if share and clip.value < _NOTICEABLE:

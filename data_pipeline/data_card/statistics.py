@@ -93,7 +93,8 @@ class DatasetStatistics:
     faults: limit of `quality.faults` -> clips that fail it.
     faulty: clips that fail any.
     languages, rates, signers: clips of each.
-    glosses, made_glosses, prompts: clips that have one.
+    glosses, rule_glosses, prompts: clips that have one (`rule_glosses`: made by
+      rule).
   """
 
   splits: dict[str, SplitStatistics]
@@ -105,7 +106,7 @@ class DatasetStatistics:
   rates: collections.Counter[float]
   signers: collections.Counter[str]
   glosses: int = 0
-  made_glosses: int = 0
+  rule_glosses: int = 0
   prompts: int = 0
 
   @property
@@ -249,7 +250,7 @@ def _count_fields(stats: DatasetStatistics, record: dict) -> None:
   stats.languages[record["language"].decode()] += 1
   stats.signers[record["signer"].decode()] += 1
   stats.glosses += bool(record["gloss"])
-  stats.made_glosses += bool(record["gloss"]) and bool(record["gloss_made"])
+  stats.rule_glosses += bool(record["gloss"]) and bool(record["gloss_made"])
   stats.prompts += bool(record["prompt"])
 
 

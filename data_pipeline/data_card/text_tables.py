@@ -33,15 +33,15 @@ class TextTables(NamedTuple):
     return len(self.counts)
 
 
-def texts(found: statistics.DatasetStatistics) -> TextTables | None:
+def texts(stats: statistics.DatasetStatistics) -> TextTables | None:
   """Tables on lengths and vocabulary; None where no clip has a text."""
-  counts = {name: found.vocabulary(name) for name in found.splits}
+  counts = {name: stats.vocabulary(name) for name in stats.splits}
   total = sum(counts.values(), start=collections.Counter[str]())
   if not total:
     return None
   first = next(iter(counts))
   rows = []
-  for name, split in found.splits.items():
+  for name, split in stats.splits.items():
     unknown = counts[name].keys() - counts[first].keys()
     rows.append(
       (
@@ -57,7 +57,7 @@ def texts(found: statistics.DatasetStatistics) -> TextTables | None:
   ranked = sorted(total.items(), key=lambda item: (-item[1], item[0]))
   most = ranked[0][1]
   return TextTables(
-    tokens=found.tokens,
+    tokens=stats.tokens,
     first_split=first,
     splits=rows,
     most_frequent=[(token, n, Bar(n / most)) for token, n in ranked[:TOP]],

@@ -35,58 +35,65 @@ def document() -> dict[str, Any]:
       "the project.",
       "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     },
-    "paths": {
-      "/v1/sign": _post(
-        "Signs a text.", "SignRequest", _json("The frames.", "Signing")
-      ),
-      "/v1/sign/stream": _post(
-        "Signs a text and sends frames as they are produced.",
-        "SignRequest",
-        _content(
-          "Lines of JSON: start, frames (several), end; or error, where "
-          "signing failed after the first frames.",
-          "application/x-ndjson",
-          _reference("StreamLine"),
-        ),
-      ),
-      "/v1/download": _post(
-        "Signs a text into a file.",
-        "DownloadRequest",
-        {
-          **_content(
-            "The file; several files come as a ZIP.",
-            "*/*",
-            {"type": "string", "format": "binary"},
-          ),
-          "headers": {
-            "Content-Disposition": {
-              "schema": {"type": "string"},
-              "description": "Name of the file.",
-            }
-          },
-        },
-      ),
-      "/v1/info": _get(
-        "The models, file formats and skeleton.", _json("Facts.", "Info")
-      ),
-      "/healthz": _get(
-        "Whether the server is alive.", _json("It is.", "Status")
-      ),
-      "/readyz": _get(
-        "Whether the models are loaded and warm.",
-        _json("They are.", "Status"),
-        {"503": _problem("Not yet, or the reason why not.")},
-      ),
-      "/metrics": _get(
-        "Counters for Prometheus.",
-        _content("Prometheus' text format.", "text/plain", {"type": "string"}),
-      ),
-      "/openapi.json": _get(
-        "This description.",
-        _content("OpenAPI 3.1.", "application/json", {"type": "object"}),
-      ),
-    },
+    "paths": {**_signing_paths(), **_other_paths()},
     "components": {"schemas": _schemas()},
+  }
+
+
+def _signing_paths() -> dict[str, Any]:
+  return {
+    "/v1/sign": _post(
+      "Signs a text.", "SignRequest", _json("The frames.", "Signing")
+    ),
+    "/v1/sign/stream": _post(
+      "Signs a text and sends frames as they are produced.",
+      "SignRequest",
+      _content(
+        "Lines of JSON: start, frames (several), end; or error, where "
+        "signing failed after the first frames.",
+        "application/x-ndjson",
+        _reference("StreamLine"),
+      ),
+    ),
+    "/v1/download": _post(
+      "Signs a text into a file.",
+      "DownloadRequest",
+      {
+        **_content(
+          "The file; several files come as a ZIP.",
+          "*/*",
+          {"type": "string", "format": "binary"},
+        ),
+        "headers": {
+          "Content-Disposition": {
+            "schema": {"type": "string"},
+            "description": "Name of the file.",
+          }
+        },
+      },
+    ),
+  }
+
+
+def _other_paths() -> dict[str, Any]:
+  return {
+    "/v1/info": _get(
+      "The models, file formats and skeleton.", _json("Facts.", "Info")
+    ),
+    "/healthz": _get("Whether the server is alive.", _json("It is.", "Status")),
+    "/readyz": _get(
+      "Whether the models are loaded and warm.",
+      _json("They are.", "Status"),
+      {"503": _problem("Not yet, or the reason why not.")},
+    ),
+    "/metrics": _get(
+      "Counters for Prometheus.",
+      _content("Prometheus' text format.", "text/plain", {"type": "string"}),
+    ),
+    "/openapi.json": _get(
+      "This description.",
+      _content("OpenAPI 3.1.", "application/json", {"type": "object"}),
+    ),
   }
 
 

@@ -1,4 +1,4 @@
-"""The door of evaluation, on a tiny real run."""
+"""The command of evaluation, on a tiny real run."""
 
 import dataclasses
 import inspect
@@ -117,7 +117,7 @@ def _elsewhere(home, tmp_path, dev: list[clips.Clip]) -> pathlib.Path:
   return tmp_path / "run"
 
 
-def test_the_door_writes_three_reports(home, tmp_path, capsys):
+def test_the_command_writes_three_reports(home, tmp_path, capsys):
   arguments = (f"--workdir={home / 'a'}", f"--out={tmp_path / 'out'}")
   assert _main(home, *arguments) == 0
   said = capsys.readouterr().out
@@ -196,7 +196,7 @@ def test_baselines_and_truth_keep_their_scores(made):
   assert all(found[row] > 0 for row in ROWS if row != "truth")
 
 
-def test_the_model_gets_texts_and_nothing_else(home, monkeypatch):
+def test_the_model_is_given_texts_only(home, monkeypatch):
   for door in ("produce", "batches", "stream"):
     signature = inspect.signature(getattr(producer_lib.Producer, door))
     assert list(signature.parameters)[:2] == ["self", "texts"]
@@ -223,7 +223,7 @@ def test_the_model_gets_texts_and_nothing_else(home, monkeypatch):
   assert len(seen) == 2 and isinstance(seen[1], decoding.PTProtocol)
 
 
-def test_another_truth_changes_nothing_produced(home, made, tmp_path):
+def test_produced_clips_do_not_depend_on_the_truth(home, made, tmp_path):
   """The same texts with other poses and lengths."""
   other = [
     dataclasses.replace(clip, text=true.text, name=true.name)
@@ -247,7 +247,7 @@ def test_another_truth_changes_nothing_produced(home, made, tmp_path):
   )
 
 
-def test_leaky_protocol_is_pts(home):
+def test_leaky_protocol_equals_pt(home):
   """Against one pass over its own inputs: true first frame, true counters."""
   producer = load.load_producer(home / "a")
   data = signing.load_split(

@@ -150,7 +150,7 @@ def test_gif_times(tmp_path):
     assert sum(found) == pytest.approx(1000 * n / fps, abs=10)
 
 
-def test_gif_shows_what_frames_shows(tmp_path):
+def test_gif_equals_frames(tmp_path):
   pair = {"produced": signer(4), "true": signer(4)}
   render.save(tmp_path / "a.gif", pair)
   with Image.open(tmp_path / "a.gif") as image:
@@ -200,7 +200,7 @@ def test_contact_sheet(tmp_path):
     assert image.size == (2 * 128, height)
 
 
-def test_sheet_of_lines(tmp_path):
+def test_svg_sheet(tmp_path):
   text = "<script>1 & 2</script> \x00\x1b" + "long " * 99
   pair = render.Scene({"a": signer(3), "<b>": signer(9)}, text)
   scenes = [pair, render.Scene({"a": hide(signer(2), "left_hand")})]

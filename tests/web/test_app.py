@@ -87,7 +87,7 @@ def test_signing_equals_the_producer(home, server):
 
 
 @pytest.mark.parametrize("asked", ["norden", "Regen, norden!"])
-def test_stream_hands_out_the_same_frames(server, asked):
+def test_stream_sends_the_same_frames(server, asked):
   _, headers, body = server.post("/v1/sign/stream", {"text": asked})
   lines = [json.loads(line) for line in body.splitlines()]
   for line in lines:
@@ -99,7 +99,7 @@ def test_stream_hands_out_the_same_frames(server, asked):
   for line in lines[1:-1]:
     assert line["first"] == len(frames)
     frames += line["frames"]
-  # As they came, not cut from the whole.
+  # As they were produced, not split from the complete clip.
   assert len(lines[1]["frames"]) != engine.CHUNK_FRAMES
   whole = json.loads(server.post("/v1/sign", {"text": asked})[2])
   assert frames == whole["frames"]
@@ -107,7 +107,7 @@ def test_stream_hands_out_the_same_frames(server, asked):
 
 
 def test_sentence_is_signed_word_by_word(home, server):
-  """The model was taught words, and no space."""
+  """The model was trained on words, without spaces."""
   asked = {"text": "Wind, regen!", "speed": 0.5, "constant_bones": True}
   made = json.loads(server.post("/v1/sign", asked)[2])
   check(made, "Signing")
@@ -125,8 +125,8 @@ def test_sentence_is_signed_word_by_word(home, server):
   np.testing.assert_allclose(frames, expected.clip.frames, atol=2e-5)
 
 
-def test_stream_that_breaks_says_so():
-  """Too late for another status: the first frames are on their way."""
+def test_stream_that_fails_ends_with_an_error_line():
+  """The status has already been sent with the first frames."""
   clip = corpus()[0]
 
   async def signing():
@@ -267,7 +267,7 @@ def test_foreign_hosts_and_origins(server):
 
 
 def raw(server: Server, *parts: bytes, timeout: float = 15) -> bytes:
-  """All that comes back; b"" if the connection is reset."""
+  """The whole response; b"" if the connection is reset."""
   with socket.create_connection(("127.0.0.1", server.port), timeout) as s:
     try:
       for part in parts:
@@ -327,7 +327,7 @@ def test_hostile_bytes(server, parts, status):
   assert raw(server, *parts)[9:12] == status
 
 
-def test_answers_carry_their_safety(server):
+def test_responses_have_security_headers(server):
   for path in ("/", "/static/main.js", "/v1/info", "/nowhere"):
     _, headers, _ = server.ask("GET", path)
     policy = headers["content-security-policy"]
@@ -426,7 +426,7 @@ def test_many_at_once_are_signed_or_refused(server):
   assert server.post("/v1/sign", {"text": "wind"})[0] == 200
 
 
-# In a process of its own: the clients' threads would hold it up.
+# In a process of its own: the clients' threads would delay it.
 WATCH = """
 import http.client, sys, time
 slowest = 0
@@ -443,7 +443,7 @@ while True:
 
 
 @pytest.mark.slow
-def test_health_and_memory_under_siege(server):
+def test_health_and_memory_under_load(server):
   process = psutil.Process(server.process.pid)
   server.post("/v1/download", {"text": "wind", "format": ".gif"})
   before = most = process.memory_info().rss

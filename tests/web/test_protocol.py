@@ -14,7 +14,7 @@ JSON_HEAD = HEAD + b"content-type: application/json\r\n"
 
 @pytest.fixture
 def quick(monkeypatch):
-  """A server in a thread with short deadlines and an app that is plain."""
+  """A server in a thread with short deadlines and a minimal application."""
   monkeypatch.setattr(protocol, "HEADERS_SECONDS", 0.3)
   monkeypatch.setattr(protocol, "WRITE_SECONDS", 0.3)
   monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 4)

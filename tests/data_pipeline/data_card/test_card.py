@@ -1,4 +1,4 @@
-"""The data card: its numbers, its form, and texts that would break it."""
+"""The data card: its numbers, its form, and hostile texts."""
 
 import base64
 import collections
@@ -124,7 +124,7 @@ def read(page) -> Reader:
   return Reader(page)
 
 
-def test_texts_of_the_data_are_only_texts(read):
+def test_texts_of_the_data_are_escaped(read):
   tags = {tag for tag, _ in read.elements}
   assert not tags & {"script", "b", "link", "iframe", "object", "form"}
   assert len(read.of("title")) == 1 + len(read.of("svg"))
@@ -146,7 +146,7 @@ def test_needs_no_network(page, read):
   assert "default-src 'none'" in str(read.of("meta"))
 
 
-def test_can_be_read_aloud(read):
+def test_is_accessible(read):
   images, tables = read.of("img"), read.of("table")
   assert len(images) == 2 * statistics.EXAMPLES and len(tables) == 9
   assert all(each["alt"] for each in images)
@@ -186,7 +186,7 @@ def test_examples_are_pictures(read):
       assert picture.format == "PNG" and picture.width == 1000
 
 
-def test_says_what_it_is(counted, read):
+def test_names_the_data_set_and_licence(counted, read):
   shown = "".join(read.words)
   for text in (
     "prompt2sign/gsl",
@@ -215,7 +215,7 @@ def test_counts(counted):
   assert train.missing("left_hand") == pytest.approx(12 / 138)
   assert train.missing("right_hand") == pytest.approx((12 + 9 / 21) / 138)
   assert train.missing("body") == 0
-  assert counted.glosses == 13 and counted.made_glosses == 0
+  assert counted.glosses == 13 and counted.rule_glosses == 0
   assert counted.languages == {"GSL": 13} and counted.rates == {25.0: 13}
   assert counted.bones.shape == (13, skeleton.BONES)
   unseen = np.isnan(counted.bones)  # the hands of one clip
@@ -253,7 +253,7 @@ def test_worst_clips(counted, read):
 
 
 def test_examples_do_not_depend_on_the_order(tmp_path):
-  """Names decide: the lot falls on the same clips in any order."""
+  """The sample depends on the names alone."""
   chosen = []
   for folder, step in (("a", 1), ("b", -1)):
     (tmp_path / folder).mkdir()
