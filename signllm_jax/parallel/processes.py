@@ -1,11 +1,11 @@
-"""Several processes as one run: how they find each other and stop together.
+"""Runs of several processes: joining, stopping and failing together.
 
-TPU VMs, Slurm, Open MPI and GKE's TPU slices are recognised by jax itself.
-Elsewhere the environment says it, with jax's own names:
+JAX recognises TPU VMs, Slurm, Open MPI and GKE's TPU slices. Elsewhere these
+variables of the environment, which JAX reads too, describe the run:
 
   JAX_COORDINATOR_ADDRESS   HOST:PORT of process 0
-  JAX_NUM_PROCESSES         how many there are
-  JAX_PROCESS_ID            which one this is, from 0
+  JAX_NUM_PROCESSES         number of processes
+  JAX_PROCESS_ID            number of this process, from 0
 """
 
 import ipaddress
@@ -23,7 +23,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from signllm_jax.core import errors
 
 MODES = ("off", "auto")
-HEARTBEAT_S = 10  # a process silent for so long is taken for lost
+HEARTBEAT_S = 10  # a process that is silent for longer counts as lost
 _ADDRESS, _COUNT, _NUMBER = (
   "JAX_COORDINATOR_ADDRESS",
   "JAX_NUM_PROCESSES",
@@ -32,15 +32,15 @@ _ADDRESS, _COUNT, _NUMBER = (
 
 
 def start(mode: str, heartbeat: int = HEARTBEAT_S) -> None:
-  """Joins the processes of a run; nothing of jax may have computed before.
+  """Joins the processes of a run, before JAX computes anything.
 
   Args:
-    mode: "off": one process alone. "auto": as the environment says.
-    heartbeat: seconds of silence after which a process is taken for lost; then
-      jax ends all the others, with a code that is not 0.
+    mode: "off": a single process. "auto": as the environment describes.
+    heartbeat: seconds of silence after which a process counts as lost; then
+      JAX ends all the others, with a code that is not 0.
 
   Raises:
-    UsageError: the environment says nothing, or not all of it.
+    UsageError: the environment describes no run, or not completely.
   """
   if mode == "off":
     return
@@ -54,14 +54,14 @@ def start(mode: str, heartbeat: int = HEARTBEAT_S) -> None:
       "coordinator_address": address,
       "num_processes": _number(_COUNT),
       "process_id": _number(_NUMBER),
-      # Else Slurm's variables would pick the devices.
+      # Otherwise Slurm's variables would select the devices.
       "cluster_detection_method": "deactivate",
     }
     if is_loopback(address):
-      # jax would listen on all interfaces, and asks nobody for a password.
+      # JAX would listen on all interfaces, without authentication.
       settings["coordinator_bind_address"] = address
   jax.config.update("jax_cpu_collectives_implementation", "gloo")
-  # Its handler of SIGTERM and ours exclude each other.
+  # JAX's handler of SIGTERM and ours exclude each other.
   jax.config.update("jax_enable_preemption_service", False)
   try:
     jax.distributed.initialize(**settings)
@@ -84,7 +84,7 @@ def _number(name: str) -> int:
 
 
 def is_loopback(address: str) -> bool:
-  """Whether HOST:PORT can only be reached from this machine."""
+  """Whether HOST:PORT can be reached from this machine only."""
   host = address.rpartition(":")[0].strip("[]")
   try:
     return ipaddress.ip_address(host).is_loopback
@@ -93,63 +93,63 @@ def is_loopback(address: str) -> bool:
 
 
 def is_lost(error: Exception) -> bool:
-  """Whether a computation failed since another process went away."""
-  # Out of memory is no other's fault, and another try ends the same.
+  """Whether a computation failed because another process ended."""
+  # Running out of memory has another cause, and would happen again.
   return jax.distributed.is_initialized() and "RESOURCE_EXHAUSTED" not in str(
     error
   )
 
 
 def leave(code: int) -> NoReturn:
-  """Ends this process after a fault, whatever the others do.
+  """Ends this process after a fault without waiting for the others.
 
-  An ordinary exit would wait for them, and if they wait for this one in a
-  computation, jax would at last replace the code by that of an abort.
+  An ordinary exit would wait for them. If they wait for this process in a
+  computation, JAX would finally replace the exit code by that of an abort.
   """
   if jax.distributed.is_initialized():
     if jax.process_index() == 0:
-      time.sleep(1)  # with the coordinator gone nobody can say their own fault
+      time.sleep(1)  # without the coordinator no other can report its fault
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
   sys.exit(code)
 
 
-def any_process(yes: bool) -> bool:
-  """Whether some process says yes; all must ask, and wait for each other."""
+def any_process(value: bool) -> bool:
+  """Whether the value of any process is true; all must call, and wait."""
   if jax.process_count() == 1:
-    return yes
-  return bool(multihost_utils.process_allgather(np.array(yes)).any())
+    return value
+  return bool(multihost_utils.process_allgather(np.array(value)).any())
 
 
 class Vote:
-  """Whether some process said yes, without waiting for the devices.
+  """Whether the value of any process is true, without waiting for devices.
 
-  All processes must ask equally often. With several of them the answer is
-  that of the time before, so that a step can be under way meanwhile.
+  All processes must ask equally often. With several processes the result is
+  that of the previous call, so that a step can run meanwhile.
   """
 
   def __init__(self):
-    self._alone = jax.process_count() == 1
-    self._before: jax.Array | None = None
-    if self._alone:
+    self._single = jax.process_count() == 1
+    self._previous: jax.Array | None = None
+    if self._single:
       return
     mesh = jax.make_mesh(
       (jax.device_count(),), ("all",), axis_types=(AxisType.Auto,)
     )
-    self._each = NamedSharding(mesh, PartitionSpec("all"))
+    self._sharding = NamedSharding(mesh, PartitionSpec("all"))
     self._any = jax.jit(
       jnp.any, out_shardings=NamedSharding(mesh, PartitionSpec())
     )
 
-  def ask(self, yes: bool) -> bool:
-    """Gives this process's answer and returns what was agreed."""
-    if self._alone:
-      return yes
-    before = self._before
-    self._before = self._any(
+  def ask(self, value: bool) -> bool:
+    """Sends this process's value; returns whether any process's was true."""
+    if self._single:
+      return value
+    previous = self._previous
+    self._previous = self._any(
       jax.make_array_from_callback(
-        (jax.device_count(),), self._each, lambda _: np.array([yes])
+        (jax.device_count(),), self._sharding, lambda _: np.array([value])
       )
     )
-    return before is not None and bool(before)
+    return previous is not None and bool(previous)

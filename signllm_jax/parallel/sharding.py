@@ -1,4 +1,4 @@
-"""One mesh, one table of rules: where every array lives.
+"""Mesh and shardings: one table of rules places every array.
 
 Parallelism is `jax.jit` with NamedShardings. Batches are split over the axes
 `data` and `fsdp`; parameters and Adam's moments over `fsdp` and `tensor`; the
@@ -37,10 +37,10 @@ RULES: dict[str, str | None] = {
 def make_mesh(
   config: config_lib.Mesh, devices: Sequence[Any] | None = None
 ) -> Mesh:
-  """The mesh of the configuration over all devices.
+  """Makes the mesh of the configuration over all devices.
 
   Raises:
-    UsageError: the axes' product is not the number of devices.
+    UsageError: the product of the axes is not the number of devices.
   """
   devices = jax.devices() if devices is None else devices
   sizes = [getattr(config, axis) for axis in AXES]
@@ -60,7 +60,7 @@ def make_mesh(
 
 
 def check_batch(mesh: Mesh, name: str, size: int, groups: int = 1) -> None:
-  """Refuses a batch that the devices cannot share.
+  """Refuses a batch that cannot be split over the devices.
 
   Args:
     mesh: the devices.
@@ -84,11 +84,11 @@ def check_batch(mesh: Mesh, name: str, size: int, groups: int = 1) -> None:
 def unsplit(
   shape: Mapping[str, int], config: config_lib.Experiment
 ) -> list[tuple[str, str, int]]:
-  """What the axes of a mesh should split, and cannot: axis, name and size.
+  """Lists dimensions that a mesh cannot split: axis, name and size.
 
   Args:
     shape: devices along each axis.
-    config: what runs on it.
+    config: the run.
   """
   model = config.model
   groups = len(config_lib.corpora(config)) if config.task == "mlsf" else 1
@@ -98,14 +98,14 @@ def unsplit(
     ("tensor", "model.feed_forward", model.feed_forward),
     ("language", "languages of task mlsf", groups),
   )
-  return [each for each in split if each[2] % shape[each[0]]]
+  return [entry for entry in split if entry[2] % shape[entry[0]]]
 
 
 def check_model(mesh: Mesh, config: config_lib.Experiment) -> None:
   """Refuses a mesh along which the model cannot be split.
 
   Raises:
-    UsageError: an axis is no divisor of what it splits.
+    UsageError: an axis does not divide the dimension that it splits.
   """
   for axis, name, size in unsplit(mesh.shape, config):
     raise errors.UsageError(
@@ -116,10 +116,10 @@ def check_model(mesh: Mesh, config: config_lib.Experiment) -> None:
 
 
 def shardings(abstract: Any, mesh: Mesh) -> Any:
-  """A tree of NamedShardings for a tree of arrays and NNX variables.
+  """Builds the NamedShardings of a tree of arrays and NNX variables.
 
-  An NNX variable is placed by its metadata `axes` through RULES, once along
-  each axis of the mesh; everything else is replicated.
+  RULES map the metadata `axes` of an NNX variable to axes of the mesh, each
+  used at most once; everything else is replicated.
   """
 
   def place(leaf):
@@ -142,28 +142,28 @@ def shardings(abstract: Any, mesh: Mesh) -> Any:
 
 
 def gathered(matrix: jax.Array, axes: tuple[str, ...]) -> jax.Array:
-  """A matrix whole along `fsdp`, as a product takes it; in a compiled program.
+  """Gathers a matrix along `fsdp` for a product, inside a compiled program.
 
-  Left to itself, XLA gathers twice what it needs, or rows instead.
+  Without this constraint XLA gathers twice as much, or rows instead.
 
   Args:
-    matrix: in the type of the product.
+    matrix: in the dtype of the product.
     axes: its logical axes.
   """
   if not _splits_parameters():
     return matrix
-  held = [RULES[name] for name in axes]
-  whole = [None if axis == "fsdp" else axis for axis in held]
-  for spec in (held, whole):
+  split = [RULES[name] for name in axes]
+  whole = [None if axis == "fsdp" else axis for axis in split]
+  for spec in (split, whole):
     matrix = jax.lax.with_sharding_constraint(matrix, PartitionSpec(*spec))
   return matrix
 
 
 def by_rows(states: jax.Array) -> jax.Array:
-  """States [B, ...] whole, each with its row's device; in a compiled program.
+  """Splits states [B, ...] by rows alone, inside a compiled program.
 
-  Left to itself, XLA splits them as `fsdp` splits the table they come from,
-  and gathers the rows of all devices in every layer after it.
+  Without this constraint XLA splits them like the embedding table, along
+  `fsdp`, and gathers the rows of all devices in every later layer.
   """
   if not _splits_parameters():
     return states
@@ -171,18 +171,18 @@ def by_rows(states: jax.Array) -> jax.Array:
 
 
 def _splits_parameters() -> bool:
-  """Whether the mesh that is compiled for has an axis `fsdp`."""
+  """Whether the mesh of the compilation splits parameters along `fsdp`."""
   mesh = jax.sharding.get_abstract_mesh()
   return not mesh.empty and mesh.shape["fsdp"] > 1
 
 
 def batch_rows(mesh: Mesh, count: int, most: int) -> int:
-  """Rows of a batch that holds `count` examples: few sizes are compiled.
+  """Rounds the rows of a batch up, so that few sizes are compiled.
 
   Args:
     mesh: whose devices share the rows.
-    count: at least 1.
-    most: rows of a full batch; a short one takes the next power of two.
+    count: number of samples, at least 1.
+    most: rows of a full batch; a smaller one takes the next power of two.
   """
   if count >= most:
     return most
@@ -191,7 +191,7 @@ def batch_rows(mesh: Mesh, count: int, most: int) -> int:
 
 
 def batch_sharding(mesh: Mesh, stacked: bool) -> NamedSharding:
-  """Where batches live; `stacked` as of `put_batch`."""
+  """Sharding of batches; `stacked` as in `put_batch`."""
   spec = PartitionSpec("language", _ROWS) if stacked else PartitionSpec(_ROWS)
   return NamedSharding(mesh, spec)
 
@@ -204,7 +204,7 @@ def rows_of_process(
   Args:
     mesh: of all processes.
     shape: [B] of a batch, [L, B] if stacked.
-    stacked: as of `put_batch`.
+    stacked: as in `put_batch`.
 
   Returns:
     bool of that shape; no device of this process reads the rows that are False.
@@ -219,12 +219,13 @@ def rows_of_process(
 def put_batch(
   batch: dict[str, np.ndarray], mesh: Mesh, stacked: bool = False
 ) -> dict[str, jax.Array]:
-  """A batch on the mesh; every process gives its part (`rows_of_process`).
+  """Puts a batch on the mesh; every process gives its rows.
 
   Args:
-    batch: arrays [B, ...], or [L, B, ...] if stacked by language.
-    mesh: where to.
-    stacked: whether it is.
+    batch: arrays [B, ...], or [L, B, ...] if stacked by language; of the rows
+      only those of `rows_of_process` are read.
+    mesh: of the devices.
+    stacked: whether the arrays have a leading axis of languages.
   """
   sharding = batch_sharding(mesh, stacked)
   return {
@@ -236,7 +237,7 @@ def put_batch(
 
 
 def to_host(tree: Any) -> Any:
-  """Whole arrays on every process; all must call."""
+  """Copies whole arrays to the host of every process; all must call."""
   if jax.process_count() > 1:
     return multihost_utils.process_allgather(tree, tiled=True)
   return jax.device_get(tree)
