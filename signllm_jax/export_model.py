@@ -1,6 +1,6 @@
-"""A trained model to hand on: `python -m signllm_jax.export_model`.
+"""Exports a trained model: `python -m signllm_jax.export_model`.
 
-Either one file that every door of this package loads (`model_file`), or a
+Writes one file that every command of this package loads (`model_file`), or a
 folder of compiled programs that run without this package (`stablehlo`).
 """
 
@@ -42,7 +42,7 @@ def export_model(
   dtype: str = "float32",
   language: str = "",
 ) -> None:
-  """Writes a trained model for others.
+  """Writes a trained model as a file or as compiled programs.
 
   Args:
     path: work directory of a run, or a model file.

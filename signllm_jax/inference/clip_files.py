@@ -80,7 +80,7 @@ def targets(
 
 def save(
   path: pathlib.Path,
-  made: Sequence[clips.Clip],
+  produced: Sequence[clips.Clip],
   true: Sequence[clips.Clip] | None = None,
   *,
   convention: str = "prompt2sign",
@@ -98,7 +98,7 @@ def save(
 
   Args:
     path: of `prepare`.
-    made: clips with a text in one line and a name of their own.
+    produced: clips with a text in one line and a name of their own.
     true: the truth of each, drawn beside it; files of poses leave it out.
     convention: of .skels.
     size: width in pixels of each clip in a picture.
@@ -111,32 +111,34 @@ def save(
     DataError: a clip is too long for a line of .skels.
     StorageError: a file cannot be written.
   """
-  files = targets(path, len(made), form)
+  files = targets(path, len(produced), form)
   suffix = path.suffix.lower()
   if suffix in render.SUFFIXES:
-    render.save_scenes(path, _scenes(made, true), size)
+    render.save_scenes(path, _scenes(produced, true), size)
   elif suffix == ".npz":
-    npz.write(path, made)
+    npz.write(path, produced)
   elif suffix in registry.CLIP_FILES:
-    for file, clip in zip(files, made, strict=True):
+    for file, clip in zip(files, produced, strict=True):
       registry.CLIP_FILES[suffix].write(file, clip)
   elif form:
     atomic_files.make_folder(files[0].parent)
-    for folder, clip in zip(files, made, strict=True):
+    for folder, clip in zip(files, produced, strict=True):
       named = dataclasses.replace(clip, name=folder.name)
       registry.FRAME_FOLDERS[form].write(folder, registry.to_keypoints(named))
   elif suffix == ".h5":
-    h5.write(path, [registry.to_keypoints(_slashless(clip)) for clip in made])
+    h5.write(
+      path, [registry.to_keypoints(_slashless(clip)) for clip in produced]
+    )
   else:
-    skels.write(path, made, convention)
-    _write_lines(files[1], [" ".join(clip.text.split()) for clip in made])
-    _write_lines(files[2], [clip.name for clip in made])
+    skels.write(path, produced, convention)
+    _write_lines(files[1], [" ".join(clip.text.split()) for clip in produced])
+    _write_lines(files[2], [clip.name for clip in produced])
   return files
 
 
 def save_named(
   path: str | os.PathLike,
-  made: Sequence[clips.Clip],
+  produced: Sequence[clips.Clip],
   *,
   form: str = "",
   convention: str = "prompt2sign",
@@ -148,20 +150,20 @@ def save_named(
   the path: hello-001, hello-002, ...
   """
   target = prepare(path, form=form)
-  names = [clip.name for clip in made]
+  names = [clip.name for clip in produced]
   if len(set(names)) < len(names) or not all(map(_FIT_NAME.fullmatch, names)):
-    made = [
+    produced = [
       dataclasses.replace(clip, name=f"{target.stem}-{number:03}")
-      for number, clip in enumerate(made, 1)
+      for number, clip in enumerate(produced, 1)
     ]
-  return save(target, made, convention=convention, size=size, form=form)
+  return save(target, produced, convention=convention, size=size, form=form)
 
 
 def _scenes(
-  made: Sequence[clips.Clip], true: Sequence[clips.Clip] | None
+  produced: Sequence[clips.Clip], true: Sequence[clips.Clip] | None
 ) -> list[render.Scene]:
   scenes = []
-  for number, clip in enumerate(made):
+  for number, clip in enumerate(produced):
     shown = {"produced": clip}
     if true is not None:
       shown["true"] = true[number]

@@ -28,7 +28,7 @@ class Structure:
 
 
 class Model:
-  """A model that signs, in the form that compiled calls take."""
+  """A signing model as compiled calls take it."""
 
   def __init__(
     self, graphdef: nnx.GraphDef, params: nnx.State, statistics: PoseStatistics

@@ -1,9 +1,9 @@
-"""Free-running decoding: compiled parts of a sequence, with cached attention.
+"""Free-running decoding in compiled chunks of frames, with cached attention.
 
-Between parts the state stays on the device, and what it was is donated. The
-cache starts with room for few frames and grows by 64, later by a quarter, when
-it is full: every frame attends over its whole room, so little of it shall be
-empty, and few programs shall be compiled.
+Between chunks the state stays on the device and is donated. The cache starts
+small and grows by 64 frames, later by a quarter, when it is full: every frame
+attends over the whole cache, so little of it should be empty, and few programs
+should be compiled.
 """
 
 import functools
@@ -26,7 +26,7 @@ CHUNK_FRAMES = CACHE_FRAMES // 2  # frames that come at once
 
 
 class PTProtocol(NamedTuple):
-  """What PT's published inference takes from the truth of a batch.
+  """The truth that PT's published inference is given.
 
   The frame after the first follows the true first one, every counter that
   comes in is the true one, and a sequence is as long as the truth. All poses
@@ -39,7 +39,7 @@ class PTProtocol(NamedTuple):
 
 
 class Noise(NamedTuple):
-  """What makes the model a Gaussian policy around its poses (`rl.policy`)."""
+  """Gaussian noise on the poses: the policy of `rl.policy`."""
 
   std: jax.Array | np.ndarray  # [] in normalised units
   key: jax.Array
@@ -48,7 +48,7 @@ class Noise(NamedTuple):
 class Chunk(NamedTuple):
   """The next frames of a batch, on the host, in canonical units."""
 
-  frames: Any  # [B, n, J, 3]; what follows the end of a sequence is nothing
+  frames: Any  # [B, n, J, 3]; undefined after the end of a sequence
   length: Any  # [B] frames of each sequence; 0 while it goes on
   ends: Any  # [B, S] frame after each token's last, if known
 
@@ -121,10 +121,10 @@ def decode_chunk(
     leaves: its parameters.
     statistics: of the training poses.
     source: of `encode`.
-    state: of `encode` or the part before; its cache has room for the part.
+    state: of `encode` or of the chunk before; its cache has room for one more.
     limit: [] frames after which every sequence ends.
-    mode: None; a leak, and everything is driven by the truth as PT published
-      it; or noise, and the poses are drawn.
+    mode: None for free running; the truth, for PT's published protocol; or
+      noise, for sampled poses.
 
   Returns:
     The state after them and their poses [B, CHUNK_FRAMES, J, 3]; what follows
@@ -156,13 +156,13 @@ def decode_frame(
   state: DecoderState,
   mode: PTProtocol | Noise | None = None,
 ) -> tuple[DecoderState, jax.Array]:
-  """One frame further.
+  """Decodes one frame.
 
   Frame t with counter c says that the sequence has t / c frames. It ends with
   the frame nearest to that: when t + 1/2 >= t / c.
 
   Args:
-    model: what signs.
+    model: the model.
     statistics: of the training poses.
     source: of `encode`.
     state: of `encode` or the frame before.
@@ -199,19 +199,19 @@ def restore(poses: jax.Array, statistics: PoseStatistics) -> jax.Array:
   return restored.reshape(*poses.shape[:-1], skeleton.J, 3)
 
 
-def _next_capacity(room: int) -> int:
+def _next_capacity(capacity: int) -> int:
   """How many frames the next cache has room for."""
-  return room + CACHE_FRAMES * max(1, room // (4 * CACHE_FRAMES))
+  return capacity + CACHE_FRAMES * max(1, capacity // (4 * CACHE_FRAMES))
 
 
-@functools.partial(jax.jit, static_argnames="room")
+@functools.partial(jax.jit, static_argnames="capacity")
 def _grow_caches(
-  caches: tuple[layers.Cache, ...], room: int
+  caches: tuple[layers.Cache, ...], capacity: int
 ) -> tuple[layers.Cache, ...]:
   """Caches with room for more frames."""
 
   def grown(x: jax.Array) -> jax.Array:
-    return jnp.pad(x, ((0, 0), (0, room - x.shape[1]), (0, 0)))
+    return jnp.pad(x, ((0, 0), (0, capacity - x.shape[1]), (0, 0)))
 
   return jax.tree.map(grown, caches)
 
@@ -219,15 +219,15 @@ def _grow_caches(
 def warm_up(
   model: compiled_model.Model, inputs: tuple[jax.Array, ...], limit: int
 ) -> None:
-  """Compiles all that `decode` may need for such inputs and this limit."""
+  """Compiles the programs that `decode` needs for these inputs and limit."""
   source, state, _ = encode(model.structure, model.leaves, inputs)
-  room = CACHE_FRAMES
+  capacity = CACHE_FRAMES
   while True:
     state, _ = _decode_chunk(model, source, state, limit, None)
-    if room >= limit:
+    if capacity >= limit:
       return
-    room = _next_capacity(room)
-    state = state._replace(caches=_grow_caches(state.caches, room))
+    capacity = _next_capacity(capacity)
+    state = state._replace(caches=_grow_caches(state.caches, capacity))
 
 
 def _decode_chunk(
@@ -254,24 +254,24 @@ def decode(
   limit: int,
   mode: PTProtocol | Noise | None = None,
 ) -> Iterator[Chunk]:
-  """Signs a batch of encoded texts, part by part.
+  """Signs a batch of encoded texts, chunk by chunk.
 
   Args:
-    model: what signs.
+    model: the model.
     inputs: as of `encode`.
     limit: frames after which every sequence ends.
     mode: as of `decode_chunk`.
 
   Yields:
-    Parts until every sequence has ended or the limit is there.
+    Chunks until every sequence has ended or the limit is reached.
   """
   source, state, ends = encode(model.structure, model.leaves, inputs)
-  done, room, length = 0, CACHE_FRAMES, np.zeros(1)
+  done, capacity, length = 0, CACHE_FRAMES, np.zeros(1)
   while done < limit and not length.all():
-    if done == room:
-      room = _next_capacity(room)
-      state = state._replace(caches=_grow_caches(state.caches, room))
+    if done == capacity:
+      capacity = _next_capacity(capacity)
+      state = state._replace(caches=_grow_caches(state.caches, capacity))
     state, frames = _decode_chunk(model, source, state, limit, mode)
-    made = sharding.to_host(Chunk(frames, state.length, ends))
-    yield made._replace(frames=made.frames[:, : limit - done])
-    done, length = done + frames.shape[1], made.length
+    chunk = sharding.to_host(Chunk(frames, state.length, ends))
+    yield chunk._replace(frames=chunk.frames[:, : limit - done])
+    done, length = done + frames.shape[1], chunk.length

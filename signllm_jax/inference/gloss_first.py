@@ -13,7 +13,7 @@ from signllm_jax.inference import producer
 
 
 class Producer(producer.Producer):
-  """Signs texts in one language and says with which glosses."""
+  """Signs texts by way of their glosses, in one language."""
 
   def __init__(self, *model, glosser: glosser_lib.Glosser, **shape):
     """Wraps a model; arguments as of `producer.Producer`.
@@ -32,8 +32,8 @@ class Producer(producer.Producer):
     lines = self.glosser.write(texts)
     assert lines is not None and self.info.gloss_vocabulary is not None
     ids = [self.info.gloss_vocabulary.encode(line)[:-1] for line in lines]
-    asked = [gloss.prepend_language(line, self.glosser.code) for line in texts]
-    inputs = super()._encode_texts(asked, rows).inputs
+    marked = [gloss.prepend_language(line, self.glosser.code) for line in texts]
+    inputs = super()._encode_texts(marked, rows).inputs
     longest = max(self.info.longest_gloss, *map(len, ids))
     ids += ids[:1] * (rows - len(ids))
     inputs["gloss"] = vocabulary.pad(

@@ -20,7 +20,7 @@ from signllm_jax.parallel import sharding
 
 
 class SearchLimits(NamedTuple):
-  """What is fixed when glossing is compiled."""
+  """Static arguments of the compiled search."""
 
   width: int  # K hypotheses
   alpha: float  # length penalty
@@ -126,14 +126,14 @@ class Glosser:
       self.info.vocabulary.encode(gloss.prepend_language(line, self.code))
       for line in texts
     ]
-    found = [""] * len(texts)
+    glosses = [""] * len(texts)
     for group in loader.group_by_length(list(map(len, encoded)), self._rows):
       if should_stop():
         return None
       lines = self._batch([encoded[i] for i in group])
       for i, line in zip(group, lines, strict=True):
-        found[i] = line
-    return found
+        glosses[i] = line
+    return glosses
 
   def search(self, source: jax.Array) -> jax.Array:
     """The glosses of ids [B, S]: ids [B, G], </s> left out, PAD at the end.
@@ -141,10 +141,8 @@ class Glosser:
     Of `gloss.prepend_language`, as `write` takes texts; to be compiled by who
     calls it.
     """
-    found = write(*self._model, source, self._allowed, self._limits)
-    return jnp.where(
-      found.tokens == vocabulary.EOS, vocabulary.PAD, found.tokens
-    )
+    best = write(*self._model, source, self._allowed, self._limits)
+    return jnp.where(best.tokens == vocabulary.EOS, vocabulary.PAD, best.tokens)
 
   def _batch(self, group: Sequence[np.ndarray]) -> list[str]:
     rows = sharding.batch_rows(self._mesh, len(group), self._rows)
@@ -153,9 +151,9 @@ class Glosser:
     batch = sharding.put_batch(
       {"source": vocabulary.pad(filled, longest)}, self._mesh
     )
-    found = sharding.to_host(
+    best = sharding.to_host(
       write(*self._model, batch["source"], self._allowed, self._limits)
     )
-    if not np.isfinite(found.score[: len(group)]).all():
+    if not np.isfinite(best.score[: len(group)]).all():
       raise errors.NonFiniteError("glosses of a batch")
-    return [self._known.decode(row) for row in found.tokens[: len(group)]]
+    return [self._known.decode(row) for row in best.tokens[: len(group)]]

@@ -1,4 +1,4 @@
-"""Loads a trained model, ready to sign, to read or to write glosses."""
+"""Loads trained models: producers, readers and glossers."""
 
 import dataclasses
 import os
@@ -28,7 +28,7 @@ def generator(
   code: str,
   mesh: jax.sharding.Mesh,
 ) -> Model:
-  """What signs, reads or glosses a language with the parameters of a state.
+  """Builds the model of a language from the parameters of a state.
 
   Args:
     config: of the run.
@@ -68,7 +68,7 @@ def _glosser(
   code: str,
   mesh: jax.sharding.Mesh,
 ) -> glosser.Glosser:
-  """What writes glosses: the model, or the first half of Text2LangGloss."""
+  """The glosser: the whole model, or the first half of Text2LangGloss."""
   params: Any = state.params
   if config.task == "text2langgloss":
     params = params["text"]
@@ -132,7 +132,7 @@ def choose(
 def load_producer(
   path: str | os.PathLike, language: str = "", dtype: str = ""
 ) -> producer.Producer:
-  """A model, ready to sign.
+  """Loads a model that signs.
 
   Args:
     path: work directory or model file.
@@ -153,7 +153,7 @@ def build_producer(
   code: str,
   dtype: str = "",
 ) -> producer.Producer:
-  """A restored model in one of its languages, ready to sign.
+  """Builds a restored model in one of its languages.
 
   Args:
     restored: of `restore.restore`.
@@ -185,7 +185,7 @@ def build_producer(
 def load_glosser(
   path: str | os.PathLike, language: str = ""
 ) -> glosser.Glosser:
-  """What writes the glosses of a work directory's model.
+  """Loads the glosser of a trained model.
 
   Args:
     path: work directory or model file.

@@ -21,14 +21,14 @@ from signllm_jax.parallel import sharding
 
 
 class Translation(NamedTuple):
-  """What was read of a clip."""
+  """The text and the gloss that were read from a clip."""
 
   text: str  # by the decoder
   gloss: str  # by the CTC head; empty where the model has none
 
 
 class SearchLimits(NamedTuple):
-  """What is fixed when reading is compiled."""
+  """Static arguments of the compiled searches."""
 
   width: int  # K of both searches
   alpha: float  # length penalty of the text
@@ -101,7 +101,7 @@ def log_likelihood(
   length: jax.Array,
   source: jax.Array,
 ) -> jax.Array:
-  """How likely the decoder finds texts, given clips.
+  """Log-likelihood of texts given clips, by the decoder.
 
   Args:
     graphdef: as of `translate`, and so are those up to `length`.
@@ -194,7 +194,7 @@ class Reader:
   def likelihoods(
     self, listed: Sequence[clips.Clip], texts: Sequence[str]
   ) -> np.ndarray:
-    """How likely each text is, given its clip.
+    """Log-likelihood of each text given its clip.
 
     Args:
       listed: as of `read`.

@@ -1,4 +1,4 @@
-"""What may be done to a clip after it was generated, each on request.
+"""Postprocessing of generated clips: speed, smoothing, constant bones.
 
 The model's own frames stay the default: what is measured is what it made.
 """
@@ -20,7 +20,7 @@ _SPEED_CUTOFF = 1.0  # Hz, of the speed itself; Casiez et al.'s value
 
 
 class Options(NamedTuple):
-  """How clips are finished; the default changes nothing."""
+  """Options of postprocessing; the default changes nothing."""
 
   speed: float = 1.0  # of signing; 2 is twice as fast
   smooth: bool = False  # `smoothed`
@@ -31,7 +31,7 @@ UNCHANGED = Options()
 
 
 def check(options: Options) -> None:
-  """Refuses a speed that nobody can follow.
+  """Checks that the speed is within `SPEEDS`.
 
   Raises:
     UsageError: names it.
@@ -45,7 +45,7 @@ def check(options: Options) -> None:
 
 
 def apply(clip: clips.Clip, options: Options) -> clips.Clip:
-  """The clip in the options asked for; itself in the default one."""
+  """Applies the options; the default ones change nothing."""
   if options.speed != 1:
     clip = at_speed(clip, options.speed)
   if options.smooth:
@@ -121,6 +121,6 @@ def smoothed(clip: clips.Clip) -> clips.Clip:
 
 
 def _weight(cutoff, fps: float):
-  """Of a new value in exponential smoothing with this cut-off in Hz."""
+  """Weight of a new value in exponential smoothing, for a cut-off in Hz."""
   step = 2 * np.pi * cutoff / fps
   return step / (step + 1)

@@ -1,4 +1,4 @@
-"""Samples of a text, of which a reader keeps the one it understands best."""
+"""Best of several samples, ranked by a model that reads poses."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

@@ -35,7 +35,7 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 
 
 def write(folder: str | os.PathLike, producer: producer_lib.Producer) -> None:
-  """Exports what signs a text in one language.
+  """Exports a model that signs in one language.
 
   Args:
     folder: to make; it must not exist.
@@ -51,10 +51,10 @@ def write(folder: str | os.PathLike, producer: producer_lib.Producer) -> None:
     )
   programs = _programs(producer)
   described = json.dumps(_describe(producer), ensure_ascii=False, indent=1)
-  with atomic_files.atomic_folder(folder) as made:
+  with atomic_files.atomic_folder(folder) as part:
     for name, program in programs.items():
-      (made / f"{name}.bin").write_bytes(program.serialize())
-    (made / "model.json").write_text(described + "\n", encoding="utf-8")
+      (part / f"{name}.bin").write_bytes(program.serialize())
+    (part / "model.json").write_text(described + "\n", encoding="utf-8")
 
 
 def _programs(
@@ -63,13 +63,13 @@ def _programs(
   """By the names of their files."""
   model, limit = producer.model, producer.limit
   merged = model.structure.merge(model.leaves)
-  made = {}
+  programs = {}
   inputs: list[Any] = [
     jax.ShapeDtypeStruct((1, _source_length(producer)), jnp.int32)
   ]
   if isinstance(producer, gloss_first.Producer):
-    made["gloss"] = _export(producer.glosser.search, *inputs)
-    inputs += made["gloss"].out_avals
+    programs["gloss"] = _export(producer.glosser.search, *inputs)
+    inputs += programs["gloss"].out_avals
 
   def begin(
     *inputs: jax.Array,
@@ -89,9 +89,9 @@ def _programs(
     frame = decoding.restore(pose, model.statistics)
     return frame, state.length, *jax.tree.leaves((source, state))
 
-  made["encode"] = _export(encode, *inputs)
-  made["step"] = _export(step, *made["encode"].out_avals)
-  return made
+  programs["encode"] = _export(encode, *inputs)
+  programs["step"] = _export(step, *programs["encode"].out_avals)
+  return programs
 
 
 def _export(program: Callable[..., Any], *shapes: Any) -> jax.export.Exported:

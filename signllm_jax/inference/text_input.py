@@ -41,7 +41,7 @@ class PreparedText(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class TextBatch:
-  """What to sign.
+  """Prepared texts of a request.
 
   Attributes:
     sources: what the model reads.
@@ -83,12 +83,12 @@ def read_file(path: str | os.PathLike) -> list[TextInput]:
     lines.pop()
   if not lines:
     raise errors.DataError("empty", path=path, expected="one text a line")
-  found = []
+  texts = []
   for number, line in enumerate(lines, 1):
-    found.append(
+    texts.append(
       TextInput(text_files.decode_line(line, path, number), path, number)
     )
-  return found
+  return texts
 
 
 def prepare(typed: TextInput, info: corpus_info.CorpusInfo) -> PreparedText:
@@ -218,9 +218,9 @@ def _refuse(
 
 
 def _spellable(line: str, vocabulary: vocabulary_lib.Vocabulary) -> str:
-  """The text without punctuation, where a model that spells knows none of it.
+  """Removes punctuation that a spelling model does not know.
 
-  Left as it is where nothing else is in it.
+  A text of punctuation alone is left as it is.
   """
   if vocabulary.unit != "characters":
     return line
@@ -233,22 +233,22 @@ def _spellable(line: str, vocabulary: vocabulary_lib.Vocabulary) -> str:
 
 
 def quoted_text(question: str, settings: config.Data) -> str:
-  """What a model reads of a question such as "How do I sign 'hello'?".
+  """The model's input for a question such as "How do I sign 'hello'?".
 
-  All of it, if the model learnt from prompts; else what is in quotation marks.
+  The whole question if the model was trained on prompts, else what it quotes.
 
   Raises:
-    UsageError: nothing is.
+    UsageError: it quotes nothing.
   """
   if settings.source == "prompt":
     return question
-  found = _QUOTED.search(question)
-  if found is None:
+  match = _QUOTED.search(question)
+  if match is None:
     raise errors.UsageError(
       f"{display.quote(question)} quotes nothing",
       expected="what to sign in quotation marks: How do I sign 'hello'?",
     )
-  return found[1] or found[2]
+  return match[1] or match[2]
 
 
 def prepare_all(
