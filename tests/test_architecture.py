@@ -183,6 +183,17 @@ def test_imports_go_downwards():
   assert import_faults(ROOT, RULES) == []
 
 
+def test_files_and_functions_are_short():
+  assert length_faults(ROOT, RULES) == []
+
+
+def test_every_room_exists():
+  for package, rule in RULES.items():
+    names = {path.stem for path in (ROOT / package).iterdir()}
+    assert set(" ".join(rule["rooms"]).split()) <= names
+    assert set(rule["doors"].split()) <= names
+
+
 BAD_RULES = {
   "house": {
     "rooms": ["__init__ door", "api", "hall", "cellar stairs"],

@@ -28,7 +28,6 @@ from orbax.checkpoint import v1 as ocp
 
 from signllm_jax.core import errors
 from signllm_jax.runs import checkpoint_manifest, fault_injection, host_copy
-from signllm_jax.runs.host_copy import digest
 
 SAVE_TIMEOUT_S = 900.0  # seconds that one save may take in the background
 
@@ -258,7 +257,7 @@ class Checkpoints:
           f"its files are whole, but reading them failed: {error}", path=path
         ) from error
       state = host_copy.assemble(abstract, arrays)
-      actual = digest(state)
+      actual = host_copy.digest(state)
       if actual == expected:
         return step, state
       damaged.add(step)

@@ -17,7 +17,7 @@ from helpers.checkpoint_states import (
 )
 
 from signllm_jax.core import errors
-from signllm_jax.runs import checkpoint_manifest, checkpointer
+from signllm_jax.runs import checkpoint_manifest, checkpointer, host_copy
 
 
 def test_restored_bit_for_bit(tmp_path):
@@ -32,7 +32,7 @@ def test_restored_bit_for_bit(tmp_path):
   assert_same(restored, state)
   assert jax.random.uniform(restored["key"]) == jax.random.uniform(state["key"])
   written = json.loads((folder / "5" / "manifest.json").read_text())
-  assert written["digest"] == checkpointer.digest(state)
+  assert written["digest"] == host_copy.digest(state)
   assert (
     written["step"] == 5 and written["version"] == checkpoint_manifest.VERSION
   )
@@ -49,8 +49,8 @@ def test_digest_tells_path_dtype_shape_and_bytes():
     {"a": jax.random.key(1)},
     {"a": jax.random.key_data(jax.random.key(1))},
   ]
-  assert len({checkpointer.digest(state) for state in states}) == len(states)
-  assert checkpointer.digest({"b": a, "a": a}) == checkpointer.digest(
+  assert len({host_copy.digest(state) for state in states}) == len(states)
+  assert host_copy.digest({"b": a, "a": a}) == host_copy.digest(
     {"a": a + 0, "b": a}
   )
 
@@ -161,7 +161,7 @@ SHARDED = """
 import sys, jax, jax.numpy as jnp
 jax.config.update("jax_num_cpu_devices", 8)
 from jax.sharding import NamedSharding, PartitionSpec as P
-from signllm_jax.runs import checkpointer
+from signllm_jax.runs import checkpointer, host_copy
 mesh = jax.make_mesh((4, 2), ("data", "tensor"))
 specs = {"a": P("data", "tensor"), "b": P(), "key": P()}
 state = {
@@ -179,7 +179,7 @@ for k, leaf in state.items():
   assert leaf.sharding == put[k] and len(leaf.sharding.device_set) == 8, leaf
 with checkpointer.Checkpoints(sys.argv[2], keep=2) as kept:
   kept.save(2, state)
-print(checkpointer.digest(state))
+print(host_copy.digest(state))
 """
 
 
@@ -193,6 +193,6 @@ def test_restored_on_another_number_of_devices(tmp_path):
   with checkpointer.Checkpoints(tmp_path / "one", keep=2) as kept:
     kept.save(1, state)
   eight = run(SHARDED, tmp_path / "one", tmp_path / "eight")
-  assert eight.stdout.strip() == checkpointer.digest(state), eight.stderr
+  assert eight.stdout.strip() == host_copy.digest(state), eight.stderr
   with checkpointer.Checkpoints(tmp_path / "eight", keep=2) as kept:
     assert_same(kept.restore(abstract_of(state))[1], state)
