@@ -7,12 +7,11 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
-from google.protobuf import json_format
 
 from signllm_jax.core import errors
+from signllm_jax.data.records import REBUILD as REBUILD
+from signllm_jax.data.records import open_build as open_build
 from signllm_jax.formats import tfrecord
-
-REBUILD = "Remove the folder and build again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,29 +24,6 @@ class Split:
   hours: float
   shards: int
   size: int  # bytes on disk
-
-
-def open_build(folder: str | os.PathLike) -> tfds.core.DatasetBuilder:
-  """Opens a build for reading, without the code of its data set.
-
-  Raises:
-    DataError: there is no complete build in the folder.
-  """
-  try:
-    return tfds.builder_from_directory(folder)
-  except (
-    OSError,
-    ValueError,
-    KeyError,
-    AssertionError,
-    json_format.ParseError,
-  ) as error:
-    raise errors.DataError(
-      f"not a complete build: {str(error).strip()}",
-      path=folder,
-      expected="dataset_info.json and features.json as tfds writes them",
-      hint=REBUILD,
-    ) from error
 
 
 def summarise(folder: str | os.PathLike) -> list[Split]:

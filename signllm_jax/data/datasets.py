@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
-import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
-from google.protobuf import json_format
 
 from signllm_jax import config
 from signllm_jax.core import clips as clips_lib
@@ -36,7 +34,7 @@ class _BuiltSplit:
   """A split of a data set that a builder wrote, read from disk on access."""
 
   def __init__(self, folder: pathlib.Path, split: str, language: str):
-    info = _built_info(folder)
+    info = records.open_build(folder).info
     if split not in info.splits:
       raise errors.DataError(
         f"no split {split!r}", path=folder, expected=str(list(info.splits))
@@ -70,28 +68,6 @@ class _BuiltSplit:
     return records.to_clip(record)
 
 
-def _built_info(folder: pathlib.Path) -> tfds.core.DatasetInfo:
-  """The description of a built data set.
-
-  Raises:
-    DataError: it is damaged.
-  """
-  try:
-    return tfds.builder_from_directory(folder).info
-  except (
-    OSError,
-    ValueError,
-    KeyError,
-    AssertionError,
-    json_format.ParseError,
-  ) as error:
-    raise errors.DataError(
-      f"not a complete build: {str(error).strip()}",
-      path=folder,
-      hint="Remove the folder and build again",
-    ) from error
-
-
 def open_clips(settings: config.Data, split: str) -> Clips:
   """Opens a split of a built data set or of a folder of .skels files.
 
@@ -117,7 +93,7 @@ def has_split(settings: config.Data, split: str) -> bool:
   """
   folder = pathlib.Path(settings.folder)
   if (folder / "dataset_info.json").exists():
-    return split in _built_info(folder).splits
+    return split in records.open_build(folder).info.splits
   return any((folder / f"{split}.{kind}").exists() for kind in _SPLIT_FILES)
 
 

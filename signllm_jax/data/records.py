@@ -4,12 +4,16 @@ Records are written by the tensorflow-datasets builders of `data_pipeline` and
 read without the code of those.
 """
 
+import os
+
 import numpy as np
 import tensorflow_datasets as tfds
+from google.protobuf import json_format
 
-from signllm_jax.core import clips, skeleton
+from signllm_jax.core import clips, errors, skeleton
 
 VERSION = "1.0.0"
+REBUILD = "Remove the folder and build again"
 
 
 def features() -> tfds.features.FeaturesDict:
@@ -82,3 +86,26 @@ def to_clip(record: dict) -> clips.Clip:
     gloss=text(record["gloss"]),
     prompt=text(record["prompt"]),
   )
+
+
+def open_build(folder: str | os.PathLike) -> tfds.core.DatasetBuilder:
+  """Opens a build for reading, without the code of its data set.
+
+  Raises:
+    DataError: there is no complete build in the folder.
+  """
+  try:
+    return tfds.builder_from_directory(folder)
+  except (
+    OSError,
+    ValueError,
+    KeyError,
+    AssertionError,
+    json_format.ParseError,
+  ) as error:
+    raise errors.DataError(
+      f"not a complete build: {str(error).strip()}",
+      path=folder,
+      expected="dataset_info.json and features.json as tfds writes them",
+      hint=REBUILD,
+    ) from error

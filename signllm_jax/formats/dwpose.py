@@ -103,7 +103,7 @@ def read(
     raise errors.DataError(
       f"a point at {fraction[index].max():g}",
       path=frame_io.path_of(files, counts, index),
-      expected="shares of the picture's width and height, 0 to 1",
+      expected="fractions of the image's width and height, 0 to 1",
     )
   if size is not None:
     values[..., :2] *= size
@@ -111,7 +111,7 @@ def read(
     files,
     values,
     counts,
-    expected="points inside the picture",
+    expected="points inside the image",
     fps=fps,
     size=size,
     name=name,
@@ -210,11 +210,11 @@ def write(folder: str | os.PathLike, keypoints: clips.Keypoints) -> None:
   frames[..., :2] /= keypoints.size or 1
   if (far := (frames[..., :2] > _MAX_FRACTION).any((1, 2))).any():
     raise errors.DataError(
-      f"a point at {frames[np.argmax(far), ..., :2].max():g} of the picture",
+      f"a point at {frames[np.argmax(far), ..., :2].max():g} of the image",
       path=folder,
       frame=int(np.argmax(far)) + 1,
-      expected="shares of its width and height, 0 to 1",
-      hint="Give the keypoints the size of their picture",
+      expected="fractions of its width and height, 0 to 1",
+      hint="Give the keypoints the size of their image",
     )
   frame_io.write(folder, "", map(_format, frames), NAMING)
 

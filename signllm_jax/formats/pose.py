@@ -98,27 +98,27 @@ def read(path: str | os.PathLike) -> clips.Clip:
       person, or numbers that are not finite.
   """
   path = pathlib.Path(path)
-  found = _load(path)
-  if any(point not in found.points for point in landmarks.OPENPOSE.values()):
+  content = _load(path)
+  if any(point not in content.points for point in landmarks.OPENPOSE.values()):
     raise errors.DataError(
-      f"components {found.sizes}",
+      f"components {content.sizes}",
       path=path,
       expected="OpenPose's "
       + str({c.name: len(c.points) for c in openpose.OpenPose_Components}),
       hint="Poses of other layouts must be converted first",
     )
-  t, people_count, _, dims = found.data.shape
+  t, people_count, _, dims = content.data.shape
   if people_count != 1 or dims not in (2, 3):
     raise errors.DataError(
       f"{people_count} people in {dims} dimensions",
       path=path,
       expected="1 person in 2 or 3",
     )
-  at = _points(found.points)
-  width, height, depth = found.size
-  valid = found.confidence[:, 0, at] > 0
+  at = _points(content.points)
+  width, height, depth = content.size
+  valid = content.confidence[:, 0, at] > 0
   pixels = np.zeros((t, skeleton.J, 3))
-  pixels[..., :dims] = found.data[:, 0, at]
+  pixels[..., :dims] = content.data[:, 0, at]
   pixels -= _ORIGIN * [width, height, depth]
   frames = pixels / (_SCALE * max(height, 1))
   if dims == 2:
@@ -132,7 +132,7 @@ def read(path: str | os.PathLike) -> clips.Clip:
       frame=int(np.argmin(finite)) + 1,
       expected="finite numbers",
     )
-  return clips.Clip(frames.astype(np.float32), valid, found.fps, path.stem)
+  return clips.Clip(frames.astype(np.float32), valid, content.fps, path.stem)
 
 
 def read_keypoints(path: str | os.PathLike) -> clips.Keypoints:
@@ -147,24 +147,24 @@ def read_keypoints(path: str | os.PathLike) -> clips.Keypoints:
       or numbers that are not finite where the confidence is above 0.
   """
   path = pathlib.Path(path)
-  found = _load(path)
-  t, count, _, dims = found.data.shape
+  content = _load(path)
+  t, count, _, dims = content.data.shape
   if not 1 <= count <= detections.MAX_PEOPLE or dims < 2:
     raise errors.DataError(
       f"{count} people in {dims} dimensions",
       path=path,
       expected=f"1 to {detections.MAX_PEOPLE} people in 2 or 3",
     )
-  if strange := np.argwhere(np.isnan(found.confidence)).tolist():
+  if strange := np.argwhere(np.isnan(content.confidence)).tolist():
     raise errors.DataError(
       "a confidence that is no number", path=path, frame=strange[0][0] + 1
     )
   joints = landmarks.to_joints(
-    found.points, found.data[..., :2], found.confidence
+    content.points, content.data[..., :2], content.confidence
   )
   if joints is None:
     raise errors.DataError(
-      f"components {found.sizes}",
+      f"components {content.sizes}",
       path=path,
       expected="OpenPose's or MediaPipe Holistic's, with all joints of ours",
     )
@@ -179,9 +179,9 @@ def read_keypoints(path: str | os.PathLike) -> clips.Keypoints:
   frames = detections.select_signer(
     detections.clean(values[detected]), frame[detected], t
   )
-  width, height, _ = found.size
+  width, height, _ = content.size
   size = (width, height) if width and height else None
-  return clips.Keypoints(frames, found.fps, size, path.stem)
+  return clips.Keypoints(frames, content.fps, size, path.stem)
 
 
 class _PoseFile(NamedTuple):

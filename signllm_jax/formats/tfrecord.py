@@ -113,12 +113,12 @@ class TFRecordFiles:
         f"{size + FOOTER.size}: the shard became shorter while in use",
       )
     data, (stored,) = block[:size], FOOTER.unpack(block[size:])
-    if (found := masked_crc(data)) != stored:
+    if (checksum := masked_crc(data)) != stored:
       raise _damaged(
         path,
         number,
         start,
-        f"its data have the checksum {found:08x}",
+        f"its data have the checksum {checksum:08x}",
         f"{stored:08x}, as stored behind them",
       )
     return data
@@ -186,12 +186,12 @@ def _index(path: str) -> np.ndarray:
           f"{HEADER.size}: the shard was cut",
         )
       size, stored = HEADER.unpack(header)
-      if (found := masked_crc(header[:8])) != stored:
+      if (checksum := masked_crc(header[:8])) != stored:
         raise _damaged(
           path,
           number,
           start,
-          f"its length has the checksum {found:08x}",
+          f"its length has the checksum {checksum:08x}",
           f"{stored:08x}: the header is damaged, or the file is compressed "
           "or no TFRecord file",
         )
@@ -210,11 +210,11 @@ def _index(path: str) -> np.ndarray:
 
 
 def _damaged(
-  path: str, number: int, start: int, found: str, expected: str
+  path: str, number: int, start: int, problem: str, expected: str
 ) -> errors.DataError:
   """The error of a damaged record; records count from 0."""
   return errors.DataError(
-    f"record {number} (from 0), at byte {start}: {found}",
+    f"record {number} (from 0), at byte {start}: {problem}",
     path=path,
     expected=expected,
     hint=RESTORE,

@@ -138,7 +138,7 @@ def test_round_trip(tmp_path_factory, frames):
 
 def test_pixels_without_a_size_cannot_be_written(tmp_path):
   frames = np.full((1, 50, 3), 100, np.float32)
-  with pytest.raises(errors.DataError, match="size of their picture"):
+  with pytest.raises(errors.DataError, match="size of their image"):
     dwpose.write(tmp_path / "a", clips.Keypoints(frames))
 
 
