@@ -241,13 +241,9 @@ def test_a_split_that_is_asked_for_must_be_there(folders, tmp_path):
     with pytest.raises(errors.DataError, match="no data for the split 'test'"):
       train.train(experiment, str(tmp_path / "work"), dry_run=dry_run)
   with pytest.raises(errors.DataError, match="A study compares scores"):
-    studies.run_study(
-      "efficiency",
-      _experiment("text_to_pose", folders / "ASL"),
-      tmp_path / "study",
-      1,
-      ["base"],
-    )
+    base = _experiment("text_to_pose", folders / "ASL")
+    plan = studies.Plan("efficiency", base, tmp_path / "study", 1, ["base"])
+    studies.train_rows(plan)
   assert not list(tmp_path.iterdir())
 
 
