@@ -12,6 +12,7 @@ import ipaddress
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import jax
@@ -23,6 +24,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from signllm_jax.core import errors
 
 MODES = ("off", "auto")
+_FAILED = -2  # broadcast by process 0 instead of a decision
 HEARTBEAT_S = 10  # a process that is silent for longer counts as lost
 _ADDRESS, _COUNT, _NUMBER = (
   "JAX_COORDINATOR_ADDRESS",
@@ -120,6 +122,28 @@ def any_process(value: bool) -> bool:
   if jax.process_count() == 1:
     return value
   return bool(multihost_utils.process_allgather(np.array(value)).any())
+
+
+def decide_on_first(decide: Callable[[], int]) -> int:
+  """Calls `decide` on process 0 alone; returns its result on every process.
+
+  Args:
+    decide: returns a number that is at least -1.
+
+  Raises:
+    StorageError: `decide` failed on process 0, where its own error is raised.
+  """
+  if jax.process_count() == 1:
+    return decide()
+  decided = _FAILED
+  try:
+    if jax.process_index() == 0:
+      decided = decide()
+  finally:  # after an error too, or the others would wait forever
+    decided = int(multihost_utils.broadcast_one_to_all(np.int32(decided)))
+  if decided == _FAILED:
+    raise errors.StorageError("process 0 failed, see its message")
+  return decided
 
 
 class Vote:

@@ -17,37 +17,20 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
 from absl import logging
-from jax.experimental import multihost_utils
 from orbax.checkpoint import v1 as ocp
 
 from signllm_jax.core import errors
+from signllm_jax.parallel import processes
 from signllm_jax.runs import checkpoint_manifest, fault_injection, host_copy
 
 SAVE_TIMEOUT_S = 900.0  # seconds that one save may take in the background
 
 _LEFTOVER = re.compile(r"\d+\.(saving|deleting).*")  # Orbax appends its own
-_NONE, _FAILED = -1, -2  # broadcast by process 0 instead of a step
-
-
-def _decide_on_first(decide: Callable[[], int]) -> int:
-  """Calls `decide` on process 0 alone and returns its result everywhere."""
-  if jax.process_count() == 1:
-    return decide()
-  decided = _FAILED
-  try:
-    if jax.process_index() == 0:
-      decided = decide()
-  finally:  # after an error too, or the others would wait forever
-    decided = int(multihost_utils.broadcast_one_to_all(np.int32(decided)))
-  if decided == _FAILED:
-    raise errors.StorageError("process 0 failed, see its message")
-  return decided
+_NONE = -1  # instead of a step
 
 
 class Checkpoints:
@@ -168,7 +151,9 @@ class Checkpoints:
     leaves, host = host_copy.describe(flat), host_copy.to_host(flat)
     try:
       # Listing fails if the folder is gone; Orbax would make another.
-      if _decide_on_first(lambda: str(step) in os.listdir(self._folder)):
+      if processes.decide_on_first(
+        lambda: str(step) in os.listdir(self._folder)
+      ):
         return
       fault_injection.point("save_started")
       written = ocp.save_async(os.fspath(staged), host)
@@ -247,7 +232,7 @@ class Checkpoints:
     leaves = host_copy.describe(host_copy.flatten(abstract))
     damaged: set[int] = set()
     choose = functools.partial(self._choose, leaves, best, damaged)
-    while (step := _decide_on_first(choose)) != _NONE:
+    while (step := processes.decide_on_first(choose)) != _NONE:
       path = self._folder / str(step)
       try:
         expected = checkpoint_manifest.read(path)["digest"]
