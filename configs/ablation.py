@@ -1,4 +1,4 @@
-"""The base that the paper's studies vary: `python -m signllm_jax.ablate`.
+"""Base of the studies of the paper, for `python -m signllm_jax.ablate`.
 
 python -m data_pipeline build --dataset=fingerspelling/asl --output=data
 python -m signllm_jax.ablate --config=configs/ablation.py \
@@ -9,10 +9,10 @@ from signllm_jax import config, config_files
 
 
 def get_config() -> config.Experiment:
-  """The quick start's data and size, PT's squared error and inputs.
+  """Data and size of the quick start with the squared error and inputs of PT.
 
-  The decoder reads the frames before, so that noise and future prediction have
-  something to act on; the learnt durations stay.
+  The decoder reads the previous frames, which noise and future prediction act
+  on; durations are learnt.
   """
   experiment = config_files.load("quickstart")
   experiment.name = "ablation"

@@ -1,4 +1,4 @@
-"""Text to pose in one language: what configs/asl.py and its siblings share."""
+"""Base of the configurations of one language, e.g. configs/asl.py."""
 
 from signllm_jax import config
 from signllm_jax.core import languages

@@ -1,4 +1,4 @@
-"""Four sign languages side by side, a group each (MLSF), on two CPU cores.
+"""MLSF: four sign languages, a group of parameters each, on two CPU cores.
 
 for alphabet in asl gsl dsgs tsl; do
   python -m data_pipeline build --dataset=fingerspelling/$alphabet --output=data
@@ -14,7 +14,7 @@ LANGUAGES = ("ASL", "GSL", "DSGS", "TSL")
 def get_config() -> config.Experiment:
   """The quick start's model four times; batches of 8 words a language.
 
-  Measured on two CPU cores, seed 0, in 21 min 11 s, all counted: DTW-MJE of 512
+  Measured on two CPU cores, seed 0, in 21 min 11 s in all: DTW-MJE of 512
   dev words 5.4 % (ASL), 7.1 % (GSL), 8.0 % (DSGS) and 11.7 % (TSL) of the mean
   pose's; motion 0.96 to 0.97, length 1.00 to 1.01 of the true.
   """

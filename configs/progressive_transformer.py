@@ -1,8 +1,8 @@
 """The Progressive Transformer's published shape and loss, for comparisons.
 
 15,427,584 parameters with PHOENIX14T's 1,089 glosses. Saunders et al., ECCV
-2020. Decoding stays honest: it starts from a frame of zeros, not from the true
-first frame.
+2020. Decoding is free running: it starts from a frame of zeros, not from the
+true first frame.
 
   python -m signllm_jax.train --config=configs/progressive_transformer.py \
     --config.data.folder=FOLDER --workdir=runs/pt
@@ -12,7 +12,7 @@ from signllm_jax import config
 
 
 def get_config() -> config.Experiment:
-  """PT's shape; its noise, plateau schedule and constants."""
+  """Shape, noise, plateau schedule and constants of PT."""
   return config.Experiment(
     name="progressive_transformer",
     steps=100_000,

@@ -1,4 +1,4 @@
-"""Learns to fingerspell in American Sign Language, on two CPU cores.
+"""Fingerspelling in American Sign Language, trained on two CPU cores.
 
 python -m data_pipeline build --dataset=fingerspelling/asl --output=data
 python -m signllm_jax.train --config=configs/quickstart.py

@@ -3,8 +3,8 @@
 python -m signllm_jax.train --config=configs/signllm.py:gsl-1b --dry-run \
     --devices=64 --config.mesh.fsdp=64
 
-prints parameters, shapes and memory a device on 64 simulated devices, before
-anything is bought; without --dry-run and --devices the same trains.
+prints parameters, shapes and memory a device on 64 simulated devices. Without
+--dry-run and --devices it trains.
 """
 
 import dataclasses
@@ -12,8 +12,8 @@ import dataclasses
 from signllm_jax import config, config_files
 from signllm_jax.core import errors
 
-# The paper gives the numbers of parameters and the layers of 40M; the rest is
-# ours.
+# The paper gives the numbers of parameters and the layers of 40M; the other
+# values are ours.
 SIZES = {
   "40m": {"encoder_layers": 2, "decoder_layers": 2, "width": 816, "heads": 8},
   "120m": {"encoder_layers": 4, "decoder_layers": 4, "width": 1024, "heads": 8},
@@ -22,9 +22,9 @@ SIZES = {
 
 
 def get_config(which: str = "asl-40m") -> config.Experiment:
-  """A language and a size, such as `gsl-120m`; within 5 % of the size's name.
+  """A language and a size, e.g. `gsl-120m`; parameters within 5 % of the size.
 
-  Not trained by us, so no score is claimed. Memory of 1b on ASL fingerspelling
+  Not trained yet, so no score is claimed. Memory of 1b on ASL fingerspelling
   (clips of 96 frames), by XLA's CPU plan: 2.6 GiB a device on 8 (fsdp=8,
   batches of 32), 0.9 GiB on 64 (fsdp=64, batches of 64).
   """

@@ -1,10 +1,11 @@
-"""Text to gloss: the first half of Text2LangGloss, usable alone.
+"""Text to gloss: the first half of Text2LangGloss, trained alone.
 
 python -m signllm_jax.train --config=configs/text_to_gloss.py \
     --config.data.folder=FOLDER
 
 FOLDER holds train.text and train.gloss, line by line, and dev.text and
-dev.gloss. Several languages, one model: name folders and codes with commas,
+dev.gloss. For several languages in one model separate folders and codes by
+commas,
 `--config.data.folder=FOLDER,OTHER --config.data.language=GSL,ASL`.
 """
 
@@ -16,7 +17,7 @@ def get_config() -> config.Experiment:
 
   Measured on two CPU cores, seed 0, on all 519 dev sentences of PHOENIX14T,
   glosses cleaned: BLEU-4 23.5, ROUGE-L 59.2 at the best checkpoint (23.2 at the
-  last), in 36 minutes beside other work.
+  last), in 36 minutes on a loaded machine.
   """
   return config.Experiment(
     name="text_to_gloss",
