@@ -25,8 +25,8 @@ def quick(monkeypatch):
     if scope["method"] == "POST":
       try:
         await limits.read_body(Request(scope, receive))
-      except limits.Problem as problem:
-        await problem.response()(scope, receive, send)
+      except limits.RequestError as error:
+        await error.response()(scope, receive, send)
         return
     await send({"type": "http.response.start", "status": 200, "headers": []})
     for _ in range(max(1, size >> 20)):
