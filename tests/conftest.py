@@ -18,6 +18,7 @@ from jax._src import lru_cache
 _WEEK = 7 * 24 * 3600
 # Folders whose tests compile models or build data sets for most of their time.
 _LONG = (
+  "api",
   "data_pipeline/building",
   "data_pipeline/cli",
   "data_pipeline/fingerspelling",
