@@ -8,7 +8,7 @@ usage: launch/setup.sh [--help]
 
 Makes the virtual environment .venv in the project's folder: the packages of
 requirements.lock, checked by their hashes, and this project, editable. Where
-.venv already holds this very lock, nothing is installed again.
+.venv already holds this very lock, its packages are not installed again.
 
 environment:
   PYTHON   the Python to use (default: the first of python3.11, python3.12,
@@ -62,20 +62,31 @@ find_python() {
 # 3.11 first: it is what CI tests.
 candidates=(python3.11 python3.12 python3.13 python3)
 [[ -z "${PYTHON-}" ]] || candidates=("$PYTHON")
-stamp=.venv/.lock-sha256
 python=$(find_python)
-lock=$("$python" -c 'import hashlib, sys
-print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' \
-  requirements.lock)
-if [[ -f "$stamp" && "$(<"$stamp")" == "$lock" ]]; then
+
+# SHA-256 of the content of files.
+digest() {
+  "$python" -c 'import hashlib, pathlib, sys
+content = b"".join(pathlib.Path(path).read_bytes() for path in sys.argv[1:])
+print(hashlib.sha256(content).hexdigest())' "$@"
+}
+
+stamp=.venv/.installed-sha256 # of the lock, and of what installs the project
+lock=$(digest requirements.lock)
+project=$(digest pyproject.toml setup.py)
+installed=""
+[[ ! -f "$stamp" ]] || installed=$(<"$stamp")
+if [[ "$installed" == "$lock $project" ]]; then
   exit 0
 fi
 
-echo "Setting up .venv with $python ($(version "$python"))" >&2
 rm -f "$stamp"
-"$python" -m venv --clear .venv
 pip=(.venv/bin/python -m pip --disable-pip-version-check --quiet)
-"${pip[@]}" install --require-hashes -r requirements.lock
+if [[ "${installed% *}" != "$lock" ]]; then
+  echo "Setting up .venv with $python ($(version "$python"))" >&2
+  "$python" -m venv --clear .venv
+  "${pip[@]}" install --require-hashes -r requirements.lock
+fi
 # Without isolation, or pip would fetch a build system that no lock names.
 "${pip[@]}" install --no-deps --no-build-isolation -e .
-echo "$lock" >"$stamp" # last: a set-up that was cut off is begun again
+echo "$lock $project" >"$stamp" # last: a set-up that was cut off is begun again

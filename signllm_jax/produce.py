@@ -35,7 +35,7 @@ _SHOWN = 20  # glosses on the terminal
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-  """What to sign, how, and in which form to write it.
+  """The texts to sign, the options of signing and the file to write.
 
   One of `texts`, `prompts`, `file` and `split` is given.
 

@@ -30,7 +30,7 @@ class HeldOut:
 
   @property
   def sizes(self) -> dict[str, str]:
-    """How many for each split that is asked for."""
+    """Size of each split that is requested."""
     sizes = {"dev": self.dev, "test": self.test}
     return {split: size for split, size in sizes.items() if size}
 
@@ -111,7 +111,7 @@ def entry_name(entry: splits.Entry | str) -> str:
 
 
 def describe(request: HeldOut, chosen: dict[str, list[str]]) -> dict[str, Any]:
-  """What a build's record says of the clips that were set aside."""
+  """Record of the clips that were set aside, for the build's metadata."""
   return {
     split: {"size": request.sizes[split], "seed": request.seed, "clips": names}
     for split, names in chosen.items()

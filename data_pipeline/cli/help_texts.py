@@ -50,7 +50,7 @@ The records go to OUTPUT/NAME/VERSION, which training reads by itself. They
 appear there only when the build is complete; a build that is there is reused,
 never overwritten. An interrupted build goes on with the lifted clips it has.
 Bad clips are named and left out. At the end every record is read back and
-counted, and SHA256SUMS is written. docs/data.md tells the rest.
+counted, and SHA256SUMS is written. docs/data.md has the details.
 
 data sets:
   fingerspelling/asl     words spelt with recordings of real letters; no input.

@@ -25,7 +25,7 @@ _APART = 0.25  # shoulder widths between wrists for assigning a hand to an arm
 
 @dataclasses.dataclass(frozen=True)
 class Missing:
-  """How much of a part of the body was not detected."""
+  """Shares of a part of the body that were not detected."""
 
   share: float  # of its joints, over all frames
   frames: int  # in which none of its joints was detected

@@ -200,7 +200,7 @@ def restore(poses: jax.Array, statistics: PoseStatistics) -> jax.Array:
 
 
 def _next_capacity(capacity: int) -> int:
-  """How many frames the next cache has room for."""
+  """Frames that the next, larger cache holds."""
   return capacity + CACHE_FRAMES * max(1, capacity // (4 * CACHE_FRAMES))
 
 

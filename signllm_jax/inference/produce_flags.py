@@ -110,9 +110,7 @@ def _add_signing(options: argparse.ArgumentParser) -> None:
     default=1.0,
     help="of signing, 0.25 to 4 times the model's own (1)",
   )
-  add(
-    "--smooth", action="store_true", help="take jitter away (one-euro filter)"
-  )
+  add("--smooth", action="store_true", help="remove jitter (one-euro filter)")
   add(
     "--constant-bones",
     action="store_true",

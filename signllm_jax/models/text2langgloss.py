@@ -50,7 +50,7 @@ class Text2LangGloss(PoseDecoder):
   def encode_states(
     self, states: jax.Array, gloss: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
-    """As `encode`, from decoder states [B, G + 1, D]."""
+    """Encodes for the pose decoder from gloss states [B, G + 1, D]."""
     # Empty rows keep one token; otherwise they would last 0 frames.
     mask = (gloss != vocabulary_lib.PAD).at[:, 0].set(True)
     return states[:, 1:], mask[:, None, None]

@@ -180,7 +180,7 @@ class Run:
   def sampling_summary(
     self, state: train_state.TrainState
   ) -> dict[str, dict[str, Any]]:
-    """How often training samples were drawn, by language; {} without `plc`.
+    """Draws of the training samples by PLC, by language; {} without `plc`.
 
     All processes must call it.
     """

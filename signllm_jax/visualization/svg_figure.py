@@ -19,7 +19,7 @@ _NOT_XML = re.compile(
 
 
 class Stroke(NamedTuple):
-  """How a path is drawn."""
+  """Colour and width of a path."""
 
   colour: str
   width: int

@@ -5,7 +5,6 @@ were called. To write the golden files anew:
   SIGNLLM_WRITE_GOLDEN=1 python -m pytest tests/launch/test_dry_runs.py
 """
 
-import hashlib
 import os
 import pathlib
 import re
@@ -18,6 +17,7 @@ import time
 
 import pytest
 from helpers.paths import ROOT
+from helpers.scripts_project import copy_scripts, stamp_setup
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 TRAINING = "--config=configs/gsl.py '--workdir=runs/a b'"
@@ -62,12 +62,9 @@ def run(line, cwd=ROOT, **env):
 @pytest.fixture
 def project(tmp_path):
   """The scripts, set up, without packages."""
-  folder = tmp_path / "a project"
-  shutil.copytree(ROOT / "launch", folder / "launch")
-  (folder / "requirements.lock").write_text("")
+  folder = copy_scripts(tmp_path / "a project")
   (folder / ".venv" / "bin").mkdir(parents=True)
-  stamp = folder / ".venv" / ".lock-sha256"
-  stamp.write_text(hashlib.sha256(b"").hexdigest() + "\n")
+  stamp_setup(folder)
   return folder
 
 

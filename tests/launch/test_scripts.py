@@ -1,16 +1,15 @@
 """The scripts: clean, well-formed, and helpful without setting anything up."""
 
-import hashlib
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
 
 import pytest
 from helpers.paths import ROOT
+from helpers.scripts_project import copy_scripts, stamp_setup
 
 SCRIPTS = [*sorted((ROOT / "launch").glob("*.sh")), ROOT / ".ci" / "run"]
 LOCK = (ROOT / "requirements.lock").read_text()
@@ -28,11 +27,7 @@ def run(*command, **options):
 
 @pytest.fixture
 def project(tmp_path):
-  """A project of scripts and a lock, without packages."""
-  folder = tmp_path / "a project"
-  shutil.copytree(ROOT / "launch", folder / "launch")
-  (folder / "requirements.lock").write_text("")
-  return folder
+  return copy_scripts(tmp_path / "a project")
 
 
 def fake_python(path: pathlib.Path, version: str) -> pathlib.Path:
@@ -94,16 +89,35 @@ def test_setup_without_python(project):
 
 def test_setup_reuses_what_the_lock_made(project, tmp_path):
   """From another folder; with an unchanged lock nothing is touched."""
-  stamp = project / ".venv" / ".lock-sha256"
-  stamp.parent.mkdir()
-  stamp.write_text(hashlib.sha256(b"").hexdigest() + "\n")
+  stamp = stamp_setup(project)
   said = run(
     project / "launch" / "setup.sh",
     cwd=tmp_path,
     env={**os.environ, "PYTHON": sys.executable},
   )
   assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
-  assert [path.name for path in stamp.parent.iterdir()] == [".lock-sha256"]
+  assert list(stamp.parent.iterdir()) == [stamp]
+
+
+def test_setup_installs_a_changed_project_again(project, tmp_path):
+  """The packages of an unchanged lock stay."""
+  stamp = stamp_setup(project)
+  before = stamp.read_text()
+  (project / "pyproject.toml").write_text("# changed\n")
+  python = project / ".venv" / "bin" / "python"
+  python.parent.mkdir()
+  python.write_text('#!/bin/bash\necho "$@" >>calls\n')
+  python.chmod(0o755)
+  said = run(
+    project / "launch" / "setup.sh",
+    cwd=tmp_path,
+    env={**os.environ, "PYTHON": sys.executable},
+  )
+  assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+  calls = (project / "calls").read_text().splitlines()
+  assert len(calls) == 1 and calls[0].endswith("--no-build-isolation -e .")
+  lock, changed = stamp.read_text().split()
+  assert lock == before.split()[0] and changed != before.split()[1]
 
 
 def test_ci_runs_the_developers_test():
