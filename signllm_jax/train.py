@@ -12,6 +12,8 @@ call, 42 stopped and saved, 65 bad data, 66 not finite, 74 input/output.
   --config.data.folder=FOLDER   a built data set, or train.skels + train.text
   --config.model.width=128      any field of the configuration
   --distributed=auto            one of several processes (launch/README.md)
+  --profile=100:110             writes a trace of these ten steps, for xprof,
+                                into profile/ of the work directory
   --dry-run                     prints what would be trained, and the memory it
                                 takes a device, and stops
   --dry-run --devices=64        the same on so many simulated devices
@@ -33,7 +35,13 @@ from signllm_jax import config_files
 from signllm_jax.core import errors
 from signllm_jax.parallel import processes
 from signllm_jax.runs import stored_config, workdir
-from signllm_jax.training import device_memory, loop, mesh_planner, start
+from signllm_jax.training import (
+  device_memory,
+  loop,
+  mesh_planner,
+  profiler,
+  start,
+)
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Experiment: a name or a file; fields can be set."
@@ -73,8 +81,19 @@ _HEARTBEAT = flags.DEFINE_integer(
 )
 
 
+_PROFILE = flags.DEFINE_string(
+  "profile",
+  None,
+  "START:STOP: write a trace of the steps from START up to STOP, for xprof.",
+)
+
+
 def train(
-  config: config_lib.Experiment, path: str, dry_run: bool, memory: float = 0
+  config: config_lib.Experiment,
+  path: str,
+  dry_run: bool,
+  memory: float = 0,
+  profile: str | None = None,
 ) -> int:
   """Trains, or describes what would be trained; returns the exit code.
 
@@ -83,9 +102,11 @@ def train(
     path: its work directory; with `dry_run` may be empty for none.
     dry_run: whether to describe.
     memory: GiB of a device: describe on which mesh it fits.
+    profile: steps to trace, as of `profiler.parse`.
   """
+  profiled = profiler.parse(profile) if profile else None
   if not dry_run:
-    return loop.train(config, path)
+    return loop.train(config, path, profiled)
   if memory:
     mesh_planner.describe(config, memory, path)
     return 0
@@ -137,7 +158,7 @@ def main(argv: list[str]) -> None:
     processes.start(_DISTRIBUTED.value, _HEARTBEAT.value)
     path = _work_directory()
     config = _CONFIG.value or workdir.read_config(path)
-    code = train(config, path, _DRY_RUN.value, _MEMORY.value)
+    code = train(config, path, _DRY_RUN.value, _MEMORY.value, _PROFILE.value)
   except errors.SignLLMError as error:
     print(f"error: {error}", file=sys.stderr)
     processes.leave(error.exit_code)

@@ -15,6 +15,7 @@ from signllm_jax.runs import checkpointer, tensorboard, train_state, workdir
 from signllm_jax.training import (
   early_stopping,
   evaluator,
+  profiler,
   setup,
   start,
   stop_signals,
@@ -23,12 +24,17 @@ from signllm_jax.training import (
 )
 
 
-def train(config: config_lib.Experiment, path: str) -> int:
+def train(
+  config: config_lib.Experiment,
+  path: str,
+  profiled: profiler.StepRange | None = None,
+) -> int:
   """Trains a run, or resumes it; returns the exit code.
 
   Args:
     config: the run.
     path: its work directory.
+    profiled: steps of which `profile/` in the work directory gets a trace.
 
   Raises:
     SignLLMError: as the class says.
@@ -65,8 +71,11 @@ def train(config: config_lib.Experiment, path: str) -> int:
         )
         if step:
           scorer.read_history(int(state.progress.evaluated))
-        loop = Loop(run, scorer, checkpoints, writer, bar, stop)
-        return loop.train(step, state)
+        with profiler.Profiler(
+          work.path / "profile", profiled, bar.write
+        ) as profile:
+          loop = Loop(run, scorer, checkpoints, writer, bar, stop, profile)
+          return loop.train(step, state)
 
 
 def _restore_or_create(
@@ -91,11 +100,13 @@ class Loop:
     writer: tensorboard.Writer,
     bar: tqdm.tqdm,
     stop: stop_signals.StopRequest,
+    profile: profiler.Profiler,
   ):
     """Builds the step; nothing is compiled yet."""
     self.run, self.config, self.scorer = run, run.config, scorer
     self.checkpoints, self.writer, self.bar = checkpoints, writer, bar
     self.stop, self.vote = stop, processes.Vote()
+    self.profile = profile
     self.stopping = False  # in all processes at the same step
     self.train_step = run.make_step()
     self.compiled: set[int] = set()  # padded lengths
@@ -146,12 +157,14 @@ class Loop:
         return errors.EXIT_INTERRUPTED
       if evaluates:
         self.clock.restart()
-      # ---- read
-      with self.clock.waiting():
-        batch = next(batches)
-      # ---- step
-      state, metrics = self._step(state, batch)
-      step += 1
+      with self.profile.step(step):
+        # ---- read
+        with self.clock.waiting():
+          batch = next(batches)
+        # ---- step
+        state, metrics = self._step(state, batch)
+        step += 1
+      self.profile.end_step(step, metrics)
       # ---- log
       if step % config.log_every == 0 or step == config.steps:
         self._log(step, metrics)

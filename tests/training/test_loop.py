@@ -1,5 +1,6 @@
 """Whole runs on small folders: faults, resuming, and learning real signing."""
 
+import gzip
 import json
 import os
 import pathlib
@@ -114,6 +115,31 @@ def test_report_and_files_of_a_run(straight):
   assert list((straight / "tensorboard").glob("events*"))
   stored = stored_config.from_json((straight / "config.json").read_text())
   assert stored.model.width == 32
+
+
+def test_profiled_steps_are_traced_and_change_nothing(
+  folder, straight, tmp_path, capsys
+):
+  code = train.train(
+    _experiment(folder), str(tmp_path), dry_run=False, profile="9:11"
+  )
+  assert code == 0
+  assert _digest(tmp_path, 12) == _digest(straight, 12)
+  profiles = tmp_path / "profile"
+  assert f"profile of steps 9 to 10: {profiles}" in capsys.readouterr().out
+  (trace,) = profiles.glob("plugins/profile/*/*.trace.json.gz")
+  events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
+  steps = [e["args"]["step_num"] for e in events if e.get("name") == "train"]
+  assert sorted(steps) == ["10", "9"]
+
+
+@pytest.mark.parametrize("asked", ["5", "5:5", "9:3", "-1:4", "1:2:3", "a:b"])
+def test_a_range_of_no_steps_is_refused(folder, tmp_path, asked):
+  with pytest.raises(errors.UsageError, match=f"--profile={asked}.*START:STOP"):
+    train.train(
+      _experiment(folder), str(tmp_path / "run"), dry_run=False, profile=asked
+    )
+  assert not (tmp_path / "run").exists()
 
 
 def test_rerun_is_bitwise_equal(folder, straight, tmp_path):
