@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from data_pipeline.building import build_plan, checksums, held_out
+from data_pipeline.keypoints import sidecar_texts
 from data_pipeline.lifting import lifted_folder, lifting_run
 from signllm_jax.core import atomic_files, errors
 
@@ -153,6 +154,11 @@ def _write(
       download_config=download,
     )
   _print_held_out(plan.folder)
+  if undivided := vars(builder).get("undivided"):
+    print(
+      "All recordings of these signs are train, as there are too few to set "
+      f"some aside:{sidecar_texts.listed('', undivided)}"
+    )
   for split, faults in vars(builder).get("left_out", {}).items():
     if faults:
       report(split, lifting_run.Outcome(failed=faults))

@@ -190,6 +190,23 @@ def check_lifting(
     )
 
 
+def check_names(
+  source: pathlib.Path | None, names: pathlib.Path | None
+) -> None:
+  """Raises a UsageError for names of signs that cannot be used."""
+  if names is None:
+    return
+  if not names.is_file():
+    raise errors.UsageError("no such file", path=names, expected="--names=FILE")
+  if not is_keypoints(source):
+    raise errors.UsageError(
+      "names of signs, but nothing to lift",
+      path=source,
+      expected="landmark recordings",
+      hint="Leave --names out",
+    )
+
+
 def is_keypoints(source: pathlib.Path | None) -> bool:
   """Whether the input holds keypoints, not poses in 3-D."""
   return source is not None and (

@@ -35,6 +35,7 @@ class BuildPlan:
   file_format: str
   shards: int | None
   size: tuple[int, int] | None  # of the picture, where keypoints do not say
+  names: pathlib.Path | None  # file with the texts of signs
   lifting: lifted_folder.Options
   fps: float  # frames a second, of the source or of fingerspelling's records
   held_out: held_out.HeldOut  # clips of train that are set aside
@@ -76,6 +77,7 @@ class BuildPlan:
       str(self.input),
       fps=self.fps,
       size=self.size,
+      names=self.names,
       report=note,
     )
 
@@ -89,6 +91,7 @@ def make_plan(
   shards: int | None = None,
   fps: float | None = None,
   size: tuple[int, int] | None = None,
+  names: str | os.PathLike | None = None,
   lifting: lifted_folder.Options = lifted_folder.DEFAULT,
   apart: held_out.HeldOut = held_out.NONE,
   runner: beam.Runner | None = None,
@@ -104,6 +107,7 @@ def make_plan(
     fps: frames a second: of the source, or for fingerspelling of the records.
       The default of the data set if not given. It stands in the records.
     size: width and height of the picture, where keypoints do not say.
+    names: file with the texts of signs, of landmark recordings.
     lifting: options of lifting.
     apart: clips of train to set aside as dev and test.
     runner: writes the records on Apache Beam.
@@ -128,6 +132,7 @@ def make_plan(
     file_format=file_format,
     shards=shards,
     size=size,
+    names=None if names is None else pathlib.Path(names),
     lifting=lifting,
     fps=usual if fps is None else fps,
     held_out=apart,
@@ -158,6 +163,7 @@ def _check(plan: BuildPlan, fps: float | None, usual: float) -> None:
   build_checks.check_source(plan.builder_class, plan.input)
   build_checks.check_writer(plan.file_format)
   build_checks.check_lifting(plan.input, fps, plan.lifting)
+  build_checks.check_names(plan.input, plan.names)
   build_checks.check_held_out(plan.builder_class, plan.input, plan.held_out)
 
 

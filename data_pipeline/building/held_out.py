@@ -1,11 +1,12 @@
 """Sets clips of train aside for splits that the source does not have."""
 
+import collections
 import dataclasses
 import hashlib
 import json
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from signllm_jax.core import errors
@@ -36,6 +37,7 @@ class HeldOut:
 
 
 NONE = HeldOut()
+DEFAULT = "10%"  # each of dev and test, of landmark recordings
 
 
 def count(size: str, total: int) -> int:
@@ -83,6 +85,90 @@ def choose(request: HeldOut, names: Sequence[str]) -> dict[str, list[str]]:
       f"{start} of {len(names)} clips to set aside leave none to train on"
     )
   return chosen
+
+
+def sign_of(name: str) -> str:
+  """The sign of a lifted landmark recording; empty for another clip."""
+  return name.rpartition("/")[0]
+
+
+def with_default(request: HeldOut, names: Iterable[str]) -> HeldOut:
+  """The request, or 10 % each for dev and test if it is empty.
+
+  The default holds for landmark recordings of signs, which have no splits.
+
+  Args:
+    request: sizes may be empty.
+    names: of all lifted clips of train.
+  """
+  if (
+    request.sizes or not (names := list(names)) or not all(map(sign_of, names))
+  ):
+    return request
+  return dataclasses.replace(request, dev=DEFAULT, test=DEFAULT)
+
+
+def choose_by_sign(
+  request: HeldOut, names: Sequence[str]
+) -> tuple[dict[str, list[str]], list[str]]:
+  """Recordings of each split that is asked for, from every sign.
+
+  A share is of each sign's recordings, a number is divided among the signs in
+  proportion; each gives at least 1. Within a sign `choose` decides.
+
+  Args:
+    request: how many.
+    names: SIGN/RECORDING of all of train, each once.
+
+  Returns:
+    The names by split, and the signs of which train keeps all, as they have
+    too few recordings.
+
+  Raises:
+    UsageError: fewer clips than signs, or no sign has enough recordings.
+  """
+  signs = collections.defaultdict(list)
+  for name in names:
+    signs[sign_of(name)].append(name)
+  sizes = {split: {} for split in request.sizes}
+  for split, size in request.sizes.items():
+    sizes[split] = _divide(size, {sign: len(v) for sign, v in signs.items()})
+  chosen, whole = {split: [] for split in sizes}, []
+  for sign, of_sign in sorted(signs.items()):
+    counts = {split: str(sizes[split][sign]) for split in sizes}
+    if sum(map(int, counts.values())) >= len(of_sign):
+      whole.append(sign)
+      continue
+    own = HeldOut(seed=request.seed, **counts)
+    for split, names_of_split in choose(own, of_sign).items():
+      chosen[split] += names_of_split
+  if sizes and signs and len(whole) == len(signs):
+    raise errors.UsageError(
+      f"too few recordings of each of {len(signs)} signs to set some aside",
+      expected=f"at least {len(sizes) + 1} of a sign",
+    )
+  return {split: sorted(each) for split, each in chosen.items()}, whole
+
+
+def _divide(size: str, totals: dict[str, int]) -> dict[str, int]:
+  """The number of recordings of each sign that a size means, at least 1."""
+  if size.endswith("%"):
+    return {sign: count(size, total) for sign, total in totals.items()}
+  counts = dict.fromkeys(sorted(totals), 1)
+  if (missing := count(size, 0) - len(totals)) < 0:
+    raise errors.UsageError(
+      f"{size} recordings of {len(totals)} signs to set aside",
+      expected="at least 1 of each sign",
+    )
+  if missing >= sum(totals.values()):
+    raise errors.UsageError(
+      f"{size} of {sum(totals.values())} clips to set aside leave none to "
+      "train on"
+    )
+  for _ in range(missing):  # Sainte-Lague's method
+    next_sign = max(counts, key=lambda s: totals[s] / (2 * counts[s] + 1))
+    counts[next_sign] += 1
+  return counts
 
 
 def check(request: HeldOut, source: pathlib.Path) -> None:

@@ -102,16 +102,12 @@ def add_build(stage: argparse.ArgumentParser) -> None:
     help="frames a second: of the source for prompt2sign (default 25), of the "
     "records for fingerspelling (default 12.5); it stands in the records",
   )
-  for split in ("dev", "test"):
-    stage.add_argument(
-      f"--{split}",
-      default="",
-      metavar="N",
-      help=f"set clips of train aside as {split}, where the source has no "
-      "such split: a share such as 5%% or a number",
-    )
+  _add_held_out(stage)
   stage.add_argument(
-    "--seed", type=int, default=0, help="of --dev and --test (default 0)"
+    "--names",
+    metavar="FILE",
+    help="texts of signs, of landmark recordings: a line name<TAB>text each "
+    "(default: the sign's name)",
   )
   add_size(stage)
   add_lifting(stage)
@@ -128,6 +124,22 @@ def add_build(stage: argparse.ArgumentParser) -> None:
     default=[],
     metavar="OPTION",
     help="option of the runner, as Beam spells it; may be given many times",
+  )
+
+
+def _add_held_out(stage: argparse.ArgumentParser) -> None:
+  """Adds --dev, --test and the --seed of their choice."""
+  for split in ("dev", "test"):
+    stage.add_argument(
+      f"--{split}",
+      default="",
+      metavar="N",
+      help=f"set clips of train aside as {split}, where the source has no "
+      "such split: a share such as 5%% or a number; of landmark recordings "
+      "by sign (default 10%% each, if neither --dev nor --test is given)",
+    )
+  stage.add_argument(
+    "--seed", type=int, default=0, help="of --dev and --test (default 0)"
   )
 
 

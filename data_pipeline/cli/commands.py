@@ -165,6 +165,7 @@ def build_records(args: argparse.Namespace) -> None:
     shards=args.shards,
     fps=args.fps,
     size=args.size,
+    names=args.names,
     lifting=_lifting_options(args),
     apart=held_out.HeldOut(args.dev, args.test, args.seed),
     runner=runner,
@@ -188,10 +189,16 @@ def build_records(args: argparse.Namespace) -> None:
 
 def _print_plan(plan: build_plan.BuildPlan) -> None:
   print(f"Licence of {plan.name}: {plan.licence}")
+  apart = plan.held_out
   if plan.keypoints:
-    for split, sources in plan.find_splits(_print_note).items():
+    splits = plan.find_splits(_print_note)
+    for split, sources in splits.items():
       print(f"{split}: {len(sources)} clips would be lifted")
-  for split, size in plan.held_out.sizes.items():
+    if signs := {source.sign for source in splits["train"]} - {""}:
+      print(f"They are recordings of {len(signs)} signs")
+      if len(splits) == 1:
+        apart = held_out.with_default(apart, [x.name for x in splits["train"]])
+  for split, size in apart.sizes.items():
     if not plan.exists:
       print(f"{split}: {size} of the clips of train would be set aside")
   verb = "is already built in" if plan.exists else "would be built into"

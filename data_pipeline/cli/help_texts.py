@@ -11,6 +11,9 @@ INPUT holds keypoints of one form:
   DWPose JSON     files with person_0; give --size, as the form does not
   .pose           of OpenPose or MediaPipe Holistic, a file a clip
   .h5             as `extract` writes it
+  landmarks       of MediaPipe Holistic, SIGN/RECORDING/FRAME.npy (258 or 1662
+                  numbers a frame) or a .npz with an array (recordings, frames,
+                  258 or 1662) a sign; give --size. The text is the sign's name
 clips.files, clips.text and clips.gloss in INPUT or beside it hold names,
 sentences and glosses, line by line.
 """
@@ -81,6 +84,8 @@ examples:
   python -m data_pipeline build --dataset=fingerspelling/asl --output=data
   python -m data_pipeline build --dataset=prompt2sign/asl \\
       --input=how2sign/openpose --fps=24 --output=data --policy=drop
+  python -m data_pipeline build --dataset=prompt2sign/asl \\
+      --input=MP_Data --fps=15 --size=640x480 --output=data
   python -m data_pipeline build --dataset=prompt2sign/gsl \\
       --input=phoenix14t --output=data --shards=8 --dry-run
   python -m data_pipeline build --dataset=prompt2sign/gsl \\

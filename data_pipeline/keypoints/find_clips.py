@@ -21,60 +21,22 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import logging
 
-from data_pipeline.keypoints import sidecar_texts
+from data_pipeline.keypoints import recordings, sidecar_texts
+from data_pipeline.keypoints.clip_source import Source
 from signllm_jax.core import clips, errors
-from signllm_jax.formats import dwpose, frame_files, h5, openpose, pose
+from signllm_jax.formats import (
+  dwpose,
+  frame_files,
+  h5,
+  mediapipe_arrays,
+  openpose,
+)
 
-_SUFFIXES = {".pose": "pose", ".h5": "h5", ".hdf5": "h5"}
-_FORMS = "OpenPose's or DWPose's frame files, .pose or .h5"
+_SUFFIXES = {".pose": "pose", ".h5": "h5", ".hdf5": "h5", ".npz": "npz"}
+_FORMS = (
+  "OpenPose's or DWPose's frame files, .pose, .h5 or MediaPipe's landmarks"
+)
 _FEW = 500  # clips that are read before other processes have started
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-  """One clip that can be read.
-
-  Attributes:
-    name: its name, unique among the clips found together.
-    kind: openpose, dwpose, pose or h5.
-    place: its frame files, or the file that holds it.
-    text: what is signed, as it stands in clips.text; empty if unknown.
-    gloss: its gloss, as it stands in clips.gloss; empty if there is none.
-    fps: frames a second, where the form does not say.
-    size: the picture's width and height, where the form does not say.
-    member: the clip's name in its file, of kind h5.
-  """
-
-  name: str
-  kind: str
-  place: frame_files.FrameFiles | pathlib.Path
-  text: str = ""
-  gloss: str = ""
-  fps: float = 25.0
-  size: tuple[int, int] | None = None
-  member: str = ""
-
-  def read(self) -> clips.Keypoints:
-    """Reads the clip.
-
-    Raises:
-      DataError: it is damaged or not of its kind.
-      StorageError: it cannot be read.
-    """
-    if isinstance(self.place, frame_files.FrameFiles):
-      form = openpose if self.kind == "openpose" else dwpose
-      keypoints = form.read(self.place, fps=self.fps, size=self.size)
-    elif self.kind == "pose":
-      keypoints = pose.read_keypoints(self.place)
-    else:
-      keypoints = h5.read_clip(self.place, self.member, fps=self.fps)
-    return dataclasses.replace(
-      keypoints,
-      size=keypoints.size or self.size,
-      name=self.name,
-      text=self.text,
-      gloss=self.gloss,
-    )
 
 
 def find(
@@ -87,10 +49,11 @@ def find(
   """Finds the clips of a file, or of a folder and its subfolders, by name.
 
   A folder may hold frame files (a folder a clip, or all in one), .pose or .h5
-  files, but only one of these forms. Clips of the same name get the name of
-  their folder or file as a prefix. If clips.files lies in the
-  folder or beside it, its lines are names, and the same lines of clips.text
-  and clips.gloss their texts and glosses, kept as they stand.
+  files, or landmark recordings (`recordings.py`), but only one of these forms.
+  Clips of the same name get the name of their folder or file as a prefix. If
+  clips.files lies in the folder or beside it, its lines are names, and the same
+  lines of clips.text and clips.gloss their texts and glosses, kept as they
+  stand.
 
   Args:
     path: the file or folder.
@@ -102,6 +65,7 @@ def find(
   Raises:
     DataError: there is nothing there, no keypoints, keypoints of several forms,
       or clips.text and clips.gloss do not go with clips.files.
+    UsageError: landmark recordings, but no size.
     StorageError: a folder cannot be read.
   """
   path = pathlib.Path(path)
@@ -111,6 +75,7 @@ def find(
     sources = _find_in_file(path)
   else:
     raise errors.DataError("no such file or folder", path=path, expected=_FORMS)
+  _check_size(sources, size, path)
   count = collections.Counter(source.name for source in sources)
   sources = [
     source
@@ -133,10 +98,23 @@ def find(
   ]
 
 
+def _check_size(
+  sources: Sequence[Source], size: tuple[int, int] | None, path: pathlib.Path
+) -> None:
+  """Raises a UsageError for landmark recordings without a picture size."""
+  if size is None and any(source.sign for source in sources):
+    raise errors.UsageError(
+      "landmarks are shares of the picture, whose size they do not store",
+      path=path,
+      hint="Give it, such as --size=640x480",
+    )
+
+
 def _find_in_folder(root: pathlib.Path, report) -> list[Source]:
   found = collections.defaultdict(list)  # kind -> sources
   other_json = []  # JSON files that are not frames
   skels = []
+  arrays = recordings.Folders()
   for folder, names in frame_files.walk(root):
     json = {name for name in names if name.endswith(".json")}
     for form in (openpose, dwpose):
@@ -145,12 +123,17 @@ def _find_in_folder(root: pathlib.Path, report) -> list[Source]:
         found[kind].append(Source(clip.name, kind, clip))
         json -= {os.path.basename(name) for name in clip.paths}
     other_json += sorted(json)
+    arrays.add(folder, names)
     for name in names:
       file = pathlib.Path(folder, name)
+      if file.suffix == ".npz" and not mediapipe_arrays.is_archive(file):
+        continue
       if kind := _SUFFIXES.get(file.suffix.lower()):
         found[kind] += _find_in_file(file)
       elif file.suffix == ".skels":
         skels.append(name)
+  if frames := arrays.sources(report):
+    found["npy"] = frames
   if len(found) > 1:
     counts = ", ".join(f"{len(v)} of {k}" for k, v in sorted(found.items()))
     raise errors.DataError(
@@ -186,6 +169,8 @@ def _find_in_file(file: pathlib.Path) -> list[Source]:
       expected=_FORMS,
       hint="For frame files, give their folder",
     )
+  if kind == "npz":
+    return recordings.in_archive(file)
   if kind == "pose":
     return [Source(file.stem, kind, file)]
   try:
@@ -197,6 +182,8 @@ def _find_in_file(file: pathlib.Path) -> list[Source]:
 
 def _container(source: Source) -> str:
   """The name of the file or folder that holds a clip."""
+  if isinstance(source.place, mediapipe_arrays.Recording):
+    return pathlib.Path(source.place.folder).resolve().parents[1].name
   if isinstance(source.place, frame_files.FrameFiles):
     folder = pathlib.Path(source.place.folder).resolve()
     return folder.name if source.place.prefix else folder.parent.name

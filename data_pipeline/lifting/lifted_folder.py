@@ -2,8 +2,9 @@
 
 A clip is <name>.npz (`formats/npz.py`, in the normalised unit of the published
 stages) and, written after it, its record <name>.json: its quality, whether it
-was kept, and a digest of its sources. A clip that the policy dropped has only
-the record. `lift.json` holds the options of the folder.
+was kept, and a digest of its sources. The name of a landmark recording is
+SIGN/RECORDING, so that its files are in a folder. A clip that the policy
+dropped has only the record. `lift.json` holds the options of the folder.
 """
 
 import contextlib
@@ -49,13 +50,21 @@ class Options:
 DEFAULT = Options()
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, *, sign: bool = False) -> None:
   """Checks that a name can be a file name and a line of a .files.
+
+  Args:
+    name: of a clip.
+    sign: whether it is SIGN/RECORDING, a file in a folder.
 
   Raises:
     DataError: the name is empty, hidden, too long, holds a slash or a control
       character, or would give a record the name `lift.json`.
   """
+  if sign and name.count("/") == 1:
+    for part in name.split("/"):
+      check_name(part)
+    return
   kinds = set(map(unicodedata.category, name))
   if (
     name.startswith(".")
@@ -116,7 +125,14 @@ def claim(folder: str | os.PathLike, options: Options) -> None:
   """
   folder = pathlib.Path(folder)
   requested = dataclasses.asdict(options)
-  unfinished = atomic_files.unfinished_files(folder)
+  unfinished = [
+    path
+    for place in (
+      folder,
+      *sorted(filter(pathlib.Path.is_dir, folder.iterdir())),
+    )
+    for path in atomic_files.unfinished_files(place)
+  ]
   if is_lifted(folder):
     stored = _load(folder / OPTIONS)
     for name in sorted(requested | stored):
@@ -182,6 +198,8 @@ def write(
   Raises:
     StorageError: it cannot be written.
   """
+  if "/" in name:
+    atomic_files.make_folder((folder / name).parent)
   if clip is not None:
     npz.write(folder / f"{name}.npz", [clip])
   record = {
@@ -213,7 +231,12 @@ def records(folder: str | os.PathLike) -> Iterator[tuple[str, dict]]:
       path=folder,
       expected="a folder made by `python -m data_pipeline lift`",
     )
-  found = {path.stem: path for path in pathlib.Path(folder).glob("[!.]*.json")}
+  folder = pathlib.Path(folder)
+  found = {
+    path.relative_to(folder).as_posix().removesuffix(".json"): path
+    for pattern in ("[!.]*.json", "[!.]*/[!.]*.json")
+    for path in folder.glob(pattern)
+  }
   for name, path in sorted(found.items()):
     if path.name != OPTIONS:
       yield name, _load(path)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from data_pipeline.keypoints import cleaning, find_clips
+from data_pipeline.keypoints import cleaning, find_clips, recordings
 from data_pipeline.lifting import lifted_folder, lifter, quality, stage_files
 from data_pipeline.texts import normalisation
 from signllm_jax.core import atomic_files, clips, errors
@@ -49,7 +49,10 @@ class Outcome:
 
 
 def find_splits(
-  path: str | os.PathLike, **options: Any
+  path: str | os.PathLike,
+  *,
+  names: str | os.PathLike | None = None,
+  **options: Any,
 ) -> dict[str, list[find_clips.Source]]:
   """Finds keypoints by split, in folders train, dev and test.
 
@@ -57,13 +60,20 @@ def find_splits(
 
   Args:
     path: file or folder.
+    names: file with the texts of signs, as `recordings.name_signs`.
     **options: further arguments of `find_clips.find`.
 
   Raises:
-    DataError: as `find_clips.find`; a folder dev or test but no train, or other
-      folders beside train.
+    DataError: as `find_clips.find` and `recordings.name_signs`; a folder dev or
+      test but no train, or other folders beside train.
   """
-  path = pathlib.Path(path)
+  found = _find_splits(pathlib.Path(path), **options)
+  return found if names is None else recordings.name_signs(found, names)
+
+
+def _find_splits(
+  path: pathlib.Path, **options: Any
+) -> dict[str, list[find_clips.Source]]:
   present = [split for split in SPLITS if (path / split).is_dir()]
   if not present:
     return {"train": find_clips.find(path, **options)}
@@ -135,10 +145,13 @@ def _check(source: find_clips.Source, text_required: bool) -> str:
   """Checks that a clip can be lifted; returns its `lifted_folder.digest`.
 
   Raises:
-    DataError: its name cannot name a file, or it needs a text and has none.
+    DataError: its name cannot name a file, it needs a text and has none, or
+      finding it has shown a fault.
     StorageError: a file is gone or cannot be examined.
   """
-  lifted_folder.check_name(source.name)
+  if source.fault:
+    raise source.fault
+  lifted_folder.check_name(source.name, sign=bool(source.sign))
   if text_required and not source.text:
     raise errors.DataError(
       f"clip {source.name!r} has no text",
@@ -185,8 +198,14 @@ class _Run:
         hint="Use another output folder, or remove them",
       )
     remaining = []
+    copies = recordings.copies(sources)
     for source in sources:
       try:
+        if source.name in copies:
+          raise errors.DataError(
+            f"a copy of {copies[source.name]}, byte by byte",
+            hint="Remove one of them",
+          )
         digest = _check(source, self.for_records)
       except errors.SignLLMError as error:
         self.outcome.failed[source.name] = error

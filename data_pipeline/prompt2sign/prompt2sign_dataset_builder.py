@@ -62,6 +62,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   shards = 0  # files a split; 0 if not requested
   rate = 0.0  # frames a second of the source; the configuration's if 0
   held_out = held_out.NONE  # clips of train to set aside
+  undivided: Sequence[str] = ()  # signs with too few recordings to divide
   left_out: dict[str, dict[str, errors.DataError]]  # split -> name -> fault
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -98,10 +99,10 @@ class Builder(tfds.core.GeneratorBasedBuilder):
           )
     self.left_out = {}
     entries = {split: self._entries(folder, split) for split in present}
-    chosen = held_out.choose(
-      self.held_out, [held_out.entry_name(each) for each in entries["train"][0]]
-    )
     train, make = entries["train"]
+    request, chosen, self.undivided = _choose(
+      self.held_out, [held_out.entry_name(each) for each in train], folder
+    )
     for split, names in chosen.items():
       apart = set(names)
       entries[split] = (
@@ -113,7 +114,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     metadata: Any = self.info.metadata  # annotated too widely by tfds
     metadata.update(
       fps=self.rate or self.builder_config.fps,
-      held_out=held_out.describe(self.held_out, chosen),
+      held_out=held_out.describe(request, chosen),
     )
     return {
       split: self._generate_examples(folder, split, *entries[split])
@@ -163,6 +164,27 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       return map(make, entries)
     beam = tfds.core.lazy_imports.apache_beam
     return beam.Create(entries) | beam.Map(make)
+
+
+def _choose(
+  request: held_out.HeldOut, names: list[str], folder: pathlib.Path
+) -> tuple[held_out.HeldOut, dict[str, list[str]], list[str]]:
+  """Clips of train to set aside, of landmark recordings by sign.
+
+  Args:
+    request: how many; a default holds for landmark recordings without splits.
+    names: of the clips of train.
+    folder: with the splits.
+
+  Returns:
+    The request with the default, the names by split, and the signs that have
+    too few recordings to divide.
+  """
+  if not _lifted(folder, "train") or not any(map(held_out.sign_of, names)):
+    return request, held_out.choose(request, names), []
+  if not any(_present(folder, split) for split in SPLITS[1:]):
+    request = held_out.with_default(request, names)
+  return request, *held_out.choose_by_sign(request, names)
 
 
 def _lifted(folder: pathlib.Path, split: str) -> pathlib.Path | None:

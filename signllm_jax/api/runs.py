@@ -89,6 +89,7 @@ def build(
   file_format: str = "tfrecord",
   fps: float | None = None,
   size: tuple[int, int] | None = None,
+  names: str | os.PathLike | None = None,
   dev: str = "",
   test: str = "",
   seed: int = 0,
@@ -107,6 +108,7 @@ def build(
     file_format: tfrecord, which needs TensorFlow, or array_record.
     fps: frames per second; of the sources, or of fingerspelling's records.
     size: width and height of the picture, where keypoints do not say.
+    names: file with the texts of signs, of landmark recordings.
     dev: clips of train to set aside as dev, "5%" or "200".
     test: clips of train to set aside as test.
     seed: of what is set aside.
@@ -132,6 +134,7 @@ def build(
     file_format=file_format,
     fps=fps,
     size=size,
+    names=names,
     apart=held_out.HeldOut(dev, test, seed),
   )
   return build_lib.build_dataset(plan, workers=workers)

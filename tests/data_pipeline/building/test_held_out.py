@@ -1,5 +1,6 @@
 """Clips of train that a build sets aside as dev and test."""
 
+import collections
 import json
 
 import pytest
@@ -37,6 +38,48 @@ def test_the_choice_depends_on_names_and_seed_alone():
   assert held_out.choose(held_out.NONE, names) == {}
   with pytest.raises(errors.UsageError, match="leave none to train on"):
     held_out.choose(held_out.HeldOut(dev="100", test="100"), names)
+
+
+def test_recordings_are_chosen_from_every_sign():
+  totals = {"tea": 40, "can": 10, "no": 3, "rare": 2}
+  names = [f"{sign}/{i}" for sign, n in totals.items() for i in range(n)]
+  request = held_out.HeldOut(dev="10%", test="12", seed=1)
+  chosen, whole = held_out.choose_by_sign(request, names)
+  assert whole == ["rare"]
+  signs = {
+    split: collections.Counter(map(held_out.sign_of, each))
+    for split, each in chosen.items()
+  }
+  assert signs == {
+    "dev": {"tea": 4, "can": 1, "no": 1},
+    "test": {"tea": 8, "can": 2, "no": 1},
+  }
+  assert not set(chosen["dev"]) & set(chosen["test"])
+  again = held_out.choose_by_sign(request, names[::-1])
+  assert again == (chosen, whole)
+  other = held_out.HeldOut(dev="10%", test="12", seed=2)
+  assert held_out.choose_by_sign(other, names)[0] != chosen
+  assert held_out.choose_by_sign(held_out.NONE, names) == ({}, [])
+  for size, message in (
+    ("3", "3 recordings of 4 signs to set aside"),
+    ("59", "59 of 55 clips to set aside leave none"),
+  ):
+    with pytest.raises(errors.UsageError, match=message):
+      held_out.choose_by_sign(held_out.HeldOut(dev=size), names)
+  with pytest.raises(errors.UsageError, match="too few recordings of each of"):
+    held_out.choose_by_sign(held_out.HeldOut("1", "10%"), ["a/0", "a/1"])
+
+
+def test_the_default_is_for_recordings_alone():
+  default = held_out.HeldOut("10%", "10%", 5)
+  seeded = held_out.HeldOut(seed=5)
+  assert held_out.with_default(seeded, ["tea/0", "no/1"]) == default
+  for request, names in (
+    (seeded, ["tea/0", "a"]),
+    (seeded, []),
+    (held_out.HeldOut(dev="1"), ["tea/0"]),
+  ):
+    assert held_out.with_default(request, names) == request
 
 
 def _command(source, output, *arguments) -> list[str]:

@@ -1,0 +1,95 @@
+"""A clip of 2-D keypoints that has been found and can be read."""
+
+import dataclasses
+import pathlib
+
+from signllm_jax.core import clips, errors
+from signllm_jax.formats import (
+  dwpose,
+  frame_files,
+  h5,
+  mediapipe_arrays,
+  openpose,
+  pose,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """One clip that can be read.
+
+  Attributes:
+    name: its name, unique among the clips found together.
+    kind: openpose, dwpose, pose, h5, or of landmark recordings npy or npz.
+    place: its frame files, or the file that holds it.
+    text: what is signed, as it stands in clips.text; empty if unknown.
+    gloss: its gloss, as it stands in clips.gloss; empty if there is none.
+    fps: frames a second, where the form does not say.
+    size: the picture's width and height, where the form does not say.
+    member: the clip's name in its file, of kinds h5 and npz.
+    sign: the sign that a landmark recording repeats; empty for other kinds.
+    fault: why it cannot be read, if finding it has shown that.
+  """
+
+  name: str
+  kind: str
+  place: frame_files.FrameFiles | mediapipe_arrays.Recording | pathlib.Path
+  text: str = ""
+  gloss: str = ""
+  fps: float = 25.0
+  size: tuple[int, int] | None = None
+  member: str = ""
+  sign: str = ""
+  fault: errors.DataError | None = None
+
+  def read(self) -> clips.Keypoints:
+    """Reads the clip.
+
+    Raises:
+      DataError: it is damaged or not of its kind.
+      StorageError: it cannot be read.
+    """
+    if self.fault:
+      raise self.fault
+    if self.sign:
+      keypoints = self._read_recording()
+    elif isinstance(self.place, frame_files.FrameFiles):
+      form = openpose if self.kind == "openpose" else dwpose
+      keypoints = form.read(self.place, fps=self.fps, size=self.size)
+    elif isinstance(self.place, mediapipe_arrays.Recording):
+      raise AssertionError(f"recording {self.name!r} without a sign")
+    elif self.kind == "pose":
+      keypoints = pose.read_keypoints(self.place)
+    else:
+      keypoints = h5.read_clip(self.place, self.member, fps=self.fps)
+    return dataclasses.replace(
+      keypoints,
+      size=keypoints.size or self.size,
+      name=self.name,
+      text=self.text,
+      gloss=self.gloss,
+    )
+
+  @property
+  def recording(
+    self,
+  ) -> mediapipe_arrays.Recording | tuple[pathlib.Path, str, int]:
+    """Place of a landmark recording, as `mediapipe_arrays` takes it."""
+    assert not isinstance(self.place, frame_files.FrameFiles)
+    if isinstance(self.place, mediapipe_arrays.Recording):
+      return self.place
+    sign, _, index = self.member.rpartition("/")
+    return self.place, sign, int(index)
+
+  def _read_recording(self) -> clips.Keypoints:
+    if self.size is None:
+      raise errors.DataError(
+        "landmarks are shares of a picture of unknown size",
+        hint="Give --size, such as 640x480",
+      )
+    place = self.recording
+    if isinstance(place, mediapipe_arrays.Recording):
+      return mediapipe_arrays.read(place, fps=self.fps, size=self.size)
+    return mediapipe_arrays.read_from_archive(
+      *place, fps=self.fps, size=self.size
+    )
