@@ -114,7 +114,7 @@ def read(
         path=path,
         expected=f"{len(frames[0])} as in {recording.names[0]}",
       )
-    frames.append(frame.astype(np.float32))
+    frames.append(plain_arrays.to_float32(frame))
   folder = pathlib.Path(recording.folder).resolve()
   return clips.Keypoints(
     _to_joints(np.stack(frames), size, recording.paths),
@@ -177,7 +177,7 @@ def read_from_archive(
       path=path,
       expected=f"below {len(recordings)}",
     )
-  frames = recordings[index].astype(np.float32)
+  frames = plain_arrays.to_float32(recordings[index])
   places = [
     f"{os.fspath(path)}: {sign}/{index}, frame {at}"
     for at in range(1, len(frames) + 1)
@@ -286,9 +286,9 @@ def _to_joints(
       path=places[at],
       expected="pose 33 x (x, y, z, visibility) first",
     )
-  joints = landmarks.to_joints(
-    _POINTS, share * np.array(size, np.float32), confidence
-  )
+  limit = 2 * detections.MAX_PIXEL  # refused below, and finite in pixels
+  pixels = share.clip(-limit, limit) * np.array(size, np.float32)
+  joints = landmarks.to_joints(_POINTS, pixels, confidence)
   if joints is None:
     raise AssertionError(f"points that lack one of {skeleton.J} joints")
   if bad := detections.first_invalid(joints):

@@ -59,6 +59,12 @@ def parse(data: bytes, path: str) -> np.ndarray:
     )
 
 
+def to_float32(values: np.ndarray) -> np.ndarray:
+  """The values as float32; infinite where they are beyond its range."""
+  with np.errstate(over="ignore"):
+    return values.astype(np.float32)
+
+
 def member_shapes(
   path: str | os.PathLike,
 ) -> dict[str, tuple[int, ...] | errors.DataError]:

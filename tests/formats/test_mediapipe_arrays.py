@@ -108,6 +108,7 @@ def test_damaged_frames_are_named(tmp_path):
     (np.ones(1662), "1662 numbers; expected 258 as in 0.npy"),
     (np.ones(258, int), "an array of type '<i8'; expected float16, float32"),
     (np.full(258, np.nan), "NaN or infinity; expected finite numbers"),
+    (np.full(258, 1e300), "NaN or infinity; expected finite numbers"),
     (np.full(258, 2.0), "a visibility outside 0 to 1; expected pose 33 x"),
     (np.full(258, 1e5) * ([1, 1, 1, 0.0] * 33 + [1] * 126), "_HAND"),
   )
