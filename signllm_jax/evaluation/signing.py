@@ -102,9 +102,10 @@ def read_examples(
   """
   if not len(split):
     raise errors.DataError(
-      "nothing to evaluate: the split is empty",
+      f"nothing to evaluate: the split {settings.evaluate.split!r} is empty",
       path=settings.data.folder,
-      hint="Set --config.evaluate.split",
+      hint="Name another with --config.evaluate.split, or remove the empty "
+      "files to train without scores",
     )
   return [split[i] for i in range(len(split))]
 
