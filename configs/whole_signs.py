@@ -4,7 +4,8 @@
     --input=landmarks.npz --fps=15 --size=640x480 --output=data
   python -m signllm_jax.train --config=configs/whole_signs.py
 
-Training takes two minutes on two CPU cores (2,209 recordings of 20 frames).
+The build takes two minutes (2,209 recordings of 20 frames), training a few
+minutes on two CPU cores.
 """
 
 from signllm_jax import config, config_files

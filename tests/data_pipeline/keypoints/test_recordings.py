@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 from helpers.landmarks import frames_258, write_recording
+from helpers.paths import DATA
 
 from data_pipeline.building import held_out, record_reader
 from data_pipeline.cli import parser
@@ -195,6 +196,21 @@ def test_a_build_splits_by_recording_within_each_sign(tmp_path, capsys):
     "train": 7,
     "dev": 4,
   }
+
+
+def test_real_recordings_are_built(tmp_path):
+  source = DATA / "whole_signs" / "MP_Data"
+  if not source.exists():
+    pytest.skip(f"real data is absent: {source}")
+  assert build(source, tmp_path / "data") == 0
+  records = read_records(tmp_path / "data")
+  for split in ("train", "dev", "test"):
+    assert {sign: gloss for sign, gloss, _ in records[split].values()} == {
+      "coffee": "COFFEE",
+      "i": "I",
+      "tea": "TEA",
+    }
+    assert len(records[split]) == 3
 
 
 def test_splits_of_the_input_are_kept(tmp_path):
