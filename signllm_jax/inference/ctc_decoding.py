@@ -20,29 +20,7 @@ class Labels(NamedTuple):
   """The labels of each row."""
 
   tokens: jax.Array  # [B, limit] int32, PAD at the end
-  score: jax.Array  # [B] log probability of the path, or of all their paths
-
-
-def greedy(log_p: jax.Array, length: jax.Array, limit: int) -> Labels:
-  """The labels of the likeliest path.
-
-  Args:
-    log_p: [B, S, V] log probabilities.
-    length: [B] steps; the rest is padding.
-    limit: labels kept.
-  """
-  best = jnp.argmax(log_p, -1)  # [B, S]
-  real = jnp.arange(best.shape[1]) < length[:, None]
-  before = jnp.pad(best, ((0, 0), (1, 0)), constant_values=BLANK)[:, :-1]
-  counts = real & (best != BLANK) & (best != before)
-  place = jnp.where(counts, jnp.cumsum(counts, 1) - 1, limit)
-
-  def collect(row: jax.Array, places: jax.Array) -> jax.Array:
-    empty = jnp.full(limit, BLANK, jnp.int32)
-    return empty.at[places].set(row.astype(jnp.int32), mode="drop")
-
-  score = jnp.sum(jnp.where(real, jnp.max(log_p, -1), 0), 1)
-  return Labels(jax.vmap(collect)(best, place), score)
+  score: jax.Array  # [B] log probability of all their paths
 
 
 class _Prefixes(NamedTuple):

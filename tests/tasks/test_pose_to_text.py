@@ -333,13 +333,6 @@ def test_prefix_search_finds_the_likeliest_labels():
     assert found.score[row] == pytest.approx(best[0], abs=1e-4)
 
 
-def test_greedy_ctc_merges_repeats_and_drops_blanks():
-  paths = np.array([[1, 1, 0, 1, 2, 2, 0], [0, 0, 3, 3, 0, 3, 3]])
-  log_p = np.where(np.arange(4) == paths[..., None], -0.1, -5.0)
-  found = ctc_decoding.greedy(jnp.asarray(log_p), jnp.array([7, 6]), 4)
-  assert found.tokens.tolist() == [[1, 1, 2, 0], [3, 3, 0, 0]]
-
-
 # ---- a run
 
 
