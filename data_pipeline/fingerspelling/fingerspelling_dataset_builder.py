@@ -183,7 +183,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
       for chunk in thread.map(lifted, spelt()):
         for clip in map(clips.canonical, chunk):
-          prompt = prompts.make_prompt(clip.text, language.spoken, clip.name)
+          prompt = ""  # of a spoken language without templates
+          if prompts.has_templates(language.spoken):
+            prompt = prompts.make_prompt(clip.text, language.spoken, clip.name)
           yield (
             clip.name,
             records.from_clip(

@@ -16,6 +16,11 @@ from signllm_jax.core import errors
 _FOLDER = pathlib.Path(__file__).with_name("prompt_templates")
 
 
+def has_templates(spoken: str) -> bool:
+  """Whether there are templates of a spoken language (ISO 639-1)."""
+  return (_FOLDER / f"{spoken}.txt").is_file()
+
+
 @functools.cache
 def templates(spoken: str) -> tuple[str, ...]:
   """The templates of a spoken language (ISO 639-1).
@@ -25,7 +30,7 @@ def templates(spoken: str) -> tuple[str, ...]:
     DataError: a line is not a template; the message names it.
   """
   path = _FOLDER / f"{spoken}.txt"
-  if not path.is_file():
+  if not has_templates(spoken):
     known = sorted(file.stem for file in _FOLDER.glob("*.txt"))
     raise errors.UsageError(
       f"no prompts in the spoken language {spoken!r}",

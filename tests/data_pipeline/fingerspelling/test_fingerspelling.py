@@ -44,8 +44,8 @@ FEW = builder.Config(
 ARRAYS = {"file_format": "array_record"}
 
 
-def build_few(folder: pathlib.Path) -> pathlib.Path:
-  made = fingerspelling.Builder(config=FEW, data_dir=folder)
+def build_few(folder: pathlib.Path, config=FEW) -> pathlib.Path:
+  made = fingerspelling.Builder(config=config, data_dir=folder)
   made.download_and_prepare(
     file_format="array_record",
     download_config=tfds.download.DownloadConfig(
@@ -74,6 +74,15 @@ def built(tmp_path_factory) -> pathlib.Path:
 @pytest.fixture(scope="module")
 def splits(built) -> dict[str, list[dict]]:
   return read(built)
+
+
+def test_spoken_language_without_templates_has_no_prompts(tmp_path):
+  config = builder.Config(
+    name="cse_few", alphabet="cse", train_words=5, held_out_words=2
+  )
+  examples = read(build_few(tmp_path, config))["train"]
+  assert [example["prompt"] for example in examples] == [b""] * 5
+  assert all(example["text"] and example["gloss"] for example in examples)
 
 
 def package_joints(word: str, language) -> np.ndarray:
