@@ -104,7 +104,7 @@ def train(
     memory: GiB of a device: describe on which mesh it fits.
     profile: steps to trace, as of `profiler.parse`.
   """
-  profiled = profiler.parse(profile) if profile else None
+  profiled = profiler.parse(profile, config.steps) if profile else None
   if not dry_run:
     return loop.train(config, path, profiled)
   if memory:

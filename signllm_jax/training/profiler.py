@@ -19,18 +19,22 @@ class StepRange(NamedTuple):
   stop: int
 
 
-def parse(text: str) -> StepRange:
+def parse(text: str, steps: int) -> StepRange:
   """Reads `START:STOP`, such as `100:110` for the ten steps from 100.
 
+  Args:
+    text: the range.
+    steps: of the run.
+
   Raises:
-    UsageError: it is not such a range.
+    UsageError: it is not a range of steps of the run.
   """
   match = re.fullmatch(r"(\d{1,9}):(\d{1,9})", text, re.ASCII)
-  if match is None or int(match[1]) >= int(match[2]):
+  if match is None or not int(match[1]) < int(match[2]) <= steps:
     raise errors.UsageError(
       f"--profile={text}",
-      expected="START:STOP, the first step and the one after the last, such as "
-      "--profile=100:110",
+      expected="START:STOP, the first step and the one after the last, within "
+      f"the {steps} steps of the run",
       hint="Steps of compilation are long; leave the first ones out",
     )
   return StepRange(int(match[1]), int(match[2]))

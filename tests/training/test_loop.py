@@ -133,7 +133,9 @@ def test_profiled_steps_are_traced_and_change_nothing(
   assert sorted(steps) == ["10", "9"]
 
 
-@pytest.mark.parametrize("asked", ["5", "5:5", "9:3", "-1:4", "1:2:3", "a:b"])
+@pytest.mark.parametrize(
+  "asked", ["5", "5:5", "9:3", "-1:4", "1:2:3", "a:b", "9:13"]
+)
 def test_a_range_of_no_steps_is_refused(folder, tmp_path, asked):
   with pytest.raises(errors.UsageError, match=f"--profile={asked}.*START:STOP"):
     train.train(
