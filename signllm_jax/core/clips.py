@@ -136,6 +136,18 @@ def resample(clip: Clip, fps: float) -> Clip:
     return dataclasses.replace(clip, fps=fps if len(clip) < 2 else clip.fps)
   seconds = (len(clip) - 1) / clip.fps
   count = max(round(seconds * fps), 1) + 1
+  return dataclasses.replace(with_frames(clip, count), fps=fps)
+
+
+def with_frames(clip: Clip, count: int) -> Clip:
+  """Interpolates a clip linearly in time to so many frames, as `resample`.
+
+  The frame rate stays as it is: the clip becomes slower or faster. A single
+  frame is repeated.
+  """
+  if len(clip) < 2:
+    frames, valid = (x.repeat(count, 0) for x in (clip.frames, clip.valid))
+    return dataclasses.replace(clip, frames=frames, valid=valid)
   times = np.linspace(0, len(clip) - 1, count)
   before = np.minimum(times.astype(int), len(clip) - 2)
   weight = (times - before).astype(np.float32)[:, None, None]
@@ -145,4 +157,4 @@ def resample(clip: Clip, fps: float) -> Clip:
     clip.valid[before + 1] | ~uses_after
   )
   frames[~valid] = 0
-  return dataclasses.replace(clip, frames=frames, valid=valid, fps=fps)
+  return dataclasses.replace(clip, frames=frames, valid=valid)

@@ -8,7 +8,6 @@ import numpy as np
 
 from signllm_jax.core import clips
 from signllm_jax.evaluation import reading, signing
-from signllm_jax.evaluation.metrics import catalogue
 from signllm_jax.evaluation.report import bootstrap, report
 from signllm_jax.inference import load, text_signer
 from signllm_jax.inference import producer as producer_lib
@@ -73,7 +72,7 @@ def evaluate(
     "seconds": {"produce": round(seconds, 3)},
   }
   rows = {"produced": produced, **data.rows}
-  result = report.build(details, catalogue.POSE, data.true, rows, weights)
+  result = report.build(details, data.metrics, data.true, rows, weights)
   if back_translation:
     result = _add_back_translation(result, back_translation, weights)
   return result

@@ -16,8 +16,14 @@ from signllm_jax.inference import pose_reader
 from signllm_jax.runs import tensorboard
 from signllm_jax.tasks.task import ScoreTable
 
-_LETTERS = ("letter_error_rate", "wer")
-_WORDS = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "chrf", "rouge_l", "wer")
+_LETTERS = ("recognised", "letter_error_rate", "wer")
+_WORDS = (
+  "recognised",
+  *(f"bleu_{order}" for order in range(1, 5)),
+  "chrf",
+  "rouge_l",
+  "wer",
+)
 _NAMES = {
   "read": "read",
   "gloss": "gloss, by CTC",
@@ -28,8 +34,8 @@ _NAMES = {
 def metrics_of(tokens: str) -> tuple[metric.Metric, ...]:
   """The metrics of a model with this kind of token.
 
-  Letter and word error rates for characters; BLEU, chrF, ROUGE-L and word
-  error rate for words.
+  Exact matches, and letter and word error rates for characters, or BLEU, chrF,
+  ROUGE-L and word error rate for words.
   """
   keys = _LETTERS if tokens == "characters" else _WORDS
   known = {m.key: m for m in text_metrics.TEXT}

@@ -10,8 +10,13 @@ import numpy as np
 from signllm_jax import config
 from signllm_jax.core import clips, errors
 from signllm_jax.data import corpus_info, datasets
-from signllm_jax.evaluation import baselines
-from signllm_jax.evaluation.metrics import pose
+from signllm_jax.evaluation import baselines, same_text
+from signllm_jax.evaluation.metrics import (
+  catalogue,
+  metric,
+  pose,
+  visibility,
+)
 from signllm_jax.evaluation.report import report, tables
 from signllm_jax.inference import producer, text_input
 from signllm_jax.runs import tensorboard
@@ -126,6 +131,7 @@ class EvaluationSplit(NamedTuple):
   sources: list[str]  # texts as the model reads them
   true: list[clips.Clip]
   rows: Mapping[str, Sequence[clips.Clip]]  # truth and baselines
+  metrics: tuple[metric.Metric, ...]
   notes: list[str]
 
 
@@ -142,21 +148,27 @@ def load_split(
   try:
     train = datasets.open_clips(settings, "train")
     mean = corpus_info.summarise(train, settings).mean.reshape(-1, 3)
-    texts = [datasets.source_text(clip, settings) for clip in _each(train)]
+    sources = [datasets.source_text(clip, settings) for clip in _each(train)]
+    texts = [clip.text for clip in _each(train)]
+    shown = visibility.parts_of_texts(_each(train))
   except errors.DataError as error:
     raise errors.DataError(
       f"the baselines need the training split: {error}",
       path=pathlib.Path(settings.folder),
     ) from error
-  nearest = baselines.nearest(task.sources, texts, info.vocabulary.unit)
+  nearest = baselines.nearest(task.sources, sources, info.vocabulary.unit)
+  repeated, notes = same_text.rows(task.true, train, texts)
   rows = {
     "truth": task.true,
+    **repeated,
     **baselines.of_clips(task.true, mean),
     "nearest_train": [train[int(i)] for i in nearest],
   }
   if len(task.true) < 2:
     del rows["other_clip"]  # there is no other
-  return EvaluationSplit(task.sources, task.true, rows, task.notes)
+  notes = [*task.notes, *notes]
+  metrics = (*catalogue.POSE, catalogue.hidden_parts(shown))
+  return EvaluationSplit(task.sources, task.true, rows, metrics, notes)
 
 
 def _each(split: datasets.Clips):

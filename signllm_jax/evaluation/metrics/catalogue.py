@@ -1,12 +1,19 @@
 """The metrics of poses, in the order of the report."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from signllm_jax.core import clips
-from signllm_jax.evaluation.metrics import distances, frechet, metric, pose
+from signllm_jax.evaluation.metrics import (
+  distances,
+  frechet,
+  metric,
+  pose,
+  spread,
+  visibility,
+)
 
 _UNIT = "canonical units (shoulders 1/3 apart)"
 
@@ -126,11 +133,53 @@ POSE: tuple[metric.Metric, ...] = (
     metric.ratio,
     "{:.3f}",
   ),
-  _mean(
+  metric.Metric(
     "bone_length_error",
     "bone error",
-    pose.bone_length_errors,
-    "|length / median true length of the clip - 1| over limbs and frames",
+    "lower",
+    "|length / its median in the clip - 1|, mean over limbs and frames, plus "
+    "|mean over clips of the medians, produced over true - 1|, mean over limbs",
+    pose.bones,
+    pose.bone_length_error,
+    "{:.3f}",
+    biased=True,
+    version=2,
+  ),
+  metric.Metric(
+    "spread",
+    "spread",
+    "one",
+    "root mean squared distance of visible joints from the mean of the text's "
+    f"clips, interpolated to {spread.FRAMES} frames, unbiased, produced over "
+    "true, sums over texts with several true clips",
+    spread.sums,
+    spread.ratio,
+    "{:.3f}",
+  ),
+  _mean(
+    "visibility_error",
+    "visibility error",
+    visibility.errors,
+    "|share of frames that show a part, produced - true|, mean over body, left "
+    "and right hand",
     "{:.3f}",
   ),
 )
+
+
+def hidden_parts(trained: Mapping[str, np.ndarray]) -> metric.Metric:
+  """Share of frames that show what no recording of their text shows.
+
+  Args:
+    trained: `visibility.parts_of_texts` of the training clips.
+  """
+  return metric.Metric(
+    "hidden_parts",
+    "hidden parts shown",
+    "lower",
+    "frames that show a part (body, left or right hand) which no training and "
+    "no true clip of the text ever shows, over all frames",
+    functools.partial(visibility.hidden_shown, trained=trained),
+    metric.ratio,
+    "{:.1%}",
+  )

@@ -12,6 +12,7 @@ from signllm_jax.core import clips, skeleton
 from signllm_jax.evaluation.metrics import distances, metric
 
 WRISTS = [skeleton.RIGHT_WRIST, skeleton.LEFT_WRIST]
+_SHORTEST = 1e-6  # a shorter limb has no length to compare with
 
 
 def wrist_path(clip: clips.Clip) -> float:
@@ -78,41 +79,64 @@ def bone_lengths(clip: clips.Clip) -> tuple[np.ndarray, np.ndarray]:
   return np.linalg.norm(ends, axis=-1), seen
 
 
-def bone_length_error(produced: clips.Clip, true: clips.Clip) -> float:
-  """Mean |length / true length - 1| over limbs and frames.
-
-  A limb's true length is its median over the true clip. NaN where no limb is
-  visible in both.
-  """
-  length, seen = bone_lengths(true)
-  shown = np.flatnonzero(seen.any(0))
-  median = np.array([np.median(length[seen[:, limb], limb]) for limb in shown])
-  shown, median = shown[median > 1e-6], median[median > 1e-6]
-  length, seen = bone_lengths(produced)
-  length, seen = length[:, shown], seen[:, shown]
-  if not seen.any():
-    return float("nan")
-  return float(np.abs(length / median - 1)[seen].mean())
-
-
-def bone_length_errors(
+def bones(
   produced: Sequence[clips.Clip], true: Sequence[clips.Clip]
 ) -> np.ndarray:
-  """`bone_length_error` of each pair: [n]."""
+  """Bone lengths of each pair: [n, 2 + 2 * 49].
+
+  Sum over visible limbs and frames of |length / the clip's own median - 1| of
+  the produced clip, and its number of terms; then the median length of every
+  limb, produced and true, 0 where one of both clips never shows it.
+  """
   return np.array(
-    [bone_length_error(a, b) for a, b in zip(produced, true, strict=True)]
+    [_bones_of_pair(a, b) for a, b in zip(produced, true, strict=True)]
   )
+
+
+def _bones_of_pair(produced: clips.Clip, true: clips.Clip) -> np.ndarray:
+  length, seen = bone_lengths(produced)
+  own, other = _medians(length, seen), _medians(*bone_lengths(true))
+  known = own > _SHORTEST
+  change = np.abs(length / np.where(known, own, 1) - 1)[seen & known]
+  both = seen.any(0) & (other > _SHORTEST)
+  return np.concatenate(
+    [[change.sum(), change.size], np.where(both, own, 0), other * both]
+  )
+
+
+def _medians(length: np.ndarray, seen: np.ndarray) -> np.ndarray:
+  """Median [49] over the frames that show each limb; 0 without one."""
+  return np.array(
+    [
+      np.median(x[shown]) if shown.any() else 0
+      for x, shown in zip(length.T, seen.T, strict=True)
+    ],
+    np.float64,
+  )
+
+
+def bone_length_error(sums: np.ndarray) -> np.ndarray:
+  """Change within clips plus error of the mean lengths, from sums of `bones`.
+
+  The second part is the mean over limbs of |sum of produced medians / sum of
+  true medians - 1|. Signers and cameras differ, so recordings of one text have
+  other bone lengths than each other, but the same ones on average. NaN where
+  no limb is visible in both clips of a pair.
+  """
+  change = sums[..., 0] / np.maximum(sums[..., 1], 1)
+  own, other = np.split(sums[..., 2:], 2, -1)
+  compared = other > 0
+  scale = np.abs(own / np.where(compared, other, 1) - 1) * compared
+  return change + metric.divide(scale.sum(-1), compared.sum(-1))
 
 
 def scores(
   produced: Sequence[clips.Clip], true: Sequence[clips.Clip]
 ) -> dict[str, float]:
-  """Scores of poses during training: means over sequences, ratios of sums."""
+  """Scores of poses during training, as `catalogue` defines them."""
   return {
     "dtw_mje": float(distances.dtw_mje(produced, true).mean()),
     "motion_share": float(metric.ratio(motion(produced, true).sum(0))),
     "length_ratio": float(metric.ratio(lengths(produced, true).sum(0))),
-    "bone_length_error": float(
-      metric.ratio(metric.counted(bone_length_errors(produced, true)).sum(0))
-    ),
+    "bone_length_error": float(bone_length_error(bones(produced, true).sum(0))),
   }

@@ -1,4 +1,4 @@
-"""Scores of texts: BLEU-1..4, chrF, ROUGE-L, word and letter error rates.
+"""Scores of texts: exact matches, BLEU-1..4, chrF, ROUGE-L, error rates.
 
 For back-translation and for text to gloss. Spaces separate the tokens; nothing
 else is tokenised, lower-cased or smoothed. All in per cent.
@@ -183,6 +183,20 @@ def _edits(
   return np.array(rows, np.float64)
 
 
+def exact_matches(
+  hypotheses: Sequence[str], references: Sequence[str]
+) -> np.ndarray:
+  """Whether each hypothesis has the words of its reference: [n] 0 or 1."""
+  _check(hypotheses, references)
+  return np.array(
+    [
+      a.split() == b.split()
+      for a, b in zip(hypotheses, references, strict=True)
+    ],
+    np.float64,
+  )
+
+
 def _percent(sums: np.ndarray) -> np.ndarray:
   return 100 * metric.ratio(sums)
 
@@ -200,6 +214,15 @@ def _bleu_metric(order: int) -> metric.Metric:
 
 
 TEXT: tuple[metric.Metric, ...] = (
+  metric.Metric(
+    "recognised",
+    "recognised",
+    "higher",
+    "texts that equal their reference, word for word",
+    lambda produced, true: metric.counted(exact_matches(produced, true)),
+    _percent,
+    "{:.1f}",
+  ),
   *(_bleu_metric(order) for order in range(1, _ORDERS + 1)),
   metric.Metric(
     "chrf",

@@ -8,12 +8,14 @@ from matplotlib.figure import Figure
 
 from signllm_jax.evaluation.report import report as report_lib
 from signllm_jax.visualization import themed_plots
-from signllm_jax.visualization.themed_plots import DASHES, FAINT, SERIES
+from signllm_jax.visualization.themed_plots import DASHES, FAINT, INK, SERIES
 
 _HEIGHT = 2.8  # inches
 _COLOURS = {
   "produced": SERIES[0],
   "truth": SERIES[5],
+  "same_text": INK,
+  "text_mean": FAINT,
   "mean_pose": SERIES[1],
   "frozen": SERIES[4],
   "other_clip": SERIES[3],

@@ -15,6 +15,8 @@ from signllm_jax.tasks.task import ScoreTable
 ROW_NAMES = {
   "produced": "produced",
   "truth": "truth (upper bound)",
+  "same_text": "another recording of the text",
+  "text_mean": "mean of the text's recordings",
   "mean_pose": "mean pose (baseline)",
   "frozen": "frozen frame (baseline)",
   "other_clip": "another clip (baseline)",

@@ -91,12 +91,14 @@ def notes(report: Report) -> list[str]:
     f"In brackets: {bootstrap.LEVEL:.0%} intervals of a percentile bootstrap "
     f"over the {n} sequences ({facts['bootstrap']['resamples']} resamples, "
     f"seed {facts['bootstrap']['seed']}). " + str(facts["seeds"]),
-    "Motion, jerk and length are ratios of produced to true; the truth has 1. "
-    "All other columns of poses are errors: lower is better, and the truth has "
-    "0, except in bone error, where its own bone lengths vary. Fréchet "
-    "compares all frames of a row with all true frames, whatever text they "
-    "belong to: another clip scores as well as the truth.",
+    "Motion, jerk, length and spread are ratios of produced to true; the truth "
+    "has 1. All other columns of poses are errors: lower is better, and the "
+    "truth has 0, except in bone error, where its own bone lengths vary. "
+    "Fréchet compares all frames of a row with all true frames, whatever text "
+    "they belong to: another clip scores as well as the truth.",
   ]
+  if "same_text" in report.rows:
+    remarks.append(_same_text(report))
   if report.texts:
     reader = facts["back_translation"]
     remarks.append(
@@ -117,6 +119,20 @@ def notes(report: Report) -> list[str]:
       "Not comparable with free-running scores."
     )
   return remarks
+
+
+def _same_text(report: Report) -> str:
+  """Produced clips against another real recording of each text."""
+  made, other = (
+    report.scores[row]["frechet"].value for row in ("produced", "same_text")
+  )
+  times = f"{made / other:.2f} times" if other else "not a multiple of"
+  return (
+    "Another recording of the text is a real clip, drawn at random: a model "
+    "that signs as people do scores as it does, in errors as well. The mean of "
+    "the text's recordings is what a regression tends to. The Fréchet distance "
+    f"of the produced clips is {times} that of another recording."
+  )
 
 
 def title(report: Report) -> str:

@@ -253,6 +253,7 @@ def test_baselines_and_truth_take_their_known_values():
   assert found["other_clip"].pop("frechet") == pytest.approx(0, abs=1e-6)
   del found["truth"]
   for row in found.values():
+    del row["visibility_error"]  # all parts are always shown
     for key, value in row.items():
       assert METRICS[key].better == "one" or value > 0
 
@@ -269,6 +270,29 @@ def test_jerk_of_a_cubic():
   assert pose.jerk(dataclasses.replace(clip, valid=hidden))[1] == count - 4
   short = clips.Clip(frames[:3], hidden[:3])
   assert pose.jerk(short) == (0, 0)
+
+
+def _scaled(clip: clips.Clip, size: float, shaken: float = 0) -> clips.Clip:
+  """A clip at another size, which changes from frame to frame by a share."""
+  sign = np.resize([1, -1, 0], len(clip))[:, None, None]
+  frames = clip.frames[:1] * size * (1 + shaken * sign)
+  return clips.Clip(frames.astype(np.float32), clip.valid, text="a")
+
+
+def test_bone_error_is_shrinkage_plus_change():
+  bones = METRICS["bone_length_error"]
+  still = _clip(1, 9)
+  true = [_scaled(still, size) for size in (0.8, 1.0, 1.2, 1.0)]
+  # Other people have other bones, as long on average.
+  assert bones.score(true[::-1], true) == pytest.approx(0, abs=1e-6)
+  assert bones.score(true[:1], true[-1:]) == pytest.approx(0.2, rel=1e-4)
+  short = [_scaled(clip, 0.9) for clip in true]
+  assert bones.score(short, true) == pytest.approx(0.1, rel=1e-4)
+  shaken = [_scaled(clip, 0.9, 0.03) for clip in true]
+  assert bones.score(shaken, true) == pytest.approx(0.12, rel=1e-3)
+  for clip in short:
+    clip.valid[:, skeleton.PARTS["left_hand"]] = False
+  assert bones.score(short, true) == pytest.approx(0.1, rel=1e-4)
 
 
 def _mean_metric() -> metric.Metric:
@@ -340,6 +364,6 @@ def test_nearest_training_text():
 def test_signature_names_what_was_computed():
   for one in catalogue.POSE:
     said = one.signature("free", 7)
-    assert said.startswith(f"{one.key}|v1|protocol:free|n:7|")
+    assert said.startswith(f"{one.key}|v{one.version}|protocol:free|n:7|")
     assert one.definition in said
   assert len({one.key for one in catalogue.POSE}) == len(catalogue.POSE)
