@@ -64,15 +64,13 @@ def evaluate(
     "split": split,
     "protocol": protocol,
     "seeds": _describe_seeds(seeds),
-    "bootstrap": {
-      "resamples": resamples,
-      "seed": 0,
-      "level": bootstrap.LEVEL,
-    },
+    "bootstrap": bootstrap.facts(resamples),
     "seconds": {"produce": round(seconds, 3)},
   }
   rows = {"produced": produced, **data.rows}
-  result = report.build(details, data.metrics, data.true, rows, weights)
+  result = report.build(
+    details, data.metrics, data.true, rows, weights, data.draws
+  )
   if back_translation:
     result = _add_back_translation(result, back_translation, weights)
   return result

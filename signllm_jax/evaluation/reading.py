@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from signllm_jax import config
+from signllm_jax.core import clips
 from signllm_jax.data import datasets
 from signllm_jax.evaluation import signing
 from signllm_jax.evaluation.metrics import metric
@@ -139,11 +140,10 @@ def add_columns(
   Raises:
     UsageError: the clips have another frame rate than the reader's training.
   """
-  texts = {}
-  for name, clips in poses.rows.items():
-    translations = model.read(clips)
-    assert translations is not None  # nothing stops it
-    texts[name] = [t.text for t in translations]
+  texts = {
+    name: [_texts(model, drawn) for drawn in (row, *poses.draws.get(name, ()))]
+    for name, row in poses.rows.items()
+  }
   digest = facts["checkpoint"]["digest"][:12]
   metrics = [
     dataclasses.replace(m, definition=f"{m.definition}, read by {digest}")
@@ -151,3 +151,11 @@ def add_columns(
   ]
   true = [datasets.source_text(clip, settings) for clip in poses.true]
   return report.extend(poses, facts, metrics, texts, true, weights)
+
+
+def _texts(
+  model: pose_reader.Reader, listed: Sequence[clips.Clip]
+) -> list[str]:
+  translations = model.read(listed)
+  assert translations is not None  # nothing stops it
+  return [t.text for t in translations]

@@ -7,55 +7,63 @@ a regression tends to.
 
 import collections
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from signllm_jax.core import clips
 from signllm_jax.data import datasets
 
+DRAWS = 5  # of another recording for every clip; scores are means over them
 
-def rows(
+
+class Recordings(NamedTuple):
+  """Recordings of the texts of true clips; empty lists where there are none."""
+
+  drawn: list[list[clips.Clip]]  # of each draw, a clip for each true one
+  mean: list[clips.Clip]  # for each true one
+  notes: list[str]
+
+
+def find(
   true: Sequence[clips.Clip],
   train: datasets.Clips,
   texts: Sequence[str],
   seed: int = 0,
-) -> tuple[dict[str, list[clips.Clip]], list[str]]:
-  """Another recording and the mean recording of each true clip's text.
+) -> Recordings:
+  """Other recordings and the mean recording of each true clip's text.
 
   Recordings come from the training split or, for a text that it lacks, from
-  the true clips. There are no such rows unless every true clip has another
-  recording, so that all rows of a report are over the same sequences.
+  the true clips. There are none unless every true clip has another recording,
+  so that all rows of a report are over the same sequences.
 
   Args:
     true: the true clips.
     train: the training split, of the same language.
     texts: of the training clips, in order.
-    seed: of the draw.
-
-  Returns:
-    Row name -> a clip for each true one: "same_text" and "text_mean", or none;
-    and notes for the user.
+    seed: of the draws.
   """
   of_split, of_train = _group([clip.text for clip in true]), _group(texts)
   random = np.random.default_rng(seed)
-  drawn: list[clips.Clip | None] = [None] * len(true)
-  mean: list[clips.Clip] = list(true)
+  drawn: list[list[clips.Clip]] = [list(true) for _ in range(DRAWS)]
+  mean, alone = list(true), 0
   for text, places in of_split.items():
     pool = [train[i] for i in of_train.get(text, ())]
     pool = pool or [true[i] for i in places]
-    order = collections.deque(pool[i] for i in random.permutation(len(pool)))
     average = mean_clip(pool)
     for place in places:
-      drawn[place], mean[place] = _next_other(order, true[place]), average
-  found = [clip for clip in drawn if clip is not None]
-  if len(found) == len(true):
-    return {"same_text": found, "text_mean": mean}, []
-  if not found:
-    return {}, []
-  return {}, [
-    f"{len(true) - len(found)} of {len(true)} clips have no other recording of "
-    "their text, so there is no row of them"
-  ]
+      mean[place] = average
+      alone += not any(_differ(clip, true[place]) for clip in pool)
+    for draw in drawn:
+      order = [pool[i] for i in random.permutation(len(pool))]
+      _deal(collections.deque(order), draw, places)
+  if not alone:
+    return Recordings(drawn, mean, [])
+  note = (
+    f"{alone} of {len(true)} clips have no other recording of their text, so "
+    "there is no row of such recordings"
+  )
+  return Recordings([], [], [note] if alone < len(true) else [])
 
 
 def mean_clip(recordings: Sequence[clips.Clip]) -> clips.Clip:
@@ -83,13 +91,20 @@ def _group(texts: Sequence[str]) -> dict[str, list[int]]:
   return groups
 
 
-def _next_other(
-  order: collections.deque[clips.Clip], clip: clips.Clip
-) -> clips.Clip | None:
-  """The next recording of a cycle that is not this clip; None without one."""
-  for _ in range(len(order)):
-    candidate = order[0]
-    order.rotate(-1)
-    if not np.array_equal(candidate.frames, clip.frames):
-      return candidate
-  return None
+def _deal(
+  order: collections.deque[clips.Clip],
+  draw: list[clips.Clip],
+  places: Sequence[int],
+) -> None:
+  """Replaces the clips of these places by the next other ones of a cycle."""
+  for place in places:
+    for _ in range(len(order)):
+      candidate = order[0]
+      order.rotate(-1)
+      if _differ(candidate, draw[place]):
+        draw[place] = candidate
+        break
+
+
+def _differ(a: clips.Clip, b: clips.Clip) -> bool:
+  return not np.array_equal(a.frames, b.frames)

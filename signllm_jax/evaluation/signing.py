@@ -131,6 +131,7 @@ class EvaluationSplit(NamedTuple):
   sources: list[str]  # texts as the model reads them
   true: list[clips.Clip]
   rows: Mapping[str, Sequence[clips.Clip]]  # truth and baselines
+  draws: Mapping[str, Sequence[Sequence[clips.Clip]]]  # further ones of a row
   metrics: tuple[metric.Metric, ...]
   notes: list[str]
 
@@ -157,7 +158,11 @@ def load_split(
       path=pathlib.Path(settings.folder),
     ) from error
   nearest = baselines.nearest(task.sources, sources, info.vocabulary.unit)
-  repeated, notes = same_text.rows(task.true, train, texts)
+  others = same_text.find(task.true, train, texts)
+  repeated, draws = {}, {}
+  if others.drawn:
+    repeated = {"same_text": others.drawn[0], "text_mean": others.mean}
+    draws = {"same_text": others.drawn[1:]}
   rows = {
     "truth": task.true,
     **repeated,
@@ -166,9 +171,9 @@ def load_split(
   }
   if len(task.true) < 2:
     del rows["other_clip"]  # there is no other
-  notes = [*task.notes, *notes]
+  notes = [*task.notes, *others.notes]
   metrics = (*catalogue.POSE, catalogue.hidden_parts(shown))
-  return EvaluationSplit(task.sources, task.true, rows, metrics, notes)
+  return EvaluationSplit(task.sources, task.true, rows, draws, metrics, notes)
 
 
 def _each(split: datasets.Clips):

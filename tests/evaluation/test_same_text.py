@@ -1,7 +1,5 @@
 """Other recordings of the same text."""
 
-import collections
-
 import numpy as np
 
 from signllm_jax.core import clips
@@ -23,35 +21,35 @@ def _numbers(listed) -> list[int]:
 
 def test_each_clip_gets_another_recording_of_its_text():
   true = [_clip(100 + i, "ab"[i % 2]) for i in range(8)]
-  rows, notes = same_text.rows(true, TRAIN, TEXTS)
-  assert notes == [] and list(rows) == ["same_text", "text_mean"]
-  assert [c.text for c in rows["same_text"]] == [c.text for c in true]
-  # All recordings of a text are drawn before one is drawn again.
-  drawn = _numbers(rows["same_text"])
-  assert sorted(drawn) == list(range(8))
-  assert drawn == _numbers(same_text.rows(true, TRAIN, TEXTS)[0]["same_text"])
-  others = same_text.rows(true, TRAIN, TEXTS, seed=1)[0]["same_text"]
-  assert drawn != _numbers(others)
-  assert _numbers(rows["text_mean"]) == [3, 4] * 4
+  found = same_text.find(true, TRAIN, TEXTS)
+  assert found.notes == [] and len(found.drawn) == same_text.DRAWS
+  for drawn in found.drawn:
+    assert [c.text for c in drawn] == [c.text for c in true]
+    # All recordings of a text are drawn before one is drawn again.
+    assert sorted(_numbers(drawn)) == list(range(8))
+  draws = [_numbers(drawn) for drawn in found.drawn]
+  assert len({tuple(drawn) for drawn in draws}) > 1
+  again = same_text.find(true, TRAIN, TEXTS).drawn
+  assert draws == [_numbers(drawn) for drawn in again]
+  others = same_text.find(true, TRAIN, TEXTS, seed=1).drawn
+  assert draws != [_numbers(drawn) for drawn in others]
+  assert _numbers(found.mean) == [3, 4] * 4
 
 
 def test_a_recording_is_not_another_of_itself():
-  rows, _ = same_text.rows(TRAIN, TRAIN, TEXTS)
-  pairs = zip(_numbers(rows["same_text"]), range(8), strict=True)
-  assert all(a != b and a % 2 == b % 2 for a, b in pairs)
+  for drawn in same_text.find(TRAIN, TRAIN, TEXTS).drawn:
+    pairs = zip(_numbers(drawn), range(8), strict=True)
+    assert all(a != b and a % 2 == b % 2 for a, b in pairs)
   # A text that is not in training: the other clips of the split.
   true = [_clip(i, "new") for i in range(3)]
-  rows, _ = same_text.rows(true, TRAIN, TEXTS)
-  drawn = _numbers(rows["same_text"])
+  drawn = _numbers(same_text.find(true, TRAIN, TEXTS).drawn[0])
   assert set(drawn) <= {0, 1, 2} and all(a != b for a, b in enumerate(drawn))
 
 
 def test_no_row_where_a_clip_has_no_other_recording():
-  rows, notes = same_text.rows([_clip(9, "a"), _clip(9, "c")], TRAIN, TEXTS)
-  assert rows == {} and "1 of 2 clips" in notes[0]
-  counts = collections.Counter(TEXTS)
-  assert counts == {"a": 4, "b": 4}
-  assert same_text.rows([_clip(9, "c")], TRAIN, TEXTS) == ({}, [])
+  found = same_text.find([_clip(9, "a"), _clip(9, "c")], TRAIN, TEXTS)
+  assert found[:2] == ([], []) and "1 of 2 clips" in found.notes[0]
+  assert same_text.find([_clip(9, "c")], TRAIN, TEXTS) == ([], [], [])
 
 
 def test_mean_clip_is_the_mean_of_what_is_shown():

@@ -11,7 +11,7 @@ from helpers import small_steps
 from configs import ablation
 from signllm_jax import config
 from signllm_jax.core import errors
-from signllm_jax.evaluation.report import study
+from signllm_jax.evaluation.report import bootstrap, study
 from signllm_jax.formats import skels
 from signllm_jax.runs import stored_config
 from signllm_jax.training import studies
@@ -109,7 +109,7 @@ def test_cost_of_the_bases_score_is_a_geometric_mean_over_seeds():
 
 
 def test_one_seed_has_no_interval():
-  found = study.over_seeds([2.5])
+  found = bootstrap.over_seeds([2.5])
   assert found.value == 2.5 and math.isnan(found.low)
 
 

@@ -1,12 +1,18 @@
 """Percentile bootstrap over sequences: intervals, and paired differences.
 
+Where a row was drawn at random several times, its score is the mean of the
+draws' scores, and a resample takes the same sequences of every draw.
+
 Efron and Tibshirani 1993, chapters 13 and 16; for scores of a corpus, Koehn
 2004 (Statistical significance tests for machine translation evaluation).
 """
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from signllm_jax.evaluation.metrics.metric import Metric
 
@@ -43,24 +49,46 @@ def resample(n: int, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
   return random.multinomial(n, np.full(n, 1 / n), resamples).astype(np.float64)
 
 
+def facts(resamples: int) -> dict[str, float]:
+  """Settings of the bootstrap with the seed of `resample`, for a report."""
+  return {"resamples": resamples, "seed": 0, "level": LEVEL}
+
+
+def score(metric: Metric, rows: np.ndarray) -> float:
+  """Scores all sequences: rows [n, k], or [draws, n, k]."""
+  return float(np.mean(metric.finish(rows.sum(-2))))
+
+
 def scores(metric: Metric, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-  """Scores each resample: [n, k] rows, [b, n] weights -> [b]."""
-  return np.concatenate(
+  """Scores each resample: rows as of `score`, weights [b, n] -> [b]."""
+  resampled = np.concatenate(
     [
       metric.finish(weights[start : start + _CHUNK] @ rows)
       for start in range(0, len(weights), _CHUNK)
-    ]
+    ],
+    -1,
   )
+  return resampled if rows.ndim == 2 else resampled.mean(0)
 
 
 def interval(metric: Metric, rows: np.ndarray, weights: np.ndarray) -> Interval:
-  """Scores all sequences, with a percentile interval."""
-  value = float(metric.finish(rows.sum(0)))
+  """Scores all sequences, with a percentile interval; rows as of `score`."""
+  value = score(metric, rows)
   resampled = _centred(metric, scores(metric, rows, weights), value)
-  low, high = _ends(resampled, len(rows))
+  low, high = _ends(resampled, rows.shape[-2])
   if metric.biased:  # a distance is not negative, whatever its resamples are
     low, high = np.maximum([low, high], 0).tolist()
   return Interval(value, low, high)
+
+
+def over_seeds(values: Sequence[float]) -> Interval:
+  """Mean with Student's 95 % interval; its ends are NaN for a single value."""
+  mean, n = float(np.mean(values)), len(values)
+  if n < 2:
+    return Interval(mean, math.nan, math.nan)
+  away = stats.t.ppf((1 + LEVEL) / 2, n - 1) * np.std(values, ddof=1)
+  half = float(away) / math.sqrt(n)
+  return Interval(mean, mean - half, mean + half)
 
 
 def compare(
@@ -71,13 +99,13 @@ def compare(
   p is twice the smaller share of resamples whose difference is on the other
   side of 0 or on it, both shares with one added to count and total, at most 1.
   """
-  score_a, score_b = (float(metric.finish(x.sum(0))) for x in (a, b))
+  score_a, score_b = score(metric, a), score(metric, b)
   difference = score_a - score_b
   resampled = scores(metric, a, weights) - scores(metric, b, weights)
   resampled = _centred(metric, resampled, difference)
-  low, high = _ends(resampled, len(a))
+  low, high = _ends(resampled, a.shape[-2])
   known = resampled[~np.isnan(resampled)]
-  if len(a) < 2 or not len(known):
+  if a.shape[-2] < 2 or not len(known):
     p = float("nan")
   else:
     sides = [(known <= 0).sum() + 1, (known >= 0).sum() + 1]

@@ -43,8 +43,10 @@ class Report:
     metrics: the columns.
     true: the true clips.
     rows: row name -> its clips.
-    sums: row name -> metric key -> [n, k] sums a sequence.
+    sums: row name -> metric key -> [draws, n, k] sums a sequence.
     scores: row name -> metric key -> score with interval.
+    draws: row name -> further draws of the row, where it is drawn at random:
+      a score is the mean of the draws' scores.
     texts: row name -> back-translations of its clips, of `extend`.
   """
 
@@ -54,6 +56,9 @@ class Report:
   rows: Mapping[str, Sequence[clips.Clip]]
   sums: Mapping[str, Mapping[str, np.ndarray]]
   scores: Mapping[str, Mapping[str, bootstrap.Interval]]
+  draws: Mapping[str, Sequence[Sequence[clips.Clip]]] = dataclasses.field(
+    default_factory=dict
+  )
   texts: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
   @property
@@ -67,9 +72,9 @@ class Report:
     return [m.signature(name, len(self.true)) for m in self.metrics]
 
   def per_sequence(self, row: str, key: str) -> np.ndarray:
-    """Scores of the single sequences of a row: [n]."""
+    """Scores of the single sequences of a row, means over draws: [n]."""
     metric = next(m for m in self.metrics if m.key == key)
-    return np.asarray(metric.finish(self.sums[row][key]))
+    return np.asarray(metric.finish(self.sums[row][key])).mean(0)
 
 
 def build(
@@ -78,17 +83,33 @@ def build(
   true: Sequence[clips.Clip],
   rows: Mapping[str, Sequence[clips.Clip]],
   weights: np.ndarray,
+  draws: Mapping[str, Sequence[Sequence[clips.Clip]]] | None = None,
 ) -> Report:
-  """Scores every row; `weights` come from `bootstrap.resample`."""
-  sums, scores = _score_rows(metrics, rows, true, weights)
-  return Report(facts, tuple(metrics), true, rows, sums, scores)
+  """Scores every row.
+
+  Args:
+    facts: of `Report`, as are the arguments up to `rows` and `draws`.
+    metrics: the columns.
+    true: the true clips.
+    rows: row name -> its clips.
+    weights: of `bootstrap.resample`.
+    draws: further draws of rows.
+  """
+  draws = draws or {}
+  all_draws = _with_draws(rows, draws)
+  sums, scores = _score_rows(metrics, all_draws, true, weights)
+  return Report(facts, tuple(metrics), true, rows, sums, scores, draws)
+
+
+def _with_draws(rows: Mapping, draws: Mapping) -> dict[str, list]:
+  return {name: [row, *draws.get(name, ())] for name, row in rows.items()}
 
 
 def extend(
   report: Report,
   facts: Mapping[str, Any],
   metrics: Sequence[Metric],
-  texts: Mapping[str, Sequence[str]],
+  texts: Mapping[str, Sequence[Sequence[str]]],
   true: Sequence[str],
   weights: np.ndarray,
 ) -> Report:
@@ -98,7 +119,7 @@ def extend(
     report: of poses.
     facts: about the reader; reported as `back_translation`.
     metrics: of texts.
-    texts: row name -> the back-translation of each of its clips.
+    texts: row name -> of every draw, the back-translation of each clip.
     true: the true texts.
     weights: as for `build`.
   """
@@ -111,22 +132,24 @@ def extend(
     scores={
       name: {**row, **scores[name]} for name, row in report.scores.items()
     },
-    texts=texts,
+    texts={name: drawn[0] for name, drawn in texts.items()},
   )
 
 
 def _score_rows(
   metrics: Sequence[Metric],
-  rows: Mapping[str, Sequence[Any]],
+  rows: Mapping[str, Sequence[Sequence[Any]]],
   true: Sequence[Any],
   weights: np.ndarray,
 ) -> tuple[
   dict[str, dict[str, np.ndarray]], dict[str, dict[str, bootstrap.Interval]]
 ]:
-  """Computes sums and scores of every row and metric."""
+  """Computes sums and scores of every row, of all its draws, and metric."""
   sums = {
-    name: {m.key: m.sums(row, true) for m in metrics}
-    for name, row in rows.items()
+    name: {
+      m.key: np.stack([m.sums(drawn, true) for drawn in draws]) for m in metrics
+    }
+    for name, draws in rows.items()
   }
   scores = {
     name: {

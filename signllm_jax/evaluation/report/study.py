@@ -6,9 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-from scipy import stats
-
 from signllm_jax.core import errors
 from signllm_jax.evaluation.metrics import catalogue, text
 from signllm_jax.evaluation.report import bootstrap, plots, published, tables
@@ -85,16 +82,6 @@ def read_run(path: str | os.PathLike) -> Run:
   return Run(history, report["rows"]["produced"])
 
 
-def over_seeds(values: Sequence[float]) -> bootstrap.Interval:
-  """Mean with Student's 95 % interval; its ends are NaN for a single run."""
-  mean, n = float(np.mean(values)), len(values)
-  if n < 2:
-    return bootstrap.Interval(mean, math.nan, math.nan)
-  away = stats.t.ppf((1 + bootstrap.LEVEL) / 2, n - 1) * np.std(values, ddof=1)
-  half = float(away) / math.sqrt(n)
-  return bootstrap.Interval(mean, mean - half, mean + half)
-
-
 def first_at(run: Run, score: float) -> Evaluated | None:
   """First evaluation that is at least as good; None if there is none."""
   return next((entry for entry in run.history if entry.score <= score), None)
@@ -123,7 +110,7 @@ def ratio(
     if reached is None or reference is None:
       return None
     logs.append(math.log(getattr(reached, field) / getattr(reference, field)))
-  return bootstrap.Interval(*(math.exp(x) for x in over_seeds(logs)))
+  return bootstrap.Interval(*(math.exp(x) for x in bootstrap.over_seeds(logs)))
 
 
 def _format(interval: bootstrap.Interval, style: str) -> str:
@@ -151,7 +138,9 @@ def _columns(study: Study) -> list[tuple[str, dict[str, str]]]:
 
   def column(head: str, key: str, style: str) -> tuple[str, dict[str, str]]:
     return head, {
-      row: _format(over_seeds([scores[key] for scores in runs]), style)
+      row: _format(
+        bootstrap.over_seeds([scores[key] for scores in runs]), style
+      )
       for row, runs in last.items()
     }
 
@@ -171,7 +160,8 @@ def _columns(study: Study) -> list[tuple[str, dict[str, str]]]:
           f"{metric.head} {study.split}",
           {
             row: _format(
-              over_seeds([run.scores[key] for run in runs]), metric.style
+              bootstrap.over_seeds([run.scores[key] for run in runs]),
+              metric.style,
             )
             for row, runs in study.runs.items()
           },

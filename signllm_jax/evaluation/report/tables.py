@@ -128,10 +128,12 @@ def _same_text(report: Report) -> str:
   )
   times = f"{made / other:.2f} times" if other else "not a multiple of"
   return (
-    "Another recording of the text is a real clip, drawn at random: a model "
-    "that signs as people do scores as it does, in errors as well. The mean of "
-    "the text's recordings is what a regression tends to. The Fréchet distance "
-    f"of the produced clips is {times} that of another recording."
+    "Another recording of the text is a real clip, drawn at random "
+    f"{1 + len(report.draws.get('same_text', ()))} times; scores are "
+    "means. A model that signs as people do scores as it does, in errors as "
+    "well. The mean of the text's recordings is what a regression tends to. "
+    f"The Fréchet distance of the produced clips is {times} that of another "
+    "recording."
   )
 
 

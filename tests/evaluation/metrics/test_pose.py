@@ -331,6 +331,18 @@ def test_bootstrap_equals_resampling_by_hand_and_is_seeded():
   np.testing.assert_allclose(interval[1:], np.percentile(by_hand, [2.5, 97.5]))
 
 
+def test_the_score_of_several_draws_is_their_mean():
+  weights = bootstrap.resample(5, 50)
+  motion = METRICS["motion_share"]
+  draws = np.random.default_rng(2).uniform(1, 2, (3, 5, 2))
+  alone = [bootstrap.interval(motion, rows, weights) for rows in draws]
+  found = bootstrap.interval(motion, draws, weights)
+  assert found.value == pytest.approx(np.mean([one.value for one in alone]))
+  assert max(one.low for one in alone) > found.low
+  same = bootstrap.compare(motion, draws, draws[[2, 0, 1]], weights)
+  assert same.difference == pytest.approx(0) and abs(same.low) < 1e-9
+
+
 def test_one_sequence_has_no_interval():
   weights = bootstrap.resample(1, 100)
   rows = metric.counted(np.array([2.0]))
