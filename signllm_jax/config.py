@@ -154,6 +154,8 @@ class Optim:
   beta2: float = 0.999
   weight_decay: float = 0.0
   accumulate: int = 1  # micro-batches that a batch is split into
+  ema: float = 0.0  # decay of the weights' moving average, with which the model
+  # is evaluated, signs and is exported; 0: none
 
 
 @dataclasses.dataclass

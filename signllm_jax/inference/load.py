@@ -28,7 +28,9 @@ def generator(
   code: str,
   mesh: jax.sharding.Mesh,
 ) -> Model:
-  """Builds the model of a language from the parameters of a state.
+  """Builds the model of a language from the weights of a state.
+
+  The weights are their moving average where the run keeps it (`optim.ema`).
 
   Args:
     config: of the run.
@@ -45,7 +47,7 @@ def generator(
   elif config.task == "text2langgloss":
     statistics = jax.tree.map(lambda x: x[index], statistics)
   graph = train_state.graph(config, train_state.sizes_of(infos))
-  model = graph, group.params, statistics, infos[code]
+  model = graph, group.weights, statistics, infos[code]
   if config.task == "pose_to_text":
     return pose_reader.Reader(*model, config, mesh)
   if config.task == "text_to_gloss":
@@ -69,7 +71,7 @@ def _glosser(
   mesh: jax.sharding.Mesh,
 ) -> glosser.Glosser:
   """The glosser: the whole model, or the first half of Text2LangGloss."""
-  params: Any = state.params
+  params: Any = state.group.weights
   if config.task == "text2langgloss":
     params = params["text"]
   alone = dataclasses.replace(config, task="text_to_gloss")

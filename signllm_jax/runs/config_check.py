@@ -44,6 +44,7 @@ _SHARES = (
   "gloss.source_dropout",
   "gloss.token_dropout",
   "plc.floor",
+  "optim.ema",
 )
 _NOT_NEGATIVE = (
   "read.ctc_weight",

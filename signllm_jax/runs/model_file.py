@@ -1,9 +1,10 @@
-"""A trained model in one file: parameters, configuration, corpus info.
+"""A trained model in one file: weights, configuration, corpus info.
 
 The file is safetensors: a JSON header and arrays, nothing that could be run.
 Its metadata has one entry, `signllm_jax`: JSON with `format`, `step`, `config`
 (as in a work directory) and `facts` (as vocabulary.json). Optimiser state and
-everything else that only training needs is left out.
+everything else that only training needs is left out; of a run that averages
+its weights (`optim.ema`), `params` are the average.
 """
 
 import hashlib
@@ -69,7 +70,8 @@ def write(
     DataError: a parameter is too large for the dtype, or not finite.
     StorageError: the file cannot be written.
   """
-  tensors = {name: np.asarray(leaf) for name, leaf in _leaves(state).items()}
+  weights = state._replace(params=state.group.weights)
+  tensors = {name: np.asarray(leaf) for name, leaf in _leaves(weights).items()}
   for name, tensor in tensors.items():
     if tensor.dtype == np.float32:
       with np.errstate(over="ignore"):

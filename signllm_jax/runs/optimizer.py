@@ -86,6 +86,34 @@ def apply(
   return params, (clip, adam._replace(count=count, mu=mu, nu=nu), *rest)
 
 
+def update_average(
+  config: Optim,
+  average: Any,
+  params: Any,
+  step: jax.Array,
+  applied: jax.Array,
+) -> Any:
+  """Updates an exponential moving average of the parameters.
+
+  The decay is min(config.ema, (1 + step) / (10 + step)): early on, the average
+  forgets the initial weights.
+
+  Args:
+    config: the decay.
+    average: tree of float32 arrays, before the step; the initial parameters
+      before step 0.
+    params: tree like it, after the step.
+    step: [] int32, from 0.
+    applied: [] bool; if False, the result is bit-equal to `average`.
+  """
+  decay = jnp.minimum(config.ema, (1 + step) / (10 + step))
+  return jax.tree.map(
+    lambda old, new: jnp.where(applied, decay * old + (1 - decay) * new, old),
+    average,
+    params,
+  )
+
+
 def learning_rate(
   config: Optim, steps: int, step: jax.Array, plateau: jax.Array
 ) -> jax.Array:

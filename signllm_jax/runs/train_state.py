@@ -67,6 +67,12 @@ class Group(NamedTuple):
   statistics: PoseStatistics
   residuals: Residuals
   table: priority.Table | None  # with `plc`
+  ema: nnx.State | None  # moving average of `params`, with `optim.ema`
+
+  @property
+  def weights(self) -> nnx.State:
+    """The parameters that inference takes: their average, where it is kept."""
+    return self.params if self.ema is None else self.ema
 
 
 class TrainState(NamedTuple):
@@ -83,6 +89,7 @@ class TrainState(NamedTuple):
   statistics: PoseStatistics  # [L, ...] in Text2LangGloss too
   residuals: Residuals
   table: priority.Table | None  # rewards of the samples, with `plc`
+  ema: nnx.State | None
   progress: Progress
 
   @property
@@ -119,6 +126,7 @@ def _new_group(
     statistics=statistics,
     residuals=Residuals(zero, zero, zero, zero),
     table=priority.empty(sizes.examples) if config.plc.pool else None,
+    ema=jax.tree.map(jnp.copy, params) if config.optim.ema else None,
   )
 
 

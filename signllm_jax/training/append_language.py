@@ -127,8 +127,13 @@ def append_group(
 
   group = jax.tree.map(append, old.group, fresh.group)
   if source is not None:
-    params = _warm_start(old.params, group.params, source, tokens)
-    group = group._replace(params=params)
+    weights = old.group.weights
+    group = group._replace(
+      params=_warm_start(weights, group.params, source, tokens)
+    )
+    if group.ema is not None:  # its average begins where the group does
+      ema = _warm_start(weights, group.ema, source, tokens)
+      group = group._replace(ema=ema)
   return fresh._replace(**group._asdict())
 
 

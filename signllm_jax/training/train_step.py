@@ -210,6 +210,9 @@ def _apply_update(
   params, opt_state = optimizer.apply(
     config.optim, group.params, group.opt_state, computed.grads, rate, applied
   )
+  ema = group.ema
+  if ema is not None:
+    ema = optimizer.update_average(config.optim, ema, params, step, applied)
   residuals = tasks.get_task(config.task).update_residuals(
     group.residuals, computed.errors, (step + 1) % epoch == 0
   )
@@ -222,7 +225,11 @@ def _apply_update(
     (group.residuals, group.table),
   )
   return group._replace(
-    params=params, opt_state=opt_state, residuals=residuals, table=table
+    params=params,
+    opt_state=opt_state,
+    residuals=residuals,
+    table=table,
+    ema=ema,
   )
 
 

@@ -37,6 +37,12 @@ def test_file_signs_the_bits_of_the_checkpoint(home, tmp_path, monkeypatch):
   found = load.load_producer(home / "model.safetensors").produce(TEXTS)
   for a, b in zip(expected, found, strict=True):
     assert a.frames.tobytes() == b.frames.tobytes()
+  tensors = safetensors.load_file(home / "model.safetensors")
+  state = restore.restore(home / "run").state
+  kernels = [tree["frame_out"]["kernel"] for tree in (state.params, state.ema)]
+  params, average = (np.asarray(each[...]) for each in kernels)
+  np.testing.assert_array_equal(tensors["params/frame_out/kernel"], average)
+  assert not np.array_equal(params, average)
   monkeypatch.setattr(compilation_cache, "enable", lambda: None)
   arguments = [f"--model={home / 'model.safetensors'}", "--text=wind"]
   assert produce.main([*arguments, f"--out={tmp_path / 'a.npz'}"]) == 0

@@ -70,7 +70,7 @@ def _experiment(folders, *codes, steps=4) -> config.Experiment:
       alignment=True,
     ),
     augment=config.Augment(noise=0.0),
-    optim=config.Optim(warmup_steps=2),
+    optim=config.Optim(warmup_steps=2, ema=0.5),
     evaluate=config.Evaluate(every=0, batch_size=8, clips=1),
     checkpoint=config.Checkpoint(every=4),
   )
@@ -113,7 +113,7 @@ def test_eight_devices_equal_one_and_hold_their_groups_only(
   experiment.mesh = config.Mesh(data=4, language=2)
   losses, current, _ = _steps(experiment, jax.devices())
   np.testing.assert_allclose(losses, one_device[0], atol=1e-5)
-  for leaf in jax.tree.leaves(current.params):
+  for leaf in jax.tree.leaves((current.params, current.ema)):
     assert leaf.sharding.shard_shape(leaf.shape)[0] == 1
 
 
@@ -124,7 +124,9 @@ def test_a_group_learns_as_if_it_were_alone(folders, one_device):
   own = train_state.take_group(alone, 0)
   np.testing.assert_array_equal(group.statistics.mean, own.statistics.mean)
   for ours, expected in zip(
-    _leaves(group.params), _leaves(own.params), strict=True
+    _leaves((group.params, group.ema)),
+    _leaves((own.params, own.ema)),
+    strict=True,
   ):
     # Adam turns rounding into steps where the gradient is nothing but that.
     np.testing.assert_allclose(ours, expected, atol=2e-4)
@@ -135,9 +137,10 @@ def test_frozen_groups_stay_bit_equal(folders):
   experiment.frozen = "GSL"
   planned = setup.Run(experiment)
   with jax.set_mesh(planned.mesh):
-    before = _leaves(planned.create_state().params)
+    fresh = planned.create_state()
+    before = _leaves((fresh.params, fresh.ema))
   _, current, _ = _steps(experiment, jax.devices()[:1])
-  after = _leaves(current.params)
+  after = _leaves((current.params, current.ema))
   for old, new in zip(before, after, strict=True):
     np.testing.assert_array_equal(new[1], old[1])
   assert any(
@@ -213,7 +216,10 @@ def test_added_language_leaves_others_bit_equal(
     ):
       np.testing.assert_array_equal(now[: len(was)], was)
   kernel = [g.params["frame_in"]["kernel"][...] for g in groups]
-  assert np.array_equal(kernel[2], kernel[1]) == bool(warm)
+  assert not np.array_equal(kernel[2], kernel[1])
+  average = [g.ema["frame_in"]["kernel"][...] for g in groups]
+  assert np.array_equal(kernel[2], average[1]) == bool(warm)
+  np.testing.assert_array_equal(average[2], kernel[2])
   experiment = workdir.read_config(out)
   assert experiment.frozen == "ASL,GSL"
   assert train.train(experiment, str(out), dry_run=False) == 0

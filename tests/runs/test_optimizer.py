@@ -43,6 +43,29 @@ def test_the_optimiser_is_optax_chain(scale):
   )
 
 
+def test_average_forgets_the_start_and_then_decays():
+  settings = config.Optim(ema=0.5)
+  average = expected = _tree(0)
+  update = jax.jit(
+    lambda *given: optimizer.update_average(settings, *given, jnp.bool(True))
+  )
+  # 1/10, 2/11, 3/12, ... until they pass the decay at step 8.
+  for step in range(12):
+    decay = min(0.5, (1 + step) / (10 + step))
+    assert (decay == 0.5) == (step >= 8)
+    params = _tree(step + 1)
+    average = update(average, params, jnp.int32(step))
+    expected = {
+      name: decay * expected[name] + (1 - decay) * params[name]
+      for name in params
+    }
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6),
+      average,
+      expected,
+    )
+
+
 @pytest.mark.parametrize(
   ("schedule", "expected"),
   [

@@ -274,6 +274,21 @@ def test_the_same_word_is_signed_in_the_language_asked_for(signs):
       assert own.min(1).mean() < strange.min(1).mean()
 
 
+def test_both_halves_take_the_average_where_there_is_one(signs):
+  restored = restore.restore(signs)
+  trained = restored.state.params
+  nothing = jax.tree.map(jnp.zeros_like, trained)
+  averaged = restored.state._replace(params=nothing, ema=trained)
+  expected, found = (
+    load.build_producer(restored._replace(state=state), signs, "GSL").produce(
+      ["abcd"]
+    )
+    for state in (restored.state, averaged)
+  )
+  assert expected and found and found[0].gloss == expected[0].gloss
+  np.testing.assert_array_equal(found[0].frames, expected[0].frames)
+
+
 def test_the_command_signs_in_either_language(signs, tmp_path, capsys):
   for code in CODES:
     out = tmp_path / f"{code}.npz"

@@ -19,10 +19,12 @@ import signllm_jax.train as train
 from configs import asl, gsl
 from data_pipeline.building import build, build_plan
 from signllm_jax import config
-from signllm_jax.core import clips, errors
-from signllm_jax.data import loader, records
+from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.data import datasets, loader, records
+from signllm_jax.evaluation import signing
 from signllm_jax.formats import skels, splits, tfrecord
-from signllm_jax.runs import checkpoint_manifest, stored_config
+from signllm_jax.inference import load
+from signllm_jax.runs import checkpoint_manifest, restore, stored_config
 
 needs_data = pytest.mark.skipif(
   not DATA.exists(), reason="../shared/data is not there"
@@ -74,9 +76,9 @@ def _experiment(folder, steps=12) -> config.Experiment:
       feed_forward=32,
       dropout=0.1,
     ),
-    # The table of rewards is part of what must resume (R6).
+    # The table of rewards and the average must resume too (R6).
     plc=config.Priority(pool=2),
-    optim=config.Optim(warmup_steps=5),
+    optim=config.Optim(warmup_steps=5, ema=0.9),
     evaluate=config.Evaluate(every=5, batch_size=8, clips=1),
     checkpoint=config.Checkpoint(every=4),
   )
@@ -115,6 +117,33 @@ def test_report_and_files_of_a_run(straight):
   assert list((straight / "tensorboard").glob("events*"))
   stored = stored_config.from_json((straight / "config.json").read_text())
   assert stored.model.width == 32
+
+
+def test_the_average_is_evaluated_and_not_the_parameters(straight):
+  """Scores of the report are those of the average alone."""
+  restored = restore.restore(straight)
+  state = restored.state
+  assert state.ema is not None
+  evaluation = signing.Evaluation(
+    datasets.open_clips(restored.config.data, "dev"),
+    restored.config,
+    np.zeros(skeleton.C),
+  )
+
+  def score(state) -> float:
+    result = evaluation.run(
+      load.build_producer(restored._replace(state=state), straight, ""),
+      lambda: False,
+    )
+    assert result is not None
+    return result[0]["produced"]["dtw_mje"]
+
+  history = json.loads((straight / "report.json").read_text())["history"]
+  (entry,) = [each for each in history if each["step"] == int(state.step)]
+  averaged = score(state)
+  assert averaged == score(state._replace(params=state.ema, ema=None))
+  assert averaged != score(state._replace(ema=None))
+  assert entry["score"] == pytest.approx(averaged, rel=1e-5)
 
 
 def test_profiled_steps_are_traced_and_change_nothing(

@@ -59,13 +59,41 @@ def test_fsdp_sends_matrices_whatever_the_rows():
   assert sent[1] < 1.1 * sent[0]
 
 
+def test_the_average_follows_the_parameters_and_changes_none(one_device):
+  experiment = small_steps.new_experiment()
+  experiment.optim.ema = 0.25
+  experiment.non_finite = "skip"
+  mesh, current, step, batches = small_steps.start(
+    experiment, jax.devices()[:1]
+  )
+  expected = _leaves(current.params)
+  for ours, theirs in zip(_leaves(current.ema), expected, strict=True):
+    np.testing.assert_array_equal(ours, theirs)
+  losses = []
+  with jax.set_mesh(mesh):
+    for i in range(6):
+      batch = _nan_at(5)(i, batches[i])
+      current, metrics = step(current, sharding.put_batch(batch, mesh))
+      losses.append(metrics["loss"])
+      decay = min(0.25, (1 + i) / (10 + i)) if i != 5 else 1.0
+      expected = [
+        decay * old + (1 - decay) * new
+        for old, new in zip(expected, _leaves(current.params), strict=True)
+      ]
+  assert int(metrics["skipped"]) == 1
+  np.testing.assert_array_equal(losses[:5], one_device[0][:5])
+  for ours, theirs in zip(_leaves(current.ema), expected, strict=True):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_moments_are_sharded_as_parameters():
   experiment = small_steps.new_experiment()
   experiment.mesh = config.Mesh(data=2, fsdp=2, tensor=2)
+  experiment.optim.ema = 0.9
   _, current, _ = small_steps.run(experiment, jax.devices(), 1)
   adam = next(s for s in current.opt_state if hasattr(s, "mu"))
   parameters = jax.tree.leaves(current.params)
-  for moment in (adam.mu, adam.nu):
+  for moment in (adam.mu, adam.nu, current.ema):
     for p, m in zip(parameters, jax.tree.leaves(moment), strict=True):
       assert m.sharding.is_equivalent_to(p.sharding, p.ndim)
   kernel = current.params["decoder"][0]["feed_forward"]["up"]["kernel"][...]
