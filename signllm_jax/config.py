@@ -56,6 +56,8 @@ class Model:
   # prediction. Inference uses the first
   alignment: bool = False  # learn the duration of each source token
   normalize: bool = True  # centre poses on the training mean, to unit scale
+  bones: str = "free"  # lengths of produced bones: "free", or "fixed" to their
+  # mean over the training clips
   compute_dtype: str = "float32"  # or "bfloat16"; parameters stay float32
   remat: bool = False  # rematerialise: keep only the input of each layer for
   # the backward pass; less memory, a third more computation
@@ -70,6 +72,7 @@ class Loss:
   kind: str = "mse"  # "mse" or "l1"
   counter_weight: float = 1.0  # weight of the counter, relative to a coordinate
   counter_unit: str = "share"  # error as "share" of the clip, or in "frames"
+  bones: float = 0.0  # weight of the relative error of bone lengths
 
 
 @dataclasses.dataclass

@@ -7,7 +7,7 @@ import numpy as np
 import tqdm
 
 from signllm_jax import config
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import bones, clips, errors, skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import datasets
 
@@ -91,6 +91,8 @@ class CorpusSummary:
     mean: [150] mean over valid joints; [L, 150] of languages sharing a model.
     scale: [] pooled standard deviation around it; or [L].
     seen: [50] bool, joints that are valid in some frame; or [L, 50].
+    bones: [25] mean length of each bone, left and right together, 0 if it was
+      never seen; or [L, 25].
   """
 
   info: CorpusInfo
@@ -98,15 +100,17 @@ class CorpusSummary:
   mean: np.ndarray
   scale: np.ndarray
   seen: np.ndarray
+  bones: np.ndarray
 
 
 class _PoseMoments:
-  """Sums over the valid joints of clips, for each language apart."""
+  """Sums over the valid joints and limbs of clips, for each language apart."""
 
   def __init__(self, languages: int):
     self.count = np.zeros((languages, skeleton.J))
     self._total = np.zeros((languages, skeleton.J, 3))
     self._squares = np.zeros(languages)
+    self._limbs = np.zeros((2, languages, len(skeleton.LIMBS)))
 
   def add(self, clip: clips.Clip, language: int) -> None:
     """Adds a clip of the language of this number."""
@@ -117,6 +121,9 @@ class _PoseMoments:
     self.count[language] += valid.sum(0)
     self._total[language] += frames.sum(0)
     self._squares[language] += (frames**2).sum()
+    lengths = bones.limb_lengths(frames)
+    shown = bones.limbs_visible(valid) & (lengths > 0)
+    self._limbs[:, language] += shown.sum(0), (lengths * shown).sum(0)
 
   def mean_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
     """Mean [L, 150] and pooled standard deviation [L], float32."""
@@ -125,6 +132,12 @@ class _PoseMoments:
     variance = centred / (3 * self.count.sum(1))
     scale = np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
     return mean.reshape(-1, skeleton.C).astype(np.float32), scale
+
+  def bone_lengths(self) -> np.ndarray:
+    """Means [L, 25] of bone lengths, float32; 0 if never seen."""
+    limbs_of_bone = skeleton.LIMB_BONES[:, None] == np.arange(skeleton.BONES)
+    count, total = self._limbs @ limbs_of_bone
+    return (total / np.maximum(count, 1)).astype(np.float32)
 
 
 def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
@@ -174,7 +187,7 @@ def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
     num_clips=len(lengths),
   )
   mean, scale = moments.mean_and_scale()
-  seen = moments.count > 0
+  measured = mean, scale, moments.count > 0, moments.bone_lengths()
   if not multilingual:
-    mean, scale, seen = mean[0], scale[0], seen[0]
-  return CorpusSummary(info, np.array(lengths, np.int32), mean, scale, seen)
+    measured = tuple(values[0] for values in measured)
+  return CorpusSummary(info, np.array(lengths, np.int32), *measured)

@@ -5,6 +5,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from signllm_jax.core import bones as bones_lib
+from signllm_jax.core import skeleton
+
 
 class PoseStatistics(NamedTuple):
   """Mean and scale of the training poses; fixed for a run.
@@ -16,6 +19,8 @@ class PoseStatistics(NamedTuple):
   mean: jax.Array | np.ndarray  # [150]
   scale: jax.Array | np.ndarray  # []
   seen: jax.Array | np.ndarray  # [50] bool, joints valid in some clip
+  bones: jax.Array | np.ndarray | None = None  # [25] lengths that produced
+  # bones have, in canonical units, with `model.bones="fixed"`; 0 if unknown
 
   def for_languages(self, language: jax.Array) -> "PoseStatistics":
     """Selects from [L, ...] the statistics of each row of a batch.
@@ -24,10 +29,12 @@ class PoseStatistics(NamedTuple):
       language: [B] int32.
 
     Returns:
-      mean [B, 1, 150], scale [B, 1, 1] and seen [B, 50].
+      mean [B, 1, 150], scale [B, 1, 1], seen [B, 50] and bones [B, 1, 25].
     """
     mean, scale = self.mean[language][:, None], self.scale[language]
-    return PoseStatistics(mean, scale[:, None, None], self.seen[language])
+    bones = None if self.bones is None else self.bones[language][:, None]
+    seen = self.seen[language]
+    return PoseStatistics(mean, scale[:, None, None], seen, bones)
 
   def normalise(self, poses: jax.Array) -> jax.Array:
     """Converts poses [..., 150] from canonical to the model's units."""
@@ -36,6 +43,24 @@ class PoseStatistics(NamedTuple):
   def denormalise(self, poses: jax.Array) -> jax.Array:
     """Converts poses [..., 150] from the model's to canonical units."""
     return poses * self.scale + self.mean
+
+  def hold_bones(self, poses: jax.Array) -> jax.Array:
+    """Sets the bones of poses to their lengths; unchanged without lengths.
+
+    Args:
+      poses: [..., 150] float32, or [B, T, 150] with the statistics of each row,
+        in the model's units. All joints of `seen` take part.
+
+    Returns:
+      Poses of the same shape, in the same units (`core.bones.hold`).
+    """
+    if self.bones is None:
+      return poses
+    restored = self.denormalise(poses).reshape(*poses.shape[:-1], skeleton.J, 3)
+    visible = self.seen[:, None] if self.seen.ndim > 1 else self.seen
+    lengths = self.bones[..., skeleton.LIMB_BONES]
+    held = bones_lib.hold(restored, lengths, visible)
+    return self.normalise(held.reshape(poses.shape))
 
 
 class Residuals(NamedTuple):

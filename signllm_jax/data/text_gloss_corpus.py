@@ -156,6 +156,7 @@ def _summary_without_poses(
     mean=np.zeros(skeleton.C, np.float32),
     scale=np.ones((), np.float32),
     seen=np.zeros(skeleton.J, bool),
+    bones=np.zeros(skeleton.BONES, np.float32),
   )
 
 

@@ -177,6 +177,7 @@ def decode_frame(
   if isinstance(mode, Noise):
     key = jax.random.fold_in(mode.key, at)
     pose += mode.std * jax.random.normal(key, pose.shape)
+  pose = statistics.hold_bones(pose)
   # A joint no clip shows was an unseen 0 in training and stays one.
   pose = jnp.where(jnp.repeat(statistics.seen, 3), pose, 0)
   made, counter, n = pose, jnp.clip(frame[:, -1], 0, 1), at + 1

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import bones, clips, errors, skeleton
 
 SPEEDS = (0.25, 4.0)  # slowest and fastest signing, times the model's own
 
@@ -72,24 +72,14 @@ def with_constant_bones(clip: clips.Clip) -> clips.Clip:
   a missing end is left as it is.
   """
   frames = clip.frames.astype(np.float64)
-  ends = frames[:, skeleton.CHILDREN] - frames[:, skeleton.PARENTS]
-  lengths = np.linalg.norm(ends, axis=-1)  # [T, 49]
-  known = (
-    clip.valid[:, skeleton.CHILDREN]
-    & clip.valid[:, skeleton.PARENTS]
-    & (lengths > 0)
-  )
-  out = frames.copy()
-  for limb, (parent, child, bone) in enumerate(skeleton.LIMBS):
+  lengths = bones.limb_lengths(frames)
+  known = bones.limbs_visible(clip.valid) & (lengths > 0)
+  medians = np.zeros(skeleton.BONES)  # 0: never seen, left as it is
+  for bone in range(skeleton.BONES):
     own = bone == skeleton.LIMB_BONES
-    if not known[:, own].any():
-      continue
-    median = np.median(lengths[:, own][known[:, own]])
-    share = median / np.where(known[:, limb], lengths[:, limb], 1)
-    vector = np.where(known[:, limb], share, 1)[:, None] * ends[:, limb]
-    out[:, child] = out[:, parent] + vector
-  moved = frames[:, skeleton.NECK] - out[:, skeleton.NECK]
-  out += moved[:, None]
+    if known[:, own].any():
+      medians[bone] = np.median(lengths[:, own][known[:, own]])
+  out = bones.hold(frames, medians[skeleton.LIMB_BONES], clip.valid)
   out[~clip.valid] = 0
   return dataclasses.replace(clip, frames=out.astype(np.float32))
 

@@ -9,6 +9,7 @@ _CHOICES = {
   "data.source": ("text", "prompt", "gloss"),
   "data.tokens": vocabulary.TOKEN_UNITS,
   "model.activation": ("relu", "gelu"),
+  "model.bones": ("free", "fixed"),
   "model.compute_dtype": ("float32", "bfloat16"),
   "loss.kind": ("mse", "l1"),
   "rl.loss": ("", "reward_mse", "policy_gradient"),
@@ -47,6 +48,7 @@ _SHARES = (
   "optim.ema",
 )
 _NOT_NEGATIVE = (
+  "loss.bones",
   "read.ctc_weight",
   "read.translation_weight",
   "read.stretch",
@@ -74,6 +76,7 @@ def check(config: config_lib.Experiment) -> None:
   _check_model(config)
   _check_batch(config)
   _check_reinforcement(config)
+  _check_bones(config)
   _check_languages(config)
   if config.task == "text_to_gloss" and config.data.source == "gloss":
     raise errors.UsageError(
@@ -137,6 +140,23 @@ def _check_batch(config: config_lib.Experiment) -> None:
     raise errors.UsageError(
       f"--config.data.batch_size={rows}",
       expected=f"a multiple of {groups}, the number of languages",
+    )
+
+
+def _check_bones(config: config_lib.Experiment) -> None:
+  """Refuses settings of bones where they do not apply."""
+  used = {"loss.bones": config.loss.bones, "model.bones": config.model.bones}
+  for name, value in used.items():
+    if value not in (0, "free") and config.task not in _POSE_TASKS:
+      raise errors.UsageError(
+        f"--config.{name}={value!r} with task {config.task}",
+        expected="one of " + repr(_POSE_TASKS),
+      )
+  if config.model.bones == "fixed" and config.rl.loss == "policy_gradient":
+    raise errors.UsageError(
+      "--config.model.bones='fixed' with rl.loss='policy_gradient'",
+      expected="model.bones='free': the policy samples joints one by one",
+      hint="--config.loss.bones teaches lengths beside the policy gradient",
     )
 
 

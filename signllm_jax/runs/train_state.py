@@ -204,6 +204,9 @@ def abstract_state(
       jnp.zeros((*stack, skeleton.C)),
       jnp.ones(stack),
       jnp.zeros((*stack, skeleton.J), bool),
+      jnp.zeros((*stack, skeleton.BONES))
+      if config.model.bones == "fixed"
+      else None,
     )
     return _init(config, sizes, codes)(statistics)
 
@@ -219,13 +222,14 @@ def abstract_state(
 
 
 def measured(
-  summary: corpus_info.CorpusSummary, normalize: bool
+  summary: corpus_info.CorpusSummary, model: config_lib.Model
 ) -> PoseStatistics:
   """The pose statistics of a training split, as arrays of the host."""
-  if normalize:
-    return PoseStatistics(summary.mean, summary.scale, summary.seen)
+  bones = summary.bones if model.bones == "fixed" else None
+  if model.normalize:
+    return PoseStatistics(summary.mean, summary.scale, summary.seen, bones)
   mean, scale = np.zeros_like(summary.mean), np.ones_like(summary.scale)
-  return PoseStatistics(mean, scale, summary.seen)
+  return PoseStatistics(mean, scale, summary.seen, bones)
 
 
 def create_state(

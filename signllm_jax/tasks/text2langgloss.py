@@ -22,7 +22,7 @@ update_residuals = text_to_pose.update_residuals
 class Denominators(NamedTuple):
   """Denominators of the two losses."""
 
-  pose: jax.Array  # [] weight of all true numbers
+  pose: text_to_pose.Denominators
   gloss: jax.Array  # [] target tokens
 
 

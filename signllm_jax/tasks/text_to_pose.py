@@ -12,6 +12,7 @@ from signllm_jax.core import skeleton
 from signllm_jax.data import augmentation
 from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
+from signllm_jax.losses import bones
 from signllm_jax.losses import pose as losses
 from signllm_jax.models.pose_decoder import FRAME, PoseDecoder, Source
 from signllm_jax.models.text_to_pose import TextToPose
@@ -19,6 +20,13 @@ from signllm_jax.rl import policy, reward
 from signllm_jax.tasks.task import LossContext, LossOutput
 
 LENGTH_UNIT: str = "frames"
+
+
+class Denominators(NamedTuple):
+  """Denominators of the losses, over a whole batch."""
+
+  numbers: jax.Array  # [] weight of all true numbers
+  limbs: jax.Array  # [] limbs with a true length
 
 
 def build_model(
@@ -45,8 +53,8 @@ def _is_reward_loss(config: Experiment) -> bool:
   return config.rl.loss == "reward_mse"
 
 
-def loss_denominator(config: Experiment, batch: Batch) -> jax.Array:
-  """Weight of all true numbers of a batch."""
+def loss_denominator(config: Experiment, batch: Batch) -> Denominators:
+  """Weights of all true numbers and limbs of a batch."""
   counter = config.loss.counter_weight * jnp.sum(batch["length"])
   # A frame is predicted by each of the `future` steps before it that exist.
   steps = jnp.arange(1, batch["valid"].shape[1] + 1)
@@ -54,7 +62,13 @@ def loss_denominator(config: Experiment, batch: Batch) -> jax.Array:
   weights = batch["valid"]
   if _is_reward_loss(config):  # all frames with a valid joint weigh the same
     weights = jnp.any(weights, -1, keepdims=True) * skeleton.J
-  return jnp.maximum(3.0 * jnp.sum(weights * times) + counter, 1)
+  numbers = 3.0 * jnp.sum(weights * times) + counter
+  limbs = jnp.sum(_limb_weights(batch))
+  return Denominators(jnp.maximum(numbers, 1), jnp.maximum(limbs, 1))
+
+
+def _limb_weights(batch: Batch) -> jax.Array:
+  return bones.limb_weights(batch["frames"], batch["valid"], batch["length"])
 
 
 def loss(
@@ -63,7 +77,7 @@ def loss(
   batch: Batch,
   context: LossContext,
   key: jax.Array,
-  denominator: jax.Array,
+  denominator: Denominators,
 ) -> tuple[jax.Array, LossOutput]:
   """Regression under teacher forcing, and the policy gradient if configured."""
   encoder_key, decoder_key = jax.random.split(key)
@@ -82,7 +96,7 @@ def pose_loss(
   batch: Batch,
   context: LossContext,
   key: jax.Array,
-  denominator: jax.Array,
+  denominator: Denominators,
 ) -> tuple[jax.Array, LossOutput]:
   """The loss [] of frames, by `config.loss` and `config.rl`.
 
@@ -101,22 +115,26 @@ def pose_loss(
     settings = dataclasses.replace(settings, kind="mse")
   weights = losses.cell_weights(batch["valid"], batch["length"], settings)
   forced = _regress(config, model, source, target, weights, batch, context, key)
-  regression = forced.loss / denominator
+  terms = {"regression": forced.loss / denominator.numbers}
+  total = terms["regression"]
+  if config.loss.bones:
+    bone_error = _bone_error(forced.produced, batch, context.statistics)
+    terms["bones"] = bone_error / denominator.limbs
+    total = total + config.loss.bones * terms["bones"]
   errors = (forced.error, weights)
   mask = weights[..., :-1]
   if config.rl.loss != "policy_gradient":
     rewards = reward.per_frame(forced.error[..., :-1], mask)
-    return regression, LossOutput({}, errors, reward.per_clip(rewards, mask))
+    terms = terms if len(terms) > 1 else {}  # it is the loss
+    return total, LossOutput(terms, errors, reward.per_clip(rewards, mask))
   policy_key = jax.random.fold_in(key, 1)
   mean_reward, surrogate = _policy_gradient(
     config, model, source, target, mask, batch, context, policy_key
   )
   # On the scale of a squared error.
-  policy_loss = surrogate * skeleton.C / denominator
-  terms = {"regression": regression, "policy": policy_loss}
+  terms["policy"] = surrogate * skeleton.C / denominator.numbers
   settings = config.rl
-  joint = settings.regression_weight * regression
-  joint = joint + settings.weight * policy_loss
+  joint = settings.regression_weight * total + settings.weight * terms["policy"]
   return joint, LossOutput(terms, errors, mean_reward)
 
 
@@ -124,6 +142,7 @@ class _TeacherForcing(NamedTuple):
   """Result of a teacher-forced pass."""
 
   loss: jax.Array  # [] summed
+  produced: jax.Array  # [B, T, 151] the next frame
   error: jax.Array  # [B, T, 151] of the next frame
 
 
@@ -151,6 +170,7 @@ def _regress(
   predicted = model.decode(
     inputs, source, dropout_key if config.model.dropout else None
   )
+  predicted = _hold_bones(predicted, context.statistics)
   kind = config.loss.kind
   if _is_reward_loss(config):
     kind, weights = "mse", losses.equalise_frames(weights)
@@ -162,7 +182,30 @@ def _regress(
     losses.append_future(weights, config.model.future),
     kind,
   )
-  return _TeacherForcing(total, predicted[..., :FRAME] - target)
+  produced = predicted[..., :FRAME]
+  return _TeacherForcing(total, produced, produced - target)
+
+
+def _hold_bones(predicted: jax.Array, statistics: PoseStatistics) -> jax.Array:
+  """Holds the bones of all poses in predictions [B, T, 151 + 150 (k - 1)]."""
+  if statistics.bones is None:
+    return predicted
+  first, counter, later = jnp.split(predicted, (skeleton.C, FRAME), -1)
+  poses = jnp.concatenate([first, later], -1)
+  held = statistics.hold_bones(poses.reshape(len(poses), -1, skeleton.C))
+  first, later = jnp.split(held.reshape(poses.shape), (skeleton.C,), -1)
+  return jnp.concatenate([first, counter, later], -1)
+
+
+def _bone_error(
+  produced: jax.Array, batch: Batch, statistics: PoseStatistics
+) -> jax.Array:
+  """Relative error of bone lengths, summed over the limbs of a batch."""
+  weights = _limb_weights(batch)
+  if "weight" in batch:
+    weights = weights * batch["weight"][:, None, None]
+  poses = statistics.denormalise(produced[..., : skeleton.C])
+  return bones.relative_error(poses, batch["frames"], weights)
 
 
 def _policy_gradient(

@@ -121,9 +121,9 @@ class Run:
 
   def create_state(self) -> train_state.TrainState:
     """Creates a fresh state on the mesh."""
-    normalize = self.config.model.normalize
     statistics = [
-      train_state.measured(corpus.summary, normalize) for corpus in self.corpora
+      train_state.measured(corpus.summary, self.config.model)
+      for corpus in self.corpora
     ]
     return train_state.create_state(
       self.config,

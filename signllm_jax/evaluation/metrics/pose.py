@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from signllm_jax.core import bones as bones_lib
 from signllm_jax.core import clips, skeleton
 from signllm_jax.evaluation.metrics import distances, metric
 
@@ -74,9 +75,8 @@ def jerk_ratio(sums: np.ndarray) -> np.ndarray:
 
 def bone_lengths(clip: clips.Clip) -> tuple[np.ndarray, np.ndarray]:
   """Length [T, 49] of each limb, and whether both its ends are visible."""
-  ends = clip.frames[:, skeleton.CHILDREN] - clip.frames[:, skeleton.PARENTS]
-  seen = clip.valid[:, skeleton.CHILDREN] & clip.valid[:, skeleton.PARENTS]
-  return np.linalg.norm(ends, axis=-1), seen
+  seen = bones_lib.limbs_visible(clip.valid)
+  return bones_lib.limb_lengths(clip.frames), seen
 
 
 def bones(
