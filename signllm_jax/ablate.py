@@ -1,4 +1,4 @@
-"""The paper's studies: `python -m signllm_jax.ablate --study=... --config=...`.
+"""Studies with seeds: `python -m signllm_jax.ablate --study=... --config=...`.
 
 Trains every row of a study with several seeds, one run after another, and
 writes study.json, study.md and study.svg into --workdir. Interrupted, the same
@@ -8,10 +8,15 @@ command goes on where it stopped.
                        Gaussian noise (GN), both, gloss mode, RL, RL + PLC
   --study=efficiency   steps and time until the base's final DTW-MJE, with and
                        without the Priority Learning Channel
+  --study=signing      decoders and losses on texts that people repeat: motion,
+                       bones, Frechet distance, spread, recognition; trains its
+                       reader where none is given
+  --study=sizes        SignLLM's sizes 40M, 120M and 1B, each in both modes; a
+                       narrower base scales them all
   --config=configs/ablation.py    the base, on any prepared data set; fields can
                        be set: --config.steps=500
   --rows="base,RL + PLC"          some rows alone
-  --split=test         scores the best checkpoints on a split (components)
+  --split=test         scores the best checkpoints on a split (not efficiency)
   --back_translation=WORKDIR      a model of pose to text reads them as well
 
 Exit codes as of `signllm_jax.train`.
@@ -26,13 +31,13 @@ from ml_collections import config_flags
 from signllm_jax import config_files
 from signllm_jax.core import errors
 from signllm_jax.data import datasets
-from signllm_jax.training import studies
+from signllm_jax.training import studies, study_rows
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "Experiment: the base of all rows."
 )
 _STUDY = flags.DEFINE_enum(
-  "study", None, ["components", "efficiency"], "Which rows are trained."
+  "study", None, list(study_rows.STUDIES), "Which rows are trained."
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the study.")
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each row.", lower_bound=1)
@@ -57,12 +62,15 @@ def main(argv: list[str]) -> None:
       raise errors.UsageError(
         "--study, --config and --workdir are needed", hint="See --help"
       )
-    rows = studies.choose_rows(name, _ROWS.value)
+    rows = study_rows.choose(name, base, _ROWS.value)
     path = pathlib.Path(folder)
     plan = studies.Plan(name, base, path, _SEEDS.value, rows)
     if code := studies.train_rows(plan):
       sys.exit(code)
-    studies.write_report(plan, _SPLIT.value, _READER.value)
+    reader = _READER.value
+    if name == "signing" and not reader:
+      reader = studies.train_reader(plan)
+    studies.write_report(plan, _SPLIT.value, reader)
 
   sys.exit(errors.exit_code_of(work))
 

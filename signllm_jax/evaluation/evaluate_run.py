@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,6 +26,7 @@ def evaluate(
   seeds: int = 1,
   resamples: int = bootstrap.RESAMPLES,
   back_translation: str | os.PathLike = "",
+  metrics: Sequence[str] = (),
 ) -> report.Report:
   """Scores the best checkpoint of a work directory on a whole split.
 
@@ -38,6 +40,7 @@ def evaluate(
     resamples: of the bootstrap.
     back_translation: work directory of a model of pose to text, which reads
       every row; empty for none.
+    metrics: keys of the columns; all if empty.
 
   Raises:
     UsageError: not a work directory, or nothing was saved in it.
@@ -54,8 +57,6 @@ def evaluate(
     print(f"note: {note}", file=sys.stderr)
   began = time.perf_counter()
   produced = _produce(producer, data, protocol)
-  seconds = time.perf_counter() - began
-  weights = bootstrap.resample(len(data.true), resamples)
   details = {
     "name": signer.config.name,
     "workdir": os.fspath(path),
@@ -65,12 +66,12 @@ def evaluate(
     "protocol": protocol,
     "seeds": _describe_seeds(seeds),
     "bootstrap": bootstrap.facts(resamples),
-    "seconds": {"produce": round(seconds, 3)},
+    "seconds": {"produce": round(time.perf_counter() - began, 3)},
   }
+  weights = bootstrap.resample(len(data.true), resamples)
+  columns = [m for m in data.metrics if not metrics or m.key in metrics]
   rows = {"produced": produced, **data.rows}
-  result = report.build(
-    details, data.metrics, data.true, rows, weights, data.draws
-  )
+  result = report.build(details, columns, data.true, rows, weights, data.draws)
   if back_translation:
     result = _add_back_translation(result, back_translation, weights)
   return result

@@ -1,55 +1,24 @@
-"""The paper's studies: rows of configurations, trained, scored and compared."""
+"""Studies: rows of configurations, trained with several seeds and compared."""
 
-import copy
 import dataclasses
 import json
 import pathlib
 import re
+import sys
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import jax
 
 from signllm_jax import config as config_lib
+from signllm_jax import config_files
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.data import datasets
 from signllm_jax.evaluation import evaluate_run
-from signllm_jax.evaluation.report import study
-from signllm_jax.runs import config_check, workdir
-from signllm_jax.training import loop, start
-
-# Every row starts from these values, whatever the base sets.
-_OFF: dict[str, Any] = {
-  "model.future": 1,
-  "augment.noise": 0.0,
-  "rl.loss": "",
-  "plc.pool": 0,
-}
-_FP, _GN = {"model.future": 10}, {"augment.noise": 5.0}
-_RL = {"rl.loss": "reward_mse"}
-_PLC = {"plc.pool": 2}
-ROWS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-  "components": {
-    "base": {},
-    "FP": _FP,
-    "GN": _GN,
-    "FP + GN": _FP | _GN,
-    "gloss mode": {"task": "text2langgloss"},
-    "RL": _RL,
-    "RL + PLC": _RL | _PLC,
-    "policy gradient": {"rl.loss": "policy_gradient"},
-  },
-  "efficiency": {
-    "base": {},
-    "RL + PLC": _RL | _PLC,
-    "RL + PLC without floor": _RL | _PLC | {"plc.floor": 0.0},
-    "RL + PLC hard": _RL | _PLC | {"plc.hard": True},
-    "RL + PLC hard and mild": _RL
-    | _PLC
-    | {"plc.hard": True, "plc.floor": 0.0, "plc.eta": 0.5},
-  },
-}
+from signllm_jax.evaluation.report import study, study_tables
+from signllm_jax.parallel import sharding
+from signllm_jax.runs import restore, train_state, workdir
+from signllm_jax.training import loop, start, study_rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +26,7 @@ class Plan:
   """Runs of a study.
 
   Attributes:
-    name: of the study, a key of ROWS.
+    name: of the study, one of `study_rows.STUDIES`.
     base: configuration of all rows.
     path: folder of the study.
     seeds: number of runs of each row; the seeds count from 0.
@@ -76,61 +45,19 @@ class Plan:
     return self.path / folder / f"seed{seed}"
 
 
-def choose_rows(name: str, names: Sequence[str]) -> list[str]:
-  """Returns the rows of these names, or all rows of a study without names.
-
-  Raises:
-    UsageError: the study has no such row.
-  """
-  known = list(ROWS[name])
-  rows = [row.strip() for row in names] or known
-  if unknown := [row for row in rows if row not in known]:
-    raise errors.UsageError(
-      f"--rows={','.join(unknown)}", expected="some of " + repr(known)
-    )
-  return rows
-
-
-def row_config(
-  base: config_lib.Experiment, changes: Mapping[str, Any], seed: int
-) -> config_lib.Experiment:
-  """Returns the configuration of a row.
-
-  Args:
-    base: of the study; not changed.
-    changes: names of fields with dots -> values.
-    seed: of the run.
-
-  Raises:
-    UsageError: the changes do not go with the base.
-  """
-  config = copy.deepcopy(base)
-  config.seed = seed
-  for name, value in {**_OFF, **changes}.items():
-    *sections, field = name.split(".")
-    section: Any = config
-    for part in sections:
-      section = getattr(section, part)
-    setattr(section, field, value)
-  if config.task == "text2langgloss" and config.data.tokens == "characters":
-    # The language's mark is a word; all else stays spelt.
-    config.data.tokens, config.data.min_count = "words+characters", 1000
-  config_check.check(config)
-  return config
-
-
 def train_rows(plan: Plan) -> int:
   """Trains the runs that are not done yet; returns the exit code of `train`.
 
   Raises:
     DataError: the data lack a split, or as `start.check`.
-    UsageError: as `row_config` and `start.check`.
+    UsageError: as `study_rows.row_config` and `start.check`.
   """
   # Seed by seed, so that an interrupted study has complete seeds to compare.
   runs = [(row, seed) for seed in range(plan.seeds) for row in plan.rows]
   # All are checked before the first is trained.
+  changes = study_rows.rows(plan.name, plan.base)
   configs = {
-    (row, seed): row_config(plan.base, ROWS[plan.name][row], seed)
+    (row, seed): study_rows.row_config(plan.base, changes[row], seed)
     for row, seed in runs
   }
   _check_data(plan.base)
@@ -166,16 +93,32 @@ def _check_data(base: config_lib.Experiment) -> None:
       )
 
 
-def score(path: pathlib.Path, split: str, reader: str) -> dict[str, float]:
-  """Scores a run's best checkpoint on a split; means over its languages."""
-  values: dict[str, list[float]] = {}
-  for code in workdir.read_corpus_infos(path):
-    report = evaluate_run.evaluate(
-      path, language=code, split=split, back_translation=reader
+def train_reader(plan: Plan) -> str:
+  """Trains the reader of a study, if it is not done yet.
+
+  It is `configs/whole_signs_reader.py` on the data of the study.
+
+  Returns:
+    Its work directory.
+
+  Raises:
+    UsageError: the data are of several languages, of which a reader knows one.
+    DataError: the data lack a split.
+  """
+  if len(config_lib.corpora(plan.base)) > 1:
+    raise errors.UsageError(
+      "data of several languages, for which no reader can be trained",
+      hint="Name a reader with --back_translation",
     )
-    for key, interval in report.scores["produced"].items():
-      values.setdefault(key, []).append(interval.value)
-  return {key: sum(listed) / len(listed) for key, listed in values.items()}
+  config = config_files.load("whole_signs_reader")
+  config.data = dataclasses.replace(plan.base.data, glosses=False)
+  folder = plan.path / "reader"
+  if not study.is_done(folder, config.steps):
+    print("== training the reader", flush=True)
+    if code := loop.train(config, str(folder)):
+      sys.exit(code)
+    jax.clear_caches()
+  return str(folder)
 
 
 def write_report(plan: Plan, split: str, reader: str) -> None:
@@ -183,27 +126,81 @@ def write_report(plan: Plan, split: str, reader: str) -> None:
 
   Args:
     plan: a study whose runs are done.
-    split: on which the best checkpoints are scored (components).
+    split: on which the best checkpoints are scored; not of "efficiency".
     reader: work directory of a pose-to-text model, or empty.
   """
   runs = {
     row: [study.read_run(plan.workdir(row, seed)) for seed in range(plan.seeds)]
     for row in plan.rows
   }
-  if plan.name == "components":
+  references: study.Scores = {}
+  if plan.name != "efficiency":
     for row, row_runs in runs.items():
       for seed, run in enumerate(row_runs):
         print(f"== scoring {row}, seed {seed}, on {split}", flush=True)
-        run.scores.update(score(plan.workdir(row, seed), split, reader))
-  base = plan.base
-  result = study.Study(plan.name, base.name, base.steps, split, runs)
-  text = study.to_markdown(result)
+        path = plan.workdir(row, seed)
+        scores = _score(path, split, reader, study_tables.keys(plan.name))
+        run.scores.update(scores.pop("produced"))
+        run.parameters = _count_parameters(path)
+        references = references or scores
+  data = plan.base.data
+  result = study.Study(
+    plan.name,
+    plan.base.name,
+    plan.base.steps,
+    split,
+    runs,
+    references,
+    reader,
+    data.folder,
+    data.language,
+    study_rows.width_scale(plan.base),
+  )
+  text = study_tables.to_markdown(result)
   print(text)
   files = {
-    "study.json": json.dumps(study.to_json(result), indent=1) + "\n",
+    "study.json": json.dumps(study_tables.to_json(result), indent=1) + "\n",
     "study.md": text,
-    "study.svg": study.curves(result),
+    "study.svg": study_tables.curves(result),
   }
   for file, content in files.items():
     atomic_files.write_text(plan.path / file, content)
   print("wrote", *(str(plan.path / file) for file in files))
+
+
+def _score(
+  path: pathlib.Path, split: str, reader: str, keys: Sequence[str]
+) -> dict[str, dict[str, float]]:
+  """Scores a run's best checkpoint on a split; means over its languages.
+
+  Returns:
+    Row of the report -> metric -> value.
+  """
+  values: dict[str, dict[str, list[float]]] = {}
+  for code in workdir.read_corpus_infos(path):
+    report = evaluate_run.evaluate(
+      path,
+      language=code,
+      split=split,
+      back_translation=reader,
+      resamples=1,
+      metrics=keys,
+    )
+    for row, scores in report.scores.items():
+      for key, interval in scores.items():
+        of_row = values.setdefault(row, {})
+        of_row.setdefault(key, []).append(interval.value)
+  return {
+    row: {key: sum(listed) / len(listed) for key, listed in scores.items()}
+    for row, scores in values.items()
+  }
+
+
+def _count_parameters(path: pathlib.Path) -> int:
+  """Trainable parameters of a run."""
+  config, infos = restore.describe(path)
+  mesh = sharding.make_mesh(config_lib.Mesh(), jax.devices()[:1])
+  codes = list(infos) if config.task == "mlsf" else []
+  sizes = train_state.sizes_of(infos)
+  abstract = train_state.abstract_state(config, sizes, mesh, codes)
+  return train_state.count_parameters(abstract)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import operator
 import pathlib
 
 import numpy as np
@@ -9,12 +10,12 @@ import pytest
 from helpers import small_steps
 
 from configs import ablation
-from signllm_jax import config
+from signllm_jax import config, config_files
 from signllm_jax.core import errors
-from signllm_jax.evaluation.report import bootstrap, study
+from signllm_jax.evaluation.report import bootstrap, study, study_tables
 from signllm_jax.formats import skels
 from signllm_jax.runs import stored_config
-from signllm_jax.training import studies
+from signllm_jax.training import studies, study_rows
 
 
 @pytest.fixture(scope="module")
@@ -55,21 +56,24 @@ def test_a_study_trains_its_rows_once_and_writes_a_table(base, tmp_path):
 
   runs = {row: [study.read_run(plan.workdir(row, 0))] for row in ROWS}
   made = study.Study("efficiency", "small", 6, "test", runs)
-  text = study.to_markdown(made)
+  text = study_tables.to_markdown(made)
   assert "| RL + PLC |" in text and "27.1 %" in text
   # The base reaches its own last score when it reaches it: 1, by definition.
   line = next(x for x in text.splitlines() if x.strip("| ").startswith("base"))
   assert line.count(" 1.00 ") == 2
-  assert study.curves(made).startswith("<svg")
-  assert len(json.loads(json.dumps(study.to_json(made)))["runs"]["base"]) == 1
+  assert study_tables.curves(made).startswith("<svg")
+  values = json.loads(json.dumps(study_tables.to_json(made)))
+  assert len(values["runs"]["base"]) == 1
 
 
 def test_rows_change_the_base_and_nothing_else():
   base = ablation.get_config()
   base.plc.pool = 5  # switched off in every row that does not ask for it
-  for rows in studies.ROWS.values():
-    for row, changes in rows.items():
-      made = studies.row_config(base, changes, 7)
+  for name in study_rows.STUDIES:
+    for row, changes in study_rows.rows(name, base).items():
+      for field in changes:  # to set a field that is not there is no error
+        assert operator.attrgetter(field)(base) is not None, field
+      made = study_rows.row_config(base, changes, 7)
       assert made.seed == 7
       changed = {
         line.split(":")[0] for line in stored_config.differences(base, made)
@@ -80,11 +84,87 @@ def test_rows_change_the_base_and_nothing_else():
   assert base.plc.pool == 5 and base.seed == 0
 
 
+def test_sizes_keep_the_ratios_of_signllm():
+  base = ablation.get_config()
+  scaled = study_rows.rows("sizes", base)
+  assert list(scaled) == [
+    f"{size}{mode}"
+    for size in study_rows.SIZES
+    for mode in ("", ", gloss mode")
+  ]
+  widths = [scaled[size]["model.width"] for size in study_rows.SIZES]
+  assert widths == [192, 240, 480]  # of 816, 1024 and 2048, by 192 / 816
+  assert "optim.learning_rate" not in scaled["1B"]
+  full = study_rows.rows("sizes", config_files.load("signllm:gsl-40m"))
+  assert full["1B"]["model.width"] == 2048 and full["1B"]["model.scan"]
+  assert full["1B"]["optim.learning_rate"] == 1e-4
+
+
+def test_names_of_rows_may_hold_commas():
+  base = ablation.get_config()
+  found = study_rows.choose("sizes", base, ["1B", " gloss mode", "40M"])
+  assert found == ["40M", "1B, gloss mode"]
+  assert len(study_rows.choose("sizes", base, [])) == 6
+  with pytest.raises(errors.UsageError, match="2B"):
+    study_rows.choose("sizes", base, ["40M", "2B"])
+
+
+def _scored(motion: float, seconds: float, parameters: int = 7) -> study.Run:
+  scores = {
+    "motion_share": motion,
+    "frechet": 3.0,
+    "bone_length_error": 0.1,
+    "recognised": 90.0,
+  }
+  history = [study.Evaluated(5, seconds, 0.5)]
+  return study.Run(history, {"dtw_mje": motion}, scores, parameters)
+
+
+def test_equal_rows_are_marked_and_references_follow():
+  runs = {
+    "regression": [_scored(0.5, 60), _scored(0.6, 60)],
+    "PT's manner": [_scored(0.5, 90), _scored(0.6, 90)],  # slower, no other
+    "policy gradient": [_scored(0.5, 60), _scored(0.7, 60)],
+  }
+  references = {
+    "truth": {"motion_share": 1.0, "frechet": 0.0},
+    "same_text": {"motion_share": 1.01, "frechet": 1.5},
+    "frozen": {"motion_share": 0.0, "frechet": 9.0},
+  }
+  made = study.Study("signing", "b", 5, "test", runs, references, "judge")
+  assert made.equal_rows() == {"PT's manner": "regression"}
+  table = study_tables.to_markdown(made)
+  assert " PT's manner (= regression) |" in table and "by judge" in table
+  line = next(x for x in table.splitlines() if "another recording of" in x)
+  cells = [cell.strip() for cell in line.strip("|").split("|")]
+  assert cells[1:5] == ["1.010", "", "1.50", "1.00"]
+  assert "frozen" not in table and table.count(" 2.00 [2.00, 2.00] ") == 3
+
+
+def test_tables_without_a_reader_say_how_to_train_one():
+  run = study.Run(
+    [study.Evaluated(5, 1, 0.5)],
+    dict.fromkeys(
+      ("dtw_mje", "share_of_floor", "motion_share", "length_ratio"), 0.5
+    ),
+  )
+  runs = {"base": [run], "GN": [run]}
+  made = study.Study("components", "b", 5, "test", runs, folder="some/data")
+  table = study_tables.to_markdown(made)
+  assert "--config.data.folder=some/data" in table
+  assert "GN (= base)" in table and "end of the first epoch" in table
+  sizes = {"40M": [run], "1B, gloss mode": [run]}
+  made = study.Study("sizes", "b", 5, "test", sizes, language="GSL", scale=0.25)
+  table = study_tables.to_markdown(made)
+  assert "18.61 / 22.76" in table and "17.54 / 21.35" in table
+  assert "0.250 of SignLLM's" in table and "0.125" not in table
+
+
 def test_rows_that_do_not_go_with_the_base_are_refused():
   base = ablation.get_config()
   base.task = "pose_to_text"
   with pytest.raises(errors.UsageError, match=r"rl\.loss"):
-    studies.row_config(base, studies.ROWS["components"]["RL"], 0)
+    study_rows.row_config(base, {"rl.loss": "reward_mse"}, 0)
 
 
 def _run(scores, seconds=1.0):
