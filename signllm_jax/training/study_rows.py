@@ -22,6 +22,14 @@ _FP, _GN = {"model.future": 10}, {"augment.noise": 5.0}
 _RL = {"rl.loss": "reward_mse"}
 _PLC = {"plc.pool": 2}
 _GLOSS = {"task": "text2langgloss"}
+# The rows of "signing" switch these off too; "+" adds to the row before it.
+_PLAIN: dict[str, Any] = {
+  "model.bones": "free",
+  "loss.bones": 0.0,
+  "optim.ema": 0.0,
+}
+_BONES = {"model.bones": "fixed"}
+_EMA = _BONES | {"optim.ema": 0.999}
 _ROWS: Mapping[str, Mapping[str, Changes]] = {
   "components": {
     "base": {},
@@ -43,10 +51,15 @@ _ROWS: Mapping[str, Mapping[str, Changes]] = {
     | {"plc.hard": True, "plc.floor": 0.0, "plc.eta": 0.5},
   },
   "signing": {
-    "regression": {},
+    "regression": _PLAIN,
+    "+ bones": _PLAIN | _BONES,
+    "+ EMA": _PLAIN | _EMA,
+    "regression, bone loss": _PLAIN | {"loss.bones": 1.0},
     # Progressive Transformers: own poses in, noise on them, squared error.
-    "PT's manner": {"model.just_counter": False, "loss.kind": "mse"} | _GN,
-    "policy gradient": {"rl.loss": "policy_gradient"},
+    "PT's manner": _PLAIN
+    | {"model.just_counter": False, "loss.kind": "mse"}
+    | _GN,
+    "policy gradient": _PLAIN | {"rl.loss": "policy_gradient"},
   },
 }
 STUDIES = (*_ROWS, "sizes")
