@@ -22,7 +22,7 @@ def get_config() -> config.Experiment:
       source="gloss",
       batch_size=8,
     ),
-    model=config.Model(learnt_start=False, normalize=False),
+    model=config.Model(learnt_start=False, visibility=False, normalize=False),
     loss=config.Loss(kind="mse", counter_weight=1.0),
     augment=config.Augment(noise=5.0),
     optim=config.Optim(schedule="plateau", warmup_steps=0),

@@ -42,6 +42,10 @@ class Data:
 class Model:
   """Shape of the model (Progressive Transformer, SignLLM's base, section 5)."""
 
+  decoder: str = (
+    "regression"  # frame by frame, learnt by regression; or "flow",
+  )
+  # which samples whole clips (`flow`)
   encoder_layers: int = 2
   decoder_layers: int = 2
   width: int = 512  # D
@@ -55,6 +59,8 @@ class Model:
   future: int = 1  # frames that each step predicts; 10 in PT's future
   # prediction. Inference uses the first
   alignment: bool = False  # learn the duration of each source token
+  visibility: bool = True  # learn which joints a frame shows; without it every
+  # joint that some clip shows is always shown
   normalize: bool = True  # centre poses on the training mean, to unit scale
   bones: str = "free"  # lengths of produced bones: "free", or "fixed" to their
   # mean over the training clips
@@ -63,6 +69,19 @@ class Model:
   # the backward pass; less memory, a third more computation
   scan: bool = False  # run equal layers as a loop: the program is as large as
   # that of a single layer, for deep models; a fifth slower on CPU
+
+
+@dataclasses.dataclass
+class Flow:
+  """Flow matching, of `model.decoder="flow"`: training and sampling."""
+
+  time_mean: float = -0.4  # of the logit of the times in training, normal with
+  # standard deviation 1; time 0 is noise
+  absent: float = 0.1  # share of training samples without their source
+  steps: int = 16  # of the solver, from noise to clip
+  solver: str = "euler"  # or "heun": second order, two evaluations a step
+  guidance: float = 1.0  # above 1: away from clips without source; twice the
+  # computation
 
 
 @dataclasses.dataclass
@@ -209,6 +228,7 @@ class Experiment:
   compilation_cache: bool = True  # keep compiled programs between runs
   data: Data = dataclasses.field(default_factory=Data)
   model: Model = dataclasses.field(default_factory=Model)
+  flow: Flow = dataclasses.field(default_factory=Flow)
   loss: Loss = dataclasses.field(default_factory=Loss)
   augment: Augment = dataclasses.field(default_factory=Augment)
   rl: Reinforce = dataclasses.field(default_factory=Reinforce)

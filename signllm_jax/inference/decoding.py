@@ -17,7 +17,7 @@ import numpy as np
 from signllm_jax.core import skeleton
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import compiled_model
-from signllm_jax.models import layers
+from signllm_jax.models import layers, visibility
 from signllm_jax.models.pose_decoder import PoseDecoder, Source
 from signllm_jax.parallel import sharding
 
@@ -49,6 +49,7 @@ class Chunk(NamedTuple):
   """The next frames of a batch, on the host, in canonical units."""
 
   frames: Any  # [B, n, J, 3]; undefined after the end of a sequence
+  valid: Any  # [B, n, J] bool, joints that are shown
   length: Any  # [B] frames of each sequence; 0 while it goes on
   ends: Any  # [B, S] frame after each token's last, if known
 
@@ -113,7 +114,7 @@ def decode_chunk(
   state: DecoderState,
   limit: jax.Array,
   mode: PTProtocol | Noise | None,
-) -> tuple[DecoderState, jax.Array]:
+) -> tuple[DecoderState, jax.Array, jax.Array]:
   """The next `CHUNK_FRAMES` frames.
 
   Args:
@@ -127,26 +128,31 @@ def decode_chunk(
       noise, for sampled poses.
 
   Returns:
-    The state after them and their poses [B, CHUNK_FRAMES, J, 3]; what follows
-    the end of a sequence is undefined.
+    The state after them, their poses [B, CHUNK_FRAMES, J, 3] and which joints
+    they show, [B, CHUNK_FRAMES, J] bool; what follows the end of a sequence is
+    undefined.
   """
   model = structure.merge(leaves)
   began = state.at
   until = jnp.minimum(limit, began + CHUNK_FRAMES)
-  out = jnp.zeros((CHUNK_FRAMES, len(state.length), skeleton.C))
+  rows = len(state.length)
+  poses = jnp.zeros((CHUNK_FRAMES, rows, skeleton.C))
+  shown = jnp.zeros((CHUNK_FRAMES, rows, skeleton.J), bool)
 
   def running(carry):
-    state, _ = carry
+    state, _, _ = carry
     return (state.at < until) & jnp.any(state.length == 0)
 
   def forward(carry):
-    state, out = carry
+    state, poses, shown = carry
     at = state.at - began
-    state, pose = decode_frame(model, statistics, source, state, mode)
-    return state, out.at[at].set(pose)
+    state, pose, visible = decode_frame(model, statistics, source, state, mode)
+    return state, poses.at[at].set(pose), shown.at[at].set(visible)
 
-  state, out = jax.lax.while_loop(running, forward, (state, out))
-  return state, restore(out.swapaxes(0, 1), statistics)
+  carry = (state, poses, shown)
+  state, poses, shown = jax.lax.while_loop(running, forward, carry)
+  shown = shown.swapaxes(0, 1)
+  return state, restore(poses.swapaxes(0, 1), shown, statistics), shown
 
 
 def decode_frame(
@@ -155,7 +161,7 @@ def decode_frame(
   source: Source,
   state: DecoderState,
   mode: PTProtocol | Noise | None = None,
-) -> tuple[DecoderState, jax.Array]:
+) -> tuple[DecoderState, jax.Array, jax.Array]:
   """Decodes one frame.
 
   Frame t with counter c says that the sequence has t / c frames. It ends with
@@ -169,17 +175,23 @@ def decode_frame(
     mode: as of `decode_chunk`.
 
   Returns:
-    The state after it and its normalised pose [B, 150].
+    The state after it, its normalised pose [B, 150] and which joints it shows,
+    [B, 50] bool.
   """
   at, frame, caches, length = state
-  frame, caches = model.step(frame, at, caches, source)
+  predicted, caches = model.step(frame, at, caches, source)
+  frame = predicted.frames
   pose = frame[:, :-1]
   if isinstance(mode, Noise):
     key = jax.random.fold_in(mode.key, at)
     pose += mode.std * jax.random.normal(key, pose.shape)
   pose = statistics.hold_bones(pose)
-  # A joint no clip shows was an unseen 0 in training and stays one.
-  pose = jnp.where(jnp.repeat(statistics.seen, 3), pose, 0)
+  shape = (*pose.shape[:-1], skeleton.J)
+  shown = jnp.broadcast_to(statistics.seen, shape)
+  if predicted.visible is not None:
+    shown = visibility.shown(predicted.visible, statistics.seen)
+  # A joint that a clip does not show came in as 0 in training.
+  pose = jnp.where(jnp.repeat(shown, 3, -1), pose, 0)
   made, counter, n = pose, jnp.clip(frame[:, -1], 0, 1), at + 1
   if not isinstance(mode, PTProtocol):
     ended = (n + 0.5) * counter >= n
@@ -190,14 +202,19 @@ def decode_frame(
     pose = jnp.where(at == 0, true, pose)
   length = jnp.where((length == 0) & ended, n, length)
   frame = jnp.concatenate([pose, counter[:, None]], -1)
-  return DecoderState(n, frame, caches, length), made
+  return DecoderState(n, frame, caches, length), made, shown
 
 
-def restore(poses: jax.Array, statistics: PoseStatistics) -> jax.Array:
-  """Normalised poses [..., 150] in canonical units, [..., J, 3]."""
+def restore(
+  poses: jax.Array, shown: jax.Array, statistics: PoseStatistics
+) -> jax.Array:
+  """Normalised poses [..., 150] in canonical units, [..., J, 3].
+
+  Joints that are not `shown` [..., J] are 0.
+  """
   restored = statistics.denormalise(poses)
-  restored = jnp.where(jnp.repeat(statistics.seen, 3), restored, 0)
-  return restored.reshape(*poses.shape[:-1], skeleton.J, 3)
+  restored = restored.reshape(*poses.shape[:-1], skeleton.J, 3)
+  return jnp.where(shown[..., None], restored, 0)
 
 
 def _next_capacity(capacity: int) -> int:
@@ -224,7 +241,7 @@ def warm_up(
   source, state, _ = encode(model.structure, model.leaves, inputs)
   capacity = CACHE_FRAMES
   while True:
-    state, _ = _decode_chunk(model, source, state, limit, None)
+    state, _, _ = _decode_chunk(model, source, state, limit, None)
     if capacity >= limit:
       return
     capacity = _next_capacity(capacity)
@@ -237,7 +254,7 @@ def _decode_chunk(
   state: DecoderState,
   limit: int,
   mode: PTProtocol | Noise | None,
-) -> tuple[DecoderState, jax.Array]:
+) -> tuple[DecoderState, jax.Array, jax.Array]:
   return decode_chunk(
     model.structure,
     model.leaves,
@@ -272,7 +289,10 @@ def decode(
     if done == capacity:
       capacity = _next_capacity(capacity)
       state = state._replace(caches=_grow_caches(state.caches, capacity))
-    state, frames = _decode_chunk(model, source, state, limit, mode)
-    chunk = sharding.to_host(Chunk(frames, state.length, ends))
-    yield chunk._replace(frames=chunk.frames[:, : limit - done])
+    state, frames, valid = _decode_chunk(model, source, state, limit, mode)
+    chunk = sharding.to_host(Chunk(frames, valid, state.length, ends))
+    yield chunk._replace(
+      frames=chunk.frames[:, : limit - done],
+      valid=chunk.valid[:, : limit - done],
+    )
     done, length = done + frames.shape[1], chunk.length

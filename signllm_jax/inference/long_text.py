@@ -39,7 +39,7 @@ class TextChunk(NamedTuple):
   """The next frames of one of several texts that are signed together."""
 
   index: int  # of the text
-  frames: np.ndarray  # [n, J, 3] in canonical units; n may be 0
+  clip: clips.Clip  # the frames alone; there may be none
   parts: list[sequences.ProducedSequence] | None  # all, once they have ended
 
 
@@ -100,9 +100,8 @@ def stream(
   Raises:
     NonFiniteError: the model gives NaN or infinity.
   """
-  seen = np.asarray(producer.model.statistics.seen)
   fps = producer.info.fps
-  joins = [IncrementalJoin(len(parts), seen, fps) for parts in texts]
+  joins = [IncrementalJoin(len(parts), fps) for parts in texts]
   done: list[list[sequences.ProducedSequence]] = [[] for _ in texts]
   queue = [(i, n) for i, parts in enumerate(texts) for n in range(len(parts))]
   for start in range(0, len(queue), batch_size):
@@ -114,13 +113,14 @@ def stream(
     for chunks in producer.stream(lines):
       for row, ((i, n), chunk) in enumerate(zip(group, chunks, strict=False)):
         ended[row] = chunk.sequence or ended[row]
-        frames = joins[i].add(n, chunk.frames, chunk.sequence is not None)
-        yield TextChunk(i, frames, None)
+        part = clips.Clip(chunk.frames, chunk.valid, fps)
+        joined = joins[i].add(n, part, chunk.sequence is not None)
+        yield TextChunk(i, joined, None)
     for (i, _), sequence in zip(group, ended, strict=True):
       assert sequence is not None  # the stream ends with its last sequence
       done[i].append(sequence)
       if len(done[i]) == len(texts[i]):
-        yield TextChunk(i, np.zeros((0, skeleton.J, 3), np.float32), done[i])
+        yield TextChunk(i, _no_frames(fps), done[i])
 
 
 def join(
@@ -142,9 +142,7 @@ def join(
     segments.append(Segment(after.text, start, start + len(after)))
     pieces += [transition, after]
   clip = dataclasses.replace(
-    produced[0],
-    frames=np.concatenate([piece.frames for piece in pieces]),
-    valid=np.concatenate([piece.valid for piece in pieces]),
+    _concatenated(pieces),
     name=" ".join(clip.name for clip in produced),
     text=" ".join(clip.text for clip in produced),
     gloss=" ".join(clip.gloss for clip in produced if clip.gloss),
@@ -193,37 +191,41 @@ class IncrementalJoin:
   The frames are bit for bit those of `join` without postprocessing.
   """
 
-  def __init__(self, parts: int, seen: np.ndarray, fps: float):
+  def __init__(self, parts: int, fps: float):
     """Starts without frames.
 
     Args:
       parts: of the text.
-      seen: [J] bool, the joints that the model produces.
       fps: of the frames.
     """
-    self._seen, self._fps = seen, fps
-    self._parts = [np.zeros((0, skeleton.J, 3), np.float32)] * parts
+    self._parts = [_no_frames(fps)] * parts
     self._ended = [False] * parts
     self._current = 0  # the part that the next frame belongs to
     self._emitted = 0  # frames of that part
 
-  def add(self, part: int, frames: np.ndarray, ended: bool) -> np.ndarray:
+  def add(self, part: int, clip: clips.Clip, ended: bool) -> clips.Clip:
     """Adds the next frames of a part.
 
     Args:
       part: which; parts may grow side by side.
-      frames: [n, J, 3].
+      clip: the frames.
       ended: these are its last.
 
     Returns:
-      [m, J, 3] the frames of the joined clip that have become known.
+      The frames of the joined clip that have become known.
     """
-    self._parts[part] = np.concatenate([self._parts[part], frames])
+    self._parts[part] = _concatenated([self._parts[part], clip])
     self._ended[part] |= ended
     known = []
     while True:
       now = self._parts[self._current]
-      known.append(now[self._emitted :])
+      known.append(
+        dataclasses.replace(
+          now,
+          frames=now.frames[self._emitted :],
+          valid=now.valid[self._emitted :],
+        )
+      )
       self._emitted = len(now)
       following = self._current + 1
       if not self._ended[self._current] or following == len(self._parts):
@@ -232,13 +234,23 @@ class IncrementalJoin:
       # A transition depends on the first two frames after it.
       if len(after) < 2 and not self._ended[following]:
         break
-      known.append(_transition(self._clip(now), self._clip(after)).frames)
+      known.append(_transition(now, after))
       self._current, self._emitted = following, 0
-    return np.concatenate(known)
+    return _concatenated(known)
 
-  def _clip(self, frames: np.ndarray) -> clips.Clip:
-    valid = np.broadcast_to(self._seen, frames.shape[:2])
-    return clips.Clip(frames, valid, self._fps)
+
+def _no_frames(fps: float) -> clips.Clip:
+  frames = np.zeros((0, skeleton.J, 3), np.float32)
+  return clips.Clip(frames, np.zeros((0, skeleton.J), bool), fps)
+
+
+def _concatenated(pieces: Sequence[clips.Clip]) -> clips.Clip:
+  """The frames of all pieces, with the labels of the first."""
+  return dataclasses.replace(
+    pieces[0],
+    frames=np.concatenate([piece.frames for piece in pieces]),
+    valid=np.concatenate([piece.valid for piece in pieces]),
+  )
 
 
 def _transition(before: clips.Clip, after: clips.Clip) -> clips.Clip:

@@ -18,7 +18,12 @@ from signllm_jax.core import clips, errors
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import batch_plan, corpus_info, loader
 from signllm_jax.data.pose_statistics import PoseStatistics
-from signllm_jax.inference import compiled_model, decoding, sequences
+from signllm_jax.inference import (
+  compiled_model,
+  decoding,
+  flow_sampling,
+  sequences,
+)
 from signllm_jax.parallel import sharding
 
 _LEAKY_MULTIPLE = 32  # frames; keeps the number of compiled limits small
@@ -48,6 +53,7 @@ class Producer:
     limit: int,
     batch_size: int,
     mesh: Mesh,
+    solver: flow_sampling.Solver | None = None,
   ):
     """Wraps a model.
 
@@ -59,22 +65,33 @@ class Producer:
       limit: frames after which any sequence ends.
       batch_size: texts a compiled call.
       mesh: where to compute.
+      solver: of the generative decoder; None for the regression decoder.
     """
-    self.info = info
+    self.info, self._solver = info, solver
     self.batch_size = batch_size
     self.model = compiled_model.Model(graphdef, params, statistics)
     self.limit, self._mesh = limit, mesh
+
+  @property
+  def stochastic(self) -> bool:
+    """Whether its clips depend on a seed (the generative decoder)."""
+    return self._solver is not None
 
   def produce(
     self,
     texts: Sequence[str],
     should_stop: Callable[[], bool] = lambda: False,
+    *,
+    seed: int = 0,
   ) -> list[clips.Clip] | None:
     """Signs texts.
 
     Args:
       texts: what to sign (or glosses, for a model of glosses).
       should_stop: called between batches; True ends the work.
+      seed: of the samples of a generative decoder. A text's sample depends on
+        the seed and on its place among the texts, so the same text twice gives
+        two samples.
 
     Returns:
       A clip a text, in order; None if stopped.
@@ -84,7 +101,7 @@ class Producer:
       NonFiniteError: the model gives NaN or infinity.
     """
     produced = []
-    batches = self.batches(texts)
+    batches = self.batches(texts, seed=seed)
     while not should_stop():
       batch = next(batches, None)
       if batch is None:
@@ -93,15 +110,19 @@ class Producer:
     return None
 
   def batches(
-    self, texts: Sequence[str]
+    self, texts: Sequence[str], *, seed: int = 0
   ) -> Iterator[list[sequences.ProducedSequence]]:
     """Signs texts as `produce` does, yielding each batch when it is done."""
+    draws = [flow_sampling.Draw(seed, index) for index in range(len(texts))]
     for start in range(0, len(texts), self.batch_size):
-      group = texts[start : start + self.batch_size]
-      yield sequences.collect(self.stream(group), len(group))
+      group = slice(start, start + self.batch_size)
+      stream = self.stream(texts[group], draws[group])
+      yield sequences.collect(stream, len(texts[group]))
 
   def stream(
-    self, texts: Sequence[str]
+    self,
+    texts: Sequence[str],
+    draws: Sequence[flow_sampling.Draw] | None = None,
   ) -> Iterator[list[sequences.StreamChunk]]:
     """Signs texts as `produce` does, yielding frames as they come.
 
@@ -110,11 +131,16 @@ class Producer:
 
     Args:
       texts: at most `batch_size`.
+      draws: of each text, for a generative decoder; by default seed 0 and the
+        place of the text.
 
     Yields:
       A chunk for each text, in order, until all have ended.
     """
-    yield from self._decode(texts, *self._prepare(texts), self.limit)
+    if draws is None:
+      draws = [flow_sampling.Draw(0, index) for index in range(len(texts))]
+    prepared = self._prepare(texts)
+    yield from self._decode(texts, *prepared, self.limit, draws=draws)
 
   def samples(
     self, texts: Sequence[str], std: float, keys: Sequence[jax.Array]
@@ -147,7 +173,12 @@ class Producer:
 
   def warm_up(self, texts: Sequence[str]) -> None:
     """Compiles the programs that `stream` needs for texts of these lengths."""
-    decoding.warm_up(self.model, self._prepare(texts)[1], self.limit)
+    placed = self._prepare(texts)[1]
+    if self._solver is None:
+      decoding.warm_up(self.model, placed, self.limit)
+      return
+    draws = self._place_draws([flow_sampling.Draw(0)], len(placed[0]))
+    flow_sampling.warm_up(self.model, placed, draws, self.limit, self._solver)
 
   def produce_pt_protocol(
     self, texts: Sequence[str], true: Sequence[clips.Clip]
@@ -191,14 +222,28 @@ class Producer:
     placed: tuple[jax.Array, ...],
     limit: int,
     mode: decoding.PTProtocol | decoding.Noise | None = None,
+    draws: Sequence[flow_sampling.Draw] = (),
   ) -> Iterator[list[sequences.StreamChunk]]:
     """Chunks of texts that were prepared; a list holds one for each text."""
     buffers = [sequences.SequenceBuffer() for _ in texts]
-    for chunk in decoding.decode(self.model, placed, limit, mode):
+    if self._solver is None:
+      chunks = decoding.decode(self.model, placed, limit, mode)
+    else:
+      placed_draws = self._place_draws(draws, len(placed[0]))
+      chunks = flow_sampling.decode(
+        self.model, placed, placed_draws, limit, self._solver
+      )
+    for chunk in chunks:
       yield [
         self._take_row(buffer, row, chunk, limit, texts[row], inputs)
         for row, buffer in enumerate(buffers)
       ]
+
+  def _place_draws(
+    self, draws: Sequence[flow_sampling.Draw], rows: int
+  ) -> dict[str, jax.Array]:
+    arrays = flow_sampling.draw_arrays(draws, rows)
+    return sharding.put_batch(arrays, self._mesh)
 
   def _take_row(
     self,
@@ -211,26 +256,24 @@ class Producer:
   ) -> sequences.StreamChunk:
     """One text's frames of a chunk; with its last ones, the whole sequence."""
     if buffer.ended:
-      return sequences.StreamChunk(chunk.frames[row, :0], None)
+      empty = chunk.frames[row, :0], chunk.valid[row, :0]
+      return sequences.StreamChunk(*empty, None)
     length = int(chunk.length[row])
     buffer.ended = length > 0 or buffer.count + chunk.frames.shape[1] >= limit
     stop = length - buffer.count if length else None
-    frames = chunk.frames[row, :stop]
+    frames, valid = chunk.frames[row, :stop], chunk.valid[row, :stop]
     if not np.isfinite(frames).all():
       raise errors.NonFiniteError(f"produced frames of {text!r}")
-    buffer.add(frames)
+    buffer.add(frames, valid)
     if not buffer.ended:
-      return sequences.StreamChunk(frames, None)
+      return sequences.StreamChunk(frames, valid, None)
     spans = None
     if chunk.ends is not None:
       spans = sequences.spans(inputs.tokens[row], chunk.ends[row], buffer.count)
-    whole = buffer.frames()
-    seen = np.asarray(self.model.statistics.seen)
-    valid = np.broadcast_to(seen, whole.shape[:2]).copy()
-    gloss = inputs.glosses[row]
-    clip = clips.Clip(whole, valid, self.info.fps, text, text, gloss)
+    labels = text, text, inputs.glosses[row]
+    clip = clips.Clip(*buffer.whole(), self.info.fps, *labels)
     sequence = sequences.ProducedSequence(clip, length > 0, spans)
-    return sequences.StreamChunk(frames, sequence)
+    return sequences.StreamChunk(frames, valid, sequence)
 
   def _encode_texts(self, texts: Sequence[str], rows: int) -> ModelInputs:
     """Token ids of texts; rows of padding repeat the first text."""

@@ -29,6 +29,7 @@ class StreamChunk(NamedTuple):
   """The next frames of a sequence."""
 
   frames: np.ndarray  # [n, J, 3], in canonical units; n is 0 after the end
+  valid: np.ndarray  # [n, J] bool, joints that are shown
   sequence: ProducedSequence | None  # the whole, with the last chunk
 
 
@@ -44,18 +45,20 @@ class SequenceBuffer:
   """The frames of a sequence that is being generated."""
 
   def __init__(self):
-    self._chunks: list[np.ndarray] = []
+    self._frames: list[np.ndarray] = []
+    self._valid: list[np.ndarray] = []
     self.count = 0  # frames
     self.ended = False
 
-  def add(self, frames: np.ndarray) -> None:
-    """Appends frames [n, J, 3]."""
-    self._chunks.append(frames)
+  def add(self, frames: np.ndarray, valid: np.ndarray) -> None:
+    """Appends frames [n, J, 3] with their valid joints [n, J]."""
+    self._frames.append(frames)
+    self._valid.append(valid)
     self.count += len(frames)
 
-  def frames(self) -> np.ndarray:
-    """All frames [T, J, 3]."""
-    return np.concatenate(self._chunks)
+  def whole(self) -> tuple[np.ndarray, np.ndarray]:
+    """All frames [T, J, 3] and their valid joints [T, J]."""
+    return np.concatenate(self._frames), np.concatenate(self._valid)
 
 
 def collect(

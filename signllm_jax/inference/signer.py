@@ -142,7 +142,7 @@ class Signer(text_signer.TextSigner):
     code, batch = self._prepare([text], mode, language)
     producer = self.producer(code)
     for chunk in long_text.stream(producer, batch.parts, producer.batch_size):
-      yield from chunk.frames
+      yield from chunk.clip.frames
 
   def _prepare(
     self, texts: Sequence[str], mode: str, language: str

@@ -5,9 +5,10 @@ with JAX's promise to load it for six months and longer), and `model.json`.
 Parameters are inside. For one text:
 
   state = encode(ids)                        # ids [1, S] int32
-  pose, length, *state = step(*state)        # until length[0] > 0, or `limit`
+  pose, shown, length, *state = step(*state) # until length[0] > 0, or `limit`
 
-pose [1, 50, 3] is the next frame; length [1] is 0 until the sequence ends.
+pose [1, 50, 3] is the next frame, shown [1, 50] its visible joints; length [1]
+is 0 until the sequence ends.
 `state` is a list of arrays that only the programs understand.
 
 A model that writes a gloss first has `gloss.bin` besides, and signs what that
@@ -85,9 +86,11 @@ def _programs(
 
   def step(*leaves: jax.Array) -> tuple[jax.Array, ...]:
     source, state = jax.tree.unflatten(structure, leaves)
-    state, pose = decoding.decode_frame(merged, model.statistics, source, state)
-    frame = decoding.restore(pose, model.statistics)
-    return frame, state.length, *jax.tree.leaves((source, state))
+    state, pose, shown = decoding.decode_frame(
+      merged, model.statistics, source, state
+    )
+    frame = decoding.restore(pose, shown, model.statistics)
+    return frame, shown, state.length, *jax.tree.leaves((source, state))
 
   programs["encode"] = _export(encode, *inputs)
   programs["step"] = _export(step, *programs["encode"].out_avals)
@@ -111,7 +114,7 @@ def _describe(producer: producer_lib.Producer) -> dict[str, Any]:
     before = gloss.prepend_language("", producer.glosser.code)
     written = {"glosses": producer.info.gloss_vocabulary.entries}
   return {
-    "format": "signllm_jax programs 1",
+    "format": "signllm_jax programs 2",
     "fps": producer.info.fps,
     "limit": producer.limit,
     "source_length": _source_length(producer),

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from signllm_jax.config import Loss
 from signllm_jax.core import skeleton
+from signllm_jax.data.batch import Batch
 
 
 def cell_weights(
@@ -29,6 +30,13 @@ def cell_weights(
   weight = config.counter_weight * unit.astype(jnp.float32) ** power
   counter = jnp.where(mask, weight[:, None], 0)
   return jnp.concatenate([cells, counter[..., None]], -1)
+
+
+def frame_weights(batch: Batch) -> jax.Array:
+  """Weight [B, T] of each frame: that of its sample, 0 on padding."""
+  t = batch["valid"].shape[1]
+  inside = (jnp.arange(t) < batch["length"][:, None]).astype(jnp.float32)
+  return inside * batch["weight"][:, None] if "weight" in batch else inside
 
 
 def equalise_frames(weights: jax.Array) -> jax.Array:

@@ -26,6 +26,20 @@ class Source(NamedTuple):
   timeline: alignment.Timeline | None  # with `alignment` in the configuration
 
 
+class Prediction(NamedTuple):
+  """Frames that a decoder predicts.
+
+  Attributes:
+    frames: [B, T, 151 + 150 (k - 1)] the frame after each input, then the poses
+      of the k - 1 frames after that, where k is `model.future`.
+    visible: [B, T, 50] logits of the visibility of the frame after each input;
+      None without `model.visibility`.
+  """
+
+  frames: jax.Array
+  visible: jax.Array | None
+
+
 class PoseDecoder(nnx.Module):
   """Transformer decoder of frames; subclasses add the encoder."""
 
@@ -59,6 +73,11 @@ class PoseDecoder(nnx.Module):
       else None
     )
     self.alignment = alignment.Alignment(d, rngs) if config.alignment else None
+    self.visible_out = (
+      layers.Linear(d, skeleton.J, ("embed", "frame"), rngs=rngs)
+      if config.visibility
+      else None
+    )
     self.dropout_rate = config.dropout
     self.just_counter, self.remat = config.just_counter, config.remat
     self.width = d
@@ -83,18 +102,20 @@ class PoseDecoder(nnx.Module):
 
   def _predict(
     self, x: jax.Array, frames: jax.Array, source: Source
-  ) -> jax.Array:
+  ) -> Prediction:
     """Predicts the frames after `frames` [B, T, 151] from states [B, T, D].
 
     With an alignment the durations determine the counter. A decoder that
     predicts it would, under teacher forcing, copy the pace of the ground-truth
     counters, and have no pace in free running.
     """
-    out = self.frame_out(self.decoder_norm(x))
+    x = self.decoder_norm(x)
+    visible = None if self.visible_out is None else self.visible_out(x)
+    out = self.frame_out(x)
     if source.timeline is None:
-      return out
+      return Prediction(out, visible)
     counter = frames[..., -1:] + source.timeline.pace[:, None, None]
-    return out.at[..., skeleton.C].set(counter[..., 0])
+    return Prediction(out.at[..., skeleton.C].set(counter[..., 0]), visible)
 
   def project_memory(
     self, encoded: jax.Array, mask: jax.Array, whole: bool = False
@@ -118,17 +139,13 @@ class PoseDecoder(nnx.Module):
 
   def decode(
     self, frames: jax.Array, source: Source, key: jax.Array | None = None
-  ) -> jax.Array:
+  ) -> Prediction:
     """Decodes all frames at once with a causal mask.
 
     Args:
       frames: [B, T, 151] decoder inputs, the start frame first.
       source: from `project_memory`.
       key: dropout key, None when not training.
-
-    Returns:
-      [B, T, 151 + 150 (k - 1)] the frame after each input, then the poses of
-      the k - 1 frames after that, where k is `model.future`.
     """
     t = frames.shape[1]
     keys = layers.split(key, len(self.decoder) + 1)
@@ -149,7 +166,7 @@ class PoseDecoder(nnx.Module):
     at: jax.Array,
     caches: tuple[layers.Cache, ...],
     source: Source,
-  ) -> tuple[jax.Array, tuple[layers.Cache, ...]]:
+  ) -> tuple[Prediction, tuple[layers.Cache, ...]]:
     """Decodes one frame; equal to `decode` at that position.
 
     Args:
@@ -159,7 +176,7 @@ class PoseDecoder(nnx.Module):
       source: from `project_memory`.
 
     Returns:
-      The next frame [B, 151] and the caches.
+      The next frame [B, 151] with its visibility [B, 50], and the caches.
     """
     limit = caches[0].keys.shape[1]
     position = layers.sinusoids(limit, self.width)[at]
@@ -167,4 +184,6 @@ class PoseDecoder(nnx.Module):
     x, caches = stacks.decode_step(
       self.decoder, x, at, caches, source.memories, source.mask
     )
-    return self._predict(x, frame[:, None], source)[:, 0, :FRAME], caches
+    predicted = self._predict(x, frame[:, None], source)
+    visible = None if predicted.visible is None else predicted.visible[:, 0]
+    return Prediction(predicted.frames[:, 0, :FRAME], visible), caches

@@ -10,26 +10,15 @@ from flax import nnx
 
 from signllm_jax.config import Model
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.models.flow_decoder import FlowDecoder
 from signllm_jax.models.pose_decoder import PoseDecoder
 from signllm_jax.models.text_to_gloss import TextToGloss, prepend_bos
 
 
-class Text2LangGloss(PoseDecoder):
-  """Text-to-gloss model with a frame decoder on its states."""
+class _GlossEncoder(nnx.Module):
+  """Encodes the text by its gloss."""
 
-  def __init__(
-    self, config: Model, vocabulary: int, glosses: int, rngs: nnx.Rngs
-  ):
-    """Builds the model.
-
-    Args:
-      config: its shape; both decoders have `decoder_layers`.
-      vocabulary: number of source tokens, specials included.
-      glosses: number of gloss tokens, specials included.
-      rngs: stream `params`.
-    """
-    self.text = TextToGloss(config, vocabulary, glosses, rngs)
-    super().__init__(config, rngs)
+  text: TextToGloss
 
   def encode(
     self, source: jax.Array, gloss: jax.Array, key: jax.Array | None = None
@@ -54,3 +43,47 @@ class Text2LangGloss(PoseDecoder):
     # Empty rows keep one token; otherwise they would last 0 frames.
     mask = (gloss != vocabulary_lib.PAD).at[:, 0].set(True)
     return states[:, 1:], mask[:, None, None]
+
+
+class Text2LangGloss(_GlossEncoder, PoseDecoder):
+  """Text-to-gloss model with a frame decoder on its states."""
+
+  def __init__(
+    self, config: Model, vocabulary: int, glosses: int, rngs: nnx.Rngs
+  ):
+    """Builds the model.
+
+    Args:
+      config: its shape; both decoders have `decoder_layers`.
+      vocabulary: number of source tokens, specials included.
+      glosses: number of gloss tokens, specials included.
+      rngs: stream `params`.
+    """
+    self.text = TextToGloss(config, vocabulary, glosses, rngs)
+    PoseDecoder.__init__(self, config, rngs)
+
+
+class FlowText2LangGloss(_GlossEncoder, FlowDecoder):
+  """Text-to-gloss model with the generative decoder on its states."""
+
+  def __init__(
+    self, config: Model, vocabulary: int, glosses: int, rngs: nnx.Rngs
+  ):
+    """Builds the model.
+
+    Args:
+      config: its shape; both decoders have `decoder_layers`.
+      vocabulary: number of source tokens, specials included.
+      glosses: number of gloss tokens, specials included.
+      rngs: stream `params`.
+    """
+    self.text = TextToGloss(config, vocabulary, glosses, rngs)
+    FlowDecoder.__init__(self, config, rngs)
+
+
+def build(
+  config: Model, vocabulary: int, glosses: int, rngs: nnx.Rngs
+) -> Text2LangGloss | FlowText2LangGloss:
+  """Builds the model with the decoder of the configuration."""
+  kind = FlowText2LangGloss if config.decoder == "flow" else Text2LangGloss
+  return kind(config, vocabulary, glosses, rngs)

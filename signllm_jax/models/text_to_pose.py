@@ -8,10 +8,38 @@ from flax import nnx
 
 from signllm_jax.config import Model
 from signllm_jax.models import layers, tokens
-from signllm_jax.models.pose_decoder import PoseDecoder
+from signllm_jax.models.flow_decoder import FlowDecoder
+from signllm_jax.models.pose_decoder import PoseDecoder, Prediction
 
 
-class TextToPose(PoseDecoder):
+class _TextEncoder(nnx.Module):
+  """Encodes the text."""
+
+  encoder: tokens.TokenEncoder
+
+  def encode(
+    self, source: jax.Array, key: jax.Array | None = None
+  ) -> tuple[jax.Array, jax.Array]:
+    """Encodes ids [B, S] (PAD = 0) to [B, S, D] and its mask [B, 1, 1, S]."""
+    return self.encoder(source, key)
+
+
+class FlowTextToPose(_TextEncoder, FlowDecoder):
+  """Encoder with the generative decoder."""
+
+  def __init__(self, config: Model, vocabulary: int, rngs: nnx.Rngs):
+    """Builds the model.
+
+    Args:
+      config: its shape.
+      vocabulary: number of source tokens, specials included.
+      rngs: stream `params`.
+    """
+    self.encoder = tokens.TokenEncoder(config, vocabulary, rngs)
+    FlowDecoder.__init__(self, config, rngs)
+
+
+class TextToPose(_TextEncoder, PoseDecoder):
   """Encoder-decoder transformer."""
 
   def __init__(self, config: Model, vocabulary: int, rngs: nnx.Rngs):
@@ -23,18 +51,20 @@ class TextToPose(PoseDecoder):
       rngs: stream `params`.
     """
     self.encoder = tokens.TokenEncoder(config, vocabulary, rngs)
-    super().__init__(config, rngs)
-
-  def encode(
-    self, source: jax.Array, key: jax.Array | None = None
-  ) -> tuple[jax.Array, jax.Array]:
-    """Encodes ids [B, S] (PAD = 0) to [B, S, D] and its mask [B, 1, 1, S]."""
-    return self.encoder(source, key)
+    PoseDecoder.__init__(self, config, rngs)
 
   def __call__(
     self, source: jax.Array, frames: jax.Array, key: jax.Array | None = None
-  ) -> jax.Array:
+  ) -> Prediction:
     """Decodes frames [B, T, 151] of ids [B, S] with teacher forcing."""
     encoder_key, decoder_key = layers.split(key, 2)
     encoded, mask = self.encode(source, encoder_key)
     return self.decode(frames, self.project_memory(encoded, mask), decoder_key)
+
+
+def build(
+  config: Model, vocabulary: int, rngs: nnx.Rngs
+) -> TextToPose | FlowTextToPose:
+  """Builds the model with the decoder of the configuration."""
+  kind = FlowTextToPose if config.decoder == "flow" else TextToPose
+  return kind(config, vocabulary, rngs)

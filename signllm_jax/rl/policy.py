@@ -42,9 +42,10 @@ def sample(
   def step(carry, inputs):
     frame, caches = carry
     i, noise_key, counter = inputs
-    frame, caches = model.step(frame, i, caches, source)
-    noise = std * jax.random.normal(noise_key, (b, frame.shape[-1] - 1))
-    action = jnp.where(cells, frame[:, :-1] + noise, 0)
+    predicted, caches = model.step(frame, i, caches, source)
+    mean = predicted.frames[:, :-1]
+    noise = std * jax.random.normal(noise_key, mean.shape)
+    action = jnp.where(cells, mean + noise, 0)
     return (jnp.concatenate([action, counter[:, None]], -1), caches), action
 
   start = model.start_frames(b), model.empty_cache(b, t)
@@ -77,7 +78,7 @@ def log_probabilities(
   taken = jnp.concatenate([actions, counters[..., None]], -1)
   start = model.start_frames(len(taken))
   inputs = jnp.concatenate([start[:, None], taken[:, :-1]], 1)
-  mean = model.decode(inputs, source)[..., : actions.shape[-1]]
+  mean = model.decode(inputs, source).frames[..., : actions.shape[-1]]
   cells = jnp.repeat(seen, 3, axis=-1)[..., None, :]
   deviation = jnp.where(cells, actions - mean, 0)
   return -jnp.sum(deviation**2, -1) / (2 * std**2)

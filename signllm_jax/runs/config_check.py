@@ -8,8 +8,10 @@ _CHOICES = {
   "task": tuple(tasks.TASKS),
   "data.source": ("text", "prompt", "gloss"),
   "data.tokens": vocabulary.TOKEN_UNITS,
+  "model.decoder": ("regression", "flow"),
   "model.activation": ("relu", "gelu"),
   "model.bones": ("free", "fixed"),
+  "flow.solver": ("euler", "heun"),
   "model.compute_dtype": ("float32", "bfloat16"),
   "loss.kind": ("mse", "l1"),
   "rl.loss": ("", "reward_mse", "policy_gradient"),
@@ -31,6 +33,7 @@ _AT_LEAST_ONE = (
   "model.width",
   "model.future",
   "model.heads",
+  "flow.steps",
   "optim.accumulate",
   "plc.parts",
   "evaluate.batch_size",
@@ -38,6 +41,7 @@ _AT_LEAST_ONE = (
   "checkpoint.keep",
 )
 _SHARES = (
+  "flow.absent",
   "read.label_smoothing",
   "read.token_dropout",
   "read.smooth",
@@ -49,6 +53,7 @@ _SHARES = (
 )
 _NOT_NEGATIVE = (
   "loss.bones",
+  "flow.guidance",
   "read.ctc_weight",
   "read.translation_weight",
   "read.stretch",
@@ -74,6 +79,7 @@ def check(config: config_lib.Experiment) -> None:
   """
   _check_ranges(config)
   _check_model(config)
+  _check_flow(config)
   _check_batch(config)
   _check_reinforcement(config)
   _check_bones(config)
@@ -125,6 +131,21 @@ def _check_model(config: config_lib.Experiment) -> None:
       f"--config.model.width={config.model.width}",
       expected=f"an even multiple of model.heads={config.model.heads}",
     )
+
+
+def _check_flow(config: config_lib.Experiment) -> None:
+  """Refuses settings of the regression decoder for the flow decoder."""
+  if config.model.decoder != "flow":
+    return
+  needed = {"rl.loss": "", "model.future": 1, "augment.noise": 0.0}
+  flat = config_lib.flatten(config)
+  for name, value in needed.items():
+    if flat[name] != value:
+      raise errors.UsageError(
+        f"--config.{name}={flat[name]!r} with --config.model.decoder=flow",
+        expected=repr(value),
+        hint="It belongs to the regression decoder",
+      )
 
 
 def _check_batch(config: config_lib.Experiment) -> None:

@@ -22,6 +22,8 @@ _CONSTANTS: dict[str, Any] = {
   "optim.plateau_min": 2e-4,
   "optim.beta1": 0.9,
 }
+# Settings that files of earlier versions lack -> what those versions did.
+_ABSENT: dict[str, Any] = {"model.visibility": False}
 # Settings of version 0.1 that changed neither a step nor what is produced.
 _REMOVED = ("data.prefetch", "evaluate.max_sequences")
 
@@ -45,6 +47,9 @@ def from_json(text: str) -> Experiment:
     section, field = _find(values, name)
     if field in section:
       section[_find(values, new_name)[1]] = section.pop(field)
+  for name, value in _ABSENT.items():
+    section, field = _find(values, name)
+    section.setdefault(field, value)
   return _build(Experiment, values)
 
 

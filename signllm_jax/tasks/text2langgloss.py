@@ -11,7 +11,8 @@ from flax import nnx
 
 from signllm_jax.config import Experiment
 from signllm_jax.data.batch import Batch
-from signllm_jax.models.text2langgloss import Text2LangGloss
+from signllm_jax.models import text2langgloss
+from signllm_jax.models.text2langgloss import FlowText2LangGloss, Text2LangGloss
 from signllm_jax.tasks import text_to_gloss, text_to_pose
 from signllm_jax.tasks.task import LossContext, LossOutput
 
@@ -28,9 +29,9 @@ class Denominators(NamedTuple):
 
 def build_model(
   config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
-) -> Text2LangGloss:
+) -> Text2LangGloss | FlowText2LangGloss:
   """Builds the model of all languages."""
-  return Text2LangGloss(config.model, vocabulary, glosses, rngs)
+  return text2langgloss.build(config.model, vocabulary, glosses, rngs)
 
 
 def loss_denominator(config: Experiment, batch: Batch) -> Denominators:
@@ -43,7 +44,7 @@ def loss_denominator(config: Experiment, batch: Batch) -> Denominators:
 
 def loss(
   config: Experiment,
-  model: Text2LangGloss,
+  model: Text2LangGloss | FlowText2LangGloss,
   batch: Batch,
   context: LossContext,
   key: jax.Array,

@@ -14,9 +14,12 @@ from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
 from signllm_jax.losses import bones
 from signllm_jax.losses import pose as losses
+from signllm_jax.models import text_to_pose, visibility
+from signllm_jax.models.flow_decoder import FlowDecoder, FlowSource
 from signllm_jax.models.pose_decoder import FRAME, PoseDecoder, Source
-from signllm_jax.models.text_to_pose import TextToPose
+from signllm_jax.models.text_to_pose import FlowTextToPose, TextToPose
 from signllm_jax.rl import policy, reward
+from signllm_jax.tasks import flow_matching
 from signllm_jax.tasks.task import LossContext, LossOutput
 
 LENGTH_UNIT: str = "frames"
@@ -31,9 +34,9 @@ class Denominators(NamedTuple):
 
 def build_model(
   config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
-) -> TextToPose:
+) -> TextToPose | FlowTextToPose:
   """Builds the base model, which does not use glosses beside the source."""
-  return TextToPose(config.model, vocabulary, rngs)
+  return text_to_pose.build(config.model, vocabulary, rngs)
 
 
 def teacher_inputs(start: jax.Array, target: jax.Array) -> jax.Array:
@@ -55,6 +58,9 @@ def _is_reward_loss(config: Experiment) -> bool:
 
 def loss_denominator(config: Experiment, batch: Batch) -> Denominators:
   """Weights of all true numbers and limbs of a batch."""
+  if config.model.decoder == "flow":  # all numbers have a target
+    numbers = skeleton.C * jnp.maximum(jnp.sum(batch["length"]), 1)
+    return Denominators(numbers, jnp.float32(1))
   counter = config.loss.counter_weight * jnp.sum(batch["length"])
   # A frame is predicted by each of the `future` steps before it that exist.
   steps = jnp.arange(1, batch["valid"].shape[1] + 1)
@@ -73,7 +79,7 @@ def _limb_weights(batch: Batch) -> jax.Array:
 
 def loss(
   config: Experiment,
-  model: TextToPose,
+  model: TextToPose | FlowTextToPose,
   batch: Batch,
   context: LossContext,
   key: jax.Array,
@@ -91,8 +97,8 @@ def loss(
 
 def pose_loss(
   config: Experiment,
-  model: PoseDecoder,
-  source: Source,
+  model: PoseDecoder | FlowDecoder,
+  source: Source | FlowSource,
   batch: Batch,
   context: LossContext,
   key: jax.Array,
@@ -109,6 +115,12 @@ def pose_loss(
     key: of noise, dropout and policy.
     denominator: of the whole batch.
   """
+  if isinstance(model, FlowDecoder):
+    assert isinstance(source, FlowSource)
+    return flow_matching.flow_loss(
+      config, model, source, batch, context, key, denominator.numbers
+    )
+  assert isinstance(source, Source)
   target = _targets(batch, context.statistics)
   settings = config.loss
   if _is_reward_loss(config):
@@ -117,6 +129,9 @@ def pose_loss(
   forced = _regress(config, model, source, target, weights, batch, context, key)
   terms = {"regression": forced.loss / denominator.numbers}
   total = terms["regression"]
+  if forced.visibility is not None:
+    terms["visibility"] = forced.visibility / denominator.numbers
+    total = total + terms["visibility"]
   if config.loss.bones:
     bone_error = _bone_error(forced.produced, batch, context.statistics)
     terms["bones"] = bone_error / denominator.limbs
@@ -143,6 +158,7 @@ class _TeacherForcing(NamedTuple):
 
   loss: jax.Array  # [] summed
   produced: jax.Array  # [B, T, 151] the next frame
+  visibility: jax.Array | None  # [] loss, summed
   error: jax.Array  # [B, T, 151] of the next frame
 
 
@@ -170,20 +186,24 @@ def _regress(
   predicted = model.decode(
     inputs, source, dropout_key if config.model.dropout else None
   )
-  predicted = _hold_bones(predicted, context.statistics)
   kind = config.loss.kind
   if _is_reward_loss(config):
     kind, weights = "mse", losses.equalise_frames(weights)
   if "weight" in batch:
     weights = weights * batch["weight"][:, None, None]
+  made = _hold_bones(predicted.frames, context.statistics)
   total = losses.regression(
-    predicted,
+    made,
     losses.append_future(target, config.model.future),
     losses.append_future(weights, config.model.future),
     kind,
   )
-  produced = predicted[..., :FRAME]
-  return _TeacherForcing(total, produced, produced - target)
+  produced = made[..., :FRAME]
+  visible = None
+  if predicted.visible is not None:
+    frames = losses.frame_weights(batch)
+    visible = visibility.loss(predicted.visible, batch["valid"], frames)
+  return _TeacherForcing(total, produced, visible, produced - target)
 
 
 def _hold_bones(predicted: jax.Array, statistics: PoseStatistics) -> jax.Array:
@@ -259,5 +279,7 @@ def update_residuals(
   residuals: Residuals, errors: tuple[jax.Array, ...], epoch_ends: jax.Array
 ) -> Residuals:
   """Adds the errors of a batch, for the noise of the next epoch."""
+  if not errors:  # of the generative decoder
+    return residuals
   error, weights = errors
   return augmentation.track_residuals(residuals, error, weights, epoch_ends)

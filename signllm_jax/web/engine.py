@@ -15,8 +15,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
-import numpy as np
-
 from signllm_jax import config as config_lib
 from signllm_jax.core import clips, errors
 from signllm_jax.data import corpus_info, loader
@@ -73,7 +71,6 @@ class Engine:
     self.timed = model.config.model.alignment
     self.producer = model.producer(settings.language)
     self.info = self.producer.info
-    self._seen = np.asarray(self.producer.model.statistics.seen)
     self.truth = _open_truth(settings)
     # Rounded, as every length is one more program to compile and to keep.
     self.max_tokens = min(
@@ -124,19 +121,18 @@ class Engine:
   async def stream(self, task: SigningTask) -> AsyncIterator[Chunk]:
     """Signs a text as `sign` does and yields frames as they are produced."""
     loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[np.ndarray | None] = asyncio.Queue()
+    queue: asyncio.Queue[clips.Clip | None] = asyncio.Queue()
 
-    def on_frames(frames: np.ndarray) -> None:
+    def on_frames(clip: clips.Clip) -> None:
       if not loop.is_closed():
-        loop.call_soon_threadsafe(queue.put_nowait, frames)
+        loop.call_soon_threadsafe(queue.put_nowait, clip)
 
     job = self._submit(task, on_frames)
     signing = asyncio.wrap_future(job.future)
     signing.add_done_callback(lambda _: queue.put_nowait(None))
     try:
-      while (frames := await queue.get()) is not None:
-        valid = np.broadcast_to(self._seen, frames.shape[:2])
-        yield Chunk(clips.Clip(frames, valid, self.info.fps), None)
+      while (clip := await queue.get()) is not None:
+        yield Chunk(clip, None)
       signed = await signing
     finally:
       signing.cancel()
@@ -145,7 +141,7 @@ class Engine:
       yield Chunk(clip, signed if number == len(rest) else None)
 
   def _submit(
-    self, task: SigningTask, on_frames: Callable[[np.ndarray], object] | None
+    self, task: SigningTask, on_frames: Callable[[clips.Clip], object] | None
   ) -> Job:
     job = Job(task, on_frames)
     with self._lock:
@@ -215,7 +211,7 @@ class Engine:
       self.producer, texts, self._rows, full_batches=True
     ):
       job = jobs[chunk.index]
-      job.add(chunk.frames)
+      job.add(chunk.clip)
       if chunk.parts is not None:
         signed = long_text.join(chunk.parts, job.task.options)
         self._remember(job.task, signed)

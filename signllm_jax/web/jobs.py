@@ -4,8 +4,6 @@ import concurrent.futures
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
 from signllm_jax.core import clips
 from signllm_jax.inference import long_text, postprocess
 
@@ -34,7 +32,7 @@ class Job:
   """
 
   def __init__(
-    self, task: SigningTask, on_frames: Callable[[np.ndarray], object] | None
+    self, task: SigningTask, on_frames: Callable[[clips.Clip], object] | None
   ):
     """Makes a job that waits.
 
@@ -56,12 +54,13 @@ class Job:
     """Prepares for the first frames, also when the task is signed again."""
     self._received = 0
 
-  def add(self, frames: np.ndarray) -> None:
+  def add(self, clip: clips.Clip) -> None:
     """Takes the next frames, and passes on those that are new."""
     if self._on_frames is None:
       return
-    new = frames[max(self.sent - self._received, 0) :]
-    self._received += len(frames)
+    first = max(self.sent - self._received, 0)
+    new = clips.Clip(clip.frames[first:], clip.valid[first:], clip.fps)
+    self._received += len(clip)
     if len(new):
       self.sent += len(new)
       self._on_frames(new)

@@ -79,15 +79,17 @@ def test_programs_sign_what_the_model_signs(home, tmp_path, capsys):
   listed = described["vocabulary"]
   tokens = [listed.index(letter) for letter in "norden"] + [3]
   ids[0, : len(tokens)] = tokens
-  frames, state = [], encode.call(ids)
+  frames, valid, state = [], [], encode.call(ids)
   while len(frames) < described["limit"]:
-    pose, length, *state = step.call(*state)
+    pose, shown, length, *state = step.call(*state)
     frames.append(np.asarray(pose)[0])
+    valid.append(np.asarray(shown)[0])
     if length[0]:
       break
   (expected,) = load.load_producer(home / "run").produce(["norden"])
   assert described["fps"] == expected.fps
   np.testing.assert_allclose(np.stack(frames), expected.frames, atol=1e-6)
+  np.testing.assert_array_equal(np.stack(valid), expected.valid)
   assert export(home / "run", out) == 1
   assert "exists already" in capsys.readouterr().err
 

@@ -18,7 +18,7 @@ needs_golden = pytest.mark.skipif(
 
 
 # Compiled as a whole: op by op, each would be compiled on its own.
-_apply = nnx.jit(lambda model, *inputs: model(*inputs))
+_apply = nnx.jit(lambda model, *inputs: model(*inputs).frames)
 _encode = nnx.jit(lambda model, source: model.encode(source))
 _step = nnx.jit(lambda model, *inputs: model.step(*inputs))
 
@@ -114,8 +114,8 @@ def test_frame_by_frame_equals_the_published_model(published):
   frames = golden["frames"]
   caches = model.empty_cache(len(frames), limit=16)
   for t in range(frames.shape[1]):
-    frame, caches = _step(model, frames[:, t], jnp.int32(t), caches, source)
-    np.testing.assert_allclose(frame, golden["output"][:, t], atol=1e-5)
+    made, caches = _step(model, frames[:, t], jnp.int32(t), caches, source)
+    np.testing.assert_allclose(made.frames, golden["output"][:, t], atol=1e-5)
 
 
 def _count(shape: config.Model, vocabulary: int) -> int:
@@ -142,12 +142,13 @@ def test_cache_equals_one_pass(alignment, just_counter):
   model = TextToPose(shape, 12, nnx.Rngs(3))
   source = np.array([[4, 5, 6, 3], [7, 3, 0, 0]], np.int32)
   frames = jax.random.normal(jax.random.key(0), (2, 9, 151))
-  whole = _apply(model, source, frames)
+  whole = nnx.jit(lambda model, *inputs: model(*inputs))(model, source, frames)
   memory = _project_memory(model, source)
   caches = model.empty_cache(2, limit=9)
   for t in range(9):
-    frame, caches = _step(model, frames[:, t], jnp.int32(t), caches, memory)
-    np.testing.assert_allclose(frame, whole[:, t], atol=2e-5)
+    made, caches = _step(model, frames[:, t], jnp.int32(t), caches, memory)
+    np.testing.assert_allclose(made.frames, whole.frames[:, t], atol=2e-5)
+    np.testing.assert_allclose(made.visible, whole.visible[:, t], atol=2e-5)
 
 
 def test_just_counter_sees_no_pose():

@@ -24,6 +24,7 @@ def test_version_0_1_is_read():
   experiment.data.folder, experiment.data.language = "a,b", "ASL,GSL"
   experiment.data.clean_glosses = "GSL"
   experiment.rl.regression_weight = 0.5
+  experiment.model.visibility = False
   assert stored_config.from_json(OLD.read_text()) == experiment
 
 

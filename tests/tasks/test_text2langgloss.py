@@ -328,7 +328,7 @@ def test_programs_write_the_gloss_and_sign_it(signs, tmp_path):
   assert gloss.strip_marks(" ".join(glosses)) == expected.gloss == "D C B A"
   frames, state = [], encode.call(ids, written)
   for _ in range(about["limit"]):
-    pose, length, *state = step.call(*state)
+    pose, _, length, *state = step.call(*state)
     frames.append(np.asarray(pose)[0])
     if length[0]:
       break

@@ -1,0 +1,241 @@
+"""A generative decoder: conditional flow matching over a whole clip.
+
+A sample moves from noise x_0 ~ N(0, I) at time 0 to a clip x_1 at time 1, along
+straight paths x_t = (1 - t) x_0 + t x_1 (Lipman et al. 2023, arXiv 2210.02747;
+Liu et al. 2023, arXiv 2209.03003). The network estimates the clip x_1 from x_t,
+t and the source; the velocity of the path is (x_1 - x_t) / (1 - t). A last step
+thus ends on an estimate, which holds no rest of the noise.
+
+The network is our transformer: frames attend to all frames and to the source,
+and the time acts through the scales, shifts and gates of the norms (adaptive
+norms, Peebles and Xie 2023, arXiv 2212.09748; one map for all layers and a
+table a layer, Chen et al. 2024, arXiv 2310.00426). One more key of the
+cross-attention stands for an absent source; a row that sees that key alone is
+unconditional (classifier-free guidance, Ho and Salimans 2022).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from signllm_jax.config import Model
+from signllm_jax.core import skeleton
+from signllm_jax.models import alignment, layers, stacks
+from signllm_jax.models.pose_decoder import FRAME, Prediction
+
+_MODULATIONS = 9  # shift, scale and gate of three blocks
+_TIMES = 1000.0  # multiplies the time before its sinusoids
+_SPREAD = (-4.0, 0.0)  # range of the log standard deviation of log lengths
+
+
+class FlowSource(NamedTuple):
+  """The encoded source, projected for every layer."""
+
+  memories: tuple[layers.Cache, ...]  # S + 1 keys; the first is "absent"
+  mask: jax.Array  # [B, S] bool, False on padding
+  summary: jax.Array  # [B, D] mean of the encoded tokens
+  timeline: alignment.Timeline
+  spread: jax.Array  # [B] standard deviation of the log of the length
+
+
+class FlowLayer(nnx.Module):
+  """Self-attention, cross-attention and feed-forward with adaptive norms."""
+
+  def __init__(self, config: Model, dtype: jnp.dtype, rngs: nnx.Rngs):
+    shared = {"dropout_rate": config.dropout, "dtype": dtype, "rngs": rngs}
+    self.self_norm = layers.LayerNorm(config.width)
+    self.self_attention = layers.Attention(config.width, config.heads, **shared)
+    self.cross_norm = layers.LayerNorm(config.width)
+    self.cross_attention = layers.Attention(
+      config.width, config.heads, **shared
+    )
+    self.feed_forward_norm = layers.LayerNorm(config.width)
+    self.feed_forward = layers.FeedForward(
+      config.width, config.feed_forward, config.activation, **shared
+    )
+    self.table = nnx.Param(
+      jnp.zeros((_MODULATIONS, config.width)), axes=("frame", "embed")
+    )
+    self.dropout_rate = config.dropout
+
+  def __call__(
+    self,
+    x: jax.Array,
+    mask: jax.Array,
+    memory: layers.Cache,
+    memory_mask: jax.Array,
+    modulation: jax.Array,
+    key: jax.Array | None,
+  ) -> jax.Array:
+    """Applies the layer.
+
+    Args:
+      x: [B, T, D].
+      mask: [B, 1, 1, T] bool, False on padding.
+      memory: keys and values of the source.
+      memory_mask: [B, 1, 1, S + 1] bool.
+      modulation: [B, 9, D] of the time.
+      key: dropout key, None when not training.
+
+    Returns:
+      [B, T, D].
+    """
+    keys = layers.split(key, 6)
+    parts = jnp.split(modulation + self.table[...], _MODULATIONS, 1)
+    shifts, scales, gates = parts[:3], parts[3:6], parts[6:]  # [B, 1, D] each
+    h = self.self_norm(x) * (1 + scales[0]) + shifts[0]
+    own = self.self_attention.project(h)
+    h = self.self_attention(h, own, mask, keys[0])
+    x = x + gates[0] * layers.dropout(h, self.dropout_rate, keys[1])
+    h = self.cross_norm(x) * (1 + scales[1]) + shifts[1]
+    h = self.cross_attention(h, memory, memory_mask, keys[2])
+    x = x + gates[1] * layers.dropout(h, self.dropout_rate, keys[3])
+    h = self.feed_forward_norm(x) * (1 + scales[2]) + shifts[2]
+    h = self.feed_forward(h, keys[4])
+    return x + gates[2] * layers.dropout(h, self.dropout_rate, keys[5])
+
+
+class FlowDecoder(nnx.Module):
+  """Estimates clips from noisy clips; subclasses add the encoder."""
+
+  def __init__(self, config: Model, rngs: nnx.Rngs):
+    """Builds the decoder.
+
+    Args:
+      config: its shape.
+      rngs: stream `params`.
+    """
+    d, dtype = config.width, jnp.dtype(config.compute_dtype)
+
+    def linear(d_in: int, d_out: int, axes: tuple[str, str]) -> layers.Linear:
+      return layers.Linear(d_in, d_out, axes, rngs=rngs)
+
+    self.frame_in = linear(FRAME, d, ("frame", "embed"))
+    self.decoder = stacks.stack(
+      [FlowLayer(config, dtype, rngs) for _ in range(config.decoder_layers)],
+      config.scan,
+    )
+    self.decoder_norm = layers.LayerNorm(d)
+    self.frame_out = linear(d, skeleton.C, ("embed", "frame"))
+    self.visible_out = (
+      linear(d, skeleton.J, ("embed", "frame")) if config.visibility else None
+    )
+    self.time_in = linear(d, d, ("embed", "mlp"))
+    self.time_out = linear(d, d, ("mlp", "embed"))
+    self.summary = linear(d, d, ("embed", "mlp"))
+    self.modulation = linear(d, _MODULATIONS * d, ("embed", "frame"))
+    # Every layer begins as the identity.
+    self.modulation.kernel[...] = jnp.zeros((d, _MODULATIONS * d))
+    self.absent = nnx.Param(jnp.zeros(d), axes=("embed",))
+    self.alignment = alignment.Alignment(d, rngs)
+    self.aligned = config.alignment
+    self.spread = linear(d, 1, ("embed", "frame"))
+    self.dropout_rate, self.remat = config.dropout, config.remat
+    self.width = d
+
+  def project_memory(
+    self, encoded: jax.Array, mask: jax.Array, whole: bool = False
+  ) -> FlowSource:
+    """Projects the encoded source once for all steps, and predicts its length.
+
+    Args:
+      encoded: [B, S, D].
+      mask: [B, 1, 1, S] bool, False on padding.
+      whole: has no effect; lengths are rounded by `stretch`.
+    """
+    mask = mask[:, 0, 0]
+    absent = jnp.broadcast_to(self.absent[...], encoded[:, :1].shape)
+    keys = jnp.concatenate([absent, encoded], 1)
+    memories = tuple(
+      layer.cross_attention.project(keys) for layer in self.decoder
+    )
+    counted = mask[..., None].astype(jnp.float32)
+    total = jnp.maximum(jnp.sum(counted, 1), 1)
+    summary = jnp.sum(encoded * counted, 1) / total
+    timeline = self.alignment.lay_out(encoded, mask, whole=False)
+    spread = jnp.exp(jnp.clip(self.spread(summary)[:, 0], *_SPREAD))
+    return FlowSource(memories, mask, summary, timeline, spread)
+
+  def estimate(
+    self,
+    noisy: jax.Array,
+    time: jax.Array,
+    length: jax.Array,
+    source: FlowSource,
+    present: jax.Array,
+    key: jax.Array | None = None,
+  ) -> Prediction:
+    """Estimates clips from noisy clips.
+
+    Args:
+      noisy: [B, T, 150] x_t; padding is ignored.
+      time: [B] in [0, 1]; 0 is noise.
+      length: [B] frames.
+      source: of `project_memory`.
+      present: [B] bool, rows that see their source.
+      key: dropout key, None when not training.
+
+    Returns:
+      The clips [B, T, 150] and their visibility.
+    """
+    t = noisy.shape[1]
+    keys = layers.split(key, len(self.decoder) + 1)
+    frame = jnp.arange(1, t + 1, dtype=jnp.float32)
+    counter = jnp.minimum(frame / jnp.maximum(length, 1)[:, None], 1)
+    x = self.frame_in(jnp.concatenate([noisy, counter[..., None]], -1))
+    x = x + layers.sinusoids(t, self.width)
+    if self.aligned:
+      timeline = stretch(source.timeline, length)
+      located = self.alignment.locate(timeline, counter)
+      x = x + jnp.where(present[:, None, None], located, 0)
+    x = layers.dropout(x, self.dropout_rate, keys[0])
+    mask = (frame <= length[:, None])[:, None, None]
+    first = jnp.ones((len(noisy), 1), bool)
+    memory_mask = jnp.concatenate([first, source.mask & present[:, None]], 1)[
+      :, None, None
+    ]
+    modulation = self._modulate(time, source.summary, present)
+
+    def call(layer, x, memory, key):
+      def inside(x, memory, key):
+        return layer(x, mask, memory, memory_mask, modulation, key)
+
+      return stacks.remat(inside, self.remat)(x, memory, key)
+
+    x = stacks.apply(self.decoder, call, x, source.memories, keys[1:])
+    x = self.decoder_norm(x)
+    visible = None if self.visible_out is None else self.visible_out(x)
+    return Prediction(self.frame_out(x), visible)
+
+  def _modulate(
+    self, time: jax.Array, summary: jax.Array, present: jax.Array
+  ) -> jax.Array:
+    """Modulations [B, 9, D] of the norms by time and source."""
+    rates = jnp.exp(-jnp.log(10000) * jnp.arange(0, self.width, 2) / self.width)
+    angles = _TIMES * time[:, None] * rates
+    waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1)
+    state = self.time_out(jax.nn.silu(self.time_in(waves)))
+    state = state + jnp.where(present[:, None], self.summary(summary), 0)
+    modulation = self.modulation(jax.nn.silu(state))
+    return modulation.reshape(len(time), _MODULATIONS, self.width)
+
+
+def stretch(
+  timeline: alignment.Timeline, length: jax.Array
+) -> alignment.Timeline:
+  """The timeline with all durations multiplied so that they sum to `length`.
+
+  Args:
+    timeline: of B sources.
+    length: [B] frames.
+  """
+  total = jnp.maximum(length, 1).astype(jnp.float32)
+  factor = (total / timeline.total)[:, None]
+  return timeline._replace(
+    centres=timeline.centres * factor,
+    durations=timeline.durations * factor,
+    total=total,
+    pace=1 / total,
+  )

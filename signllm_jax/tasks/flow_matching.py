@@ -1,0 +1,95 @@
+"""The loss of the generative decoder (`models.flow_decoder`).
+
+Everything that is produced has a target: gaps of a clip are filled from its
+other frames, joints that it never shows are at the mean, and their visibility
+says that they are not shown. The length of a clip is learnt by its likelihood:
+its logarithm is normal around that of the summed durations.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from signllm_jax.config import Experiment
+from signllm_jax.core import skeleton
+from signllm_jax.data.batch import Batch
+from signllm_jax.data.pose_statistics import PoseStatistics
+from signllm_jax.losses import pose as losses
+from signllm_jax.models import hand_space, visibility
+from signllm_jax.models.flow_decoder import FlowDecoder, FlowSource
+from signllm_jax.tasks.task import LossContext, LossOutput
+
+# Errors near time 1 are small; the velocity would multiply them without bound.
+_LATEST = 0.1  # least 1 - t of the loss's weight
+
+
+def targets(batch: Batch, statistics: PoseStatistics) -> jax.Array:
+  """Clips in the decoder's coordinates, without gaps: [B, T, 150]."""
+  poses = statistics.normalise(batch["frames"])
+  shape = (*poses.shape[:2], skeleton.J, 3)
+  valid = batch["valid"]
+  poses = jnp.where(valid[..., None], poses.reshape(shape), 0)
+  coordinates = hand_space.to_hand_space(poses)
+  filled = hand_space.fill_gaps(coordinates, hand_space.known(valid))
+  return filled.reshape(*shape[:2], skeleton.C)
+
+
+def flow_loss(
+  config: Experiment,
+  model: FlowDecoder,
+  source: FlowSource,
+  batch: Batch,
+  context: LossContext,
+  key: jax.Array,
+  denominator: jax.Array,
+) -> tuple[jax.Array, LossOutput]:
+  """The loss [] of a batch: flow matching, visibility and length.
+
+  Args:
+    config: the run.
+    model: the decoder.
+    source: what it attends to.
+    batch: with frames.
+    context: statistics, of all clips or of each row.
+    key: of noise, times, absent sources and dropout.
+    denominator: of the whole batch.
+  """
+  noise_key, time_key, absent_key, dropout_key = jax.random.split(key, 4)
+  settings, length = config.flow, batch["length"]
+  clip = targets(batch, context.statistics)
+  rows = len(clip)
+  noise = jax.random.normal(noise_key, clip.shape)
+  logit = settings.time_mean + jax.random.normal(time_key, (rows,))
+  time = jax.nn.sigmoid(logit)
+  at = time[:, None, None]
+  present = ~jax.random.bernoulli(absent_key, settings.absent, (rows,))
+  made = model.estimate(
+    (1 - at) * noise + at * clip,
+    time,
+    length,
+    source,
+    present,
+    dropout_key if config.model.dropout else None,
+  )
+  weights = losses.frame_weights(batch)
+  error = jnp.mean((made.frames - clip) ** 2, -1)
+  velocity = error / jnp.maximum(1 - time, _LATEST)[:, None] ** 2
+  terms = {
+    "flow": skeleton.C * jnp.sum(velocity * weights),
+    "length": _length_loss(source, batch),
+  }
+  if made.visible is not None:
+    terms["visibility"] = visibility.loss(made.visible, batch["valid"], weights)
+  terms = {name: term / denominator for name, term in terms.items()}
+  inside = jnp.sum(weights > 0, -1)
+  reward = -jnp.sum(error * (weights > 0), -1) / jnp.maximum(inside, 1)
+  total = jnp.sum(jnp.stack(list(terms.values())))
+  return total, LossOutput(terms, reward=reward)
+
+
+def _length_loss(source: FlowSource, batch: Batch) -> jax.Array:
+  """Minus the log-likelihood of the lengths, a frame of weight a row."""
+  length = jnp.maximum(batch["length"], 1)
+  error = jnp.log(length) - jnp.log(source.timeline.total)
+  cost = 0.5 * (error / source.spread) ** 2 + jnp.log(source.spread)
+  weights = jnp.sum(losses.frame_weights(batch), -1)
+  return jnp.sum(cost * weights)
