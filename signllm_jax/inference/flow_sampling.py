@@ -6,7 +6,7 @@ on the batch around it nor on the padding.
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -171,26 +171,7 @@ def integrate(
   Returns:
     Normalised poses [B, T, 150] and which joints they show, [B, T, 50] bool.
   """
-  guided = settings.guidance != 1
-  if guided:  # conditional rows, then the same rows without their source
-    source = jax.tree.map(lambda x: jnp.concatenate([x, x]), source)
-    lengths = jnp.concatenate([length, length])
-  else:
-    lengths = length
-  rows = len(length)
-  present = jnp.arange(len(lengths)) < rows
-
-  def mixed(x: jax.Array) -> jax.Array:
-    if not guided:
-      return x
-    return x[rows:] + settings.guidance * (x[:rows] - x[rows:])
-
-  def estimate(x: jax.Array, time: jax.Array):
-    doubled = jnp.concatenate([x, x]) if guided else x
-    times = jnp.broadcast_to(time, lengths.shape)
-    made = model.estimate(doubled, times, lengths, source, present)
-    visible = None if made.visible is None else mixed(made.visible)
-    return mixed(made.frames), visible
+  estimate = _estimator(model, source, length, settings.guidance)
 
   def slope(x: jax.Array, time: jax.Array) -> jax.Array:
     return (estimate(x, time)[0] - x) / (1 - time)
@@ -215,6 +196,35 @@ def integrate(
   )
   joints = hand_space.from_hand_space(clip.reshape(*shape, 3))
   return joints.reshape(clip.shape), shown
+
+
+def _estimator(
+  model: FlowDecoder, source: FlowSource, length: jax.Array, guidance: float
+) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array | None]]:
+  """Builds `estimate(x_t, t)`: clips and visibility, guided by the source."""
+  rows = len(length)
+  if guidance == 1:
+    present = jnp.ones(rows, bool)
+  else:  # conditional rows, then the same rows without their source
+    source, length = jax.tree.map(
+      lambda x: jnp.concatenate([x, x]), (source, length)
+    )
+    present = jnp.arange(2 * rows) < rows
+
+  def mixed(x: jax.Array) -> jax.Array:
+    return x if guidance == 1 else x[rows:] + guidance * (x[:rows] - x[rows:])
+
+  def estimate(
+    x: jax.Array, time: jax.Array
+  ) -> tuple[jax.Array, jax.Array | None]:
+    if guidance != 1:
+      x = jnp.concatenate([x, x])
+    times = jnp.broadcast_to(time, len(x))
+    made = model.estimate(x, times, length, source, present)
+    visible = None if made.visible is None else mixed(made.visible)
+    return mixed(made.frames), visible
+
+  return estimate
 
 
 def frame_counts(limit: int) -> list[int]:
