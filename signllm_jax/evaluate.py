@@ -157,8 +157,8 @@ def _parser() -> argparse.ArgumentParser:
     "--seeds",
     type=int,
     default=1,
-    help="passes of a model that draws at random; the report says where a "
-    "model is deterministic",
+    help="passes of a model that samples: mean scores, and intervals over "
+    "seeds; the report says where a model is deterministic",
   )
   add(
     "--resamples",

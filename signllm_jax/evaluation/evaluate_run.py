@@ -35,8 +35,8 @@ def evaluate(
     language: code of the sign language, where the model knows several.
     split: one of `datasets.SPLITS`.
     protocol: "free", or PT's leaky "pt" (section 7).
-    seeds: passes of a stochastic model; ours are deterministic, so one pass
-      stands for all of them and the report says so.
+    seeds: passes of a model that samples, with seeds from 0; a deterministic
+      model makes one, which stands for all, and the report says so.
     resamples: of the bootstrap.
     back_translation: work directory of a model of pose to text, which reads
       every row; empty for none.
@@ -56,7 +56,8 @@ def evaluate(
   for note in data.notes:
     print(f"note: {note}", file=sys.stderr)
   began = time.perf_counter()
-  produced = _produce(producer, data, protocol)
+  passes = range(seeds if producer.stochastic else 1)
+  produced = [_produce(producer, data, protocol, seed) for seed in passes]
   details = {
     "name": signer.config.name,
     "workdir": os.fspath(path),
@@ -64,27 +65,31 @@ def evaluate(
     "language": chosen.code,
     "split": split,
     "protocol": protocol,
-    "seeds": _describe_seeds(seeds),
+    "seeds": _describe_seeds(seeds, producer.stochastic),
     "bootstrap": bootstrap.facts(resamples),
     "seconds": {"produce": round(time.perf_counter() - began, 3)},
   }
   weights = bootstrap.resample(len(data.true), resamples)
   columns = [m for m in data.metrics if not metrics or m.key in metrics]
-  rows = {"produced": produced, **data.rows}
-  result = report.build(details, columns, data.true, rows, weights, data.draws)
+  rows = {"produced": produced[0], **data.rows}
+  draws = {"produced": produced[1:], **data.draws}
+  result = report.build(details, columns, data.true, rows, weights, draws)
   if back_translation:
     result = _add_back_translation(result, back_translation, weights)
   return result
 
 
 def _produce(
-  producer: producer_lib.Producer, data: signing.EvaluationSplit, protocol: str
+  producer: producer_lib.Producer,
+  data: signing.EvaluationSplit,
+  protocol: str,
+  seed: int,
 ) -> list[clips.Clip]:
   """The clips of a split, with the names and texts of the true ones."""
   if protocol == "pt":
     produced = producer.produce_pt_protocol(data.sources, data.true)
   else:
-    batches = producer.batches(data.sources)
+    batches = producer.batches(data.sources, seed=seed)
     produced = [sequence.clip for batch in batches for sequence in batch]
   return signing.with_true_labels(produced, data.true)
 
@@ -103,7 +108,15 @@ def _add_back_translation(
   return reading.add_columns(result, model, reader.data, details, weights)
 
 
-def _describe_seeds(seeds: int) -> str:
+def _describe_seeds(seeds: int, stochastic: bool) -> str:
+  if stochastic and seeds > 1:
+    return (
+      f"The model samples: its scores are means over {seeds} seeds. The row "
+      f"{report.ROW_NAMES['over_seeds']!r} has Student's 95 % intervals over "
+      "them."
+    )
+  if stochastic:
+    return "The model samples: these are the clips of one seed."
   sentence = "The model is deterministic: it samples nothing"
   if seeds > 1:
     return f"{sentence}, so one pass stands for all {seeds} seeds."

@@ -337,6 +337,29 @@ def test_comparison_with_a_baseline(made):
     assert back.p == found[key].p
 
 
+def test_seeds_give_mean_scores_and_a_row_of_their_intervals(made):
+  draws = {"produced": [made.rows[row] for row in ("frozen", "truth")]}
+  found = report.build(
+    made.facts,
+    made.metrics,
+    made.true,
+    made.rows,
+    bootstrap.resample(5, 20),
+    draws,
+  )
+  assert list(found.scores) == ["produced", "over_seeds", *ROWS[1:]]
+  alone = [
+    made.scores[row]["dtw_mje"].value for row in ("produced", "frozen", "truth")
+  ]
+  mean = found.scores["produced"]["dtw_mje"]
+  assert mean.value == pytest.approx(np.mean(alone))
+  assert found.scores["over_seeds"]["dtw_mje"] == pytest.approx(
+    bootstrap.over_seeds(alone)
+  )
+  assert "produced, between seeds" in tables.to_markdown(found)
+  assert page_lib.render(found, examples=1).count("<svg") == 3
+
+
 def test_runs_on_other_data_are_not_compared(made):
   other = dataclasses.replace(made, true=made.true[::-1])
   with pytest.raises(errors.UsageError, match="two runs on the same data"):

@@ -13,6 +13,7 @@ from signllm_jax.visualization.themed_plots import DASHES, FAINT, INK, SERIES
 _HEIGHT = 2.8  # inches
 _COLOURS = {
   "produced": SERIES[0],
+  "over_seeds": SERIES[0],
   "truth": SERIES[5],
   "same_text": INK,
   "text_mean": FAINT,

@@ -14,6 +14,7 @@ from signllm_jax.tasks.task import ScoreTable
 
 ROW_NAMES = {
   "produced": "produced",
+  "over_seeds": "produced, between seeds",
   "truth": "truth (upper bound)",
   "same_text": "another recording of the text",
   "text_mean": "mean of the text's recordings",
@@ -157,6 +158,14 @@ def _score_rows(
     }
     for name in rows
   }
+  if len(rows.get("produced", ())) > 1:
+    seeds = {
+      m.key: bootstrap.over_seeds(
+        np.asarray(m.finish(sums["produced"][m.key].sum(1))).tolist()
+      )
+      for m in metrics
+    }
+    scores = {"produced": scores["produced"], "over_seeds": seeds, **scores}
   return sums, scores
 
 
