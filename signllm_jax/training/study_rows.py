@@ -24,11 +24,14 @@ _PLC = {"plc.pool": 2}
 _GLOSS = {"task": "text2langgloss"}
 # The rows of "signing" switch these off too; "+" adds to the row before it.
 _PLAIN: dict[str, Any] = {
+  "model.decoder": "regression",
+  "model.visibility": False,
   "model.bones": "free",
   "loss.bones": 0.0,
   "optim.ema": 0.0,
 }
-_BONES = {"model.bones": "fixed"}
+_VISIBILITY = {"model.visibility": True}
+_BONES = _VISIBILITY | {"model.bones": "fixed"}
 _EMA = _BONES | {"optim.ema": 0.999}
 _ROWS: Mapping[str, Mapping[str, Changes]] = {
   "components": {
@@ -52,6 +55,7 @@ _ROWS: Mapping[str, Mapping[str, Changes]] = {
   },
   "signing": {
     "regression": _PLAIN,
+    "+ visibility": _PLAIN | _VISIBILITY,
     "+ bones": _PLAIN | _BONES,
     "+ EMA": _PLAIN | _EMA,
     "regression, bone loss": _PLAIN | {"loss.bones": 1.0},
@@ -60,6 +64,10 @@ _ROWS: Mapping[str, Mapping[str, Changes]] = {
     | {"model.just_counter": False, "loss.kind": "mse"}
     | _GN,
     "policy gradient": _PLAIN | {"rl.loss": "policy_gradient"},
+    "flow": _PLAIN | _EMA | {"model.decoder": "flow"},
+    "flow, free bones": _PLAIN
+    | _EMA
+    | {"model.decoder": "flow", "model.bones": "free"},
   },
 }
 STUDIES = (*_ROWS, "sizes")
