@@ -91,7 +91,17 @@ class Loss:
   kind: str = "mse"  # "mse" or "l1"
   counter_weight: float = 1.0  # weight of the counter, relative to a coordinate
   counter_unit: str = "share"  # error as "share" of the clip, or in "frames"
+  frames: float = 1.0  # weight of the poses' errors under teacher forcing; the
+  # counter keeps its own
   bones: float = 0.0  # weight of the relative error of bone lengths
+  dtw: float = (
+    0.0  # weight of soft-DTW between the truth and the poses that the
+  )
+  # model makes with its own durations; 0: none
+  dtw_gamma: float = 0.1  # temperature, in units of the cost
+  dtw_window: int = 0  # Sakoe-Chiba half width in frames; 0: none
+  dtw_cost: str = "mean_joint"  # of a pair of frames: "l1", "l2", "squared_l2"
+  # or "mean_joint"
 
 
 @dataclasses.dataclass

@@ -164,7 +164,7 @@ def soft_dtw(
   """Soft-DTW of a batch of ragged pairs, differentiable once in both.
 
   Only the two sequences have gradients, exactly 0 for padding. The value may be
-  negative and is not 0 for equal sequences; soft_dtw_divergence is.
+  negative and is not 0 for equal sequences.
 
   Args:
     reference: [B, R, C] or [B, R, J, 3], any float; computed in float32.
@@ -195,34 +195,3 @@ def soft_dtw(
     valid,
     window,
   )
-
-
-def soft_dtw_divergence(
-  x: jax.Array,
-  x_length: jax.Array,
-  y: jax.Array,
-  y_length: jax.Array,
-  gamma: float | jax.Array = 0.1,
-  metric: frame_cost.Metric = "squared_l2",
-  window: jax.Array | int | None = None,
-) -> jax.Array:
-  """soft(x, y) - soft(x, x) / 2 - soft(y, y) / 2 (Blondel et al. 2021).
-
-  Args:
-    x: [B, R, C] or [B, R, J, 3], any float; computed in float32.
-    x_length: [B] frames, at least 1.
-    y: [B, Q, C] or [B, Q, J, 3].
-    y_length: [B] frames, at least 1.
-    gamma: temperature > 0 in units of the local cost.
-    metric: local cost over all joints: a mask belongs to one sequence only.
-    window: Sakoe-Chiba half width in frames, see dtw.align.
-
-  Returns:
-    [B] float32.
-  """
-
-  def soft(a, a_length, b, b_length):
-    return soft_dtw(a, a_length, b, b_length, gamma, metric, window=window)
-
-  own = soft(x, x_length, x, x_length) + soft(y, y_length, y, y_length)
-  return soft(x, x_length, y, y_length) - own / 2

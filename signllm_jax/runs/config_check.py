@@ -1,8 +1,11 @@
 """Checks the values of a configuration."""
 
+from typing import get_args
+
 from signllm_jax import config as config_lib
 from signllm_jax import tasks
 from signllm_jax.core import errors, vocabulary
+from signllm_jax.losses import frame_cost
 
 _CHOICES = {
   "task": tuple(tasks.TASKS),
@@ -14,6 +17,7 @@ _CHOICES = {
   "flow.solver": ("euler", "heun"),
   "model.compute_dtype": ("float32", "bfloat16"),
   "loss.kind": ("mse", "l1"),
+  "loss.dtw_cost": get_args(frame_cost.Metric),
   "rl.loss": ("", "reward_mse", "policy_gradient"),
   "rl.reward": ("mse", "dtw"),
   "loss.counter_unit": ("share", "frames"),
@@ -52,8 +56,11 @@ _SHARES = (
   "optim.ema",
 )
 _NOT_NEGATIVE = (
+  "loss.frames",
   "loss.bones",
   "flow.guidance",
+  "loss.dtw",
+  "loss.dtw_window",
   "read.ctc_weight",
   "read.translation_weight",
   "read.stretch",
@@ -67,7 +74,7 @@ _NOT_NEGATIVE = (
   "plc.eta",
   "plc.importance",
 )
-_POSITIVE = ("rl.std", "plc.tau")
+_POSITIVE = ("rl.std", "plc.tau", "loss.dtw_gamma")
 _POSE_TASKS = ("text_to_pose", "mlsf", "text2langgloss")  # they sign
 
 
@@ -83,6 +90,7 @@ def check(config: config_lib.Experiment) -> None:
   _check_batch(config)
   _check_reinforcement(config)
   _check_bones(config)
+  _check_dtw(config)
   _check_languages(config)
   if config.task == "text_to_gloss" and config.data.source == "gloss":
     raise errors.UsageError(
@@ -137,7 +145,14 @@ def _check_flow(config: config_lib.Experiment) -> None:
   """Refuses settings of the regression decoder for the flow decoder."""
   if config.model.decoder != "flow":
     return
-  needed = {"rl.loss": "", "model.future": 1, "augment.noise": 0.0}
+  needed = {
+    "rl.loss": "",
+    "model.future": 1,
+    "augment.noise": 0.0,
+    "loss.frames": 1.0,
+    "loss.bones": 0.0,
+    "loss.dtw": 0.0,
+  }
   flat = config_lib.flatten(config)
   for name, value in needed.items():
     if flat[name] != value:
@@ -178,6 +193,33 @@ def _check_bones(config: config_lib.Experiment) -> None:
       "--config.model.bones='fixed' with rl.loss='policy_gradient'",
       expected="model.bones='free': the policy samples joints one by one",
       hint="--config.loss.bones teaches lengths beside the policy gradient",
+    )
+
+
+def _check_dtw(config: config_lib.Experiment) -> None:
+  """Refuses soft-DTW without durations, and runs that teach no poses."""
+  if config.loss.dtw and config.task not in _POSE_TASKS:
+    raise errors.UsageError(
+      f"--config.loss.dtw={config.loss.dtw} with task {config.task}",
+      expected="one of " + repr(_POSE_TASKS),
+    )
+  if config.loss.dtw and not config.model.alignment:
+    raise errors.UsageError(
+      f"--config.loss.dtw={config.loss.dtw} with model.alignment=False",
+      expected="model.alignment=True: it compares what the model makes with "
+      "its own durations",
+    )
+  if config.loss.dtw and not config.model.just_counter:
+    raise errors.UsageError(
+      f"--config.loss.dtw={config.loss.dtw} with model.just_counter=False",
+      expected="model.just_counter=True: a decoder that reads its own poses "
+      "makes them one by one, and there are no true ones at its own durations",
+    )
+  taught = config.loss.frames or config.loss.dtw
+  if config.rl.loss != "policy_gradient" and not taught:
+    raise errors.UsageError(
+      "--config.loss.frames=0 without loss.dtw",
+      expected="a loss that teaches poses",
     )
 
 

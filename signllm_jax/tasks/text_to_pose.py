@@ -19,7 +19,7 @@ from signllm_jax.models.flow_decoder import FlowDecoder, FlowSource
 from signllm_jax.models.pose_decoder import FRAME, PoseDecoder, Source
 from signllm_jax.models.text_to_pose import FlowTextToPose, TextToPose
 from signllm_jax.rl import policy, reward
-from signllm_jax.tasks import flow_matching
+from signllm_jax.tasks import flow_matching, free_running
 from signllm_jax.tasks.task import LossContext, LossOutput
 
 LENGTH_UNIT: str = "frames"
@@ -30,6 +30,7 @@ class Denominators(NamedTuple):
 
   numbers: jax.Array  # [] weight of all true numbers
   limbs: jax.Array  # [] limbs with a true length
+  frames: jax.Array  # [] true frames
 
 
 def build_model(
@@ -59,8 +60,8 @@ def _is_reward_loss(config: Experiment) -> bool:
 def loss_denominator(config: Experiment, batch: Batch) -> Denominators:
   """Weights of all true numbers and limbs of a batch."""
   if config.model.decoder == "flow":  # all numbers have a target
-    numbers = skeleton.C * jnp.maximum(jnp.sum(batch["length"]), 1)
-    return Denominators(numbers, jnp.float32(1))
+    frames = jnp.maximum(jnp.sum(batch["length"]), 1)
+    return Denominators(skeleton.C * frames, jnp.float32(1), frames)
   counter = config.loss.counter_weight * jnp.sum(batch["length"])
   # A frame is predicted by each of the `future` steps before it that exist.
   steps = jnp.arange(1, batch["valid"].shape[1] + 1)
@@ -70,7 +71,8 @@ def loss_denominator(config: Experiment, batch: Batch) -> Denominators:
     weights = jnp.any(weights, -1, keepdims=True) * skeleton.J
   numbers = 3.0 * jnp.sum(weights * times) + counter
   limbs = jnp.sum(_limb_weights(batch))
-  return Denominators(jnp.maximum(numbers, 1), jnp.maximum(limbs, 1))
+  frames = jnp.sum(batch["length"])
+  return Denominators(*(jnp.maximum(n, 1) for n in (numbers, limbs, frames)))
 
 
 def _limb_weights(batch: Batch) -> jax.Array:
@@ -136,20 +138,24 @@ def pose_loss(
     bone_error = _bone_error(forced.produced, batch, context.statistics)
     terms["bones"] = bone_error / denominator.limbs
     total = total + config.loss.bones * terms["bones"]
+  if config.loss.dtw:
+    own = source, target, batch, context.statistics, key
+    distance = free_running.soft_dtw_distance(config, model, *own)
+    terms["dtw"] = distance / denominator.frames
+    total = total + config.loss.dtw * terms["dtw"]
   errors = (forced.error, weights)
   mask = weights[..., :-1]
   if config.rl.loss != "policy_gradient":
     rewards = reward.per_frame(forced.error[..., :-1], mask)
-    terms = terms if len(terms) > 1 else {}  # it is the loss
-    return total, LossOutput(terms, errors, reward.per_clip(rewards, mask))
+    clips = reward.per_clip(rewards, mask)
+    return total, LossOutput(terms if len(terms) > 1 else {}, errors, clips)
   policy_key = jax.random.fold_in(key, 1)
   mean_reward, surrogate = _policy_gradient(
     config, model, source, target, mask, batch, context, policy_key
   )
-  # On the scale of a squared error.
-  terms["policy"] = surrogate * skeleton.C / denominator.numbers
-  settings = config.rl
-  joint = settings.regression_weight * total + settings.weight * terms["policy"]
+  terms["policy"] = surrogate * skeleton.C / denominator.numbers  # as squared
+  rl = config.rl
+  joint = rl.regression_weight * total + rl.weight * terms["policy"]
   return joint, LossOutput(terms, errors, mean_reward)
 
 
@@ -189,6 +195,8 @@ def _regress(
   kind = config.loss.kind
   if _is_reward_loss(config):
     kind, weights = "mse", losses.equalise_frames(weights)
+  if config.loss.frames != 1:
+    weights = weights.at[..., :-1].multiply(config.loss.frames)
   if "weight" in batch:
     weights = weights * batch["weight"][:, None, None]
   made = _hold_bones(predicted.frames, context.statistics)

@@ -1,8 +1,10 @@
 """Terms of the loss beside the regression of frames, and bones that hold."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from helpers import devices, small_steps
 
 import signllm_jax.train as train
@@ -11,8 +13,10 @@ from signllm_jax.core import bones, clips, errors, skeleton
 from signllm_jax.data import datasets
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.formats import skels
-from signllm_jax.inference import load
+from signllm_jax.inference import compiled_model, decoding, load
+from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.runs import config_check
+from signllm_jax.tasks import free_running
 
 CODES = ("ASL", "GSL")
 SIZES = (1.0, 1.5)  # of the people of each language
@@ -75,7 +79,7 @@ def _experiment(folders, task: str) -> config.Experiment:
       alignment=True,
       bones="fixed",
     ),
-    loss=config.Loss(bones=0.1),
+    loss=config.Loss(bones=0.1, dtw=0.5),
     evaluate=config.Evaluate(every=0, batch_size=8, clips=0),
   )
 
@@ -132,9 +136,96 @@ def test_bones_on_eight_devices_equal_one():
   np.testing.assert_allclose(one, eight, atol=1e-5)
   np.testing.assert_allclose(
     metrics["loss"],
-    metrics["loss_regression"] + 0.5 * metrics["loss_bones"],
+    metrics["loss_regression"]
+    + metrics["loss_visibility"]
+    + 0.5 * metrics["loss_bones"],
     rtol=1e-5,
   )
+
+
+def _with_dtw() -> config.Experiment:
+  experiment = small_steps.new_experiment()
+  experiment.model.just_counter = True
+  experiment.loss = config.Loss(dtw=2.0, frames=0.0, dtw_window=4)
+  return experiment
+
+
+def test_dtw_in_place_of_frames_learns_and_is_the_same_on_eight_devices():
+  experiment = _with_dtw()
+  one, _, metrics = small_steps.run(experiment, jax.devices()[:1], 12)
+  assert one[-3:].mean() < 0.8 * one[:3].mean()
+  np.testing.assert_allclose(
+    metrics["loss"],
+    metrics["loss_regression"]
+    + metrics["loss_visibility"]
+    + 2 * metrics["loss_dtw"],
+    rtol=1e-5,
+  )
+  experiment.mesh = config.Mesh(data=2, fsdp=2, tensor=2)
+  eight, _, _ = small_steps.run(experiment, jax.devices(), 4)
+  np.testing.assert_allclose(eight, one[:4], atol=2e-5)
+
+
+def test_the_clock_covers_the_clip_within_the_limit():
+  total = np.array([0.2, 3.4, 5.0, 11.7], np.float32)
+  counters, length = free_running.clock(total, 5)
+  np.testing.assert_array_equal(length, [1, 3, 5, 5])
+  np.testing.assert_allclose(counters[1], [0, 1 / 3, 2 / 3, 1, 1], rtol=1e-6)
+  np.testing.assert_allclose(counters[3], np.arange(5) / 5, rtol=1e-6)
+
+
+def test_the_clock_is_that_of_free_running():
+  """Poses of the pass that the loss uses equal those that are produced."""
+  shape = _with_dtw().model
+  shape.dropout, shape.visibility = 0.0, False
+  model = TextToPose(shape, 9, nnx.Rngs(0))
+  ids = jnp.array([[5, 6, 3], [7, 3, 0]])
+  poses = _own_poses(model, ids, 40)
+  graphdef, params = nnx.split(model)
+  seen = np.ones(50, bool)
+  statistics = PoseStatistics(np.zeros(150), np.float32(1), seen)
+  produced = compiled_model.Model(graphdef, params, statistics)
+  *_, last = chunks = list(decoding.decode(produced, (ids,), 40))
+  frames = np.concatenate([chunk.frames for chunk in chunks], 1)
+  for row, length in enumerate(np.asarray(last.length)):
+    assert length == poses[1][row]
+    np.testing.assert_allclose(
+      frames[row, :length].reshape(length, -1),
+      poses[0][row, :length],
+      atol=1e-4,
+    )
+
+
+def _own_poses(model, ids, limit):
+  source = model.project_memory(*model.encode(ids))
+  counters, length = free_running.clock(source.timeline.total, limit)
+  inputs = jnp.zeros((len(ids), limit, 151)).at[..., -1].set(counters)
+  return model.decode(inputs, source).frames[..., :150], length
+
+
+def test_durations_learn_from_dtw_and_empty_rows_cost_nothing():
+  experiment = _with_dtw()
+  experiment.model.dropout = 0.0
+  model = TextToPose(experiment.model, 9, nnx.Rngs(0))
+  random = np.random.default_rng(0)
+  target = jnp.asarray(random.normal(size=(2, 12, 151)), jnp.float32)
+  statistics = PoseStatistics(np.zeros(150), np.float32(1), np.ones(50, bool))
+
+  @nnx.jit
+  @nnx.value_and_grad
+  def value(model, lengths):
+    source = model.project_memory(*model.encode(jnp.array([[5, 6, 3]] * 2)))
+    batch = {"length": lengths, "valid": jnp.ones((2, 12, 50), bool)}
+    return free_running.soft_dtw_distance(
+      experiment, model, source, target, batch, statistics, jax.random.key(0)
+    )
+
+  both, gradient = value(model, jnp.array([12, 9]))
+  first, _ = value(model, jnp.array([12, 0]))
+  none, zero = value(model, jnp.array([0, 0]))
+  assert 0 < first < both and none == 0
+  assert np.abs(gradient["alignment"]["duration"]["kernel"][...]).max() > 1e-6
+  assert not any(np.any(leaf) for leaf in jax.tree.leaves(zero))
 
 
 @pytest.mark.parametrize(
@@ -142,11 +233,27 @@ def test_bones_on_eight_devices_equal_one():
   [
     ("model", "bones", "fixed", "bones='fixed' with task pose_to_text"),
     ("loss", "bones", 0.1, "bones=0.1 with task pose_to_text"),
+    ("loss", "dtw", 0.1, "dtw=0.1 with task pose_to_text"),
   ],
 )
 def test_settings_without_effect_are_refused(section, field, value, said):
   experiment = small_steps.new_experiment()
   experiment.task = "pose_to_text"
+  setattr(getattr(experiment, section), field, value)
+  with pytest.raises(errors.UsageError, match=said):
+    config_check.check(experiment)
+
+
+@pytest.mark.parametrize(
+  ("section", "field", "value", "said"),
+  [
+    ("model", "alignment", False, "dtw=2.0 with model.alignment=False"),
+    ("model", "just_counter", False, "dtw=2.0 with model.just_counter=False"),
+    ("loss", "dtw", 0, "frames=0 without loss.dtw"),
+  ],
+)
+def test_dtw_needs_own_durations_and_poses_a_loss(section, field, value, said):
+  experiment = _with_dtw()
   setattr(getattr(experiment, section), field, value)
   with pytest.raises(errors.UsageError, match=said):
     config_check.check(experiment)
