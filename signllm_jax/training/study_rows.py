@@ -58,14 +58,14 @@ _ROWS: Mapping[str, Mapping[str, Changes]] = {
     "+ visibility": _PLAIN | _VISIBILITY,
     "+ bones": _PLAIN | _BONES,
     "+ EMA": _PLAIN | _EMA,
-    "regression, bone loss": _PLAIN | {"loss.bones": 1.0},
+    "bone loss": _PLAIN | {"loss.bones": 1.0},
     # Progressive Transformers: own poses in, noise on them, squared error.
     "PT's manner": _PLAIN
     | {"model.just_counter": False, "loss.kind": "mse"}
     | _GN,
     "policy gradient": _PLAIN | {"rl.loss": "policy_gradient"},
     "flow": _PLAIN | _EMA | {"model.decoder": "flow"},
-    "flow, free bones": _PLAIN
+    "flow with free bones": _PLAIN
     | _EMA
     | {"model.decoder": "flow", "model.bones": "free"},
   },
@@ -88,7 +88,7 @@ def rows(study: str, base: config_lib.Experiment) -> Mapping[str, Changes]:
   found: dict[str, Changes] = {}
   for size in SIZES:
     found[size] = _shape(size, base)
-    found[f"{size}, gloss mode"] = {**found[size], **_GLOSS}
+    found[f"{size} gloss mode"] = {**found[size], **_GLOSS}
   return found
 
 
@@ -120,26 +120,12 @@ def choose(
     UsageError: the study has no such row.
   """
   known = list(rows(study, base))
-  # A name may hold a comma, at which the command line splits.
-  wanted = ",".join(names)
-  chosen = [name for name in known if name in _split(wanted, known)]
-  unknown = set(_split(wanted, known)) - set(known)
-  if unknown:
+  chosen = [row.strip() for row in names] or known
+  if unknown := [row for row in chosen if row not in known]:
     raise errors.UsageError(
-      f"--rows={wanted}", expected="some of " + repr(known)
+      f"--rows={','.join(unknown)}", expected="some of " + repr(known)
     )
-  return chosen or known
-
-
-def _split(wanted: str, known: Sequence[str]) -> list[str]:
-  """Names in a list with commas; the longest known name is taken first."""
-  names, rest = [], wanted.strip()
-  while rest:
-    fitting = [name for name in known if f"{rest},".startswith(f"{name},")]
-    name = max(fitting, key=len) if fitting else rest.split(",")[0]
-    names.append(name.strip())
-    rest = rest[len(name) :].lstrip(", ")
-  return names
+  return chosen
 
 
 def row_config(

@@ -162,7 +162,7 @@ def _published_sizes(study: Study) -> list[Column]:
   for head, field in (("BLEU-4", "bleu_4"), ("ROUGE", "rouge")):
     cells = {}
     for row in study.runs:
-      size, _, gloss = row.partition(", ")
+      size, _, gloss = row.partition(" ")
       system = f"SignLLM, gloss mode, {size}" if gloss else f"SignLLM-M {size}"
       figure = figures.get((german, system))
       cells[row] = getattr(figure, field) if figure else ""
