@@ -28,11 +28,14 @@ _PLAIN: dict[str, Any] = {
   "model.visibility": False,
   "model.bones": "free",
   "loss.bones": 0.0,
+  "loss.dtw": 0.0,
   "optim.ema": 0.0,
 }
 _VISIBILITY = {"model.visibility": True}
 _BONES = _VISIBILITY | {"model.bones": "fixed"}
-_EMA = _BONES | {"optim.ema": 0.999}
+_DTW = _BONES | {"loss.dtw": 1.0}
+_EMA = {"optim.ema": 0.999}
+_FLOW = _BONES | _EMA | {"model.decoder": "flow"}
 _ROWS: Mapping[str, Mapping[str, Changes]] = {
   "components": {
     "base": {},
@@ -57,17 +60,16 @@ _ROWS: Mapping[str, Mapping[str, Changes]] = {
     "regression": _PLAIN,
     "+ visibility": _PLAIN | _VISIBILITY,
     "+ bones": _PLAIN | _BONES,
-    "+ EMA": _PLAIN | _EMA,
+    "+ soft-DTW": _PLAIN | _DTW,
+    "+ EMA": _PLAIN | _DTW | _EMA,
     "bone loss": _PLAIN | {"loss.bones": 1.0},
     # Progressive Transformers: own poses in, noise on them, squared error.
     "PT's manner": _PLAIN
     | {"model.just_counter": False, "loss.kind": "mse"}
     | _GN,
     "policy gradient": _PLAIN | {"rl.loss": "policy_gradient"},
-    "flow": _PLAIN | _EMA | {"model.decoder": "flow"},
-    "flow with free bones": _PLAIN
-    | _EMA
-    | {"model.decoder": "flow", "model.bones": "free"},
+    "flow": _PLAIN | _FLOW,
+    "flow with free bones": _PLAIN | _FLOW | {"model.bones": "free"},
   },
 }
 STUDIES = (*_ROWS, "sizes")
