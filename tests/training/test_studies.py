@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers import small_steps
 
-from configs import ablation
+from configs import ablation, whole_signs
 from signllm_jax import config, config_files
 from signllm_jax.core import errors
 from signllm_jax.evaluation.report import bootstrap, study, study_tables
@@ -67,9 +67,10 @@ def test_a_study_trains_its_rows_once_and_writes_a_table(base, tmp_path):
 
 
 def test_rows_change_the_base_and_nothing_else():
-  base = ablation.get_config()
-  base.plc.pool = 5  # switched off in every row that does not ask for it
   for name in study_rows.STUDIES:
+    signing = name == "signing"
+    base = (whole_signs if signing else ablation).get_config()
+    base.plc.pool = 5  # switched off in every row that does not ask for it
     for row, changes in study_rows.rows(name, base).items():
       for field in changes:  # to set a field that is not there is no error
         assert operator.attrgetter(field)(base) is not None, field
@@ -81,7 +82,7 @@ def test_rows_change_the_base_and_nothing_else():
       allowed = {"seed", "plc.pool", "data.tokens", "data.min_count"}
       assert changed <= allowed | set(changes), row
       assert made.plc.pool == changes.get("plc.pool", 0)
-  assert base.plc.pool == 5 and base.seed == 0
+    assert base.plc.pool == 5 and base.seed == 0
 
 
 def test_sizes_keep_the_ratios_of_signllm():
