@@ -55,7 +55,8 @@ class Request:
     dtype: of the model's products, as of `text_signer.TextSigner`.
     samples: of each text, of which the best is kept (`rerank.BestOf`).
     judge: work directory of the reader that ranks samples.
-    seed: of the samples.
+    seed: of a generative decoder or of the samples, 0 to
+      `text_signer.MAX_SEED`; 0 if None.
   """
 
   texts: Sequence[str] = ()
@@ -71,7 +72,7 @@ class Request:
   dtype: str = ""
   samples: int = 1
   judge: str | os.PathLike = ""
-  seed: int = 0
+  seed: int | None = None
 
 
 def produce(
@@ -107,10 +108,16 @@ def produce(
   else:
     mode = "prompt" if request.prompts else "text"
     code, batch = model.prepare(lines, mode=mode, language=request.language)
-  for note in batch.notes:
+  notes = list(batch.notes)
+  target_signs = target.suffix.lower() != ".gloss"
+  if request.seed is not None and not (
+    request.judge or (model.stochastic and target_signs)
+  ):
+    notes.append(text_signer.SEED_NOTE)
+  for note in notes:
     print(f"note: {note}", file=sys.stderr)
   compilation_cache.enable()
-  if target.suffix.lower() == ".gloss":
+  if not target_signs:
     _write_glosses(load.load_glosser(path, code), batch.sources, target)
     return []
   return _write_clips(model, code, batch, target, request)
@@ -124,15 +131,20 @@ def _write_clips(
   request: Request,
 ) -> list[long_text.SignedText]:
   """Signs, writes the clips and prints the summary."""
-  sampler = None
+  sampler, seed = None, request.seed or 0
   if request.judge:
-    sampler = model.best_of(code, request.samples, request.judge, request.seed)
+    sampler = model.best_of(code, request.samples, request.judge, seed)
   model.producer(code)  # loaded before the clock starts
   began = time.perf_counter()
   signed = []
   with produce_summary.progress(batch.parts) as (on_text, on_frames):
     for text in model.sign(
-      batch.parts, code, request.options, sampler=sampler, on_frames=on_frames
+      batch.parts,
+      code,
+      request.options,
+      seed=seed,
+      sampler=sampler,
+      on_frames=on_frames,
     ):
       signed.append(text)
       on_text()
@@ -195,6 +207,8 @@ def _check_request(request: Request) -> None:
       f"--size={request.size}", expected=f"{smallest} to {largest} pixels"
     )
   text_signer.check_samples(request.samples, request.judge)
+  if request.seed is not None:
+    text_signer.check_seed(request.seed)
   postprocess.check(request.options)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from signllm_jax.core import clips, skeleton
-from signllm_jax.inference import postprocess, sequences
+from signllm_jax.inference import flow_sampling, postprocess, sequences
 from signllm_jax.inference import producer as producer_lib
 
 TRANSITION_SECONDS = 0.24  # between two parts
@@ -35,6 +35,19 @@ class SignedText(NamedTuple):
   segments: tuple[Segment, ...]  # one for a text that was signed in one go
 
 
+class SeededProducer(NamedTuple):
+  """Signs texts with one seed: a `sequences.BatchProducer`."""
+
+  producer: producer_lib.Producer
+  seed: int
+
+  def batches(
+    self, texts: Sequence[str]
+  ) -> Iterator[list[sequences.ProducedSequence]]:
+    """As `producer.Producer.batches`, with the seed."""
+    return self.producer.batches(texts, seed=self.seed)
+
+
 class TextChunk(NamedTuple):
   """The next frames of one of several texts that are signed together."""
 
@@ -52,7 +65,8 @@ def sign(
   """Signs texts, batches of parts at a time.
 
   Args:
-    producer: signs the parts.
+    producer: signs the parts. A generative decoder draws for each part by its
+      number in this call, so no clip depends on the batch it was signed in.
     texts: the parts of each text (`sentences.split`).
     options: of the postprocessing.
     on_frames: called after each batch with its number of frames.
@@ -79,6 +93,7 @@ def stream(
   producer: producer_lib.Producer,
   texts: Sequence[Sequence[str]],
   batch_size: int,
+  seeds: Sequence[int],
   *,
   full_batches: bool = False,
 ) -> Iterator[TextChunk]:
@@ -90,6 +105,9 @@ def stream(
     producer: signs the parts.
     texts: the parts of each text.
     batch_size: parts that are signed together.
+    seeds: of each text, for a generative decoder. Its draw for a part depends
+      on the seed and on the number of the part in its text, not on the other
+      texts.
     full_batches: pad a batch of several parts to `batch_size`, so that only
       two batch sizes are compiled.
 
@@ -107,10 +125,12 @@ def stream(
   for start in range(0, len(queue), batch_size):
     group = queue[start : start + batch_size]
     lines = [texts[i][n] for i, n in group]
+    draws = [flow_sampling.Draw(seeds[i], n) for i, n in group]
     if full_batches and len(lines) > 1:
-      lines += lines[:1] * (batch_size - len(lines))
+      missing = batch_size - len(lines)
+      lines, draws = lines + lines[:1] * missing, draws + draws[:1] * missing
     ended: list[sequences.ProducedSequence | None] = [None] * len(group)
-    for chunks in producer.stream(lines):
+    for chunks in producer.stream(lines, draws):
       for row, ((i, n), chunk) in enumerate(zip(group, chunks, strict=False)):
         ended[row] = chunk.sequence or ended[row]
         part = clips.Clip(chunk.frames, chunk.valid, fps)

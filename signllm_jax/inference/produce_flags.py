@@ -134,4 +134,10 @@ def _add_signing(options: argparse.ArgumentParser) -> None:
     default="",
     help="work directory of a model that reads (configs/back_translation.py)",
   )
-  add("--seed", type=int, default=0, help="of --samples (0)")
+  add(
+    "--seed",
+    type=int,
+    help="of a generative decoder (model.decoder=flow): each seed is another "
+    "way to sign, and a text that is given twice is signed in two ways; with "
+    "--samples, of the samples; 0 to 2**32 - 1 (0)",
+  )

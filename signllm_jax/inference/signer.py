@@ -21,7 +21,8 @@ from signllm_jax.inference import (
 class Signer(text_signer.TextSigner):
   """Signs texts: `signer("hello")` is a clip.
 
-  Equal calls give equal frames, bit for bit.
+  Equal calls give equal frames, bit for bit. A model with a generative decoder
+  (`model.decoder=flow`) signs a text in another way with another `seed`.
   """
 
   @property
@@ -49,7 +50,7 @@ class Signer(text_signer.TextSigner):
     constant_bones: bool = ...,
     samples: int = ...,
     judge: str | os.PathLike = ...,
-    seed: int = ...,
+    seed: int | None = ...,
   ) -> clip_lib.Clip: ...
 
   @overload
@@ -64,7 +65,7 @@ class Signer(text_signer.TextSigner):
     constant_bones: bool = ...,
     samples: int = ...,
     judge: str | os.PathLike = ...,
-    seed: int = ...,
+    seed: int | None = ...,
   ) -> list[clip_lib.Clip]: ...
 
   def __call__(
@@ -78,7 +79,7 @@ class Signer(text_signer.TextSigner):
     constant_bones: bool = False,
     samples: int = 1,
     judge: str | os.PathLike = "",
-    seed: int = 0,
+    seed: int | None = None,
   ) -> clip_lib.Clip | list[clip_lib.Clip]:
     """Signs a text, or several in batches.
 
@@ -98,7 +99,11 @@ class Signer(text_signer.TextSigner):
       samples: signs each text so often, poses sampled by the run's `rl.std`,
         and keeps the best by the judge.
       judge: work directory of a model that reads poses.
-      seed: of the samples.
+      seed: 0 to 2**32 - 1; 0 by default. A generative decoder
+        (`model.decoder=flow`) signs by the seed and by the place of the text
+        in the call, so the same text twice gives two clips. With `samples`, it
+        is that of the samples. Other models sign a text in one way, and warn
+        where a seed is given.
 
     Returns:
       A clip for a text, a list of clips for several, in order.
@@ -111,27 +116,36 @@ class Signer(text_signer.TextSigner):
     options = postprocess.Options(speed, smooth, constant_bones)
     postprocess.check(options)
     text_signer.check_samples(samples, judge)
+    self._check_seed(seed, sampled=bool(judge))
     lines = [texts] if isinstance(texts, str) else list(texts)
     if not lines:
       return []
     code, batch = self._prepare(lines, mode, language)
+    seed = seed or 0
     sampler = self.best_of(code, samples, judge, seed) if judge else None
-    signed = self.sign(batch.parts, code, options, sampler=sampler)
+    signed = self.sign(batch.parts, code, options, seed=seed, sampler=sampler)
     clips = [_finished_clip(text) for text in signed]
     return clips[0] if isinstance(texts, str) else clips
 
   def stream(
-    self, text: str, *, mode: str = "text", language: str = ""
+    self,
+    text: str,
+    *,
+    mode: str = "text",
+    language: str = "",
+    seed: int | None = None,
   ) -> Iterator[np.ndarray]:
     """Signs a text and yields its frames as they come.
 
-    The frames are those of a call with this text alone, bit for bit. The model
-    computes them in chunks of 32.
+    The frames are those of a call with this text alone, bit for bit. The
+    regression decoder computes them in chunks of 32, a generative decoder all
+    frames of a part of the text at once.
 
     Args:
       text: as of a call.
       mode: as of a call.
       language: as of a call.
+      seed: as of a call.
 
     Yields:
       Frames [50, 3] float32, in canonical units.
@@ -139,10 +153,21 @@ class Signer(text_signer.TextSigner):
     Raises:
       UsageError, NonFiniteError, StorageError: as a call.
     """
+    self._check_seed(seed, sampled=False)
     code, batch = self._prepare([text], mode, language)
     producer = self.producer(code)
-    for chunk in long_text.stream(producer, batch.parts, producer.batch_size):
+    for chunk in long_text.stream(
+      producer, batch.parts, producer.batch_size, [seed or 0]
+    ):
       yield from chunk.clip.frames
+
+  def _check_seed(self, seed: int | None, *, sampled: bool) -> None:
+    """Checks a seed; a warning of the caller's line where it has no effect."""
+    if seed is None:
+      return
+    text_signer.check_seed(seed)
+    if not (self.stochastic or sampled):
+      warnings.warn(text_signer.SEED_NOTE, stacklevel=3)
 
   def _prepare(
     self, texts: Sequence[str], mode: str, language: str

@@ -23,12 +23,18 @@ from signllm_jax.inference import producer as producer_lib
 from signllm_jax.runs import restore
 
 MODES = ("text", "prompt", "gloss")
+MAX_SEED = 2**32 - 1
+SEED_NOTE = (
+  "the seed has no effect: this model is deterministic and signs a text in one "
+  "way"
+)
 
 
 class TextSigner:
   """Signs texts with the model of a work directory or of a model file.
 
-  Parameters are read at first use. Equal calls give equal frames, bit for bit.
+  Parameters are read at first use. Equal calls give equal frames, bit for bit;
+  those of a generative decoder also depend on a seed.
 
   Attributes:
     path: where the model lies.
@@ -61,6 +67,11 @@ class TextSigner:
     self._restored: restore.Restored | None = None
     self._producers: dict[str, producer_lib.Producer] = {}
     self._readers: dict[str, pose_reader.Reader] = {}
+
+  @property
+  def stochastic(self) -> bool:
+    """Whether its clips depend on a seed (the generative decoder)."""
+    return self.config.model.decoder == "flow"
 
   def prepare(
     self,
@@ -170,6 +181,7 @@ class TextSigner:
     language: str,
     options: postprocess.Options = postprocess.UNCHANGED,
     *,
+    seed: int = 0,
     sampler: sequences.BatchProducer | None = None,
     on_frames: Callable[[int], object] = lambda frames: None,
   ) -> Iterator[long_text.SignedText]:
@@ -179,11 +191,13 @@ class TextSigner:
       texts: the parts of each text, of `prepare`.
       language: its code.
       options: of the postprocessing.
-      sampler: of `best_of`; the model itself if not given.
+      seed: of a generative decoder, 0 to `MAX_SEED`; others sign a text in one
+        way.
+      sampler: of `best_of`, with its own seed; the model itself if not given.
       on_frames: called after each batch with its number of frames.
     """
-    producer = sampler or self.producer(language)
-    return long_text.sign(producer, texts, options, on_frames)
+    own = long_text.SeededProducer(self.producer(language), seed)
+    return long_text.sign(sampler or own, texts, options, on_frames)
 
   def _check_mode(self, mode: str, source: str) -> None:
     if mode not in MODES:
@@ -196,6 +210,16 @@ class TextSigner:
         path=self.path,
         expected="a model trained with data.source=gloss",
       )
+
+
+def check_seed(seed: int) -> None:
+  """Refuses a seed that is not in range.
+
+  Raises:
+    UsageError: says what is.
+  """
+  if not 0 <= seed <= MAX_SEED:
+    raise errors.UsageError(f"seed {seed}", expected=f"0 to {MAX_SEED}")
 
 
 def check_samples(samples: int, judge: str | os.PathLike) -> None:

@@ -163,7 +163,7 @@ class Site:
     signed = await _while_connected(connection, signing)
     return _json(
       schema.Signing(
-        **await responses.start(resolved.engine, resolved.text),
+        **await responses.start(*resolved[1:]),
         **responses.end(signed),
         frames=responses.frames(signed.clip),
       )
@@ -173,9 +173,7 @@ class Site:
     chunks = resolved.engine.stream(resolved.task)
     # The first chunk before the status: until then it may still be an error.
     first = await _while_connected(connection, anext(chunks))
-    start = schema.StartLine(
-      **await responses.start(resolved.engine, resolved.text)
-    )
+    start = schema.StartLine(**await responses.start(*resolved[1:]))
     return StreamingResponse(
       responses.stream(start, first, chunks), media_type="application/x-ndjson"
     )
@@ -192,7 +190,8 @@ class Site:
         503, "busy", "Too many files are being drawn.", retry=RETRY
       )
     self._drawing += 1
-    drawing = self._drawer.submit(download.make, signed.clip, suffix)
+    seed = resolved.task.seed if resolved.engine.stochastic else None
+    drawing = self._drawer.submit(download.make, signed.clip, suffix, seed)
     try:
       file = await asyncio.wrap_future(drawing)
     finally:
@@ -219,7 +218,8 @@ class Site:
     options = postprocess.Options(
       request.speed, request.smooth, request.constant_bones
     )
-    task = jobs.SigningTask(prepared.parts, options)
+    seed = requests.choose_seed(request, engine)
+    task = jobs.SigningTask(prepared.parts, options, seed)
     return _Resolved(request, engine, prepared, task)
 
 

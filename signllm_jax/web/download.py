@@ -38,14 +38,23 @@ class File(NamedTuple):
   content: bytes
 
 
-def make(clip: clips.Clip, suffix: schema.FileFormat) -> File:
+def make(
+  clip: clips.Clip, suffix: schema.FileFormat, seed: int | None = None
+) -> File:
   """Writes a clip into memory, in the format of the suffix.
+
+  Args:
+    clip: the clip; the file is named after its text.
+    suffix: the format.
+    seed: that gives the clip again, for the name; None if no seed matters.
 
   Raises:
     StorageError: the folder for temporary files is full.
   """
   stem = re.sub(r"[^a-z0-9]+", "-", clip.text.lower()).strip("-")[:40]
   stem = stem or "signing"
+  if seed is not None:
+    stem += f"-seed-{seed}"
   clip = dataclasses.replace(clip, name=stem)
   with tempfile.TemporaryDirectory(prefix="signllm_jax_") as folder:
     form = suffix if suffix in registry.FRAME_FOLDERS else ""

@@ -37,6 +37,7 @@ class Engine:
     name: tells models apart.
     settings: of the language's data.
     timed: whether the model knows when it signs each token.
+    stochastic: whether its clips depend on a seed.
     info: of the corpus of training.
     truth: the true clips of the dev and test split, where the data are there.
     max_tokens: of a part of a text, with its end.
@@ -69,6 +70,7 @@ class Engine:
     model = text_signer.TextSigner(path, settings.language)
     self.name, self.settings = name, settings
     self.timed = model.config.model.alignment
+    self.stochastic = model.stochastic
     self.producer = model.producer(settings.language)
     self.info = self.producer.info
     self.truth = _open_truth(settings)
@@ -205,10 +207,11 @@ class Engine:
     for job in jobs:
       job.restart()
     texts = [job.task.parts for job in jobs]
+    seeds = [job.task.seed for job in jobs]
     frames, parts = 0, sum(map(len, texts))
     # One text or a full batch: two programs a length, and both are compiled.
     for chunk in long_text.stream(
-      self.producer, texts, self._rows, full_batches=True
+      self.producer, texts, self._rows, seeds, full_batches=True
     ):
       job = jobs[chunk.index]
       job.add(chunk.clip)

@@ -13,6 +13,7 @@ class SigningTask(NamedTuple):
 
   parts: tuple[str, ...]  # `text_input.PreparedText.parts`
   options: postprocess.Options = postprocess.UNCHANGED
+  seed: int = 0  # of a generative decoder; always 0 for others
 
 
 class Chunk(NamedTuple):

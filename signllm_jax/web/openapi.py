@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from signllm_jax.web import schema
+from signllm_jax.web import info_schema, schema
 
 _REFUSALS = {
   400: "Not JSON, or malformed HTTP.",
@@ -102,7 +102,7 @@ def _schemas() -> dict[str, Any]:
     schema.SignRequest,
     schema.DownloadRequest,
     schema.Signing,
-    schema.Info,
+    info_schema.Info,
     schema.Status,
     schema.Problem,
     schema.StreamLine,

@@ -11,14 +11,18 @@ from msgspec import UNSET
 
 from signllm_jax.core import errors, languages
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.inference import display, text_input
+from signllm_jax.inference import display, text_input, text_signer
 from signllm_jax.web import engine as engine_lib
 from signllm_jax.web import limits, schema
 
 MAX_PARTS = 20  # of a text that is signed in several
 _MAX_LISTED = 50  # unknown tokens in an answer
 _MAX_SHOWN = 10  # of them in a message
-_KINDS = {"number": "a number", "boolean": "true or false"}  # of JSON schema
+_KINDS = {  # of JSON schema
+  "number": "a number",
+  "integer": "a whole number",
+  "boolean": "true or false",
+}
 _CODES = ("speed", "mode", "format")  # fields whose limits have a code
 
 Request = TypeVar("Request", bound=schema.SignRequest)
@@ -70,7 +74,7 @@ def _refuse(fault: str, value: dict[str, Any], kind: type[Request]) -> NoReturn:
   if "enum" in field:
     expected = f"one of {', '.join(field['enum'])}"
   else:
-    expected = f"from {field['minimum']:g} to {field['maximum']:g}"
+    expected = f"from {field['minimum']:.10g} to {field['maximum']:.10g}"
   raise limits.RequestError(422, code, f"{name} must be {expected}.")
 
 
@@ -124,6 +128,13 @@ def choose_engine(
   return engine
 
 
+def choose_seed(request: schema.SignRequest, engine: engine_lib.Engine) -> int:
+  """The seed of a clip: 0 by default, and of every deterministic model."""
+  if request.seed is UNSET or not engine.stochastic:
+    return 0
+  return request.seed
+
+
 def prepare_text(
   request: schema.SignRequest, engine: engine_lib.Engine
 ) -> text_input.PreparedText:
@@ -154,6 +165,9 @@ def prepare_text(
       f"{known.removeprefix('some of ')}.",
       unknown=unknown,
     )
+  if request.seed is not UNSET and not engine.stochastic:
+    notes = (*prepared.notes, text_signer.SEED_NOTE)
+    return prepared._replace(notes=notes)
   return prepared
 
 

@@ -11,14 +11,16 @@ import numpy as np
 from signllm_jax.core import clips, errors, languages, skeleton
 from signllm_jax.inference import display, long_text, text_input
 from signllm_jax.visualization import skeleton_drawing
-from signllm_jax.web import download, jobs, schema
+from signllm_jax.web import download, info_schema, jobs, schema
 from signllm_jax.web import engine as engine_lib
 
 DECIMALS = 5  # of a coordinate; shoulders are 1/3 apart
 
 
 async def start(
-  engine: engine_lib.Engine, prepared: text_input.PreparedText
+  engine: engine_lib.Engine,
+  prepared: text_input.PreparedText,
+  task: jobs.SigningTask,
 ) -> dict[str, Any]:
   """The fields that `schema.Signing` and `schema.StartLine` share."""
   true = None
@@ -34,6 +36,7 @@ async def start(
     "language": engine.settings.language,
     "text": prepared.text,
     "notes": list(prepared.notes),
+    "seed": task.seed if engine.stochastic else None,
     "fps": engine.info.fps,
     "true": true,
   }
@@ -84,25 +87,22 @@ def _line(line: schema.StreamLine) -> bytes:
   return msgspec.json.encode(line) + b"\n"
 
 
-def info(engines: Sequence[engine_lib.Engine]) -> schema.Info:
+def info(engines: Sequence[engine_lib.Engine]) -> info_schema.Info:
   """Describes the models, the file formats and the skeleton."""
   by_name = itertools.groupby(engines, lambda engine: engine.name)
-  return schema.Info(
-    models=[
-      schema.Model(name=name, languages=[_language(e) for e in of_model])
-      for name, of_model in by_name
-    ],
+  return info_schema.Info(
+    models=[_model(name, list(of_model)) for name, of_model in by_name],
     formats=[
-      schema.FormatInfo(format=suffix, name=name)
+      info_schema.FormatInfo(format=suffix, name=name)
       for suffix, (name, _) in download.FORMATS.items()
     ],
     modes=list(get_args(schema.Mode)),
     max_text=schema.MAX_TEXT,
-    skeleton=schema.Skeleton(
+    skeleton=info_schema.Skeleton(
       joints=list(skeleton.JOINT_NAMES),
       limbs=[(parent, child) for parent, child, _ in skeleton.LIMBS],
       hands=skeleton_drawing.HANDS,
-      colours=schema.Colours(
+      colours=info_schema.Colours(
         bone=skeleton_drawing.BONE,
         right=list(skeleton_drawing.RIGHT),
         left=list(skeleton_drawing.LEFT),
@@ -111,7 +111,18 @@ def info(engines: Sequence[engine_lib.Engine]) -> schema.Info:
   )
 
 
-def _language(engine: engine_lib.Engine) -> schema.Language:
+def _model(
+  name: str, engines: Sequence[engine_lib.Engine]
+) -> info_schema.Model:
+  """Describes a model by its engines, one a language."""
+  return info_schema.Model(
+    name=name,
+    stochastic=engines[0].stochastic,
+    languages=[_language(engine) for engine in engines],
+  )
+
+
+def _language(engine: engine_lib.Engine) -> info_schema.Language:
   """Describes one language of a model."""
   code = engine.settings.language
   language = languages.LANGUAGES.get(code)
@@ -119,7 +130,7 @@ def _language(engine: engine_lib.Engine) -> schema.Language:
     "source": engine.settings.source,
     "tokens": engine.info.vocabulary.unit,
   }
-  return schema.Language(
+  return info_schema.Language(
     code=code,
     name=language.name if language else code,
     spoken=language.spoken if language else "",

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from signllm_jax.core import skeleton
+from signllm_jax.inference import text_signer
 
 MAX_TEXT = 5000  # characters
 MIN_SPEED, MAX_SPEED = 0.5, 2.0  # slower signing makes long clips
@@ -47,11 +48,11 @@ LanguageCode = Annotated[
 ]
 
 
-class _Base(msgspec.Struct, forbid_unknown_fields=True):
-  pass
+class Base(msgspec.Struct, forbid_unknown_fields=True):
+  """Of all types: unknown fields are refused."""
 
 
-class SignRequest(_Base):
+class SignRequest(Base):
   """A text to sign."""
 
   text: Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)]
@@ -92,6 +93,18 @@ class SignRequest(_Base):
     bool,
     Meta(description="Gives each bone its median length over the clip."),
   ] = False
+  seed: (
+    Annotated[
+      int,
+      Meta(
+        ge=0,
+        le=text_signer.MAX_SEED,
+        description="Of a stochastic model, which signs a text in another way "
+        "with another seed; 0 by default.",
+      ),
+    ]
+    | UnsetType
+  ) = UNSET
 
 
 class DownloadRequest(SignRequest, kw_only=True):
@@ -100,7 +113,7 @@ class DownloadRequest(SignRequest, kw_only=True):
   format: FileFormat
 
 
-class Token(_Base):
+class Token(Base):
   """A letter, word or gloss, and when it is signed."""
 
   token: str
@@ -108,7 +121,7 @@ class Token(_Base):
   end: Annotated[float, Meta(description="The frame after its last.")]
 
 
-class Part(_Base):
+class Part(Base):
   """A part of a text that was signed in one go."""
 
   text: Annotated[str, Meta(description="As the model read it.")]
@@ -142,7 +155,7 @@ Parts = Annotated[
 ]
 
 
-class TrueClip(_Base):
+class TrueClip(Base):
   """The true signing of a text."""
 
   split: Split
@@ -151,7 +164,7 @@ class TrueClip(_Base):
   frames: Frames
 
 
-class _Start(_Base):
+class _Start(Base):
   """Fields that are known before the first frame."""
 
   model: str
@@ -159,6 +172,10 @@ class _Start(_Base):
   text: Annotated[str, Meta(description="The text as the model read it.")]
   notes: Annotated[
     list[str], Meta(description="Remarks on how the text was read.")
+  ]
+  seed: Annotated[
+    int | None,
+    Meta(description="That gives this clip again; null if no seed matters."),
   ]
   fps: Annotated[float, Meta(description="Frames a second.")]
   true: Annotated[
@@ -184,14 +201,14 @@ class StartLine(_Start, tag_field="type", tag="start"):
   """First line of a stream."""
 
 
-class FramesLine(_Base, tag_field="type", tag="frames"):
+class FramesLine(Base, tag_field="type", tag="frames"):
   """Some frames of a stream, in order."""
 
   first: Annotated[int, Meta(description="Index of the first of them.")]
   frames: Frames
 
 
-class EndLine(_Base, tag_field="type", tag="end"):
+class EndLine(Base, tag_field="type", tag="end"):
   """Last line of a stream."""
 
   length: Length
@@ -201,7 +218,7 @@ class EndLine(_Base, tag_field="type", tag="end"):
   parts: Parts
 
 
-class ErrorLine(_Base, tag_field="type", tag="error"):
+class ErrorLine(Base, tag_field="type", tag="error"):
   """Last line of a stream that failed after its first frames."""
 
   code: str
@@ -211,81 +228,13 @@ class ErrorLine(_Base, tag_field="type", tag="error"):
 StreamLine = StartLine | FramesLine | EndLine | ErrorLine
 
 
-class Language(_Base):
-  """A sign language of a model."""
-
-  code: LanguageCode
-  name: str
-  spoken: Annotated[
-    str, Meta(description="Surrounding spoken language, ISO 639-1.")
-  ]
-  source: Literal["text", "prompt", "gloss"]
-  tokens: Literal["words", "characters", "words+characters"]
-  knows: Annotated[str, Meta(description="What the model can read.")]
-  fps: float
-  max_tokens: Annotated[int, Meta(description="Of a part of a text.")]
-  timed: Annotated[
-    bool, Meta(description="Whether the model knows when it signs each token.")
-  ]
-  examples: Annotated[
-    list[str], Meta(description="Texts whose true signing is known.")
-  ]
-
-
-class Model(_Base):
-  """A model that is served."""
-
-  name: str
-  languages: Annotated[list[Language], Meta(min_length=1)]
-
-
-class FormatInfo(_Base):
-  """A file format of downloads."""
-
-  format: FileFormat
-  name: str
-
-
-class Colours(_Base):
-  """CSS colours; of a side the arm, then thumb to little finger."""
-
-  bone: str
-  right: list[str]
-  left: list[str]
-
-
-class Skeleton(_Base):
-  """The joints of a frame and how to draw them."""
-
-  joints: Annotated[
-    list[str], Meta(min_length=skeleton.J, max_length=skeleton.J)
-  ]
-  limbs: Annotated[
-    list[tuple[int, int]], Meta(description="Parent and child joint.")
-  ]
-  hands: Annotated[
-    dict[str, int], Meta(description="First joint of each hand.")
-  ]
-  colours: Colours
-
-
-class Info(_Base):
-  """The models, file formats and skeleton of a server."""
-
-  models: Annotated[list[Model], Meta(min_length=1)]
-  formats: list[FormatInfo]
-  modes: list[Mode]
-  max_text: Annotated[int, Meta(description="Characters.")]
-  skeleton: Skeleton
-
-
-class Status(_Base):
+class Status(Base):
   """State of the server."""
 
   status: str
 
 
-class Problem(_Base, omit_defaults=True):
+class Problem(Base, omit_defaults=True):
   """A refusal, after RFC 9457."""
 
   status: Annotated[int, Meta(description="Status of HTTP.")]

@@ -9,6 +9,7 @@ import unicodedata
 import numpy as np
 import pytest
 from helpers import devices
+from helpers.flow_model import write_flow_model
 from helpers.paths import DATA
 from PIL import Image, ImageSequence
 
@@ -435,3 +436,31 @@ def test_quotation_marks(question, quoted):
   assert text_input.quoted_text(question, config.Data()) == quoted
   prompts = config.Data(source="prompt")
   assert text_input.quoted_text(question, prompts) == question
+
+
+def test_seed_of_a_generative_decoder(tmp_path, capsys):
+  model = write_flow_model(tmp_path / "flow.safetensors")
+
+  def signed(*arguments: str) -> list[clips.Clip]:
+    out = tmp_path / "a.npz"
+    texts = ["--text=wind", "--text=wind"]
+    command = [f"--model={model}", f"--out={out}", *texts, *arguments]
+    assert produce.main(command) == 0
+    return list(npz.read(out))
+
+  first, twin = signed("--seed=1")
+  again, _ = signed("--seed=1")
+  other, _ = signed("--seed=2")
+  assert first.frames.tobytes() == again.frames.tobytes()
+  assert first.frames.tobytes() != other.frames.tobytes()
+  assert first.frames.tobytes() != twin.frames.tobytes()
+  assert "seed" not in capsys.readouterr().err
+
+
+def test_a_seed_without_effect_is_noted(home, tmp_path, capsys):
+  assert sign(home, tmp_path / "a.npz", "--text=wind") == 0
+  assert "seed" not in capsys.readouterr().err
+  assert sign(home, tmp_path / "a.npz", "--text=wind", "--seed=0") == 0
+  assert "note: the seed has no effect" in capsys.readouterr().err
+  assert sign(home, tmp_path / "a.npz", "--text=wind", "--seed=-1") == 1
+  assert "seed -1; expected 0 to 4294967295" in capsys.readouterr().err

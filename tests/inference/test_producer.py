@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from helpers.flow_model import write_flow_model
 
 from signllm_jax import config, tasks
 from signllm_jax.core import clips, errors, skeleton
@@ -15,11 +16,14 @@ from signllm_jax.data import corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import (
   decoding,
+  flow_sampling,
   long_text,
   pose_reader,
   postprocess,
   rerank,
   sequences,
+  signer,
+  text_signer,
 )
 from signllm_jax.inference import producer as producer_lib
 from signllm_jax.models import back_translation
@@ -404,3 +408,88 @@ def test_what_came_to_no_end_is_kept_only_if_nothing_did(endless, judge):
 def test_useless_samples_are_refused(producer, judge, samples, std):
   with pytest.raises(errors.UsageError):
     rerank.BestOf(producer, judge, samples, std)
+
+
+# Seeds of a generative decoder
+
+
+@pytest.fixture(scope="module")
+def generative(tmp_path_factory) -> signer.Signer:
+  folder = tmp_path_factory.mktemp("flow")
+  return signer.Signer(write_flow_model(folder / "flow.safetensors"))
+
+
+def differ(a: clips.Clip, b: clips.Clip) -> bool:
+  length = min(len(a), len(b))
+  return len(a) != len(b) or not np.allclose(
+    a.frames[:length], b.frames[:length], atol=1e-3
+  )
+
+
+def assert_near(a: clips.Clip, b: clips.Clip) -> None:
+  assert len(a) == len(b)
+  np.testing.assert_allclose(a.frames, b.frames, atol=1e-4)
+
+
+def test_a_clip_follows_its_seed_and_its_place_in_the_call(generative):
+  assert generative.stochastic
+  first, twin = generative(["wind", "wind"], seed=3)
+  again, _ = generative(["wind", "wind"], seed=3)
+  other, _ = generative(["wind", "wind"], seed=4)
+  assert first.frames.tobytes() == again.frames.tobytes()
+  assert differ(first, other)
+  assert differ(first, twin)
+  default, zero = generative("wind"), generative("wind", seed=0)
+  assert default.frames.tobytes() == zero.frames.tobytes()
+
+
+def test_seeded_clips_do_not_depend_on_the_batch(generative):
+  """Five parts in batches of four, numbered through the call."""
+  texts = [["wind", "regen"], ["nacht"], ["wind"], ["norden"]]
+  signed = list(generative.sign(texts, "GSL", seed=3))
+  draws = [flow_sampling.Draw(3, index) for index in range(5)]
+  producer = generative.producer("GSL")
+  parts = [
+    sequences.collect(producer.stream([part], [draw]), 1)[0]
+    for part, draw in zip(
+      [part for text in texts for part in text], draws, strict=True
+    )
+  ]
+  for made, own in zip(
+    signed, (parts[:2], parts[2:3], parts[3:4], parts[4:]), strict=True
+  ):
+    assert_near(made.clip, long_text.join(own).clip)
+
+
+def test_streams_of_one_text_and_of_several_give_the_clips_of_calls(generative):
+  (alone,) = generative.sign([["wind", "regen"]], "GSL", seed=7)
+  seeds, texts = [7, 7, 8], [["wind", "regen"]] * 3
+  made = [
+    long_text.join(chunk.parts)
+    for chunk in long_text.stream(
+      generative.producer("GSL"), texts, 4, seeds, full_batches=True
+    )
+    if chunk.parts
+  ]
+  assert_near(made[0].clip, alone.clip)
+  assert_near(made[1].clip, alone.clip)  # each text has its own numbers
+  assert differ(made[2].clip, alone.clip)
+  streamed = np.stack(list(generative.stream("wind", seed=7)))
+  called = generative("wind", seed=7)
+  assert streamed.tobytes() == called.frames.tobytes()
+
+
+def test_seeds_out_of_range_are_refused(generative):
+  for seed in (-1, 2**32):
+    with pytest.raises(errors.UsageError, match="expected 0 to 4294967295"):
+      generative("wind", seed=seed)
+  generative("wind", seed=text_signer.MAX_SEED)
+
+
+def test_warm_up_compiles_what_a_generative_decoder_needs(generative):
+  producer = generative.producer("GSL")
+  producer.warm_up(["norden"])
+  before = flow_sampling.sample._cache_size()
+  for seed in range(4):
+    list(producer.stream(["norden"], [flow_sampling.Draw(seed)]))
+  assert flow_sampling.sample._cache_size() == before

@@ -15,12 +15,13 @@ import numpy as np
 import openapi_spec_validator
 import psutil
 import pytest
+from helpers.flow_model import write_flow_model
 from helpers.serving import TEXTS, Server, corpus, make_home, serving
 from PIL import Image
 from prometheus_client import parser
 
-from signllm_jax import serve
-from signllm_jax.core import errors
+from signllm_jax import config, serve
+from signllm_jax.core import clips, errors
 from signllm_jax.formats import npz, registry, splits
 from signllm_jax.inference import load, long_text, postprocess
 from signllm_jax.runs import workdir
@@ -66,6 +67,11 @@ def detail(answer) -> str:
   return value["detail"]
 
 
+def with_gaps(clip: clips.Clip) -> np.ndarray:
+  """Frames [T, 50, 3], NaN where a joint is missing."""
+  return np.where(clip.valid[..., None], clip.frames, np.nan)
+
+
 def test_signing_equals_the_producer(home, server):
   status, _, body = server.post("/v1/sign", {"text": "Wind"})
   made = json.loads(body)
@@ -76,7 +82,7 @@ def test_signing_equals_the_producer(home, server):
   assert "'Wind' is read as 'wind'" in made["notes"][0]
   assert made["length"] == len(made["frames"]) == len(expected)
   frames = np.array(made["frames"], float).reshape(-1, 50, 3)
-  np.testing.assert_allclose(frames, expected.frames, atol=2e-5)
+  np.testing.assert_allclose(frames, with_gaps(expected), atol=2e-5)
   assert [span["token"] for span in made["tokens"]][:1] == ["w"]
   starts = [span["start"] for span in made["tokens"]]
   assert starts == sorted(starts)
@@ -122,7 +128,7 @@ def test_sentence_is_signed_word_by_word(home, server):
     producer, [["wind", "regen"]], postprocess.Options(0.5, constant_bones=True)
   )
   frames = np.array(made["frames"], float).reshape(-1, 50, 3)
-  np.testing.assert_allclose(frames, expected.clip.frames, atol=2e-5)
+  np.testing.assert_allclose(frames, with_gaps(expected.clip), atol=2e-5)
 
 
 def test_stream_that_fails_ends_with_an_error_line():
@@ -136,7 +142,13 @@ def test_stream_that_fails_ends_with_an_error_line():
   async def read() -> list[bytes]:
     chunks = signing()
     start = schema.StartLine(
-      model="run", language="GSL", text="wind", notes=[], fps=25, true=None
+      model="run",
+      language="GSL",
+      text="wind",
+      notes=[],
+      seed=None,
+      fps=25,
+      true=None,
     )
     lines = responses.stream(start, await anext(chunks), chunks)
     return [line async for line in lines]
@@ -184,13 +196,13 @@ def test_downloads_of_poses_are_the_frames(server, tmp_path):
   asked = {"text": "wind", "format": ".npz"}
   (tmp_path / "a.npz").write_bytes(server.post("/v1/download", asked)[2])
   (clip,) = npz.read(tmp_path / "a.npz")
-  np.testing.assert_allclose(clip.frames, frames, atol=1e-5)
+  np.testing.assert_allclose(with_gaps(clip), frames, atol=1e-5)
   _, headers, body = server.post("/v1/download", asked | {"format": ".skels"})
   assert headers["content-type"] == "application/zip"
   with zipfile.ZipFile(io.BytesIO(body)) as archive:
     archive.extractall(tmp_path)
   (clip,) = splits.read_split(tmp_path, "wind")
-  np.testing.assert_allclose(clip.frames, frames, atol=2e-5)
+  np.testing.assert_allclose(with_gaps(clip), frames, atol=2e-5)
   for name, form in registry.FRAME_FOLDERS.items():
     _, headers, body = server.post("/v1/download", asked | {"format": name})
     assert headers["content-disposition"].endswith('"wind.zip"')
@@ -220,6 +232,10 @@ def test_downloads_of_poses_are_the_frames(server, tmp_path):
     ({"text": "wind", "mode": "prompt"}, 422, "in quotation marks"),
     ({"text": "'wind' in ASL?", "mode": "prompt"}, 422, "GSL, not ASL"),
     ({"text": "wind", "model": "x"}, 422, "model must be one of run"),
+    ({"text": "wind", "seed": -1}, 422, "seed must be from 0 to 4294967295"),
+    ({"text": "wind", "seed": 2**32}, 422, "seed must be from 0 to 4294967295"),
+    ({"text": "wind", "seed": 2**70}, 422, "seed must be"),
+    ({"text": "wind", "seed": 1.5}, 422, "seed must be a whole number"),
     ({"text": 7}, 422, "text must be a string"),
     ({"text": None}, 422, "text must be a string"),
     ({}, 422, "text is missing"),
@@ -234,7 +250,7 @@ def test_downloads_of_poses_are_the_frames(server, tmp_path):
     (b'{"text": ' + b"9" * 50_000 + b"}", 400, "Not JSON"),
     (b" " * (limits.MAX_BODY + 1), 413, "over 65536 bytes"),
   ],
-  ids=range(30),
+  ids=range(34),
 )
 def test_wrong_requests(server, value, status, message):
   answer = server.post("/v1/sign", value)
@@ -359,6 +375,7 @@ def test_description_is_valid_and_complete(server):
   check(info, "Info")
   (model,) = info["models"]
   (language,) = model["languages"]
+  assert not model["stochastic"]
   assert (language["code"], language["timed"]) == ("GSL", True)
   assert language["examples"] == list(TEXTS)
   formats = [form["format"] for form in info["formats"]]
@@ -368,6 +385,94 @@ def test_description_is_valid_and_complete(server):
     for method in methods:
       status, _, _ = server.ask(method.upper(), path)
       assert status not in (404, 405)
+
+
+def test_a_seed_without_effect_is_noted(server):
+  made = json.loads(server.post("/v1/sign", {"text": "wind", "seed": 3})[2])
+  check(made, "Signing")
+  assert made["seed"] is None
+  assert any("the seed has no effect" in note for note in made["notes"])
+  plain = json.loads(server.post("/v1/sign", {"text": "wind"})[2])
+  assert made["frames"] == plain["frames"]
+  assert not any("seed" in note for note in plain["notes"])
+
+
+@pytest.fixture(scope="module")
+def generative(tmp_path_factory):
+  """A server over a model that signs by a seed."""
+  folder = tmp_path_factory.mktemp("flow")
+  with serving(write_flow_model(folder / "flow.safetensors")) as running:
+    yield running
+
+
+def signed(server: Server, **asked) -> dict:
+  made = json.loads(server.post("/v1/sign", asked)[2])
+  check(made, "Signing")
+  return made
+
+
+def test_requests_are_signed_by_their_seed(generative):
+  info = json.loads(generative.ask("GET", "/v1/info")[2])
+  assert [model["stochastic"] for model in info["models"]] == [True]
+  first = signed(generative, text="wind regen", seed=1)
+  other = signed(generative, text="wind regen", seed=2)
+  assert (first["seed"], other["seed"]) == (1, 2)
+  assert first["frames"] != other["frames"]
+  assert signed(generative, text="wind regen", seed=1) == first
+  plain = signed(generative, text="wind regen")
+  assert plain == signed(generative, text="wind regen", seed=0)
+  assert plain["frames"] not in (first["frames"], other["frames"])
+  body = {"text": "wind regen", "seed": 1}
+  lines = generative.post("/v1/sign/stream", body)[2].splitlines()
+  start, *frames, _ = map(json.loads, lines)
+  assert start["seed"] == 1
+  streamed = [frame for line in frames for frame in line["frames"]]
+  assert streamed == first["frames"]
+
+
+def test_a_download_has_the_clip_of_its_seed(generative, tmp_path):
+  made = signed(generative, text="wind", seed=5)
+  asked = {"text": "wind", "seed": 5, "format": ".npz"}
+  _, headers, body = generative.post("/v1/download", asked)
+  name = 'attachment; filename="wind-seed-5.npz"'
+  assert headers["content-disposition"] == name
+  (tmp_path / "a.npz").write_bytes(body)
+  (clip,) = npz.read(tmp_path / "a.npz")
+  frames = np.array(made["frames"], float).reshape(-1, 50, 3)
+  np.testing.assert_allclose(with_gaps(clip), frames, atol=1e-5)
+
+
+def test_a_clip_does_not_depend_on_requests_beside_it(tmp_path):
+  """One engine signs a text alone, another in a batch; then its cache."""
+  model = write_flow_model(tmp_path / "flow.safetensors")
+  settings = config.Data(language="GSL", folder=str(tmp_path / "none"))
+  alone, busy = (
+    engine.Engine(model, "run", settings, metrics.Metrics(), threading.Lock())
+    for _ in range(2)
+  )
+  asked = jobs.SigningTask(("wind", "regen"), seed=3)
+  beside = [
+    jobs.SigningTask(("norden", "nacht", "wind"), seed=3),
+    asked._replace(seed=4),
+    asked,
+  ]
+  (single,) = answers(alone, [asked])
+  *_, other, same = answers(busy, beside)
+  np.testing.assert_allclose(
+    same.clip.frames, single.clip.frames, atol=1e-4, rtol=1e-4
+  )
+  assert other.clip.frames.tobytes() != same.clip.frames.tobytes()
+  kept = [busy._submit(task, None).future.result(0) for task in beside]
+  assert kept[-1] is same and kept[-2] is other
+
+
+def answers(
+  model: engine.Engine, tasks: list[jobs.SigningTask]
+) -> list[long_text.SignedText]:
+  """What an engine without its thread signs in one batch."""
+  made = [model._submit(task, None) for task in tasks]
+  model._answer(model._next_jobs())
+  return [job.future.result(0) for job in made]
 
 
 def test_metrics(server):

@@ -2,7 +2,9 @@
 
 import * as api from "./api.js";
 import { Clip } from "./clip.js";
+import { Downloads } from "./downloads.js";
 import { Player } from "./player.js";
+import { bodyOf, receive } from "./signing.js";
 import { Stage, element } from "./stage.js";
 import { Tokens } from "./tokens.js";
 
@@ -18,7 +20,10 @@ const tokens = new Tokens(at("tokens"), at("untimed"), (frame) => {
   player.pause();
   player.seek(frame);
 });
-let facts, stage, asking, signed;
+const downloads = new Downloads(at("downloads"), announce, showProblem);
+let facts, stage, asking;
+let asked; // the request that is being answered, or that the figures show
+let answered; // the request that the figures show
 
 function mode() { return new FormData(at("form")).get("mode"); }
 
@@ -42,64 +47,80 @@ function hint(notes = []) {
     : HINTS[mode()](language());
 }
 
-async function sign({ quiet = false } = {}) {
+function typed(seed = 0) {
+  return { text: at("text").value, mode: mode(), language: language().code, seed };
+}
+
+/** Models that sign the language of a request. */
+function able(request) {
+  return facts.models.filter((model) => model.languages.some((l) => l.code === request.language));
+}
+
+/** Signs a request. `quiet` leaves the address and the focus, `stay` the time. */
+async function sign(request, { quiet = false, stay = false } = {}) {
   asking?.abort();
   asking = new AbortController();
   const { signal } = asking;
-  const body = { text: at("text").value, mode: mode(), smooth: pressed("smooth"), constant_bones: pressed("bones") };
-  const { code } = language();
-  if (code) body.language = code;
-  const able = facts.models.filter((model) => model.languages.some((l) => l.code === code));
+  asked = request;
+  const models = able(request);
+  const options = { smooth: pressed("smooth"), constant_bones: pressed("bones") };
+  const bodies = models.map((model) => bodyOf(request, options, model));
   showProblem("");
-  at("sign").setAttribute("aria-busy", "true");
-  allowDownloads(false);
+  busy(true);
+  downloads.allow(false);
   let shown = [];
   try {
-    const runs = able.map(() => ({ head: null, clip: null, end: null }));
+    const runs = bodies.map(() => ({ head: null, clip: null, end: null }));
     const more = () => {
       if (!runs.every(({ clip }) => clip?.length)) return;
-      if (!shown.length) shown = begin(runs);
+      if (!shown.length) shown = begin(runs, stay);
       player.extend(runs[0].clip.fps, Math.max(...shown.map((s) => s.clip.length)));
     };
-    await Promise.all(able.map((model, i) =>
-      receive({ ...body, model: model.name }, signal, runs[i], more)));
-    signed = { ...body, model: runs[0].head.model };
+    await Promise.all(bodies.map((body, i) => receive(body, facts.skeleton.hands, signal, runs[i], more)));
+    [downloads.body] = bodies;
+    answered = request;
+    const varied = models.some((model) => model.stochastic);
+    showSeed(varied ? request.seed : null);
     finish(runs, shown);
-    if (!quiet) history.replaceState(null, "", `#text=${encodeURIComponent(body.text)}`);
+    if (!quiet) {
+      const seed = varied ? `&seed=${request.seed}` : "";
+      history.replaceState(null, "", `#text=${encodeURIComponent(request.text)}${seed}`);
+    }
   } catch (error) {
     if (signal.aborted) return;
-    if (signed && !shown.length) allowDownloads(true); // of the clip that is still shown
+    asked = answered;
+    if (answered && !shown.length) downloads.allow(true); // of the clip that is still shown
     showProblem(error instanceof TypeError ? "The server cannot be reached. Is it still running?" : error.message);
-    if (!quiet) at("text").focus();
+    if (!quiet && !stay) at("text").focus();
   } finally {
     if (asking.signal === signal) {
-      at("sign").removeAttribute("aria-busy");
+      busy(false);
       player.growing = false;
     }
   }
 }
 
-function allowDownloads(allowed) {
-  for (const button of at("downloads").children) button.disabled = !allowed;
+/** Signs the shown text with the next seed. */
+function signAnotherWay() {
+  if (at("another").disabled || at("ways").hidden) return;
+  sign({ ...asked, seed: (asked.seed + 1) % 2 ** 32 }, { stay: true });
 }
 
-/** Reads a stream into `got`; calls `more` after each chunk of frames. */
-async function receive(body, signal, got, more) {
-  for await (const line of api.sign(body, signal)) {
-    if (line.type === "start") {
-      got.head = line;
-      got.clip = new Clip(line.fps, facts.skeleton.hands);
-    } else if (line.type === "frames") {
-      got.clip.add(line.frames);
-      more();
-    } else if (line.type === "error") throw new Error(line.detail);
-    else if (line.type === "end") got.end = line;
+function busy(working) {
+  for (const button of [at("sign"), at("another")]) {
+    if (working) button.setAttribute("aria-busy", "true"); else button.removeAttribute("aria-busy");
   }
-  if (!got.end) throw new Error("The response ended early. Try again.");
 }
 
-/** Shows the first frames of every run and plays them. */
-function begin(runs) {
+/** Offers other ways to sign; null: there is one only. */
+function showSeed(seed) {
+  at("ways").hidden = at("ways-key").hidden = seed === null;
+  at("another").disabled = seed === null;
+  at("seed").textContent = `Seed ${seed}`;
+}
+
+/** Shows the first frames of every run, and plays them if the time does not stay. */
+function begin(runs, stay) {
   const [{ head, clip }, ...others] = runs;
   const shown = [{ name: others.length ? head.model : "Produced", clip }];
   for (const other of others) shown.push({ name: other.head.model, clip: other.clip });
@@ -111,8 +132,10 @@ function begin(runs) {
   stage.show(shown, head.text);
   player.growing = true;
   player.extend(clip.fps, clip.length);
-  player.restart();
-  if (calm.matches) player.pause(); else player.play();
+  if (!stay) {
+    player.restart();
+    if (calm.matches) player.pause(); else player.play();
+  }
   for (const id of ["play", "back", "forth", "time"]) at(id).disabled = false;
   return shown;
 }
@@ -120,18 +143,20 @@ function begin(runs) {
 /** Shows tokens, downloads and the summary when all frames have arrived. */
 function finish([{ head, clip, end }, ...others], shown) {
   player.growing = false;
+  player.seek(player.at); // the clip may be shorter than the one before
   const hands = () => shown.map((s) => Object.keys(s.clip.handBoxes).join()).join(";");
   const before = hands();
   for (const each of shown) each.clip.measure();
   if (hands() !== before) stage.show(shown, head.text);
   tokens.show(end.tokens, head.text, end.gloss, end.parts);
   hint(head.notes);
-  allowDownloads(true);
+  downloads.allow(true);
   const cut = end.finished ? "" : " It was cut off at the limit of frames.";
   const beside = head.true ? ` The true signing (${head.true.split} split) is shown beside it.` : "";
   if (cut) at("hint").textContent = cut.trim();
   const gloss = end.gloss ? ` as ${end.gloss}` : "";
-  announce(`Signed “${head.text}”${gloss} in ${clip.seconds.toFixed(1)} seconds, ${end.length} frames.${beside}${cut}`);
+  const way = head.seed === null ? "" : `, seed ${head.seed},`;
+  announce(`Signed “${head.text}”${gloss}${way} in ${clip.seconds.toFixed(1)} seconds, ${end.length} frames.${beside}${cut}`);
   showTime();
 }
 
@@ -168,10 +193,11 @@ const KEYS = {
   f: () => stage.look("front"),
   s: () => stage.look("signer"),
   l: toggleLoop,
+  a: signAnotherWay,
 };
 
 function wire() {
-  at("form").addEventListener("submit", (event) => { event.preventDefault(); sign(); });
+  at("form").addEventListener("submit", (event) => { event.preventDefault(); sign(typed()); });
   at("modes").addEventListener("change", () => {
     at("text").placeholder = mode() === "prompt" ? "How do I sign “hello”?" : "";
     showProblem("");
@@ -192,9 +218,10 @@ function wire() {
   for (const id of ["smooth", "bones"]) {
     at(id).addEventListener("click", () => {
       at(id).setAttribute("aria-pressed", String(!pressed(id)));
-      if (signed) sign({ quiet: true });
+      if (asked) sign(asked, { quiet: true });
     });
   }
+  at("another").addEventListener("click", signAnotherWay);
   at("closer").addEventListener("click", () => stage.look("closer", 1.25));
   at("farther").addEventListener("click", () => stage.look("closer", 0.8));
   player.addEventListener("change", showTime);
@@ -219,13 +246,7 @@ function fill() {
   at("language").addEventListener("change", fillLanguage);
   fillLanguage();
   at("model").textContent = `Model ${model.name}${other ? ` beside ${other.name}` : ""}`;
-  for (const { format, name } of facts.formats) {
-    const button = element("button", "", name);
-    button.type = "button";
-    button.disabled = true;
-    button.addEventListener("click", () => save(button, format, name));
-    at("downloads").append(button);
-  }
+  downloads.fill(facts.formats);
 }
 
 function fillLanguage() {
@@ -239,23 +260,12 @@ function fillLanguage() {
     chip.addEventListener("click", () => {
       at("text").value = text;
       at("form").elements.mode.value = "text";
-      sign();
+      sign(typed());
     });
     at("examples").append(chip);
   }
   showProblem("");
   hint();
-}
-
-async function save(button, format, name) {
-  button.setAttribute("aria-busy", "true");
-  try {
-    announce(`Saved ${await api.download({ ...signed, format })}.`);
-  } catch (error) {
-    showProblem(`${name}: ${error.message}`);
-  } finally {
-    button.removeAttribute("aria-busy");
-  }
 }
 
 async function start() {
@@ -269,9 +279,11 @@ async function start() {
   }
   fill();
   stage = new Stage(at("columns"), facts.skeleton, player, showView);
-  const text = new URLSearchParams(location.hash.slice(1)).get("text");
+  const place = new URLSearchParams(location.hash.slice(1));
+  const text = place.get("text");
+  const seed = /^\d{1,10}$/.test(place.get("seed")) ? Number(place.get("seed")) : 0;
   at("text").value = text ?? language().examples[0] ?? "";
-  if (at("text").value) await sign({ quiet: true });
+  if (at("text").value) await sign(typed(seed % 2 ** 32), { quiet: true });
 }
 
 start();
