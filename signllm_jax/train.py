@@ -12,6 +12,9 @@ call, 42 stopped and saved, 65 bad data, 66 not finite, 74 input/output.
   --config.data.folder=FOLDER   a built data set, or train.skels + train.text
   --config.model.width=128      any field of the configuration
   --distributed=auto            one of several processes (launch/README.md)
+  --init=FOLDER                 a new run starts from the weights of a trained
+                                one, its work directory or model file, where
+                                names and shapes agree; vocabularies by token
   --profile=100:110             writes a trace of these ten steps, for xprof,
                                 into profile/ of the work directory
   --dry-run                     prints what would be trained, and the memory it
@@ -81,6 +84,11 @@ _HEARTBEAT = flags.DEFINE_integer(
 )
 
 
+_INIT = flags.DEFINE_string(
+  "init",
+  "",
+  "Work directory or model file whose weights a new run starts from.",
+)
 _PROFILE = flags.DEFINE_string(
   "profile",
   None,
@@ -94,6 +102,7 @@ def train(
   dry_run: bool,
   memory: float = 0,
   profile: str | None = None,
+  init: str = "",
 ) -> int:
   """Trains, or describes what would be trained; returns the exit code.
 
@@ -103,14 +112,23 @@ def train(
     dry_run: whether to describe.
     memory: GiB of a device: describe on which mesh it fits.
     profile: steps to trace, as of `profiler.parse`.
+    init: work directory or model file whose weights it starts from, or empty.
+
+  Raises:
+    SignLLMError: as `loop.train`; `init` beside `memory`.
   """
   profiled = profiler.parse(profile, config.steps) if profile else None
   if not dry_run:
-    return loop.train(config, path, profiled)
+    return loop.train(config, path, profiled, init)
   if memory:
+    if init:
+      raise errors.UsageError(
+        f"--init={init} beside --memory",
+        hint="It changes no size",
+      )
     mesh_planner.describe(config, memory, path)
     return 0
-  prepared = start.prepare(config, path)
+  prepared = start.prepare(config, path, init)
   print(stored_config.to_json(config), prepared.describe(), sep="\n")
   print(prepared.run.describe_parameters())
   print(device_memory.describe(prepared.run))
@@ -158,7 +176,14 @@ def main(argv: list[str]) -> None:
     processes.start(_DISTRIBUTED.value, _HEARTBEAT.value)
     path = _work_directory()
     config = _CONFIG.value or workdir.read_config(path)
-    code = train(config, path, _DRY_RUN.value, _MEMORY.value, _PROFILE.value)
+    code = train(
+      config,
+      path,
+      _DRY_RUN.value,
+      _MEMORY.value,
+      _PROFILE.value,
+      _INIT.value,
+    )
   except errors.SignLLMError as error:
     print(f"error: {error}", file=sys.stderr)
     processes.leave(error.exit_code)

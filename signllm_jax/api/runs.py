@@ -141,13 +141,19 @@ def build(
 
 
 def train(
-  experiment: config_lib.Experiment | str, workdir: str | os.PathLike
+  experiment: config_lib.Experiment | str,
+  workdir: str | os.PathLike,
+  *,
+  init: str | os.PathLike = "",
 ) -> Run:
   """Trains a run to its end, or goes on with the one in the work directory.
 
   Args:
     experiment: of `experiment`, or the name of a configuration.
     workdir: folder of checkpoints, TensorBoard events and the report.
+    init: work directory or model file of a trained run: a new run starts from
+      its weights where names and shapes agree. Without effect on a run that
+      goes on.
 
   Raises:
     UsageError: the configuration or the work directory does not fit.
@@ -163,7 +169,7 @@ def train(
     else copy.deepcopy(experiment)
   )
   path = os.fspath(workdir)
-  if loop.train(config, path) == errors.EXIT_INTERRUPTED:
+  if loop.train(config, path, init=os.fspath(init)) == errors.EXIT_INTERRUPTED:
     raise KeyboardInterrupt(
       f"{path}: the step is saved; the same call goes on from there"
     )

@@ -44,6 +44,23 @@ class PoseStatistics(NamedTuple):
     """Converts poses [..., 150] from the model's to canonical units."""
     return poses * self.scale + self.mean
 
+  def extend(self, other: "PoseStatistics") -> "PoseStatistics":
+    """The same units, with joints and bones that only other clips show.
+
+    Args:
+      other: of those clips; bones are kept if it has them. Arrays of the host,
+        without a leading axis, as these are.
+    """
+    bones = other.bones
+    if bones is not None and self.bones is not None:
+      bones = np.where(np.asarray(self.bones) > 0, self.bones, bones)
+    return PoseStatistics(
+      np.where(np.repeat(np.asarray(self.seen), 3), self.mean, other.mean),
+      self.scale,
+      np.asarray(self.seen) | np.asarray(other.seen),
+      bones,
+    )
+
   def hold_bones(self, poses: jax.Array) -> jax.Array:
     """Sets the bones of poses to their lengths; unchanged without lengths.
 

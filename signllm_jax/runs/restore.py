@@ -26,7 +26,7 @@ from signllm_jax.runs.model_file import Description
 
 
 class Restored(NamedTuple):
-  """A trained run on one device."""
+  """A trained run; on one device, if no mesh was given."""
 
   config: config_lib.Experiment
   infos: dict[str, corpus_info.CorpusInfo]  # by the code of the language
@@ -46,8 +46,14 @@ def describe(path: str | os.PathLike) -> Description:
   return Description(workdir.read_config(path), workdir.read_corpus_infos(path))
 
 
-def restore(path: str | os.PathLike) -> Restored:
+def restore(
+  path: str | os.PathLike, mesh: jax.sharding.Mesh | None = None
+) -> Restored:
   """A trained run with its state.
+
+  Args:
+    path: work directory or model file.
+    mesh: where the state will be; the first device alone, if not given.
 
   Raises:
     UsageError: neither a work directory nor a model file, or nothing was saved
@@ -58,7 +64,8 @@ def restore(path: str | os.PathLike) -> Restored:
   config, infos = describe(path)
   config = dataclasses.replace(config, mesh=config_lib.Mesh())
   codes = list(infos) if config.task == "mlsf" else []
-  mesh = sharding.make_mesh(config.mesh, jax.devices()[:1])
+  if mesh is None:
+    mesh = sharding.make_mesh(config.mesh, jax.devices()[:1])
   abstract = train_state.abstract_state(
     config, train_state.sizes_of(infos), mesh, codes
   )

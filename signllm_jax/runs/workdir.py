@@ -5,6 +5,7 @@ vocabulary.json  corpus info, which generation needs
 checkpoints/     one folder a step; quarantine/ holds damaged ones
 tensorboard/     events
 report.json      the last evaluation
+initial.json     the trained run whose weights it began with, with --init
 lock             names the process that trains here
 """
 

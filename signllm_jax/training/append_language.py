@@ -11,14 +11,13 @@ import numpy as np
 
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
-from signllm_jax.data import corpus_info
 from signllm_jax.runs import (
   checkpointer,
   restore,
   train_state,
   workdir,
 )
-from signllm_jax.training import setup, start
+from signllm_jax.training import parameters, setup, start
 
 
 def append_language(
@@ -63,7 +62,10 @@ def append_language(
   with workdir.open_workdir(out, extended) as work:
     work.check_corpus_infos(run.infos)
     source = codes.index(warm_start) if warm_start else None
-    tokens = _match_tokens(run.infos[language], old.infos.get(warm_start))
+    tokens = parameters.match_tokens(
+      run.infos[language].vocabulary,
+      old.infos[warm_start].vocabulary if warm_start else None,
+    )
     with jax.set_mesh(old.mesh):
       state = append_group(old.state, run.create_state(), source, tokens)
       with checkpointer.Checkpoints(work.checkpoints, keep=1) as checkpoints:
@@ -149,21 +151,7 @@ def _warm_start(
   def copy(path: Any, old: jax.Array, appended: jax.Array) -> jax.Array:
     values = old[source]
     if "embedding" in jax.tree_util.keystr(path):
-      ids = jnp.asarray(np.maximum(tokens, 0))
-      known = jnp.asarray(tokens >= 0)[:, None]
-      fresh = appended[-1]
-      rows = jnp.where(known, values[ids], fresh[: len(tokens)])
-      values = fresh.at[: len(tokens)].set(rows)
+      values = parameters.take_rows(values, appended[-1], tokens, 0)
     return appended.at[-1].set(values)
 
   return jax.tree_util.tree_map_with_path(copy, old, appended)
-
-
-def _match_tokens(
-  new: corpus_info.CorpusInfo, source: corpus_info.CorpusInfo | None
-) -> np.ndarray:
-  """For each new token its id in the source's vocabulary, or -1: [V]."""
-  ids = {}
-  if source is not None:
-    ids = {token: i for i, token in enumerate(source.vocabulary.entries)}
-  return np.array([ids.get(token, -1) for token in new.vocabulary.entries])

@@ -1,6 +1,7 @@
 """The training loop."""
 
 import contextlib
+import json
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from signllm_jax.runs import checkpointer, tensorboard, train_state, workdir
 from signllm_jax.training import (
   early_stopping,
   evaluator,
+  initial_weights,
   profiler,
   setup,
   start,
@@ -28,6 +30,7 @@ def train(
   config: config_lib.Experiment,
   path: str,
   profiled: profiler.StepRange | None = None,
+  init: str = "",
 ) -> int:
   """Trains a run, or resumes it; returns the exit code.
 
@@ -35,12 +38,13 @@ def train(
     config: the run.
     path: its work directory.
     profiled: steps of which `profile/` in the work directory gets a trace.
+    init: work directory or model file whose weights it starts from, or empty.
 
   Raises:
     SignLLMError: as the class says.
   """
   with stop_signals.StopRequest() as stop:
-    prepared = start.prepare(config, path)
+    prepared = start.prepare(config, path, init)
     run = prepared.run
     with (
       workdir.open_workdir(path, config) as work,
@@ -51,7 +55,7 @@ def train(
     ):
       work.check_corpus_infos(run.infos)
       print(prepared.describe(), flush=True)
-      step, state = _restore_or_create(run, checkpoints)
+      step, state = _restore_or_create(prepared, work, checkpoints)
       with (
         tensorboard.Writer(
           work.path / "tensorboard", step, write=work.first
@@ -79,14 +83,28 @@ def train(
 
 
 def _restore_or_create(
-  run: setup.Run, checkpoints: checkpointer.Checkpoints
+  prepared: start.Start,
+  work: workdir.WorkDir,
+  checkpoints: checkpointer.Checkpoints,
 ) -> tuple[int, train_state.TrainState]:
-  """The newest checkpoint with its step, or step 0 and a fresh state."""
+  """The newest checkpoint with its step, or step 0 and a new state.
+
+  A state with the weights of a trained run is saved at once: the same command
+  without `init` must go on with it.
+  """
+  run = prepared.run
   restored = checkpoints.restore(run.abstract)
-  if restored is None:
-    return 0, run.create_state()
-  print(f"resuming at step {restored[0]}", flush=True)
-  return restored
+  if restored is not None:
+    print(f"resuming at step {restored[0]}", flush=True)
+    return restored
+  state = run.create_state()
+  if prepared.initial is not None:
+    state = initial_weights.apply(prepared.initial, run, state)
+    record = json.dumps(prepared.initial.record(), ensure_ascii=False, indent=1)
+    checkpoints.save(0, state)
+    checkpoints.wait()
+    work.write_text(work.path / "initial.json", record)
+  return 0, state
 
 
 class Loop:

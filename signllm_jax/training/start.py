@@ -1,15 +1,16 @@
 """Checks before a run: what it would refuse is refused before it writes."""
 
 import dataclasses
+import pathlib
 
 import jax
 
 from signllm_jax import config as config_lib
 from signllm_jax.data import build_commands, datasets
 from signllm_jax.parallel import compilation_cache
-from signllm_jax.runs import config_check, workdir
+from signllm_jax.runs import checkpointer, config_check, workdir
 from signllm_jax.tasks.task import Evaluation
-from signllm_jax.training import setup
+from signllm_jax.training import initial_weights, setup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,14 +20,20 @@ class Start:
   Attributes:
     run: its data, mesh and shapes.
     evaluations: of each language that has the split of `config.evaluate`.
+    initial: weights that it starts from, if they are a trained run's.
+    note: what is to be said of them otherwise.
   """
 
   run: setup.Run
   evaluations: dict[str, Evaluation]
+  initial: initial_weights.InitialWeights | None = None
+  note: str = ""
 
   def describe(self) -> str:
     """Describes the run, and says loudly which languages are not scored."""
-    return "\n".join(filter(None, [self.run.describe(), self._warning()]))
+    initial = self.initial.describe() if self.initial else self.note
+    parts = [self.run.describe(), initial, self._warning()]
+    return "\n".join(filter(None, parts))
 
   def _warning(self) -> str:
     """Says that languages are trained without scores; empty if none is."""
@@ -85,7 +92,7 @@ def check(config: config_lib.Experiment, path: str) -> None:
     raise build_commands.no_data(missing, "train")
 
 
-def prepare(config: config_lib.Experiment, path: str) -> Start:
+def prepare(config: config_lib.Experiment, path: str, init: str = "") -> Start:
   """Opens the data of a run; makes and changes nothing.
 
   A dry run calls it too, and so refuses what a run refuses.
@@ -93,10 +100,12 @@ def prepare(config: config_lib.Experiment, path: str) -> Start:
   Args:
     config: the run.
     path: its work directory, or empty for none.
+    init: work directory or model file whose weights it starts from, or empty;
+      without effect where the work directory has checkpoints.
 
   Raises:
-    SignLLMError: as `check` and `setup.Run`; a split cannot be read; the work
-      directory holds a run on other data.
+    SignLLMError: as `check`, `setup.Run` and `initial_weights.plan`; a split
+      cannot be read; the work directory holds a run on other data.
   """
   check(config, path)
   if config.compilation_cache:
@@ -104,5 +113,16 @@ def prepare(config: config_lib.Experiment, path: str) -> Start:
   run = setup.Run(config)
   if path:
     workdir.compare_corpus_infos(path, run.infos)
+  initial, note = None, ""
+  if init and path and _has_checkpoints(path):
+    note = f"initial     --init={init} is not applied again: the run goes on"
+  elif init:
+    initial = initial_weights.plan(run, init)
   with jax.set_mesh(run.mesh):
-    return Start(run, run.open_evaluations())
+    return Start(run, run.open_evaluations(), initial, note)
+
+
+def _has_checkpoints(path: str) -> bool:
+  folder = pathlib.Path(path, "checkpoints")
+  with checkpointer.Checkpoints(folder, keep=None) as saved:
+    return bool(saved.steps())

@@ -247,6 +247,26 @@ def test_a_split_that_is_asked_for_must_be_there(folders, tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+def test_a_trained_run_is_where_another_begins(folders, tmp_path):
+  experiment = _experiment("text_to_pose", folders / "ASL")
+  first, second = tmp_path / "first", tmp_path / "second"
+  assert train.train(experiment, str(first), dry_run=False) == 0
+  (tmp_path / "own.py").write_text(
+    "from signllm_jax.runs import stored_config\n"
+    f"TEXT = {stored_config.to_json(experiment)!r}\n"
+    "get_config = lambda: stored_config.from_json(TEXT)\n"
+  )
+  arguments = ["--config=own.py", f"--workdir={second}", "--dry-run"]
+  run = _run(tmp_path, *arguments, f"--init={first}")
+  assert run.returncode == 0, run.stderr
+  assert f"initial     {first}, step 3: " in run.stdout
+  assert "0 arrays fresh" in run.stdout
+  run = _run(tmp_path, *arguments, f"--init={second}")
+  assert run.returncode == errors.UsageError.exit_code
+  assert run.stderr.startswith(f"error: {second}: not the work directory")
+  assert not second.exists()
+
+
 def _spoil_data(experiment, folder):
   experiment.data.folder = str(folder / "nowhere")
 
