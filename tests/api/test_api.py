@@ -117,6 +117,14 @@ def test_streamed_frames_are_those_of_a_call(signer):
   assert streamed.tobytes() == whole.frames.tobytes()
 
 
+def test_a_seed_without_effect_is_a_warning(signer, clip):
+  with (
+    pytest.warns(UserWarning, match=CUT_OFF),
+    pytest.warns(UserWarning, match="the seed has no effect"),
+  ):
+    assert signer("wind", seed=1) == clip
+
+
 def test_prompts_speed_and_modes(signer, clip):
   with pytest.warns(UserWarning, match=CUT_OFF):
     asked = signer("How do I sign 'wind' in DGS?", mode="prompt")

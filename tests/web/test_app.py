@@ -2,6 +2,7 @@ import asyncio
 import io
 import json
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -121,8 +122,8 @@ def test_sentence_is_signed_word_by_word(home, server):
   assert "without its punctuation" not in made["notes"][0]
   assert [part["text"] for part in made["parts"]] == ["wind", "regen"]
   tokens = "".join(span["token"] for span in made["tokens"])
-  assert "windregen".startswith(tokens)
-  assert tokens[4:]  # the limit may have cut the second word
+  # The limit may have cut either word.
+  assert re.fullmatch("wi?n?d?re?g?e?n?", tokens)
   producer = load.load_producer(home / "run")
   (expected,) = long_text.sign(
     producer, [["wind", "regen"]], postprocess.Options(0.5, constant_bones=True)
