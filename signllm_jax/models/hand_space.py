@@ -12,7 +12,7 @@ import numpy as np
 
 from signllm_jax.core import skeleton
 
-_HAND_SCALE = 4.0  # a hand's joints vary about its wrist as arms about the neck
+_HAND_SCALE = 2.5  # a hand's joints then vary about as much as the arms'
 
 
 def _matrix() -> np.ndarray:

@@ -15,11 +15,12 @@ from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.losses import pose as losses
 from signllm_jax.models import hand_space, visibility
-from signllm_jax.models.flow_decoder import FlowDecoder, FlowSource
+from signllm_jax.models.flow_decoder import (
+  FlowDecoder,
+  FlowSource,
+  output_scale,
+)
 from signllm_jax.tasks.task import LossContext, LossOutput
-
-# Errors near time 1 are small; the velocity would multiply them without bound.
-_LATEST = 0.1  # least 1 - t of the loss's weight
 
 
 def targets(batch: Batch, statistics: PoseStatistics) -> jax.Array:
@@ -72,9 +73,10 @@ def flow_loss(
   )
   weights = losses.frame_weights(batch)
   error = jnp.mean((made.frames - clip) ** 2, -1)
-  velocity = error / jnp.maximum(1 - time, _LATEST)[:, None] ** 2
+  # On the scale of the network's own output, whatever the time.
+  scaled = error / output_scale(time)[:, None] ** 2
   terms = {
-    "flow": skeleton.C * jnp.sum(velocity * weights),
+    "flow": skeleton.C * jnp.sum(scaled * weights),
     "length": _length_loss(source, batch),
   }
   if made.visible is not None:
