@@ -7,6 +7,7 @@ differentiable.
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from signllm_jax.core import skeleton
@@ -57,6 +58,27 @@ def limb_lengths(poses: Any) -> Any:
 def limbs_visible(visible: Any) -> Any:
   """Whether both ends of each limb are visible: [..., 50] to [..., 49]."""
   return visible[..., skeleton.CHILDREN] & visible[..., skeleton.PARENTS]
+
+
+def median_lengths(poses: jax.Array, visible: jax.Array) -> jax.Array:
+  """Median length of each limb over a clip; both sides of the body share it.
+
+  Args:
+    poses: [B, T, 50, 3].
+    visible: [B, T, 50] bool.
+
+  Returns:
+    [B, 1, 49]; 0 where no frame shows a limb of the bone.
+  """
+  lengths = limb_lengths(poses)
+  known = limbs_visible(visible) & (lengths > 0)
+  medians = jnp.nanmedian(jnp.where(known, lengths, jnp.nan), 1)  # [B, 49]
+  frames = jnp.sum(known, 1)  # [B, 49]
+  # Of two sides the one that is seen for longer counts more.
+  bones = jax.nn.one_hot(skeleton.LIMB_BONES, skeleton.BONES)
+  total = (jnp.nan_to_num(medians) * frames) @ bones
+  means = total / jnp.maximum(frames @ bones, 1)
+  return means[:, None, skeleton.LIMB_BONES]
 
 
 def hold(poses: Any, lengths: Any, visible: Any) -> Any:

@@ -16,26 +16,13 @@ import numpy as np
 
 from signllm_jax.core import skeleton
 from signllm_jax.data.pose_statistics import PoseStatistics
-from signllm_jax.inference import compiled_model
+from signllm_jax.inference import compiled_model, pt_protocol
 from signllm_jax.models import layers, visibility
 from signllm_jax.models.pose_decoder import PoseDecoder, Source
 from signllm_jax.parallel import sharding
 
 CACHE_FRAMES = 64  # of the first cache; later ones hold a multiple
 CHUNK_FRAMES = CACHE_FRAMES // 2  # frames that come at once
-
-
-class PTProtocol(NamedTuple):
-  """The truth that PT's published inference is given.
-
-  The frame after the first follows the true first one, every counter that
-  comes in is the true one, and a sequence is as long as the truth. All poses
-  that come out are the model's own.
-  """
-
-  first: jax.Array  # [B, 150] the true first frame, in canonical units
-  valid: jax.Array  # [B, 150] bool, False where it is missing
-  length: jax.Array  # [B] true frames
 
 
 class Noise(NamedTuple):
@@ -113,7 +100,7 @@ def decode_chunk(
   source: Source,
   state: DecoderState,
   limit: jax.Array,
-  mode: PTProtocol | Noise | None,
+  mode: pt_protocol.PTProtocol | Noise | None,
 ) -> tuple[DecoderState, jax.Array, jax.Array]:
   """The next `CHUNK_FRAMES` frames.
 
@@ -160,7 +147,7 @@ def decode_frame(
   statistics: PoseStatistics,
   source: Source,
   state: DecoderState,
-  mode: PTProtocol | Noise | None = None,
+  mode: pt_protocol.PTProtocol | Noise | None = None,
 ) -> tuple[DecoderState, jax.Array, jax.Array]:
   """Decodes one frame.
 
@@ -193,7 +180,7 @@ def decode_frame(
   # A joint that a clip does not show came in as 0 in training.
   pose = jnp.where(jnp.repeat(shown, 3, -1), pose, 0)
   made, counter, n = pose, jnp.clip(frame[:, -1], 0, 1), at + 1
-  if not isinstance(mode, PTProtocol):
+  if not isinstance(mode, pt_protocol.PTProtocol):
     ended = (n + 0.5) * counter >= n
   else:
     ended = n >= mode.length
@@ -253,7 +240,7 @@ def _decode_chunk(
   source: Source,
   state: DecoderState,
   limit: int,
-  mode: PTProtocol | Noise | None,
+  mode: pt_protocol.PTProtocol | Noise | None,
 ) -> tuple[DecoderState, jax.Array, jax.Array]:
   return decode_chunk(
     model.structure,
@@ -270,7 +257,7 @@ def decode(
   model: compiled_model.Model,
   inputs: tuple[jax.Array, ...],
   limit: int,
-  mode: PTProtocol | Noise | None = None,
+  mode: pt_protocol.PTProtocol | Noise | None = None,
 ) -> Iterator[Chunk]:
   """Signs a batch of encoded texts, chunk by chunk.
 

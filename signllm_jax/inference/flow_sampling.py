@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from signllm_jax import config
-from signllm_jax.core import skeleton
+from signllm_jax.core import bones, skeleton
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import compiled_model, decoding
 from signllm_jax.models import hand_space, visibility
@@ -122,7 +122,12 @@ def sample(
     settings,
     statistics.seen,
   )
-  return decoding.restore(poses, shown, statistics), shown
+  poses = decoding.restore(poses, shown, statistics)
+  if statistics.bones is not None:  # people differ: not the training's mean
+    inside = jnp.arange(frames) < encoded.length[:, None]
+    lengths = bones.median_lengths(poses, shown & inside[..., None])
+    poses = bones.hold(poses, lengths, shown)
+  return poses, shown
 
 
 class Solver(NamedTuple):

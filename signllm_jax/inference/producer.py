@@ -22,6 +22,7 @@ from signllm_jax.inference import (
   compiled_model,
   decoding,
   flow_sampling,
+  pt_protocol,
   sequences,
 )
 from signllm_jax.parallel import sharding
@@ -67,15 +68,14 @@ class Producer:
       mesh: where to compute.
       solver: of the generative decoder; None for the regression decoder.
     """
-    self.info, self._solver = info, solver
-    self.batch_size = batch_size
+    self.info, self.solver, self.batch_size = info, solver, batch_size
     self.model = compiled_model.Model(graphdef, params, statistics)
     self.limit, self._mesh = limit, mesh
 
   @property
   def stochastic(self) -> bool:
     """Whether its clips depend on a seed (the generative decoder)."""
-    return self._solver is not None
+    return self.solver is not None
 
   def produce(
     self,
@@ -143,42 +143,47 @@ class Producer:
     yield from self._decode(texts, *prepared, self.limit, draws=draws)
 
   def samples(
-    self, texts: Sequence[str], std: float, keys: Sequence[jax.Array]
+    self, texts: Sequence[str], count: int, std: float, seed: int = 0
   ) -> Iterator[list[tuple[sequences.ProducedSequence, ...]]]:
-    """Signs texts as `batches` does, and again with poses sampled around those.
+    """Signs each text of a batch several times.
+
+    A generative decoder draws samples; the first are those of `batches`. Of a
+    regression decoder the first is its own sequence, and in the others every
+    pose is sampled around the model's.
 
     Args:
       texts: what to sign; a repeated text gets samples of its own.
-      std: of the Gaussian policy, in normalised units (`config.rl.std`).
-      keys: of the noise, one a sample; equal keys and batches give equal
-        samples.
-
-    Yields:
-      For each text of a batch: the model's own sequence, then the samples.
+      count: samples of each text.
+      std: of the Gaussian policy around a regression decoder, in normalised
+        units (`config.rl.std`).
+      seed: equal seeds and batches give equal samples.
     """
+    keys = jax.random.split(jax.random.key(seed), max(count - 1, 1))
     for at, start in enumerate(range(0, len(texts), self.batch_size)):
       group = texts[start : start + self.batch_size]
       prepared = self._prepare(group)
-      modes = [
-        decoding.Noise(np.array(std, np.float32), jax.random.fold_in(key, at))
-        for key in keys
-      ]
-      signed = [
-        sequences.collect(
-          self._decode(group, *prepared, self.limit, mode), len(group)
-        )
-        for mode in (None, *modes)
-      ]
+      signed = []
+      for sample in range(count):
+        mode = None
+        if sample and self.solver is None:
+          key = jax.random.fold_in(keys[sample - 1], at)
+          mode = decoding.Noise(np.array(std, np.float32), key)
+        draws = [
+          flow_sampling.Draw(seed, start + row, sample)
+          for row in range(len(group))
+        ]
+        stream = self._decode(group, *prepared, self.limit, mode, draws)
+        signed.append(sequences.collect(stream, len(group)))
       yield list(zip(*signed, strict=True))
 
   def warm_up(self, texts: Sequence[str]) -> None:
     """Compiles the programs that `stream` needs for texts of these lengths."""
     placed = self._prepare(texts)[1]
-    if self._solver is None:
+    if self.solver is None:
       decoding.warm_up(self.model, placed, self.limit)
       return
     draws = self._place_draws([flow_sampling.Draw(0)], len(placed[0]))
-    flow_sampling.warm_up(self.model, placed, draws, self.limit, self._solver)
+    flow_sampling.warm_up(self.model, placed, draws, self.limit, self.solver)
 
   def produce_pt_protocol(
     self, texts: Sequence[str], true: Sequence[clips.Clip]
@@ -190,14 +195,21 @@ class Producer:
     Args:
       texts: what to sign.
       true: the true clip of each.
+
+    Raises:
+      UsageError: a generative decoder, which makes no frame from another.
     """
+    if self.stochastic:
+      raise errors.UsageError(
+        "PT's protocol with model.decoder=flow", expected="free running"
+      )
     produced = []
     for start in range(0, len(texts), self.batch_size):
       group = slice(start, start + self.batch_size)
       inputs, placed = self._prepare(texts[group])
-      truth = _pt_protocol(true[group], len(placed[0]))
+      truth = pt_protocol.arrays(true[group], len(placed[0]))
       limit = batch_plan.round_up(int(truth["length"].max()), _LEAKY_MULTIPLE)
-      mode = decoding.PTProtocol(**sharding.put_batch(truth, self._mesh))
+      mode = pt_protocol.PTProtocol(**sharding.put_batch(truth, self._mesh))
       stream = self._decode(texts[group], inputs, placed, limit, mode)
       batch = sequences.collect(stream, len(texts[group]))
       produced += [sequence.clip for sequence in batch]
@@ -221,17 +233,17 @@ class Producer:
     inputs: ModelInputs,
     placed: tuple[jax.Array, ...],
     limit: int,
-    mode: decoding.PTProtocol | decoding.Noise | None = None,
+    mode: pt_protocol.PTProtocol | decoding.Noise | None = None,
     draws: Sequence[flow_sampling.Draw] = (),
   ) -> Iterator[list[sequences.StreamChunk]]:
     """Chunks of texts that were prepared; a list holds one for each text."""
     buffers = [sequences.SequenceBuffer() for _ in texts]
-    if self._solver is None:
+    if self.solver is None:
       chunks = decoding.decode(self.model, placed, limit, mode)
     else:
       placed_draws = self._place_draws(draws, len(placed[0]))
       chunks = flow_sampling.decode(
-        self.model, placed, placed_draws, limit, self._solver
+        self.model, placed, placed_draws, limit, self.solver
       )
     for chunk in chunks:
       yield [
@@ -286,15 +298,3 @@ class Producer:
     )
     tokens = [[*vocabulary.tokenize(line), ""] for line in texts]
     return ModelInputs({"source": ids}, tokens, [""] * len(texts))
-
-
-def _pt_protocol(
-  true: Sequence[clips.Clip], rows: int
-) -> dict[str, np.ndarray]:
-  """`PTProtocol` of a batch; rows of padding repeat the first clip."""
-  listed = [*true, *[true[0]] * (rows - len(true))]
-  return {
-    "first": np.stack([clip.frames[0].reshape(-1) for clip in listed]),
-    "valid": np.stack([clip.valid[0].repeat(3) for clip in listed]),
-    "length": np.array([len(clip) for clip in listed], np.int32),
-  }

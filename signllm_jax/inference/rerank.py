@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from signllm_jax.core import errors
@@ -17,17 +16,16 @@ class RankedSamples(NamedTuple):
   """The samples of a text."""
 
   text: str
-  scores: np.ndarray  # [samples] `Reader.likelihoods`; the model's own is first
+  scores: np.ndarray  # [samples] `Reader.likelihoods`, of the first one first
   kept: int  # index of the sample that was kept
 
 
 class BestOf:
-  """Signs each text several times by a Gaussian policy and keeps the best.
+  """Signs each text several times and keeps the best (`Producer.samples`).
 
-  The first sample of a text is the model's own sequence; in the others every
-  pose is sampled around the model's (section 6). Among the samples that ended
-  by themselves, the one with the highest likelihood of the text under a reader
-  is kept.
+  The samples are those of a generative decoder, or of a Gaussian policy around
+  a regression decoder (section 6). Among those that ended by themselves, the
+  one with the highest likelihood of the text under a reader is kept.
 
   Attributes:
     ranked: the samples of each text, in the order of signing.
@@ -47,7 +45,8 @@ class BestOf:
       producer: signs the texts.
       judge: reads the samples; trained at the producer's frame rate.
       samples: of each text, 2 to `MAX_SAMPLES`.
-      std: of the policy, in normalised units (`config.rl.std`).
+      std: of the policy around a regression decoder, in normalised units
+        (`config.rl.std`).
       seed: of the noise.
 
     Raises:
@@ -57,28 +56,30 @@ class BestOf:
       raise errors.UsageError(
         f"{samples} samples", expected=f"2 to {MAX_SAMPLES}"
       )
-    if not 0 < std <= 1:
+    if not producer.stochastic and not 0 < std <= 1:
       raise errors.UsageError(
         f"samples with a standard deviation of {std:g}",
         expected="above 0, at most 1 (that of the poses themselves)",
       )
     self.ranked: list[RankedSamples] = []
-    self._producer, self._judge, self._std = producer, judge, std
-    self._keys = list(jax.random.split(jax.random.key(seed), samples - 1))
+    self._producer, self._judge = producer, judge
+    self._count, self._std, self._seed = samples, std, seed
 
   def batches(
     self, texts: Sequence[str]
   ) -> Iterator[list[sequences.ProducedSequence]]:
     """The best sample of each text; as `producer.Producer.batches`."""
-    for batch in self._producer.samples(texts, self._std, self._keys):
+    for batch in self._producer.samples(
+      texts, self._count, self._std, self._seed
+    ):
       yield [self._best(samples) for samples in batch]
 
   def table(self) -> str:
-    """The mean token likelihood of each text, kept sample beside the own."""
-    lines = ["likelihood of the text from the sample kept, and from the own"]
+    """The mean token likelihood of each text, kept sample beside the first."""
+    lines = ["likelihood of the text from the sample kept, and from the first"]
     for text, scores, kept in self.ranked:
-      best, own = np.exp(scores[[kept, 0]])
-      lines.append(f"{best:10.1%} {own:8.1%}  {display.quote(text)}")
+      best, first = np.exp(scores[[kept, 0]])
+      lines.append(f"{best:10.1%} {first:8.1%}  {display.quote(text)}")
     return "\n".join(lines)
 
   def _best(

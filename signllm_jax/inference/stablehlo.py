@@ -1,8 +1,8 @@
 """A model as compiled programs, to run where this package is not.
 
-The folder holds `encode.bin` and `step.bin`, made by `jax.export` (StableHLO
-with JAX's promise to load it for six months and longer), and `model.json`.
-Parameters are inside. For one text:
+The folder holds programs made by `jax.export` (StableHLO with JAX's promise to
+load it for six months and longer), and `model.json`. Parameters are inside. A
+regression decoder has `encode.bin` and `step.bin`. For one text:
 
   state = encode(ids)                        # ids [1, S] int32
   pose, shown, length, *state = step(*state) # until length[0] > 0, or `limit`
@@ -11,11 +11,18 @@ pose [1, 50, 3] is the next frame, shown [1, 50] its visible joints; length [1]
 is 0 until the sequence ends.
 `state` is a list of arrays that only the programs understand.
 
+A generative decoder has `sign.bin` instead:
+
+  poses, shown, length = sign(ids, seed)     # seed [] uint32
+
+poses [1, limit, 50, 3] and shown [1, limit, 50] hold length[0] frames, or
+`limit` if that is less.
+
 A model that writes a gloss first has `gloss.bin` besides, and signs what that
 found, or any other gloss:
 
   gloss = write(ids)                         # [1, G] int32, padded with 0
-  state = encode(ids, gloss)
+  state = encode(ids, gloss)                 # or sign(ids, gloss, seed)
 """
 
 import json
@@ -29,7 +36,7 @@ import jax.numpy as jnp
 
 from signllm_jax.core import atomic_files, errors, gloss, skeleton
 from signllm_jax.data import batch_plan, loader
-from signllm_jax.inference import decoding, gloss_first
+from signllm_jax.inference import decoding, flow_sampling, gloss_first
 from signllm_jax.inference import producer as producer_lib
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -62,8 +69,6 @@ def _programs(
   producer: producer_lib.Producer,
 ) -> dict[str, jax.export.Exported]:
   """By the names of their files."""
-  model, limit = producer.model, producer.limit
-  merged = model.structure.merge(model.leaves)
   programs = {}
   inputs: list[Any] = [
     jax.ShapeDtypeStruct((1, _source_length(producer)), jnp.int32)
@@ -71,6 +76,44 @@ def _programs(
   if isinstance(producer, gloss_first.Producer):
     programs["gloss"] = _export(producer.glosser.search, *inputs)
     inputs += programs["gloss"].out_avals
+
+  if producer.solver is not None:
+    sign = _sign_program(producer, producer.solver)
+    programs["sign"] = _export(
+      sign, *inputs, jax.ShapeDtypeStruct((), "uint32")
+    )
+    return programs
+  return programs | _step_programs(producer, inputs)
+
+
+def _sign_program(
+  producer: producer_lib.Producer, solver: flow_sampling.Solver
+) -> Callable[..., tuple[jax.Array, ...]]:
+  """The program of a generative decoder: (*inputs, seed) -> clip."""
+  model, limit = producer.model, producer.limit
+
+  def sign(*arguments: jax.Array) -> tuple[jax.Array, ...]:
+    *inputs, seed = arguments
+    zero = jnp.zeros(1, jnp.uint32)
+    draws = {"seed": seed[None], "index": zero, "sample": zero}
+    encoded = flow_sampling.encode(
+      model.structure, model.leaves, tuple(inputs), draws
+    )
+    poses, shown = flow_sampling.sample(
+      model.structure, model.leaves, model.statistics, encoded, limit, solver
+    )
+    return poses, shown, encoded.length
+
+  return sign
+
+
+def _step_programs(
+  producer: producer_lib.Producer, inputs: list[Any]
+) -> dict[str, jax.export.Exported]:
+  """The two programs of a regression decoder."""
+  model, limit = producer.model, producer.limit
+  merged = model.structure.merge(model.leaves)
+  programs = {}
 
   def begin(
     *inputs: jax.Array,

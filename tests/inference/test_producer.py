@@ -353,9 +353,10 @@ def frames_of(batches) -> list[np.ndarray]:
   return [one.clip.frames for batch in batches for one in batch]
 
 
-def samples_of(producer, texts, std, keys) -> list[list[np.ndarray]]:
+def samples_of(producer, texts, count, std, seed) -> list[list[np.ndarray]]:
   """Frames [sample][text]; the model's own come first."""
-  rows = [row for batch in producer.samples(texts, std, keys) for row in batch]
+  batches = producer.samples(texts, count, std, seed)
+  rows = [row for batch in batches for row in batch]
   return [
     [one.clip.frames for one in sample] for sample in zip(*rows, strict=True)
   ]
@@ -363,8 +364,8 @@ def samples_of(producer, texts, std, keys) -> list[list[np.ndarray]]:
 
 def test_samples_lie_around_the_models_own_and_follow_their_key(producer):
   texts = ["wind", "wind", "regen"]
-  key, other = jax.random.split(jax.random.key(0))
-  own, first, again, moved = samples_of(producer, texts, 0.1, [key, key, other])
+  own, first, moved = samples_of(producer, texts, 3, 0.1, 0)
+  again = samples_of(producer, texts, 3, 0.1, 0)[1]
   for a, b in zip(own, frames_of(producer.batches(texts)), strict=True):
     assert a.tobytes() == b.tobytes()
   for a, b, c in zip(first, again, moved, strict=True):
@@ -373,7 +374,7 @@ def test_samples_lie_around_the_models_own_and_follow_their_key(producer):
   # The first frame follows no drawn one: it is the own and a tenth of noise.
   noise = np.stack([made[0] - own[0][0] for made in first[:2]])
   assert np.std(noise[noise != 0]) == pytest.approx(0.1, rel=0.15)
-  _, near = samples_of(producer, texts, 1e-6, [key])
+  _, near = samples_of(producer, texts, 2, 1e-6, 0)
   for a, b in zip(near, own, strict=True):
     np.testing.assert_allclose(a, b, atol=1e-4)
 
@@ -382,8 +383,7 @@ def test_the_sample_is_kept_that_the_reader_understands_best(producer, judge):
   texts, samples = ["wind", "regen sonne"], 4
   signer = rerank.BestOf(producer, judge, samples, 0.3, seed=5)
   kept = [one for batch in signer.batches(texts) for one in batch]
-  keys = jax.random.split(jax.random.key(5), samples - 1)
-  (drawn,) = producer.samples(texts, 0.3, keys)
+  (drawn,) = producer.samples(texts, samples, 0.3, 5)
   for i, line in enumerate(texts):
     made = drawn[i]
     assert all(one.finished for one in made)
