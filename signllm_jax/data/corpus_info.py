@@ -93,6 +93,8 @@ class CorpusSummary:
     seen: [50] bool, joints that are valid in some frame; or [L, 50].
     bones: [25] mean length of each bone, left and right together, 0 if it was
       never seen; or [L, 25].
+    covariance: [150, 150] of the joints, each entry over the frames that show
+      both; or [L, 150, 150].
   """
 
   info: CorpusInfo
@@ -101,6 +103,7 @@ class CorpusSummary:
   scale: np.ndarray
   seen: np.ndarray
   bones: np.ndarray
+  covariance: np.ndarray
 
 
 class _PoseMoments:
@@ -111,6 +114,7 @@ class _PoseMoments:
     self._total = np.zeros((languages, skeleton.J, 3))
     self._squares = np.zeros(languages)
     self._limbs = np.zeros((2, languages, len(skeleton.LIMBS)))
+    self._products = np.zeros((2, languages, skeleton.C, skeleton.C))
 
   def add(self, clip: clips.Clip, language: int) -> None:
     """Adds a clip of the language of this number."""
@@ -124,6 +128,9 @@ class _PoseMoments:
     lengths = bones.limb_lengths(frames)
     shown = bones.limbs_visible(valid) & (lengths > 0)
     self._limbs[:, language] += shown.sum(0), (lengths * shown).sum(0)
+    flat = frames.reshape(-1, skeleton.C)
+    counted = np.repeat(valid, 3, -1).astype(np.float64)
+    self._products[:, language] += counted.T @ counted, flat.T @ flat
 
   def mean_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
     """Mean [L, 150] and pooled standard deviation [L], float32."""
@@ -132,6 +139,14 @@ class _PoseMoments:
     variance = centred / (3 * self.count.sum(1))
     scale = np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
     return mean.reshape(-1, skeleton.C).astype(np.float32), scale
+
+  def covariance(self) -> np.ndarray:
+    """Covariances [L, 150, 150] around the mean, float32."""
+    mean, _ = self.mean_and_scale()
+    count, total = self._products
+    product = total / np.maximum(count, 1)
+    centred = product - mean[:, :, None] * mean[:, None].astype(np.float64)
+    return np.where(count > 1, centred, 0).astype(np.float32)
 
   def bone_lengths(self) -> np.ndarray:
     """Means [L, 25] of bone lengths, float32; 0 if never seen."""
@@ -187,7 +202,13 @@ def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
     num_clips=len(lengths),
   )
   mean, scale = moments.mean_and_scale()
-  measured = mean, scale, moments.count > 0, moments.bone_lengths()
+  measured = (
+    mean,
+    scale,
+    moments.count > 0,
+    moments.bone_lengths(),
+    moments.covariance(),
+  )
   if not multilingual:
     measured = tuple(values[0] for values in measured)
   return CorpusSummary(info, np.array(lengths, np.int32), *measured)

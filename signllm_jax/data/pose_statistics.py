@@ -21,6 +21,8 @@ class PoseStatistics(NamedTuple):
   seen: jax.Array | np.ndarray  # [50] bool, joints valid in some clip
   bones: jax.Array | np.ndarray | None = None  # [25] lengths that produced
   # bones have, in canonical units, with `model.bones="fixed"`; 0 if unknown
+  noise: jax.Array | np.ndarray | None = None  # [150, 150] of
+  # `models.flow_noise`, with `model.decoder="flow"`
 
   def for_languages(self, language: jax.Array) -> "PoseStatistics":
     """Selects from [L, ...] the statistics of each row of a batch.
@@ -29,12 +31,14 @@ class PoseStatistics(NamedTuple):
       language: [B] int32.
 
     Returns:
-      mean [B, 1, 150], scale [B, 1, 1], seen [B, 50] and bones [B, 1, 25].
+      mean [B, 1, 150], scale [B, 1, 1], seen [B, 50], bones [B, 1, 25] and
+      noise [B, 150, 150].
     """
     mean, scale = self.mean[language][:, None], self.scale[language]
     bones = None if self.bones is None else self.bones[language][:, None]
     seen = self.seen[language]
-    return PoseStatistics(mean, scale[:, None, None], seen, bones)
+    noise = None if self.noise is None else self.noise[language]
+    return PoseStatistics(mean, scale[:, None, None], seen, bones, noise)
 
   def normalise(self, poses: jax.Array) -> jax.Array:
     """Converts poses [..., 150] from canonical to the model's units."""

@@ -157,6 +157,7 @@ def _summary_without_poses(
     scale=np.ones((), np.float32),
     seen=np.zeros(skeleton.J, bool),
     bones=np.zeros(skeleton.BONES, np.float32),
+    covariance=np.zeros((skeleton.C, skeleton.C), np.float32),
   )
 
 

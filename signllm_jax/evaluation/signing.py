@@ -13,6 +13,7 @@ from signllm_jax.data import corpus_info, datasets
 from signllm_jax.evaluation import baselines, same_text
 from signllm_jax.evaluation.metrics import (
   catalogue,
+  frechet,
   metric,
   pose,
   visibility,
@@ -69,11 +70,19 @@ class Evaluation:
       return None
     produced = with_true_labels(produced, self.true)
     scores = pose.scores(produced, self.true)
+    if model.stochastic:
+      total = frechet.sums(produced, self.true).sum(0)
+      scores["frechet"] = float(frechet.finish(total))
     return {"produced": scores, **self._baselines}, produced
 
   def score(self, rows: ScoreTable) -> float:
-    """The score that selects the best checkpoint; lower is better."""
-    return rows["produced"]["dtw_mje"]
+    """The score that selects the best checkpoint; lower is better.
+
+    DTW-MJE, which the mean of all recordings would minimise; so samples of a
+    generative decoder are scored by their Frechet distance.
+    """
+    produced = rows["produced"]
+    return produced.get("frechet", produced["dtw_mje"])
 
   def complete(self, rows: ScoreTable) -> ScoreTable:
     """The rows as they are reported."""

@@ -17,7 +17,7 @@ from signllm_jax import config
 from signllm_jax.core import bones, skeleton
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import compiled_model, decoding
-from signllm_jax.models import hand_space, visibility
+from signllm_jax.models import flow_noise, hand_space, visibility
 from signllm_jax.models.flow_decoder import (
   FlowDecoder,
   FlowSource,
@@ -120,7 +120,7 @@ def sample(
     encoded.length,
     frames,
     settings,
-    statistics.seen,
+    statistics,
   )
   poses = decoding.restore(poses, shown, statistics)
   if statistics.bones is not None:  # people differ: not the training's mean
@@ -143,8 +143,8 @@ class Solver(NamedTuple):
     return cls(settings.steps, settings.solver, settings.guidance)
 
 
-def noise(keys: jax.Array, frames: int) -> jax.Array:
-  """Standard normal numbers [B, frames, 150]; a frame's do not depend on T."""
+def white_noise(keys: jax.Array, frames: int) -> jax.Array:
+  """White noise for `flow_noise.colour`; a frame's does not depend on T."""
 
   def of_frame(key: jax.Array, frame: jax.Array) -> jax.Array:
     return jax.random.normal(jax.random.fold_in(key, frame), (skeleton.C,))
@@ -160,7 +160,7 @@ def integrate(
   length: jax.Array,
   frames: int,
   settings: Solver,
-  seen: jax.Array | np.ndarray,
+  statistics: PoseStatistics,
 ) -> tuple[jax.Array, jax.Array]:
   """Follows the flow from noise to clips.
 
@@ -171,7 +171,7 @@ def integrate(
     length: [B] frames.
     frames: T, at least the longest.
     settings: of the solver.
-    seen: [50] bool, joints that some training clip shows.
+    statistics: of the training poses.
 
   Returns:
     Normalised poses [B, T, 150] and which joints they show, [B, T, 50] bool.
@@ -191,13 +191,15 @@ def integrate(
     return x + size * (first + second) / 2, None
 
   times = jnp.arange(settings.steps - 1) / settings.steps
-  x, _ = jax.lax.scan(step, noise(keys, frames), times)
+  assert statistics.noise is not None
+  noise = flow_noise.colour(white_noise(keys, frames), statistics.noise)
+  x, _ = jax.lax.scan(step, noise, times)
   clip, visible = estimate(x, jnp.float32(1 - 1 / settings.steps))
   shape = (*clip.shape[:2], skeleton.J)
   shown = (
-    jnp.broadcast_to(seen, shape)
+    jnp.broadcast_to(statistics.seen, shape)
     if visible is None
-    else visibility.shown(visible, seen)
+    else visibility.shown(visible, statistics.seen)
   )
   joints = hand_space.from_hand_space(clip.reshape(*shape, 3))
   return joints.reshape(clip.shape), shown

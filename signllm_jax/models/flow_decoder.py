@@ -1,10 +1,10 @@
 """A generative decoder: conditional flow matching over a whole clip.
 
-A sample moves from noise x_0 ~ N(0, I) at time 0 to a clip x_1 at time 1, along
-straight paths x_t = (1 - t) x_0 + t x_1 (Lipman et al. 2023, arXiv 2210.02747;
-Liu et al. 2023, arXiv 2209.03003). The network estimates the clip x_1 from x_t,
-t and the source; the velocity of the path is (x_1 - x_t) / (1 - t). A last step
-thus ends on an estimate, which holds no rest of the noise.
+A sample moves from noise x_0 (`flow_noise`) at time 0 to a clip x_1 at time 1,
+along straight paths x_t = (1 - t) x_0 + t x_1 (Lipman et al. 2023, arXiv
+2210.02747; Liu et al. 2023, arXiv 2209.03003). The network estimates the clip
+x_1 from x_t, t and the source; the velocity of the path is (x_1 - x_t) /
+(1 - t). A last step thus ends on an estimate, which holds no rest of the noise.
 
 The network is our transformer: frames attend to all frames and to the source,
 and the time acts through the scales, shifts and gates of the norms (adaptive
@@ -207,12 +207,7 @@ class FlowDecoder(nnx.Module):
     x = stacks.apply(self.decoder, call, x, source.memories, keys[1:])
     x = self.decoder_norm(x)
     visible = None if self.visible_out is None else self.visible_out(x)
-    # Near time 1 a clip is known from its noisy version, but for a small rest:
-    # the network predicts what a linear estimate lacks, at unit scale.
-    at = time[:, None, None]
-    skip = at / (at**2 + (1 - at) ** 2)
-    rest = output_scale(time)[:, None, None] * self.frame_out(x)
-    return Prediction(skip * noisy + rest, visible)
+    return Prediction(self.frame_out(x), visible)
 
   def _modulate(
     self, time: jax.Array, summary: jax.Array, present: jax.Array
@@ -225,18 +220,6 @@ class FlowDecoder(nnx.Module):
     state = state + jnp.where(present[:, None], self.summary(summary), 0)
     modulation = self.modulation(jax.nn.silu(state))
     return modulation.reshape(len(time), _MODULATIONS, self.width)
-
-
-def output_scale(time: jax.Array) -> jax.Array:
-  """Scale of the network's share in an estimate, for data of variance 1.
-
-  With the linear estimate from the noisy clip it is the preconditioning of
-  Karras et al. 2022 (arXiv 2206.00364), for straight paths.
-
-  Args:
-    time: [...] in [0, 1].
-  """
-  return (1 - time) / jnp.sqrt(time**2 + (1 - time) ** 2)
 
 
 def stretch(

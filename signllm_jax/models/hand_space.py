@@ -30,15 +30,15 @@ def _matrix() -> np.ndarray:
   return matrix
 
 
-_TO = _matrix()
-_FROM = np.linalg.inv(_TO)
+MATRIX = _matrix()
+_FROM = np.linalg.inv(MATRIX)
 # Joints on whose position a coordinate depends.
-_NEEDED = (_TO != 0).astype(np.float32)
+_NEEDED = (MATRIX != 0).astype(np.float32)
 
 
 def to_hand_space(poses: jax.Array) -> jax.Array:
   """Converts joints [..., 50, 3] to coordinates of the same shape."""
-  return jnp.einsum("ij,...jc->...ic", _TO.astype(np.float32), poses)
+  return jnp.einsum("ij,...jc->...ic", MATRIX.astype(np.float32), poses)
 
 
 def from_hand_space(coordinates: jax.Array) -> jax.Array:

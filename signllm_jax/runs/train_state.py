@@ -17,6 +17,7 @@ from signllm_jax import tasks
 from signllm_jax.core import skeleton
 from signllm_jax.data import corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
+from signllm_jax.models import flow_noise
 from signllm_jax.models.pose_decoder import FRAME
 from signllm_jax.parallel import sharding as sharding_lib
 from signllm_jax.rl import priority
@@ -207,6 +208,9 @@ def abstract_state(
       jnp.zeros((*stack, skeleton.BONES))
       if config.model.bones == "fixed"
       else None,
+      jnp.zeros((*stack, skeleton.C, skeleton.C))
+      if config.model.decoder == "flow"
+      else None,
     )
     return _init(config, sizes, codes)(statistics)
 
@@ -225,11 +229,18 @@ def measured(
   summary: corpus_info.CorpusSummary, model: config_lib.Model
 ) -> PoseStatistics:
   """The pose statistics of a training split, as arrays of the host."""
-  bones = summary.bones if model.bones == "fixed" else None
-  if model.normalize:
-    return PoseStatistics(summary.mean, summary.scale, summary.seen, bones)
-  mean, scale = np.zeros_like(summary.mean), np.ones_like(summary.scale)
-  return PoseStatistics(mean, scale, summary.seen, bones)
+  mean, scale = summary.mean, summary.scale
+  if not model.normalize:
+    mean, scale = np.zeros_like(mean), np.ones_like(scale)
+  return PoseStatistics(
+    mean,
+    scale,
+    summary.seen,
+    summary.bones if model.bones == "fixed" else None,
+    flow_noise.factor(summary.covariance, scale)
+    if model.decoder == "flow"
+    else None,
+  )
 
 
 def create_state(

@@ -14,13 +14,15 @@ from signllm_jax.core import skeleton
 from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.losses import pose as losses
-from signllm_jax.models import hand_space, visibility
+from signllm_jax.models import flow_noise, hand_space, visibility
 from signllm_jax.models.flow_decoder import (
   FlowDecoder,
   FlowSource,
-  output_scale,
 )
 from signllm_jax.tasks.task import LossContext, LossOutput
+
+# Errors near time 1 are small; the velocity would multiply them without bound.
+_LATEST = 0.1  # least 1 - t of the loss's weight
 
 
 def targets(batch: Batch, statistics: PoseStatistics) -> jax.Array:
@@ -58,7 +60,9 @@ def flow_loss(
   settings, length = config.flow, batch["length"]
   clip = targets(batch, context.statistics)
   rows = len(clip)
-  noise = jax.random.normal(noise_key, clip.shape)
+  assert context.statistics.noise is not None
+  white = jax.random.normal(noise_key, clip.shape)
+  noise = flow_noise.colour(white, context.statistics.noise)
   logit = settings.time_mean + jax.random.normal(time_key, (rows,))
   time = jax.nn.sigmoid(logit)
   at = time[:, None, None]
@@ -73,10 +77,9 @@ def flow_loss(
   )
   weights = losses.frame_weights(batch)
   error = jnp.mean((made.frames - clip) ** 2, -1)
-  # On the scale of the network's own output, whatever the time.
-  scaled = error / output_scale(time)[:, None] ** 2
+  velocity = error / jnp.maximum(1 - time, _LATEST)[:, None] ** 2
   terms = {
-    "flow": skeleton.C * jnp.sum(scaled * weights),
+    "flow": skeleton.C * jnp.sum(velocity * weights),
     "length": _length_loss(source, batch),
   }
   if made.visible is not None:

@@ -1,0 +1,106 @@
+"""The generative decoder: padding, absent sources, times, coordinates."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from helpers.flow_models import SHAPE, moved
+
+from signllm_jax.core import skeleton
+from signllm_jax.models import flow_decoder, hand_space, text_to_pose
+
+LENGTH = np.array([6, 9])
+SOURCE = np.array([[4, 5, 3, 0], [6, 3, 0, 0]], np.int32)
+
+
+@pytest.fixture(scope="module")
+def model() -> flow_decoder.FlowDecoder:
+  return moved(text_to_pose.build(SHAPE, 9, nnx.Rngs(0)))
+
+
+@nnx.jit
+def _estimate(model, noisy, time, length, ids, present):
+  source = model.project_memory(*model.encode(ids))
+  return model.estimate(noisy, time, length, source, present)
+
+
+def estimate(model, noisy, time=0.4, ids=SOURCE, present=True):
+  rows = len(noisy)
+  times = np.full(rows, time, np.float32)
+  seen = np.broadcast_to(present, rows)
+  return _estimate(model, noisy, times, LENGTH, ids, seen)
+
+
+NOISY = np.random.default_rng(0).normal(size=(2, 9, 150)).astype(np.float32)
+
+
+def test_padding_changes_nothing(model):
+  whole = estimate(model, NOISY)
+  padded = np.pad(NOISY, ((0, 0), (0, 3), (0, 0)), constant_values=7.0)
+  padded[0, 6:] = -5.0
+  longer = estimate(model, padded)
+  for row, length in enumerate(LENGTH):
+    for a, b in zip(whole, longer, strict=True):
+      np.testing.assert_allclose(a[row, :length], b[row, :length], atol=2e-5)
+
+
+def test_an_absent_source_has_no_effect_and_a_present_one_has(model):
+  other = np.array([[7, 8, 3, 0], [5, 4, 3, 0]], np.int32)
+  absent = [
+    estimate(model, NOISY, ids=ids, present=False).frames
+    for ids in (SOURCE, other)
+  ]
+  np.testing.assert_allclose(*absent, atol=1e-5)
+  present = [estimate(model, NOISY, ids=ids).frames for ids in (SOURCE, other)]
+  assert np.abs(present[0] - present[1]).max() > 1e-2
+  mixed = estimate(model, NOISY, present=np.array([True, False])).frames
+  np.testing.assert_allclose(mixed[0], present[0][0], atol=1e-5)
+  np.testing.assert_allclose(mixed[1], absent[0][1], atol=1e-5)
+
+
+def test_at_time_1_a_clip_is_its_own_estimate(model):
+  np.testing.assert_allclose(estimate(model, NOISY, 1.0).frames, NOISY)
+  assert np.abs(estimate(model, NOISY, 0.0).frames - NOISY).max() > 0.1
+
+
+def test_durations_are_stretched_to_the_length(model):
+  source = model.project_memory(*model.encode(SOURCE))
+  line = flow_decoder.stretch(source.timeline, jnp.array([12, 40]))
+  durations = np.where(line.mask, line.durations, 0)
+  np.testing.assert_allclose(durations.sum(1), [12, 40], rtol=1e-5)
+  share = source.timeline.durations[0] / source.timeline.total[0]
+  np.testing.assert_allclose(durations[0, :3], 12 * share[:3], rtol=1e-5)
+
+
+def test_coordinates_are_invertible_and_hands_their_own():
+  poses = np.random.default_rng(1).normal(size=(4, skeleton.J, 3))
+  coordinates = hand_space.to_hand_space(jnp.asarray(poses, jnp.float32))
+  np.testing.assert_allclose(
+    hand_space.from_hand_space(coordinates), poses, atol=1e-5
+  )
+  carried = poses.copy()  # the left arm and its hand, moved together
+  carried[:, [skeleton.LEFT_WRIST, *skeleton.PARTS["left_hand"]]] += 1.0
+  after = hand_space.to_hand_space(jnp.asarray(carried, jnp.float32))
+  changed = np.abs(after - coordinates).max((0, 2)) > 1e-4
+  assert np.flatnonzero(changed).tolist() == [skeleton.LEFT_WRIST]
+
+
+def test_a_coordinate_is_known_where_its_origin_is():
+  valid = np.ones((1, skeleton.J), bool)
+  valid[0, skeleton.LEFT_HAND] = False
+  known = np.asarray(hand_space.known(jnp.asarray(valid)))[0]
+  assert not known[list(skeleton.PARTS["left_hand"])].any()
+  assert known[list(skeleton.PARTS["right_hand"])].all() and known[:8].all()
+
+
+def test_gaps_are_filled_in_time():
+  values = np.zeros((1, 6, skeleton.J, 3), np.float32)
+  valid = np.zeros((1, 6, skeleton.J), bool)
+  values[0, 1, 0], values[0, 4, 0] = 1.0, 4.0
+  valid[0, [1, 4], 0] = True
+  values[0, :, 1] = 9.0  # of a joint that the clip never shows
+  filled = np.asarray(
+    hand_space.fill_gaps(jnp.asarray(values), jnp.asarray(valid))
+  )
+  np.testing.assert_allclose(filled[0, :, 0, 0], [1, 1, 2, 3, 4, 4])
+  assert not filled[0, :, 1].any()
