@@ -177,8 +177,9 @@ class Priority:
 
 @dataclasses.dataclass
 class Optim:
-  """Adam with a learning rate schedule."""
+  """Adam or Muon with a learning rate schedule."""
 
+  kind: str = "adam"  # or "muon": Muon for the layers' matrices
   schedule: str = "cosine"  # "cosine", "constant" or PT's "plateau"
   learning_rate: float = 1e-3  # peak
   warmup_steps: int = 200

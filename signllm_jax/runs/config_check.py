@@ -21,6 +21,7 @@ _CHOICES = {
   "rl.loss": ("", "reward_mse", "policy_gradient"),
   "rl.reward": ("mse", "dtw"),
   "loss.counter_unit": ("share", "frames"),
+  "optim.kind": ("adam", "muon"),
   "optim.schedule": ("cosine", "constant", "plateau"),
   "non_finite": ("stop", "skip"),
 }

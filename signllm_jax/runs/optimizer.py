@@ -7,16 +7,18 @@ import jax.numpy as jnp
 import optax
 
 from signllm_jax.config import Optim
+from signllm_jax.runs import muon
 
 _BETA1, _EPSILON = 0.9, 1e-8  # of Adam
 _FINAL_RATE = 0.01  # where the cosine schedule ends, as a share of the peak
 
 
 def make_optimizer(config: Optim) -> optax.GradientTransformation:
-  """Builds Adam after gradient clipping; `apply` takes its state."""
+  """Builds Adam or Muon after clipping; `apply` takes its state."""
+  adam = optax.scale_by_adam(_BETA1, config.beta2, _EPSILON)
   parts = [
     optax.clip_by_global_norm(config.clip_norm),
-    optax.scale_by_adam(_BETA1, config.beta2, _EPSILON),
+    muon.scale_by_muon(adam) if config.kind == "muon" else adam,
   ]
   if config.weight_decay:
     parts.append(
@@ -36,8 +38,9 @@ def apply(
   rate: jax.Array,
   applied: jax.Array,
 ) -> tuple[Any, Any]:
-  """Applies a step of `make_optimizer`, or none; each number is read once.
+  """Applies a step of `make_optimizer`, or none.
 
+  With Adam each number is read once.
   With a small batch most of a step's time is memory traffic, and most of that
   is in the optimiser. With optax, XLA reads gradients and moments again for the
   parameters, copies the moments that it overwrites, and reads all of them once
@@ -57,6 +60,8 @@ def apply(
   Returns:
     Parameters and optimiser state.
   """
+  if config.kind == "muon":
+    return _apply_optax(config, params, opt_state, grads, rate, applied)
   norm = optax.tree.norm(grads)
   clip, adam, *rest = opt_state
   scale = jnp.where(norm < config.clip_norm, 1.0, config.clip_norm / norm)
@@ -84,6 +89,26 @@ def apply(
   params = jax.tree.map(update, params, mu, nu)
   count = jnp.where(applied, count, adam.count)
   return params, (clip, adam._replace(count=count, mu=mu, nu=nu), *rest)
+
+
+def _apply_optax(
+  config: Optim,
+  params: Any,
+  opt_state: Any,
+  grads: Any,
+  rate: jax.Array,
+  applied: jax.Array,
+) -> tuple[Any, Any]:
+  """As `apply`, with optax."""
+  changes, new_state = make_optimizer(config).update(grads, opt_state, params)
+
+  def select(new: jax.Array, old: jax.Array) -> jax.Array:
+    return jnp.where(applied, new, old)
+
+  params = jax.tree.map(
+    lambda param, change: select(param - rate * change, param), params, changes
+  )
+  return params, jax.tree.map(select, new_state, opt_state)
 
 
 def update_average(

@@ -1,10 +1,13 @@
 """The optimiser against optax, and steps that are not applied."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 
 from signllm_jax import config
 from signllm_jax.runs import optimizer
@@ -102,3 +105,85 @@ def test_a_step_that_is_not_applied_changes_no_bit():
       strict=True,
     ):
       assert np.asarray(old).tobytes() == np.asarray(new).tobytes()
+
+
+def _layers() -> nnx.State:
+  """Parameters with the axes that tell Muon's matrices from the rest."""
+  random = np.random.default_rng(0)
+  shapes = {
+    "up": ((6, 4), ("embed", "mlp")),
+    "scanned": ((3, 4, 4), ("layers", "embed", "heads")),
+    "embedding": ((5, 4), ("vocab", "embed")),
+    "frame_out": ((4, 7), ("embed", "frame")),
+    "bias": ((4,), ("embed",)),
+  }
+  return nnx.State(
+    {
+      name: nnx.Param(jnp.asarray(random.normal(size=s), jnp.float32), axes=a)
+      for name, (s, a) in shapes.items()
+    }
+  )
+
+
+def test_muon_makes_updates_of_layers_orthogonal_and_leaves_adam_the_rest():
+  plain = config.Optim(clip_norm=1e6)
+  settings = dataclasses.replace(plain, kind="muon")
+  params = _layers()
+  grads = jax.tree.map(jnp.sin, params)
+  moved = {}
+  for each in (plain, settings):
+    state = optimizer.make_optimizer(each).init(params)
+    new, _ = optimizer.apply(
+      each, params, state, grads, jnp.float32(1), jnp.bool(True)
+    )
+    moved[each.kind] = jax.tree.map(lambda old, new: old - new, params, new)
+  for name in ("embedding", "frame_out", "bias"):
+    np.testing.assert_allclose(
+      moved["muon"][name][...], moved["adam"][name][...], rtol=1e-4, atol=1e-6
+    )
+  matrices = [moved["muon"]["up"][...], *moved["muon"]["scanned"][...]]
+  for matrix, largest in zip(matrices, (6, 4, 4, 4), strict=True):
+    values = np.linalg.svd(matrix, compute_uv=False) / (0.2 * largest**0.5)
+    assert values.min() > 0.5 and values.max() < 1.3  # five iterations
+
+
+def test_a_step_of_muon_that_is_not_applied_changes_no_bit():
+  settings = config.Optim(kind="muon", weight_decay=0.1)
+  params = _layers()
+  state = optimizer.make_optimizer(settings).init(params)
+  for bad in (np.nan, 1.0):
+    grads = jax.tree.map(lambda x, bad=bad: jnp.full_like(x, bad), params)
+    after = optimizer.apply(
+      settings, params, state, grads, jnp.float32(0.01), jnp.bool(False)
+    )
+    for old, new in zip(
+      jax.tree.leaves((params, state)), jax.tree.leaves(after), strict=True
+    ):
+      assert np.asarray(old).tobytes() == np.asarray(new).tobytes()
+
+
+def test_muon_of_stacked_groups_is_that_of_each_group():
+  settings = config.Optim(kind="muon")
+  one = _layers()
+  groups = [one, jax.tree.map(lambda x: 2 * jnp.cos(x), one)]
+
+  def stack(*leaves: nnx.Variable) -> nnx.Variable:
+    axes = ("language", *leaves[0].get_metadata()["axes"])
+    return leaves[0].replace(jnp.stack([x[...] for x in leaves]), axes=axes)
+
+  stacked = jax.tree.map(
+    stack, *groups, is_leaf=lambda x: isinstance(x, nnx.Variable)
+  )
+
+  def step(params):
+    state = optimizer.make_optimizer(settings).init(params)
+    grads = jax.tree.map(jnp.sin, params)
+    rate, applied = jnp.float32(1), jnp.bool(True)
+    return optimizer.apply(settings, params, state, grads, rate, applied)[0]
+
+  together = jax.vmap(step)(stacked)
+  for i, group in enumerate(groups):
+    for ours, theirs in zip(
+      jax.tree.leaves(together), jax.tree.leaves(step(group)), strict=True
+    ):
+      np.testing.assert_allclose(ours[i], theirs, rtol=1e-4, atol=1e-5)

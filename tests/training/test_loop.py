@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pathlib
+import shutil
 import signal
 import struct
 import subprocess
@@ -13,6 +14,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from helpers import devices
 from helpers.paths import DATA, ROOT
 
 import signllm_jax.train as train
@@ -117,6 +119,24 @@ def test_report_and_files_of_a_run(straight):
   assert list((straight / "tensorboard").glob("events*"))
   stored = stored_config.from_json((straight / "config.json").read_text())
   assert stored.model.width == 32
+
+
+def test_muon_goes_on_bit_for_bit(folder, tmp_path):
+  whole, part = tmp_path / "whole", tmp_path / "part"
+  experiment = _experiment(folder, steps=3)
+  experiment.plc = config.Priority()
+  experiment.optim.kind = "muon"
+  experiment.checkpoint = config.Checkpoint(every=1)
+  with devices.only(1):
+    assert train.train(experiment, str(whole), dry_run=False) == 0
+    shutil.copytree(whole, part)
+    for step in (2, 3):
+      shutil.rmtree(part / "checkpoints" / str(step), ignore_errors=True)
+    assert train.train(experiment, str(part), dry_run=False) == 0
+    assert _digest(part, 3) == _digest(whole, 3)
+    experiment.optim.kind = "adam"
+    with pytest.raises(errors.UsageError, match=r"optim\.kind"):
+      train.train(experiment, str(part), dry_run=False)
 
 
 def test_the_average_is_evaluated_and_not_the_parameters(straight):

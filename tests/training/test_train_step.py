@@ -102,6 +102,28 @@ def test_moments_are_sharded_as_parameters():
   assert held < 0.35 * sum(x.nbytes for x in parameters)
 
 
+def test_muon_on_eight_devices_equals_one_and_learns():
+  experiment = small_steps.new_experiment()
+  experiment.model.scan = True
+  experiment.optim.kind = "muon"
+  losses, alone, _ = small_steps.run(experiment, jax.devices()[:1], 8)
+  assert losses[-1] < 0.9 * losses[0]
+  experiment.mesh = config.Mesh(data=2, fsdp=2, tensor=2)
+  spread, current, _ = small_steps.run(experiment, jax.devices(), 8)
+  np.testing.assert_allclose(spread, losses, rtol=1e-4)
+  for ours, theirs in zip(
+    _leaves(current.params), _leaves(alone.params), strict=True
+  ):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-2, atol=1e-3)
+  held = [x for x in jax.tree.leaves(current.opt_state) if x.ndim > 1]
+  split = [x for x in held if not x.is_fully_replicated]
+  assert sum(x.size for x in split) > 0.9 * sum(x.size for x in held)
+  # Of Adam it is twice the parameters.
+  parameters = sum(x.size for x in jax.tree.leaves(alone.params))
+  held = sum(x.size for x in jax.tree.leaves(alone.opt_state))
+  assert held < 1.6 * parameters
+
+
 def test_parts_of_a_batch_add_up():
   whole, split = small_steps.new_experiment(), small_steps.new_experiment()
   for experiment in (whole, split):
