@@ -146,9 +146,12 @@ class Reinforce:
   loss: str = ""  # "": only `loss`. "reward_mse": minus the rewards, the mean
   # squared error of every frame. "policy_gradient": also REINFORCE on poses
   # that are sampled free-running
-  reward: str = "mse"  # of samples: minus the "mse" of each frame, or minus the
-  # "dtw" distance of the sequence
+  reward: str = "mse"  # of samples: minus the "mse" of each frame; free running
+  # on the model's own durations, minus the "dtw" distance, or minus the share
+  # of the true "motion" that the joints lack or have too much
   weight: float = 1.0  # of the policy gradient
+  balance: float = 0.3  # largest norm of the policy's gradient, as a share of
+  # the regression's; 0: no limit
   regression_weight: float = 1.0  # of `loss` beside the policy gradient
   std: float = 0.1  # of the policy, in standard deviations of the poses
   samples: int = 4  # sequences of each text; the baseline is the others' mean

@@ -179,6 +179,45 @@ def _moves(cost, rows, columns, window):
   return jnp.concatenate(_fill(table, keep_moves=True)[1])
 
 
+class Cells(NamedTuple):
+  """Cells of the cheapest path of each pair, from the end to (0, 0).
+
+  Attributes:
+    rows: [B, R + Q - 1] int32.
+    columns: [B, R + Q - 1] int32.
+    real: [B, R + Q - 1] bool, False after the path's last cell.
+  """
+
+  rows: jax.Array
+  columns: jax.Array
+  real: jax.Array
+
+
+def cells(cost: jax.Array, rows: jax.Array, columns: jax.Array) -> Cells:
+  """The cells of `paths` on the device, inside a compiled function.
+
+  Args:
+    cost: [B, R, Q] local costs, as of align.
+    rows: [B] rows without padding, at least 1.
+    columns: [B] columns without padding, at least 1.
+  """
+  b, r, q = cost.shape
+  moves = _moves(jax.lax.stop_gradient(cost), rows, columns, None)
+  pairs = jnp.arange(b)
+
+  def step(carry, _):
+    i, j, real = carry
+    move = moves[jnp.maximum(i + j - 1, 0), i, pairs]
+    previous_i = jnp.maximum(i - (move != _LEFT), 0)
+    previous_j = jnp.maximum(j - (move != _ABOVE), 0)
+    return (previous_i, previous_j, real & (i + j > 0)), (i, j, real)
+
+  last = rows.astype(jnp.int32) - 1, columns.astype(jnp.int32) - 1
+  start = *last, jnp.ones(b, bool)
+  _, found = jax.lax.scan(step, start, length=r + q - 1)
+  return Cells(*(x.T for x in found))
+
+
 def paths(
   cost: jax.Array,
   rows: jax.Array,

@@ -1,9 +1,7 @@
-"""Rewards of produced frames, clips and sequences (section 6)."""
+"""Rewards of produced frames and clips (section 6)."""
 
 import jax
 import jax.numpy as jnp
-
-from signllm_jax.losses import dtw
 
 
 def per_frame(error: jax.Array, mask: jax.Array) -> jax.Array:
@@ -25,25 +23,6 @@ def per_clip(rewards: jax.Array, mask: jax.Array) -> jax.Array:
   """Mean of rewards [..., T] over the frames with a valid number: [...]."""
   counted = jnp.any(mask > 0, -1)
   return jnp.sum(rewards, -1) / jnp.maximum(jnp.sum(counted, -1), 1)
-
-
-def per_sequence(
-  produced: jax.Array, true: jax.Array, valid: jax.Array, length: jax.Array
-) -> jax.Array:
-  """Minus the DTW distance of a sequence, divided by the truth's frames.
-
-  Args:
-    produced: [B, T, 150], normalised, as long as the truth.
-    true: [B, T, 150].
-    valid: [B, T, 50] bool, valid joints of the truth.
-    length: [B] frames; 0 in empty rows, whose reward is 0.
-
-  Returns:
-    [B]; the local cost is the mean distance of the joints.
-  """
-  frames = jnp.maximum(length, 1)
-  total = dtw.dtw(true, frames, produced, frames, "mean_joint", valid).total
-  return jnp.where(length > 0, -total / frames, 0)
 
 
 def to_go(rewards: jax.Array) -> jax.Array:

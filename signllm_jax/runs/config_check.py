@@ -19,7 +19,7 @@ _CHOICES = {
   "loss.kind": ("mse", "l1"),
   "loss.dtw_cost": get_args(frame_cost.Metric),
   "rl.loss": ("", "reward_mse", "policy_gradient"),
-  "rl.reward": ("mse", "dtw"),
+  "rl.reward": ("mse", "dtw", "motion"),
   "loss.counter_unit": ("share", "frames"),
   "optim.kind": ("adam", "muon"),
   "optim.schedule": ("cosine", "constant", "plateau"),
@@ -70,6 +70,7 @@ _NOT_NEGATIVE = (
   "gloss.length_penalty",
   "gloss.weight",
   "rl.weight",
+  "rl.balance",
   "rl.regression_weight",
   "plc.pool",
   "plc.eta",
@@ -250,6 +251,14 @@ def _check_reinforcement(config: config_lib.Experiment) -> None:
     raise errors.UsageError(
       f"--config.rl.samples={config.rl.samples}",
       expected="at least 2: the baseline of a sample is the mean of the others",
+    )
+  shared = config.rl.balance and not config.rl.regression_weight
+  if config.rl.loss == "policy_gradient" and shared:
+    raise errors.UsageError(
+      f"--config.rl.regression_weight=0 with rl.balance={config.rl.balance}",
+      expected="more than 0: the policy's gradient is limited to a share of "
+      "the regression's, which would be 0",
+      hint="--config.rl.balance=0 trains with the policy gradient alone",
     )
   groups = len(config_lib.corpora(config)) if config.task == "mlsf" else 1
   shares = config.plc.parts * groups

@@ -54,13 +54,22 @@ def from_json(text: str) -> Experiment:
 
 
 def check_resumable(text: str) -> None:
-  """Refuses a configuration that this version trains with other constants.
+  """Refuses a configuration that this version trains otherwise.
 
   Raises:
-    DataError: not JSON of a configuration, or a setting of version 0.1 whose
-      value differs from the constant in its place; names it.
+    DataError: not JSON of a configuration, a setting of version 0.1 whose
+      value differs from the constant in its place, or the policy gradient of
+      a version before `rl.balance`; names it.
   """
   values = _parse(text)
+  rl, _ = _find(values, "rl.balance")
+  if rl.get("loss") == "policy_gradient" and "balance" not in rl:
+    raise errors.DataError(
+      "the run was trained with rl.loss='policy_gradient' without rl.balance",
+      expected="a run that this version began: its policy gradient is another",
+      hint="It can be signed with and evaluated, but only the version that "
+      "trained it resumes its training",
+    )
   for name, constant in _CONSTANTS.items():
     section, field = _find(values, name)
     if section.get(field, constant) != constant:

@@ -26,6 +26,8 @@ class LossOutput(NamedTuple):
   terms: dict[str, jax.Array]  # name -> []; micro-batches' terms add up
   errors: tuple[jax.Array, ...] = ()  # [B, ...] each, for `update_residuals`
   reward: jax.Array | None = None  # [B] of each sample, for `rl.priority`
+  policy: jax.Array | None = None  # [] weighted loss of the policy, which is
+  # not part of the loss: `rl.balance` adds its gradient
 
 
 class Task(Protocol):

@@ -18,8 +18,9 @@ from signllm_jax.models import text_to_pose, visibility
 from signllm_jax.models.flow_decoder import FlowDecoder, FlowSource
 from signllm_jax.models.pose_decoder import FRAME, PoseDecoder, Source
 from signllm_jax.models.text_to_pose import FlowTextToPose, TextToPose
-from signllm_jax.rl import policy, reward
-from signllm_jax.tasks import flow_matching, free_running
+from signllm_jax.rl import reward
+from signllm_jax.rl.joint_rewards import Truth
+from signllm_jax.tasks import flow_matching, free_running, policy_gradient
 from signllm_jax.tasks.task import LossContext, LossOutput
 
 LENGTH_UNIT: str = "frames"
@@ -108,6 +109,8 @@ def pose_loss(
 ) -> tuple[jax.Array, LossOutput]:
   """The loss [] of frames, by `config.loss` and `config.rl`.
 
+  The loss of a policy is apart, in the output: its gradient is balanced.
+
   Args:
     config: the run.
     model: the decoder.
@@ -149,14 +152,22 @@ def pose_loss(
     rewards = reward.per_frame(forced.error[..., :-1], mask)
     clips = reward.per_clip(rewards, mask)
     return total, LossOutput(terms if len(terms) > 1 else {}, errors, clips)
-  policy_key = jax.random.fold_in(key, 1)
-  mean_reward, surrogate = _policy_gradient(
-    config, model, source, target, mask, batch, context, policy_key
+  shown = mask[..., ::3] > 0
+  mean_reward, surrogate = policy_gradient.policy_loss(
+    config,
+    model,
+    source,
+    Truth(target[..., :-1], shown, batch["length"]),
+    jnp.asarray(context.statistics.seen),
+    batch.get("weight", jnp.ones(len(target))),
+    jax.random.fold_in(key, 1),
   )
-  terms["policy"] = surrogate * skeleton.C / denominator.numbers  # as squared
+  # On the scale of a squared error.
+  terms["policy"] = surrogate * skeleton.C / denominator.numbers
   rl = config.rl
-  joint = rl.regression_weight * total + rl.weight * terms["policy"]
-  return joint, LossOutput(terms, errors, mean_reward)
+  return rl.regression_weight * total, LossOutput(
+    terms, errors, mean_reward, rl.weight * terms["policy"]
+  )
 
 
 class _TeacherForcing(NamedTuple):
@@ -234,53 +245,6 @@ def _bone_error(
     weights = weights * batch["weight"][:, None, None]
   poses = statistics.denormalise(produced[..., : skeleton.C])
   return bones.relative_error(poses, batch["frames"], weights)
-
-
-def _policy_gradient(
-  config: Experiment,
-  model: PoseDecoder,
-  source: Source,
-  target: jax.Array,
-  mask: jax.Array,
-  batch: Batch,
-  context: LossContext,
-  key: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-  """Samples sequences; returns mean rewards [B] and the surrogate loss []."""
-  settings, count = config.rl, config.rl.samples
-
-  def repeat(x: jax.Array) -> jax.Array:  # [B, ...] -> [samples * B, ...]
-    return jnp.tile(x, (count, *[1] * (x.ndim - 1)))
-
-  sources = jax.tree.map(repeat, source)
-  counters = repeat(target[..., -1])
-  true, true_mask = repeat(target[..., :-1]), repeat(mask)
-  joints = jnp.asarray(context.statistics.seen)
-  joints = repeat(joints) if joints.ndim > 1 else joints
-  actions = policy.sample(model, sources, counters, joints, settings.std, key)
-  if settings.reward == "dtw":
-    length = repeat(batch["length"])
-    valid = repeat(batch["valid"])
-    rewards = reward.per_sequence(actions, true, valid, length)
-    # The sequence's reward times its frames: the loss is divided by numbers,
-    # of which each frame has its share.
-    returns = jnp.broadcast_to((rewards * length)[:, None], true_mask.shape[:2])
-  else:
-    frame_rewards = reward.per_frame(actions - true, true_mask)
-    rewards = reward.per_clip(frame_rewards, true_mask)
-    returns = reward.to_go(frame_rewards)
-  log_probability = policy.log_probabilities(
-    model, sources, actions, counters, joints, settings.std
-  )
-  split = (count, len(target))
-  advantage = policy.advantages(returns.reshape(*split, -1))
-  weights = jnp.any(mask > 0, -1)
-  if "weight" in batch:
-    weights = weights * batch["weight"][:, None]
-  log_probability = log_probability.reshape(*split, -1)
-  advantage = jax.lax.stop_gradient(advantage)
-  surrogate = -jnp.sum(advantage * log_probability * weights) / count
-  return jnp.mean(rewards.reshape(split), 0), surrogate
 
 
 def update_residuals(

@@ -13,7 +13,8 @@ from flax import nnx
 from signllm_jax import config as config_lib
 from signllm_jax import tasks
 from signllm_jax.data.batch import Batch
-from signllm_jax.rl import priority, reward
+from signllm_jax.rl import balance, priority, reward
+from signllm_jax.rl.balance import GradientParts
 from signllm_jax.runs import optimizer, train_state
 from signllm_jax.tasks.task import LossContext, LossOutput
 
@@ -114,8 +115,8 @@ def _step_metrics(
 
 def _loss_and_gradient(
   config: config_lib.Experiment, sizes: train_state.Sizes
-) -> Callable[..., tuple[tuple[jax.Array, LossOutput], Any]]:
-  """Builds the loss of a micro-batch with its gradient by the parameters."""
+) -> Callable[..., tuple[tuple[jax.Array, LossOutput], GradientParts]]:
+  """Builds the loss of a micro-batch with its gradients by the parameters."""
   task = tasks.get_task(config.task)
   graphdef = train_state.graph(config, sizes)
 
@@ -126,12 +127,30 @@ def _loss_and_gradient(
     context = LossContext(group.statistics, group.residuals)
     return task.loss(config, model, batch, context, key, denominator)
 
-  return jax.value_and_grad(loss, has_aux=True)
+  def of_policy(*arguments) -> jax.Array:
+    policy = loss(*arguments)[1].policy
+    assert policy is not None
+    return policy
+
+  def parts(*arguments):
+    (value, output), supervised = jax.value_and_grad(loss, has_aux=True)(
+      *arguments
+    )
+    if output.policy is None:
+      return (value, output), GradientParts(supervised, None)
+    # XLA computes once what both have in common.
+    policy = jax.grad(of_policy)(*arguments)
+    joint = value + output.policy
+    return (joint, output), GradientParts(supervised, policy)
+
+  return parts
 
 
 def _compute_gradients(
   config: config_lib.Experiment,
-  loss_and_gradient: Callable[..., tuple[tuple[jax.Array, LossOutput], Any]],
+  loss_and_gradient: Callable[
+    ..., tuple[tuple[jax.Array, LossOutput], GradientParts]
+  ],
   group: train_state.Group,
   batch: Batch,
   step: jax.Array,
@@ -143,9 +162,11 @@ def _compute_gradients(
     batch, metrics = priority.draw(
       group.table, batch, config.plc, jax.random.fold_in(key, _DRAW)
     )
-  loss, grads, output = _accumulate(
+  loss, parts, output = _accumulate(
     config, loss_and_gradient, group, batch, key
   )
+  grads, shares = balance.combine(parts, config.rl)
+  metrics |= shares
   metrics |= {f"loss_{name}": term for name, term in output.terms.items()}
   real = batch["length"] > 0
   if output.reward is not None and (config.rl.loss or config.plc.pool):
@@ -158,11 +179,13 @@ def _compute_gradients(
 
 def _accumulate(
   config: config_lib.Experiment,
-  loss_and_gradient: Callable[..., tuple[tuple[jax.Array, LossOutput], Any]],
+  loss_and_gradient: Callable[
+    ..., tuple[tuple[jax.Array, LossOutput], GradientParts]
+  ],
   group: train_state.Group,
   batch: Batch,
   key: jax.Array,
-) -> tuple[jax.Array, Any, LossOutput]:
+) -> tuple[jax.Array, GradientParts, LossOutput]:
   """Sums loss, gradients and terms over the micro-batches of a batch."""
   denominator = tasks.get_task(config.task).loss_denominator(config, batch)
   count = config.optim.accumulate
@@ -185,6 +208,8 @@ def _accumulate(
     return (loss + term, jax.tree.map(jnp.add, grads, gradient)), output
 
   zeros = jax.tree.map(jnp.zeros_like, group.params)
+  learns_policy = config.rl.loss == "policy_gradient"
+  zeros = GradientParts(zeros, zeros if learns_policy else None)
   keys = jax.random.split(key, count)
   (loss, grads), output = jax.lax.scan(
     add, (jnp.float32(0), zeros), (split, keys)

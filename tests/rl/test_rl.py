@@ -1,10 +1,13 @@
 """Reward, policy and the Priority Learning Channel (section 6)."""
 
+import copy
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 from helpers import small_steps
@@ -13,10 +16,12 @@ from scipy import stats
 from signllm_jax import config
 from signllm_jax.core import errors
 from signllm_jax.data.pose_statistics import PoseStatistics
+from signllm_jax.losses import dtw
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.parallel import sharding
-from signllm_jax.rl import policy, priority, reward
+from signllm_jax.rl import balance, joint_rewards, policy, priority, reward
 from signllm_jax.runs import config_check, host_copy
+from signllm_jax.tasks import policy_gradient
 
 PLAIN = config.Priority(pool=1, eta=0, floor=0)
 
@@ -179,20 +184,47 @@ def test_reward_is_minus_the_mean_squared_error_of_what_is_seen():
   )
 
 
-def test_dtw_reward_forgives_time_but_not_shape():
+def _sequences():
+  """A true sequence, the same one frame late, and another: [3, 20, 150]."""
   t = np.linspace(0, 2, 20)
   true = np.sin(t[:, None] + np.arange(150)).astype(np.float32)
   late = np.concatenate([true[:1], true[:-1]])
-  other = true[:, ::-1]
-  batch = jnp.asarray(np.stack([true, late, other]))
-  found = reward.per_sequence(
-    batch,
-    jnp.asarray(np.stack([true] * 3)),
-    jnp.ones((3, 20, 50), bool),
-    jnp.array([20, 20, 20]),
+  made = jnp.asarray(np.stack([true, late, true[:, ::-1]]))
+  length = jnp.full(3, 20)
+  valid = jnp.ones((3, 20, 50), bool)
+  truth = joint_rewards.Truth(jnp.asarray(np.stack([true] * 3)), valid, length)
+  return made, length, truth
+
+
+def test_dtw_reward_forgives_time_but_not_shape():
+  made, length, truth = _sequences()
+  path = joint_rewards.dtw_path(made, length, truth)
+  found = joint_rewards.along_path(made, truth, path)
+  assert found.shape == (3, 20, 50)
+  same, late, other = np.asarray(jnp.sum(found, (1, 2)))
+  assert abs(same) < 1e-3
+  assert 10 * other < late < 0
+  by_joint = (np.asarray(x).reshape(3, 20, 50, 3) for x in (truth.poses, made))
+  distances = dtw.dtw(
+    *(y for x in by_joint for y in (jnp.asarray(x), length)), "mean_joint"
   )
-  assert abs(float(found[0])) < 1e-5
-  assert 10 * float(found[2]) < float(found[1]) < 0
+  np.testing.assert_allclose([late, other], -distances.total[1:], rtol=1e-4)
+
+
+def test_motion_reward_counts_what_is_lacking_and_too_much():
+  _, length, truth = _sequences()
+  for scale, lacking in ((1.0, 0.0), (0.5, 0.5), (0.0, 1.0), (1.5, 0.5)):
+    lack = joint_rewards.motion_lack(scale * truth.poses, length, truth)
+    found = joint_rewards.motion(lack)
+    np.testing.assert_allclose(found, -np.full(3, lacking), atol=1e-5)
+  half = 0.5 * truth.poses
+  lack = joint_rewards.motion_lack(half, length, truth)
+
+  def gain(scale):
+    more = joint_rewards.where_lacking(scale * half, length, truth, lack)
+    return jnp.sum(more, (1, 2))
+
+  np.testing.assert_allclose(gain(1.1) - gain(1), 20 * 0.05 * np.ones(3), 1e-3)
 
 
 @pytest.mark.parametrize("kind", ["reward_mse", "policy_gradient"])
@@ -205,8 +237,103 @@ def test_rewards_teach(kind):
   assert losses[-3:].mean() < losses[:3].mean()
   assert ("loss_policy" in metrics) == (kind == "policy_gradient")
   if kind == "policy_gradient":
-    joint = 2.0 * metrics["loss_regression"] + 0.5 * metrics["loss_policy"]
+    supervised = metrics["loss_regression"] + metrics["loss_visibility"]
+    joint = 2.0 * supervised + 0.5 * metrics["loss_policy"]
     np.testing.assert_allclose(losses[-1], joint, rtol=1e-6)
+
+
+def _reinforced(**settings):
+  """The small experiment with the policy gradient, without dropout."""
+  experiment = small_steps.new_experiment()
+  experiment.rl = config.Reinforce("policy_gradient", samples=2, **settings)
+  experiment.model.dropout = experiment.augment.noise = 0.0
+  return experiment
+
+
+@pytest.mark.parametrize("longer", [0.1, 10.0])
+def test_the_policy_has_at_most_its_share_of_a_step(longer):
+  rng = np.random.default_rng(0)
+  supervised, noise = (
+    {"a": jnp.asarray(rng.normal(size=5)), "b": jnp.asarray(rng.normal(size=3))}
+    for _ in range(2)
+  )
+  norm = float(optax.tree.norm(supervised) / optax.tree.norm(noise))
+  gradient = jax.tree.map(lambda x: longer * norm * x, noise)
+  parts = balance.GradientParts(supervised, gradient)
+  total, metrics = balance.combine(parts, config.Reinforce(balance=0.3))
+  added = jax.tree.map(jnp.subtract, total, supervised)
+  share = optax.tree.norm(added) / optax.tree.norm(supervised)
+  np.testing.assert_allclose(share, min(longer, 0.3), rtol=1e-5)
+  along = jax.tree.map(lambda x: metrics["policy_scale"] * x, gradient)
+  jax.tree.map(
+    functools.partial(np.testing.assert_allclose, atol=1e-6), added, along
+  )
+  free, _ = balance.combine(parts, config.Reinforce(balance=0))
+  np.testing.assert_allclose(free["a"], supervised["a"] + gradient["a"])
+
+
+@pytest.mark.parametrize("reward_name", ["mse", "dtw", "motion"])
+def test_durations_have_no_gradient_of_the_policy(reward_name):
+  experiment = _reinforced(reward=reward_name)
+  shape = experiment.model
+  model = TextToPose(shape, 6, nnx.Rngs(0))
+  graph, params = nnx.split(model)
+  rng = np.random.default_rng(0)
+  true = joint_rewards.Truth(
+    jnp.asarray(rng.normal(size=(2, 6, 150)), jnp.float32),
+    jnp.ones((2, 6, 50), bool),
+    jnp.array([6, 4]),
+  )
+
+  @jax.jit
+  @jax.grad
+  def gradient(params):
+    model = nnx.merge(graph, params)
+    source = model.project_memory(*model.encode(jnp.array([[4, 5, 3]] * 2)))
+    seen, weight, key = jnp.ones(50, bool), jnp.ones(2), jax.random.key(0)
+    return policy_gradient.policy_loss(
+      experiment, model, source, true, seen, weight, key
+    )[1]
+
+  found = {
+    jax.tree_util.keystr(path): float(jnp.max(jnp.abs(leaf)))
+    for path, leaf in jax.tree.leaves_with_path(gradient(params))
+  }
+  durations = {k: v for k, v in found.items() if "duration" in k}
+  assert durations and set(durations.values()) == {0.0}
+  assert sum(value > 0 for value in found.values()) > len(found) / 2
+
+
+@pytest.mark.slow
+def test_the_parts_of_a_batch_have_one_balance():
+  """With the same noise, which depends on the rows of a micro-batch."""
+  experiment = _reinforced(std=1e-3, balance=0.0, reward="motion")
+  split = copy.deepcopy(experiment)
+  split.optim.accumulate = 2
+  one = jax.devices()[:1]
+  _, _, whole = small_steps.run(experiment, one, 1)
+  _, _, parts = small_steps.run(split, one, 1)
+  np.testing.assert_allclose(
+    whole["loss_regression"], parts["loss_regression"], rtol=1e-5
+  )
+  for name in ("reward_p10", "reward_median", "reward_p90"):
+    np.testing.assert_allclose(whole[name], parts[name], rtol=1e-4)
+  split.rl.balance = 0.01
+  _, _, limited = small_steps.run(split, one, 1)
+  np.testing.assert_allclose(limited["policy_norm"], parts["policy_norm"], 1e-4)
+  assert limited["policy_scale"] < 1 == parts["policy_scale"]
+
+
+@pytest.mark.slow
+def test_eight_devices_sample_what_one_does():
+  experiment = _reinforced(reward="dtw")
+  losses, _, one = small_steps.run(experiment, jax.devices()[:1], 3)
+  experiment.mesh = config.Mesh(data=8)
+  again, _, eight = small_steps.run(experiment, jax.devices(), 3)
+  np.testing.assert_allclose(losses, again, atol=1e-4)
+  np.testing.assert_allclose(
+    one["policy_norm"], eight["policy_norm"], rtol=1e-3
+  )
 
 
 def test_reward_loss_is_squared_error_where_all_is_seen():
@@ -250,19 +377,21 @@ def test_policy_gradient_is_that_of_the_expected_reward():
   )
   seen = jnp.repeat(statistics.seen, 3).astype(jnp.float32)
 
+  clock = policy.Clock(counters, jnp.full(count, t))
+
   def rewards(model, key):
     source = model.project_memory(*model.encode(words))
-    actions = policy.sample(model, source, counters, statistics.seen, std, key)
-    return actions, source, reward.per_frame(actions - true, seen)
+    made = policy.sample(model, source, clock, statistics.seen, std, key)
+    return made, source, reward.per_frame(made.actions - true, seen)
 
   def surrogate(params, key):
     model = nnx.merge(graph, params)
-    actions, source, earned = rewards(model, key)
+    made, source, earned = rewards(model, key)
     returns = policy.advantages(reward.to_go(earned)[:, None])[:, 0]
     log_probability = policy.log_probabilities(
-      model, source, actions, counters, statistics.seen, std
+      made.actions, policy.means(model, source, made), statistics.seen, std
     )
-    return jnp.sum(returns * log_probability) / count
+    return jnp.sum(returns * jnp.sum(log_probability, -1)) / count
 
   @jax.jit
   def expected(params, key):
@@ -306,23 +435,23 @@ def test_a_sample_is_as_likely_as_it_was_drawn():
   statistics = PoseStatistics(
     jnp.zeros(150), jnp.float32(1), jnp.ones(50, bool)
   )
-  counters = jnp.arange(1, 6)[None] / 5
+  clock = policy.Clock(jnp.arange(1, 6)[None] / 5, jnp.array([5]))
   std, key = 0.2, jax.random.key(3)
 
   @nnx.jit
   def sample_and_score(model):
     source = model.project_memory(*model.encode(jnp.array([[4, 5, 3]])))
-    actions = policy.sample(model, source, counters, statistics.seen, std, key)
-    return policy.log_probabilities(
-      model, source, actions, counters, statistics.seen, std
-    )
+    made = policy.sample(model, source, clock, statistics.seen, std, key)
+    mean = policy.means(model, source, made)
+    return policy.log_probabilities(made.actions, mean, statistics.seen, std)
 
   noise = jnp.stack(
     [jax.random.normal(each, (1, 150)) for each in jax.random.split(key, 5)],
     1,
   )
   found = sample_and_score(model)
-  np.testing.assert_allclose(found, -jnp.sum(noise**2, -1) / 2, rtol=1e-4)
+  squares = jnp.sum(noise.reshape(1, 5, 50, 3) ** 2, -1)
+  np.testing.assert_allclose(found, -squares / 2, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -332,6 +461,12 @@ def test_a_sample_is_as_likely_as_it_was_drawn():
     ({"rl": config.Reinforce(samples=1)}, "at least 2"),
     ({"rl": config.Reinforce(loss="ppo")}, "rl.loss"),
     ({"rl": config.Reinforce(std=0)}, "rl.std"),
+    ({"rl": config.Reinforce(reward="dwt")}, "rl.reward"),
+    ({"rl": config.Reinforce(balance=-1)}, "rl.balance"),
+    (
+      {"rl": config.Reinforce("policy_gradient", regression_weight=0)},
+      "rl.regression_weight=0",
+    ),
     ({"plc": config.Priority(pool=2, parts=3)}, "multiple of 3"),
     ({"plc": config.Priority(floor=1.0)}, "plc.floor"),
   ],

@@ -44,6 +44,16 @@ def test_another_constant_is_read_but_not_resumed(tmp_path, name):
   assert raised.value.path == path
 
 
+def test_the_policy_gradient_of_earlier_versions_is_not_resumed(tmp_path):
+  values = json.loads(OLD.read_text())
+  assert "balance" not in values["rl"]
+  values["rl"]["loss"] = "policy_gradient"
+  (tmp_path / "config.json").write_text(json.dumps(values))
+  assert workdir.read_config(tmp_path).rl.loss == "policy_gradient"
+  with pytest.raises(errors.DataError, match=r"without rl\.balance"):
+    workdir.read_config(tmp_path, resume=True)
+
+
 def test_settings_that_change_no_step_are_left_out():
   values = json.loads(OLD.read_text())
   values["data"]["prefetch"] = 3
