@@ -152,22 +152,34 @@ def pose_loss(
     rewards = reward.per_frame(forced.error[..., :-1], mask)
     clips = reward.per_clip(rewards, mask)
     return total, LossOutput(terms if len(terms) > 1 else {}, errors, clips)
-  shown = mask[..., ::3] > 0
-  mean_reward, surrogate = policy_gradient.policy_loss(
-    config,
-    model,
-    source,
-    Truth(target[..., :-1], shown, batch["length"]),
-    jnp.asarray(context.statistics.seen),
-    batch.get("weight", jnp.ones(len(target))),
-    jax.random.fold_in(key, 1),
+  terms["policy"], rewards = _policy_loss(
+    config, model, source, target, mask, batch, context, denominator, key
   )
-  # On the scale of a squared error.
-  terms["policy"] = surrogate * skeleton.C / denominator.numbers
-  rl = config.rl
-  return rl.regression_weight * total, LossOutput(
-    terms, errors, mean_reward, rl.weight * terms["policy"]
+  policy = config.rl.weight * terms["policy"]
+  output = LossOutput(terms, errors, rewards, policy)
+  return config.rl.regression_weight * total, output
+
+
+def _policy_loss(
+  config: Experiment,
+  model: PoseDecoder,
+  source: Source,
+  target: jax.Array,
+  mask: jax.Array,
+  batch: Batch,
+  context: LossContext,
+  denominator: Denominators,
+  key: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+  """Loss [] of REINFORCE on the scale of a squared error, and rewards [B]."""
+  true = Truth(target[..., :-1], mask[..., ::3] > 0, batch["length"])
+  seen = jnp.asarray(context.statistics.seen)
+  weight = batch.get("weight", jnp.ones(len(target)))
+  key = jax.random.fold_in(key, 1)
+  rewards, surrogate = policy_gradient.policy_loss(
+    config, model, source, true, seen, weight, key
   )
+  return surrogate * skeleton.C / denominator.numbers, rewards
 
 
 class _TeacherForcing(NamedTuple):
