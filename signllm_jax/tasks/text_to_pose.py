@@ -71,7 +71,7 @@ def loss_denominator(config: Experiment, batch: Batch) -> Denominators:
   if _is_reward_loss(config):  # all frames with a valid joint weigh the same
     weights = jnp.any(weights, -1, keepdims=True) * skeleton.J
   numbers = 3.0 * jnp.sum(weights * times) + counter
-  limbs = jnp.sum(_limb_weights(batch))
+  limbs = jnp.sum(_limb_weights(batch)) if config.loss.bones else 1
   frames = jnp.sum(batch["length"])
   return Denominators(*(jnp.maximum(n, 1) for n in (numbers, limbs, frames)))
 
