@@ -27,7 +27,7 @@ from signllm_jax.models.pose_decoder import FRAME, Prediction
 
 _MODULATIONS = 9  # shift, scale and gate of three blocks
 _TIMES = 1000.0  # multiplies the time before its sinusoids
-_SPREAD = (-4.0, 0.0)  # range of the log standard deviation of log lengths
+_SPREAD = (-3.0, 0.0)  # range of the log standard deviation of log lengths
 
 
 class FlowSource(NamedTuple):
