@@ -22,7 +22,7 @@ from flax import nnx
 
 from signllm_jax.config import Model
 from signllm_jax.core import skeleton
-from signllm_jax.models import alignment, layers, stacks
+from signllm_jax.models import alignment, layers, stacks, visibility
 from signllm_jax.models.pose_decoder import FRAME, Prediction
 
 _MODULATIONS = 9  # shift, scale and gate of three blocks
@@ -119,9 +119,7 @@ class FlowDecoder(nnx.Module):
     )
     self.decoder_norm = layers.LayerNorm(d)
     self.frame_out = linear(d, skeleton.C, ("embed", "frame"))
-    self.visible_out = (
-      linear(d, skeleton.J, ("embed", "frame")) if config.visibility else None
-    )
+    self.visible_out = visibility.head(d, rngs) if config.visibility else None
     self.time_in = linear(d, d, ("embed", "mlp"))
     self.time_out = linear(d, d, ("mlp", "embed"))
     self.summary = linear(d, d, ("embed", "mlp"))

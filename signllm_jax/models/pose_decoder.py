@@ -13,7 +13,7 @@ from flax import nnx
 
 from signllm_jax.config import Model
 from signllm_jax.core import skeleton
-from signllm_jax.models import alignment, layers, stacks
+from signllm_jax.models import alignment, layers, stacks, visibility
 
 FRAME = skeleton.C + 1  # values of a frame with its counter
 
@@ -73,11 +73,7 @@ class PoseDecoder(nnx.Module):
       else None
     )
     self.alignment = alignment.Alignment(d, rngs) if config.alignment else None
-    self.visible_out = (
-      layers.Linear(d, skeleton.J, ("embed", "frame"), rngs=rngs)
-      if config.visibility
-      else None
-    )
+    self.visible_out = visibility.head(d, rngs) if config.visibility else None
     self.dropout_rate = config.dropout
     self.just_counter, self.remat = config.just_counter, config.remat
     self.width = d

@@ -12,12 +12,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import nnx
 
 from signllm_jax.core import skeleton
+from signllm_jax.models import layers
 
 _PARTS = np.zeros((len(skeleton.PARTS), skeleton.J), np.float32)
 for _row, _joints in enumerate(skeleton.PARTS.values()):
   _PARTS[_row, list(_joints)] = 1
+
+
+_FIRST_LOGIT = 2.0  # joints are visible until a model learns otherwise
+
+
+def head(width: int, rngs: nnx.Rngs) -> layers.Linear:
+  """The map from states [..., D] to logits [..., 50].
+
+  Args:
+    width: D.
+    rngs: stream `params`.
+  """
+  linear = layers.Linear(width, skeleton.J, ("embed", "frame"), rngs=rngs)
+  assert linear.bias is not None
+  linear.kernel[...] = jnp.zeros((width, skeleton.J))
+  linear.bias[...] = jnp.full(skeleton.J, _FIRST_LOGIT)
+  return linear
 
 
 def shown(logits: jax.Array, seen: jax.Array | np.ndarray) -> jax.Array:
