@@ -78,10 +78,10 @@ class Flow:
   time_mean: float = -0.4  # of the logit of the times in training, normal with
   # standard deviation 1; time 0 is noise
   absent: float = 0.1  # share of training samples without their source
-  steps: int = 16  # of the solver, from noise to clip
+  steps: int = 24  # of the solver, from noise to clip
   solver: str = "euler"  # or "heun": second order, two evaluations a step
-  guidance: float = 1.0  # above 1: away from clips without source; twice the
-  # computation
+  guidance: float = 1.5  # above 1: away from clips without source, at twice the
+  # computation of 1
 
 
 @dataclasses.dataclass

@@ -44,7 +44,10 @@ def write_flow_model(path: pathlib.Path) -> pathlib.Path:
   mesh = sharding.make_mesh(config.Mesh(), jax.devices()[:1])
   abstract = train_state.abstract_state(experiment, sizes, mesh)
   statistics = PoseStatistics(
-    np.zeros(skeleton.C, np.float32), np.float32(1), np.ones(skeleton.J, bool)
+    np.zeros(skeleton.C, np.float32),
+    np.float32(1),
+    np.ones(skeleton.J, bool),
+    noise=np.eye(skeleton.C, dtype=np.float32),
   )
   state = train_state.create_state(experiment, statistics, abstract, sizes)
   # Layers that start at 0 would make all clips equal.
