@@ -28,7 +28,7 @@ from signllm_jax.evaluation.report import (
 )
 from signllm_jax.evaluation.report import page as page_lib
 from signllm_jax.formats import skels, splits
-from signllm_jax.inference import decoding, load
+from signllm_jax.inference import decoding, load, pt_protocol
 from signllm_jax.inference import producer as producer_lib
 from signllm_jax.parallel import compilation_cache
 
@@ -205,9 +205,9 @@ def test_the_model_is_given_texts_only(home, monkeypatch):
     signature = inspect.signature(getattr(producer_lib.Producer, door))
     assert list(signature.parameters)[:2] == ["self", "texts"]
   for door, more in (
-    ("stream", set()),
-    ("batches", set()),
-    ("produce", {"should_stop"}),
+    ("stream", {"draws"}),
+    ("batches", {"seed"}),
+    ("produce", {"should_stop", "seed"}),
   ):
     parameters = inspect.signature(
       getattr(producer_lib.Producer, door)
@@ -224,7 +224,7 @@ def test_the_model_is_given_texts_only(home, monkeypatch):
   evaluate_run.evaluate(home / "a", split="dev", resamples=1)
   assert seen == [None]
   evaluate_run.evaluate(home / "a", split="dev", resamples=1, protocol="pt")
-  assert len(seen) == 2 and isinstance(seen[1], decoding.PTProtocol)
+  assert len(seen) == 2 and isinstance(seen[1], pt_protocol.PTProtocol)
 
 
 def test_produced_clips_do_not_depend_on_the_truth(home, made, tmp_path):
@@ -274,12 +274,12 @@ def test_leaky_protocol_equals_pt(home):
   inputs[0, 0] = model().start_frames(1)[0]
   inputs[0, 1, :-1] = numbers(true.frames[0], true.valid[0])
   for t in range(2, n):
-    inputs[0, t, :-1] = numbers(clip.frames[t - 1], statistics.seen)
+    inputs[0, t, :-1] = numbers(clip.frames[t - 1], clip.valid[t - 1])
   inputs[0, :, -1] = np.arange(n) / n
   source = producer.info.vocabulary.encode(data.sources[-1])[None]
   once = jax.jit(lambda *given: model()(*given))
-  out = statistics.denormalise(once(source, inputs)[0, :, :-1])
-  expected = np.where(np.repeat(statistics.seen, 3), out, 0)
+  out = statistics.denormalise(once(source, inputs).frames[0, :, :-1])
+  expected = np.where(np.repeat(clip.valid, 3, -1), out, 0)
   np.testing.assert_allclose(
     clip.frames, expected.reshape(clip.frames.shape), atol=2e-5
   )
