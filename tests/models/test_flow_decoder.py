@@ -58,11 +58,6 @@ def test_an_absent_source_has_no_effect_and_a_present_one_has(model):
   np.testing.assert_allclose(mixed[1], absent[0][1], atol=1e-5)
 
 
-def test_at_time_1_a_clip_is_its_own_estimate(model):
-  np.testing.assert_allclose(estimate(model, NOISY, 1.0).frames, NOISY)
-  assert np.abs(estimate(model, NOISY, 0.0).frames - NOISY).max() > 0.1
-
-
 def test_durations_are_stretched_to_the_length(model):
   source = model.project_memory(*model.encode(SOURCE))
   line = flow_decoder.stretch(source.timeline, jnp.array([12, 40]))
