@@ -49,11 +49,11 @@ class PoseStatistics(NamedTuple):
     return poses * self.scale + self.mean
 
   def extend(self, other: "PoseStatistics") -> "PoseStatistics":
-    """The same units, with joints and bones that only other clips show.
+    """The same units, with joints, bones and noise of other clips.
 
     Args:
-      other: of those clips; bones are kept if it has them. Arrays of the host,
-        without a leading axis, as these are.
+      other: of those clips; bones and noise are there if it has them. Arrays
+        of the host, without a leading axis, as these are.
     """
     bones = other.bones
     if bones is not None and self.bones is not None:
@@ -63,6 +63,8 @@ class PoseStatistics(NamedTuple):
       self.scale,
       np.asarray(self.seen) | np.asarray(other.seen),
       bones,
+      # Normalised numbers are larger where the unit is smaller.
+      None if other.noise is None else other.noise * (other.scale / self.scale),
     )
 
   def hold_bones(self, poses: jax.Array) -> jax.Array:

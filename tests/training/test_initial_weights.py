@@ -166,6 +166,12 @@ def test_another_decoder_lists_what_is_fresh(folders, trained):
     np.testing.assert_array_equal(new[name], old[name], name)
   for name in chosen.fresh:
     np.testing.assert_array_equal(new[name], first[name], name)
+  # The noise has the same size in canonical units.
+  noises = [
+    np.asarray(x.statistics.noise) * float(x.statistics.scale)
+    for x in (state, fresh)
+  ]
+  np.testing.assert_allclose(*noises, rtol=1e-5, atol=1e-7)
 
 
 def test_groups_start_from_one_model_and_a_model_from_its_group(
