@@ -42,10 +42,8 @@ class Data:
 class Model:
   """Shape of the model (Progressive Transformer, SignLLM's base, section 5)."""
 
-  decoder: str = (
-    "regression"  # frame by frame, learnt by regression; or "flow",
-  )
-  # which samples whole clips (`flow`)
+  decoder: str = "regression"  # predicts the next frame; or "flow", which
+  # samples whole clips (`flow`)
   encoder_layers: int = 2
   decoder_layers: int = 2
   width: int = 512  # D
@@ -94,10 +92,8 @@ class Loss:
   frames: float = 1.0  # weight of the poses' errors under teacher forcing; the
   # counter keeps its own
   bones: float = 0.0  # weight of the relative error of bone lengths
-  dtw: float = (
-    0.0  # weight of soft-DTW between the truth and the poses that the
-  )
-  # model makes with its own durations; 0: none
+  dtw: float = 0.0  # weight of soft-DTW between the truth and what the model
+  # makes with its own durations; 0: none
   dtw_gamma: float = 0.1  # temperature, in units of the cost
   dtw_window: int = 0  # Sakoe-Chiba half width in frames; 0: none
   dtw_cost: str = "mean_joint"  # of a pair of frames: "l1", "l2", "squared_l2"

@@ -7,7 +7,6 @@ differentiable.
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from signllm_jax.core import skeleton
@@ -28,6 +27,13 @@ _LIMBS = np.arange(len(skeleton.LIMBS))
 _TO_VECTORS = np.zeros((len(_LIMBS), skeleton.J), np.float32)
 _TO_VECTORS[_LIMBS, skeleton.CHILDREN] = 1
 _TO_VECTORS[_LIMBS, skeleton.PARENTS] = -1
+# The first bone has one limb, named twice: a median stays the same.
+_LIMBS_OF_BONE = np.array(
+  [
+    (np.flatnonzero(bone == skeleton.LIMB_BONES).tolist() * 2)[:2]
+    for bone in range(skeleton.BONES)
+  ]
+)
 _ANCESTORS = skeleton.ancestor_matrix()
 _VECTORS = _per_coordinate(_TO_VECTORS)  # [150, 147]
 _JOINTS = _per_coordinate(_ANCESTORS - _ANCESTORS[skeleton.NECK])  # [147, 150]
@@ -60,25 +66,28 @@ def limbs_visible(visible: Any) -> Any:
   return visible[..., skeleton.CHILDREN] & visible[..., skeleton.PARENTS]
 
 
-def median_lengths(poses: jax.Array, visible: jax.Array) -> jax.Array:
-  """Median length of each limb over a clip; both sides of the body share it.
+def median_lengths(poses: Any, visible: Any) -> Any:
+  """Median length of each bone over a clip; both sides of the body share it.
 
   Args:
-    poses: [B, T, 50, 3].
-    visible: [B, T, 50] bool.
+    poses: [..., T, 50, 3] float.
+    visible: [..., T, 50] bool.
 
   Returns:
-    [B, 1, 49]; 0 where no frame shows a limb of the bone.
+    [..., 1, 49] of limbs; 0 where no frame shows a limb of the bone.
   """
+  xp = poses.__array_namespace__()
   lengths = limb_lengths(poses)
   known = limbs_visible(visible) & (lengths > 0)
-  medians = jnp.nanmedian(jnp.where(known, lengths, jnp.nan), 1)  # [B, 49]
-  frames = jnp.sum(known, 1)  # [B, 49]
-  # Of two sides the one that is seen for longer counts more.
-  bones = jax.nn.one_hot(skeleton.LIMB_BONES, skeleton.BONES)
-  total = (jnp.nan_to_num(medians) * frames) @ bones
-  means = total / jnp.maximum(frames @ bones, 1)
-  return means[:, None, skeleton.LIMB_BONES]
+  # Both limbs of a bone over all frames in one axis, unknown ones at its end.
+  pairs = xp.where(known, lengths, xp.inf)[..., _LIMBS_OF_BONE]
+  pairs = xp.moveaxis(pairs, -3, -1)  # [..., 25, 2, T]
+  values = xp.sort(pairs.reshape(*pairs.shape[:-2], -1), axis=-1)
+  count = xp.isfinite(values).sum(-1, keepdims=True)
+  low = xp.take_along_axis(values, xp.maximum(count - 1, 0) // 2, -1)
+  high = xp.take_along_axis(values, count // 2, -1)
+  medians = xp.where(count > 0, (low + high) / 2, 0)[..., 0]
+  return medians[..., None, skeleton.LIMB_BONES]
 
 
 def hold(poses: Any, lengths: Any, visible: Any) -> Any:

@@ -114,7 +114,8 @@ class _PoseMoments:
     self._total = np.zeros((languages, skeleton.J, 3))
     self._squares = np.zeros(languages)
     self._limbs = np.zeros((2, languages, len(skeleton.LIMBS)))
-    self._products = np.zeros((2, languages, skeleton.C, skeleton.C))
+    self._products = np.zeros((languages, skeleton.C, skeleton.C))
+    self._pairs = np.zeros((languages, skeleton.J, skeleton.J))
 
   def add(self, clip: clips.Clip, language: int) -> None:
     """Adds a clip of the language of this number."""
@@ -129,8 +130,9 @@ class _PoseMoments:
     shown = bones.limbs_visible(valid) & (lengths > 0)
     self._limbs[:, language] += shown.sum(0), (lengths * shown).sum(0)
     flat = frames.reshape(-1, skeleton.C)
-    counted = np.repeat(valid, 3, -1).astype(np.float64)
-    self._products[:, language] += counted.T @ counted, flat.T @ flat
+    shown = valid.astype(np.float64)
+    self._products[language] += flat.T @ flat
+    self._pairs[language] += shown.T @ shown
 
   def mean_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
     """Mean [L, 150] and pooled standard deviation [L], float32."""
@@ -143,8 +145,8 @@ class _PoseMoments:
   def covariance(self) -> np.ndarray:
     """Covariances [L, 150, 150] around the mean, float32."""
     mean, _ = self.mean_and_scale()
-    count, total = self._products
-    product = total / np.maximum(count, 1)
+    count = self._pairs.repeat(3, 1).repeat(3, 2)
+    product = self._products / np.maximum(count, 1)
     centred = product - mean[:, :, None] * mean[:, None].astype(np.float64)
     return np.where(count > 1, centred, 0).astype(np.float32)
 

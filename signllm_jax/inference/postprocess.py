@@ -72,14 +72,8 @@ def with_constant_bones(clip: clips.Clip) -> clips.Clip:
   a missing end is left as it is.
   """
   frames = clip.frames.astype(np.float64)
-  lengths = bones.limb_lengths(frames)
-  known = bones.limbs_visible(clip.valid) & (lengths > 0)
-  medians = np.zeros(skeleton.BONES)  # 0: never seen, left as it is
-  for bone in range(skeleton.BONES):
-    own = bone == skeleton.LIMB_BONES
-    if known[:, own].any():
-      medians[bone] = np.median(lengths[:, own][known[:, own]])
-  out = bones.hold(frames, medians[skeleton.LIMB_BONES], clip.valid)
+  lengths = bones.median_lengths(frames, clip.valid)
+  out = bones.hold(frames, lengths, clip.valid)
   out[~clip.valid] = 0
   return dataclasses.replace(clip, frames=out.astype(np.float32))
 

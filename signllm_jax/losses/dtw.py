@@ -193,16 +193,23 @@ class Cells(NamedTuple):
   real: jax.Array
 
 
-def cells(cost: jax.Array, rows: jax.Array, columns: jax.Array) -> Cells:
-  """The cells of `paths` on the device, inside a compiled function.
+@jax.jit
+def cells(
+  cost: jax.Array,
+  rows: jax.Array,
+  columns: jax.Array,
+  window: jax.Array | int | None = None,
+) -> Cells:
+  """Cells of each pair's cheapest path, traced back on the device.
 
   Args:
     cost: [B, R, Q] local costs, as of align.
     rows: [B] rows without padding, at least 1.
     columns: [B] columns without padding, at least 1.
+    window: Sakoe-Chiba half width or None.
   """
   b, r, q = cost.shape
-  moves = _moves(jax.lax.stop_gradient(cost), rows, columns, None)
+  moves = _moves(jax.lax.stop_gradient(cost), rows, columns, window)
   pairs = jnp.arange(b)
 
   def step(carry, _):
@@ -224,7 +231,7 @@ def paths(
   columns: jax.Array,
   window: jax.Array | int | None = None,
 ) -> list[np.ndarray]:
-  """Cells of each pair's cheapest path, traced back on the host.
+  """Cells of each pair's cheapest path, on the host.
 
   Args:
     cost: [B, R, Q] local costs, see align and frame_cost.local_cost.
@@ -235,16 +242,8 @@ def paths(
   Returns:
     For each pair [cells, 2] int32, (row, column) from (0, 0) to the end.
   """
-  moves, rows, columns = jax.device_get(
-    (_moves(cost, rows, columns, window), rows, columns)
-  )
-  result = []
-  for pair in range(cost.shape[0]):
-    i, j = int(rows[pair]) - 1, int(columns[pair]) - 1
-    path = [(i, j)]
-    while i or j:
-      move = moves[i + j - 1, i, pair]
-      i, j = i - (move != _LEFT), j - (move != _ABOVE)
-      path.append((i, j))
-    result.append(np.array(path[::-1], np.int32))
-  return result
+  found = jax.device_get(cells(cost, rows, columns, window))
+  return [
+    np.stack([i[real], j[real]], -1)[::-1]
+    for i, j, real in zip(*found, strict=True)
+  ]

@@ -133,15 +133,12 @@ class FlowDecoder(nnx.Module):
     self.dropout_rate, self.remat = config.dropout, config.remat
     self.width = d
 
-  def project_memory(
-    self, encoded: jax.Array, mask: jax.Array, whole: bool = False
-  ) -> FlowSource:
+  def project_memory(self, encoded: jax.Array, mask: jax.Array) -> FlowSource:
     """Projects the encoded source once for all steps, and predicts its length.
 
     Args:
       encoded: [B, S, D].
       mask: [B, 1, 1, S] bool, False on padding.
-      whole: has no effect; lengths are rounded by `stretch`.
     """
     mask = mask[:, 0, 0]
     absent = jnp.broadcast_to(self.absent[...], encoded[:, :1].shape)

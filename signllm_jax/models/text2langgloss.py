@@ -16,9 +16,22 @@ from signllm_jax.models.text_to_gloss import TextToGloss, prepend_bos
 
 
 class _GlossEncoder(nnx.Module):
-  """Encodes the text by its gloss."""
+  """Encodes the text by its gloss, for the decoder, the next base class."""
 
-  text: TextToGloss
+  def __init__(
+    self, config: Model, vocabulary: int, glosses: int, rngs: nnx.Rngs
+  ):
+    """Builds the model.
+
+    Args:
+      config: its shape; both decoders have `decoder_layers`.
+      vocabulary: number of source tokens, specials included.
+      glosses: number of gloss tokens, specials included.
+      rngs: stream `params`.
+    """
+    self.text = TextToGloss(config, vocabulary, glosses, rngs)
+    # The next base class is a decoder, which a type checker does not see here.
+    super().__init__(config, rngs)  # pyright: ignore[reportCallIssue]
 
   def encode(
     self, source: jax.Array, gloss: jax.Array, key: jax.Array | None = None
@@ -48,37 +61,9 @@ class _GlossEncoder(nnx.Module):
 class Text2LangGloss(_GlossEncoder, PoseDecoder):
   """Text-to-gloss model with a frame decoder on its states."""
 
-  def __init__(
-    self, config: Model, vocabulary: int, glosses: int, rngs: nnx.Rngs
-  ):
-    """Builds the model.
-
-    Args:
-      config: its shape; both decoders have `decoder_layers`.
-      vocabulary: number of source tokens, specials included.
-      glosses: number of gloss tokens, specials included.
-      rngs: stream `params`.
-    """
-    self.text = TextToGloss(config, vocabulary, glosses, rngs)
-    PoseDecoder.__init__(self, config, rngs)
-
 
 class FlowText2LangGloss(_GlossEncoder, FlowDecoder):
   """Text-to-gloss model with the generative decoder on its states."""
-
-  def __init__(
-    self, config: Model, vocabulary: int, glosses: int, rngs: nnx.Rngs
-  ):
-    """Builds the model.
-
-    Args:
-      config: its shape; both decoders have `decoder_layers`.
-      vocabulary: number of source tokens, specials included.
-      glosses: number of gloss tokens, specials included.
-      rngs: stream `params`.
-    """
-    self.text = TextToGloss(config, vocabulary, glosses, rngs)
-    FlowDecoder.__init__(self, config, rngs)
 
 
 def build(

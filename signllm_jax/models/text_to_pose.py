@@ -13,9 +13,19 @@ from signllm_jax.models.pose_decoder import PoseDecoder, Prediction
 
 
 class _TextEncoder(nnx.Module):
-  """Encodes the text."""
+  """Encodes the text, for the decoder that is the next base class."""
 
-  encoder: tokens.TokenEncoder
+  def __init__(self, config: Model, vocabulary: int, rngs: nnx.Rngs):
+    """Builds the model.
+
+    Args:
+      config: its shape.
+      vocabulary: number of source tokens, specials included.
+      rngs: stream `params`.
+    """
+    self.encoder = tokens.TokenEncoder(config, vocabulary, rngs)
+    # The next base class is a decoder, which a type checker does not see here.
+    super().__init__(config, rngs)  # pyright: ignore[reportCallIssue]
 
   def encode(
     self, source: jax.Array, key: jax.Array | None = None
@@ -27,31 +37,9 @@ class _TextEncoder(nnx.Module):
 class FlowTextToPose(_TextEncoder, FlowDecoder):
   """Encoder with the generative decoder."""
 
-  def __init__(self, config: Model, vocabulary: int, rngs: nnx.Rngs):
-    """Builds the model.
-
-    Args:
-      config: its shape.
-      vocabulary: number of source tokens, specials included.
-      rngs: stream `params`.
-    """
-    self.encoder = tokens.TokenEncoder(config, vocabulary, rngs)
-    FlowDecoder.__init__(self, config, rngs)
-
 
 class TextToPose(_TextEncoder, PoseDecoder):
   """Encoder-decoder transformer."""
-
-  def __init__(self, config: Model, vocabulary: int, rngs: nnx.Rngs):
-    """Builds the model.
-
-    Args:
-      config: its shape.
-      vocabulary: number of source tokens, specials included.
-      rngs: stream `params`.
-    """
-    self.encoder = tokens.TokenEncoder(config, vocabulary, rngs)
-    PoseDecoder.__init__(self, config, rngs)
 
   def __call__(
     self, source: jax.Array, frames: jax.Array, key: jax.Array | None = None
