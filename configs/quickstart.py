@@ -32,6 +32,7 @@ def get_config() -> config.Experiment:
       scale_embeddings=True,
       just_counter=True,
       alignment=True,
+      visibility=False,  # the recordings show the same joints in every frame
     ),
     loss=config.Loss(kind="l1", counter_weight=10.0, counter_unit="frames"),
     augment=config.Augment(noise=0.0),
