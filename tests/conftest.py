@@ -5,6 +5,7 @@ compiled programs, also those of a later run; after a week a program is compiled
 again. An empty folder given as XDG_CACHE_HOME measures a first run.
 """
 
+import gc
 import hashlib
 import os
 import pathlib
@@ -16,6 +17,7 @@ import jaxlib
 from jax._src import lru_cache
 
 _WEEK = 7 * 24 * 3600
+_MOST_MAPPINGS = 20_000  # of memory, a process
 # Folders whose tests compile models or build data sets for most of their time.
 _LONG = (
   "api",
@@ -83,6 +85,21 @@ def pytest_itemcollected(item) -> None:
   folder = item.path.parent.relative_to(pathlib.Path(__file__).parent)
   if any(folder.is_relative_to(name) for name in _LONG):
     item.add_marker("long")
+
+
+def pytest_runtest_teardown(item, nextitem) -> None:
+  """Drops compiled programs between modules before they are too many.
+
+  A program takes dozens of memory mappings, and Linux gives a process 65,530:
+  XLA's compiler crashes without another. They come back from the folder.
+  """
+  ends = nextitem is None or nextitem.path != item.path
+  maps = pathlib.Path("/proc/self/maps")
+  if ends and maps.exists():
+    with maps.open() as lines:
+      if sum(1 for _ in lines) > _MOST_MAPPINGS:
+        jax.clear_caches()
+        gc.collect()
 
 
 def pytest_configure(config) -> None:
