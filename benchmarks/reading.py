@@ -78,7 +78,6 @@ def pose_ways(folder: pathlib.Path, poses: Sequence[clips.Clip]) -> list[Ways]:
   text, shard = folder / "poses.skels", folder / "poses.tfrecord"
   skels.write(text, poses)
   write_records(shard, poses)
-  features: Any = records.features()
 
   def plain() -> list[np.ndarray]:
     with open(text, encoding="utf-8") as lines:
@@ -94,10 +93,7 @@ def pose_ways(folder: pathlib.Path, poses: Sequence[clips.Clip]) -> list[Ways]:
 
   def as_records() -> list[clips.Clip]:
     read = tfrecord.TFRecordFiles([shard])
-    return [
-      records.to_clip(features.deserialize_example_np(read[i]))
-      for i in range(len(read))
-    ]
+    return [records.to_clip(records.decode(read[i])) for i in range(len(read))]
 
   for clip, expected, kept in zip(as_text(), plain(), poses, strict=True):
     frames = expected[:, :-1].reshape(clip.frames.shape)

@@ -165,10 +165,10 @@ def _write(
 
 
 def _print_held_out(folder: pathlib.Path) -> None:
-  for split, each in held_out.read_record(folder).get("held_out", {}).items():
+  for split, each in held_out.read_record(folder).held_out.items():
     print(
-      f"{split}: {len(each['clips'])} clips of train set aside "
-      f"(--{split}={each['size']} --seed={each['seed']})"
+      f"{split}: {len(each.clips)} clips of train set aside "
+      f"(--{split}={each.size} --seed={each.seed})"
     )
 
 
@@ -180,11 +180,10 @@ def _complete(plan: build_plan.BuildPlan) -> None:
   if not (plan.folder / checksums.SUMS).exists():
     if plan.lifted.exists():
       lines = []
-      record_of_build = held_out.read_record(plan.folder)
       split_of = {
         name: split
-        for split, each in record_of_build.get("held_out", {}).items()
-        for name in each["clips"]
+        for split, each in held_out.read_record(plan.folder).held_out.items()
+        for name in each.clips
       }
       for folder in sorted(plan.lifted.iterdir()):
         for name, record in lifted_folder.records(folder):

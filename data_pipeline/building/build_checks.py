@@ -4,15 +4,15 @@ import importlib.util
 import math
 import os
 import pathlib
-from typing import Any
 
 import tensorflow_datasets as tfds
 
 from data_pipeline.building import held_out, record_reader
 from data_pipeline.lifting import lifted_folder, lifting_run
 from signllm_jax.core import errors, extras
+from signllm_jax.formats import dataset_info
 
-FILE_FORMATS = ("tfrecord", "array_record")
+FILE_FORMATS = dataset_info.FILE_FORMATS
 
 
 def check_output(
@@ -55,18 +55,17 @@ def check_same_form(
     UsageError: it has another file format or number of shards.
     DataError: the folder holds something that is not a complete build.
   """
-  # Annotated too widely by tfds.
-  info: Any = record_reader.open_build(folder).info
-  if info.file_format.value != file_format:
+  info = record_reader.open_build(folder)
+  if info.file_format != file_format:
     raise errors.UsageError(
-      f"holds a build as {info.file_format.value}, not {file_format}",
+      f"holds a build as {info.file_format}, not {file_format}",
       path=folder,
       hint=f"{record_reader.REBUILD}, or use another output folder",
     )
   for name, split in info.splits.items():
-    if shards is not None and split.num_shards != shards:
+    if shards is not None and len(split.paths) != shards:
       raise errors.UsageError(
-        f"holds a build with {split.num_shards} shards in {name}, not {shards}",
+        f"holds a build with {len(split.paths)} shards in {name}, not {shards}",
         path=folder,
         hint=f"{record_reader.REBUILD}, or use another output folder",
       )
@@ -91,7 +90,7 @@ def check_same_clips(
     DataError: the record of the build is damaged.
   """
   record = held_out.read_record(folder)
-  built = record.get("fps", usual)
+  built = usual if record.fps is None else record.fps
   if fps is not None and fps != built:
     raise errors.UsageError(
       f"holds a build at {built:g} frames a second, not {fps:g}",
@@ -99,8 +98,7 @@ def check_same_clips(
       hint=f"{record_reader.REBUILD}, or use another output folder",
     )
   before = {
-    split: (each["size"], each["seed"])
-    for split, each in record.get("held_out", {}).items()
+    split: (each.size, each.seed) for split, each in record.held_out.items()
   }
   request = {split: (size, apart.seed) for split, size in apart.sizes.items()}
   if request and before != request:

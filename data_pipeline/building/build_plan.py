@@ -56,9 +56,7 @@ class BuildPlan:
   def licence(self) -> str:
     """The terms of the data set."""
     if self.exists:
-      return record_reader.open_build(
-        self.folder
-      ).info.redistribution_info.license
+      return record_reader.open_build(self.folder).license
     return self.new_builder().info.redistribution_info.license
 
   def new_builder(self) -> tfds.core.DatasetBuilder:

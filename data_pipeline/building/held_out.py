@@ -3,13 +3,14 @@
 import collections
 import dataclasses
 import hashlib
-import json
 import pathlib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from signllm_jax.core import errors
+import msgspec
+
+from signllm_jax.core import errors, foreign_files
 from signllm_jax.formats import splits
 
 RECORD = "metadata.json"  # of a build; tfds writes it
@@ -204,19 +205,28 @@ def describe(request: HeldOut, chosen: dict[str, list[str]]) -> dict[str, Any]:
   }
 
 
-def read_record(folder: pathlib.Path) -> dict[str, Any]:
-  """Frame rate and set-aside clips of a build; {} of an older version.
+class Chosen(msgspec.Struct):
+  """Clips that a build set aside as a split, and the request for them."""
+
+  size: str
+  seed: int
+  clips: list[str]
+
+
+class Record(msgspec.Struct):
+  """Frame rate and set-aside clips of a build."""
+
+  fps: float | None = None  # builds of version 0.1 do not say
+  held_out: dict[str, Chosen] = {}
+
+
+def read_record(folder: pathlib.Path) -> Record:
+  """Reads what a build says of its rate and its set-aside clips.
 
   Raises:
     DataError: the file is damaged.
   """
   path = folder / RECORD
-  try:
-    record = json.loads(path.read_text(encoding="utf-8"))
-  except FileNotFoundError:
-    return {}
-  except (OSError, ValueError) as error:
-    raise errors.DataError(f"damaged: {error}", path=path) from error
-  if not isinstance(record, dict):
-    raise errors.DataError("not a JSON object", path=path)
-  return record
+  value = foreign_files.read_json(path) if path.exists() else {}
+  with foreign_files.parsing(path, "record of a build"):
+    return msgspec.convert(value, Record)

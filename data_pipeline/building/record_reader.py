@@ -5,13 +5,10 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import tensorflow_datasets as tfds
-from array_record.python import array_record_data_source
-
-from signllm_jax.core import errors
+from signllm_jax.data import records
 from signllm_jax.data.records import REBUILD as REBUILD
 from signllm_jax.data.records import open_build as open_build
-from signllm_jax.formats import tfrecord
+from signllm_jax.formats import dataset_info, shards
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,23 +29,21 @@ def summarise(folder: str | os.PathLike) -> list[Split]:
   Raises:
     DataError: a shard is missing or damaged.
   """
-  info: Any = open_build(folder).info  # annotated too widely by tfds
+  info = open_build(folder)
   splits = []
   for name, split in info.splits.items():
     frames, seconds = 0, 0.0
-    for data in read_records(split, info.file_format.value):
-      record = info.features.deserialize_example_np(data)
+    for record in read_records(split, info.file_format):
       frames += len(record["frames"])
-      seconds += len(record["frames"]) / float(record["fps"])
-    size = sum(path.stat().length for path in split.filepaths)
+      seconds += len(record["frames"]) / record["fps"]
     splits.append(
       Split(
         name,
         split.num_examples,
         frames,
         seconds / 3600,
-        len(split.filepaths),
-        size,
+        len(split.paths),
+        sum(path.stat().st_size for path in split.paths),
       )
     )
   return splits
@@ -73,31 +68,15 @@ def table(splits: list[Split]) -> str:
 
 
 def read_records(
-  split: tfds.core.SplitInfo, file_format: str
-) -> Iterator[bytes]:
-  """Yields the serialised records of a split in the order of its shards.
+  split: dataset_info.Split, file_format: str
+) -> Iterator[dict[str, Any]]:
+  """Yields the decoded records of a split in the order of its shards.
 
   Raises:
-    DataError: a shard is missing or damaged.
+    DataError: a shard is missing or damaged, or a record is; names it.
   """
-  paths = [os.fspath(path) for path in split.filepaths]
-  if file_format == "tfrecord":
-    yield from iter(tfrecord.TFRecordFiles(paths, split.shard_lengths))
-    return
-  try:
-    with array_record_data_source.ArrayRecordDataSource(paths) as source:
-      if len(source) != split.num_examples:
-        raise errors.DataError(
-          f"split {split.name!r} holds {len(source)} records",
-          path=os.path.dirname(paths[0]),
-          expected=f"{split.num_examples}, as dataset_info.json says",
-          hint=REBUILD,
-        )
-      for index in range(len(source)):
-        yield source[index]
-  except RuntimeError as error:  # the only error of the ArrayRecord reader
-    raise errors.DataError(
-      f"split {split.name!r} is damaged: {error}",
-      path=os.path.dirname(paths[0]),
-      hint=REBUILD,
-    ) from error
+  data = shards.Shards(split.paths, split.shard_lengths, file_format)
+  for index in range(len(data)):
+    with data.place(index):
+      record = records.decode(data[index])
+    yield record

@@ -4,8 +4,6 @@ Checksums detect any changed byte. Decoding tells which record is affected, and
 finds faults from before the checksums were written.
 """
 
-import contextlib
-import math
 import os
 import pathlib
 import re
@@ -14,21 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tqdm
-from array_record.python import array_record_data_source
-from google.protobuf import message
 
 from data_pipeline.building import checksums, record_reader
 from signllm_jax.core import errors, languages, skeleton
 from signllm_jax.data import records
-from signllm_jax.formats import tfrecord
+from signllm_jax.formats import dataset_info, shards, tfrecord
 
 LISTED = 20  # problems in one message
 _SHARD = re.compile(r"\.(tfrecord|array_record)\b")
-_TEXTS = ("name", "text", "prompt", "gloss", "language", "signer")
-
-Records = (
-  tfrecord.TFRecordFiles | array_record_data_source.ArrayRecordDataSource
-)
 
 
 class Shard(NamedTuple):
@@ -48,7 +39,7 @@ def verify(folder: str | os.PathLike) -> int:
   """
   faults = problems(folder)
   if not faults:
-    info = record_reader.open_build(folder).info
+    info = record_reader.open_build(folder)
     return sum(split.num_examples for split in info.splits.values())
   first = faults[0]
   if len(faults) == 1:
@@ -70,14 +61,13 @@ def problems(folder: str | os.PathLike) -> list[errors.DataError]:
     StorageError: a file cannot be read.
   """
   folder = pathlib.Path(folder)
-  builder = record_reader.open_build(folder)
-  info: Any = builder.info  # annotated too widely by tfds
-  shards = [
-    Shard(name, pathlib.Path(path), count)
+  info = record_reader.open_build(folder)
+  parts = [
+    Shard(name, path, count)
     for name, split in info.splits.items()
-    for path, count in zip(split.filepaths, split.shard_lengths, strict=True)
+    for path, count in zip(split.paths, split.shard_lengths, strict=True)
   ]
-  expected = {shard.path.name for shard in shards}
+  expected = {part.path.name for part in parts}
   faults = checksums.problems(folder, expected)
   for path in sorted(folder.iterdir()):
     if _SHARD.search(path.name) and path.name not in expected:
@@ -90,12 +80,12 @@ def problems(folder: str | os.PathLike) -> list[errors.DataError]:
         )
       )
   checker = _Checker(info)
-  total = sum(shard.count for shard in shards)
+  total = sum(part.count for part in parts)
   with tqdm.tqdm(
     total=total, unit="record", desc="verifying", disable=None
   ) as bar:
-    for shard in shards:
-      for problem in checker.check(shard):
+    for part in parts:
+      for problem in checker.check(part):
         if problem:
           faults.append(problem)
         else:
@@ -106,50 +96,45 @@ def problems(folder: str | os.PathLike) -> list[errors.DataError]:
 class _Checker:
   """Checks the records of a build, shard after shard."""
 
-  def __init__(self, info: Any):
-    self._features, self._format = info.features, info.file_format.value
-    self._config = info.config_name or ""
-    self._places: dict[tuple[str, bytes], str] = {}  # of split and name
+  def __init__(self, info: dataset_info.DatasetInfo):
+    self._format, self._config = info.file_format, info.config_name
+    self._places: dict[tuple[str, str], str] = {}  # of split and name
 
   def check(self, shard: Shard) -> Iterator[errors.DataError | None]:
     """Yields faults of the shard, then a fault or None for each record."""
     try:
-      with _opened(shard, self._format) as data:
-        if len(data) != shard.count:
-          yield errors.DataError(
-            f"the shard holds {len(data)} records",
-            path=shard.path,
-            expected=f"{shard.count}, as dataset_info.json says",
-            hint=tfrecord.RESTORE,
-          )
-        for index in range(len(data)):
-          yield self._check_record(shard, index, data)
+      # An empty shard is an error only if it should hold records.
+      lengths = None if shard.count else [0]
+      data = shards.Shards([shard.path], lengths, self._format)
     except errors.DataError as error:
       yield error
+      return
+    if len(data) != shard.count:
+      yield errors.DataError(
+        f"the shard holds {len(data)} records",
+        path=shard.path,
+        expected=f"{shard.count}, as dataset_info.json says",
+        hint=tfrecord.RESTORE,
+      )
+    for index in range(len(data)):
+      yield self._check_record(shard, index, data)
 
   def _check_record(
-    self, shard: Shard, index: int, data: Records
+    self, shard: Shard, index: int, data: shards.Shards
   ) -> errors.DataError | None:
     try:
-      record = self._features.deserialize_example_np(data[index])
-      description = fault(record, self._config)
-      if description is None:
-        description = self._duplicate_name(shard, index, record["name"])
-    except errors.DataError as error:  # of the TFRecord reader
+      with data.place(index):
+        record = records.decode(data[index])
+        description = fault(record, self._config)
+        if description is None:
+          description = self._duplicate_name(shard, index, record["name"])
+        if description is not None:
+          raise errors.DataError(description)
+    except errors.DataError as error:
       return error
-    except (RuntimeError, message.DecodeError, ValueError) as error:
-      description = f"damaged: {error}"  # of ArrayRecord reader or decoder
-    if description is None:
-      return None
-    return errors.DataError(
-      f"record {index} (from 0): {description}",
-      path=shard.path,
-      hint=tfrecord.RESTORE,
-    )
+    return None
 
-  def _duplicate_name(
-    self, shard: Shard, index: int, name: bytes
-  ) -> str | None:
+  def _duplicate_name(self, shard: Shard, index: int, name: str) -> str | None:
     place = f"{shard.path.name} record {index}"
     first = self._places.setdefault((shard.split, name), place)
     return (
@@ -157,35 +142,11 @@ class _Checker:
     )
 
 
-@contextlib.contextmanager
-def _opened(shard: Shard, file_format: str) -> Iterator[Records]:
-  """Opens a shard for its serialised records; DataError if it is no shard."""
-  if file_format == "tfrecord":
-    # An empty file is an error only if it should hold records.
-    yield tfrecord.TFRecordFiles([shard.path], None if shard.count else [0])
-    return
-  if not shard.path.exists():
-    raise errors.DataError(
-      "the shard is missing", path=shard.path, hint=tfrecord.RESTORE
-    )
-  try:
-    with array_record_data_source.ArrayRecordDataSource(
-      [os.fspath(shard.path)]
-    ) as source:
-      yield source
-  except RuntimeError as error:
-    raise errors.DataError(
-      f"the shard is damaged or no ArrayRecord file: {error}",
-      path=shard.path,
-      hint=tfrecord.RESTORE,
-    ) from error
-
-
 def fault(record: dict[str, Any], config: str) -> str | None:
   """Describes the fault of a decoded record, by the schema of `records.py`.
 
   Args:
-    record: as the features decode it.
+    record: of `records.decode`.
     config: name of the build's configuration, e.g. gsl or gsl_30fps. The
       language of a record may be unknown if the configuration is named after
       it.
@@ -193,37 +154,17 @@ def fault(record: dict[str, Any], config: str) -> str | None:
   Returns:
     The fault; None if there is none.
   """
-  absent = sorted(key for key in records.features() if record.get(key) is None)
-  if absent:
-    return f"no {', '.join(absent)}"
-  for key in _TEXTS:
-    try:
-      record[key].decode()
-    except UnicodeDecodeError as error:
-      return f"its {key} is not UTF-8: {error}"
-  if not record["name"]:
-    return "its name is empty"
-  language = record["language"].decode()
+  language = record["language"]
   named = language.lower().replace("-", "_")
   if language not in languages.LANGUAGES and (
     not named or named != config.split("_")[0]
   ):
     return f"unknown sign language {language!r}"
-  fps = record["fps"]
-  if not 0 < fps < math.inf:
-    return f"{fps} frames a second, expected a number above 0"
   return _fault_of_pose(record["frames"], record["valid"])
 
 
 def _fault_of_pose(frames: np.ndarray, valid: np.ndarray) -> str | None:
   t = len(frames)
-  if frames.shape != (t, skeleton.C) or valid.shape != (t, skeleton.J):
-    return (
-      f"frames {frames.shape} and mask {valid.shape}, expected "
-      f"(T, {skeleton.C}) and (T, {skeleton.J})"
-    )
-  if not t:
-    return "it has no frames"
   joints = frames.reshape(t, skeleton.J, 3)
   zero = (joints == 0).all(-1)  # [T, J]
   elsewhere = np.arange(skeleton.J) != skeleton.NECK

@@ -11,6 +11,7 @@ from data_pipeline.building import record_reader
 from data_pipeline.data_card import plots, statistics, text_tables
 from data_pipeline.lifting import bones
 from signllm_jax.core import atomic_files, errors, languages, skeleton
+from signllm_jax.formats import dataset_info
 from signllm_jax.visualization import pages
 from signllm_jax.visualization.pages import Number
 
@@ -35,16 +36,18 @@ def write_card(folder: str | os.PathLike, path: str | os.PathLike) -> None:
     raise errors.StorageError(
       "its folder does not exist", path=path, hint="Make the folder first"
     )
-  info = record_reader.open_build(folder).info
+  info = record_reader.open_build(folder)
   page = render(info, statistics.compute(folder))
   atomic_files.write_text(path, page)
 
 
-def render(info: Any, stats: statistics.DatasetStatistics) -> str:
+def render(
+  info: dataset_info.DatasetInfo, stats: statistics.DatasetStatistics
+) -> str:
   """Renders the card.
 
   Args:
-    info: the build's `tfds.core.DatasetInfo`.
+    info: the build's description.
     stats: its statistics.
   """
   name = "/".join(filter(None, (info.name, info.config_name)))

@@ -3,16 +3,15 @@
 import dataclasses
 import pathlib
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
-from array_record.python import array_record_data_source
 
 from signllm_jax import config
 from signllm_jax.core import clips as clips_lib
 from signllm_jax.core import errors, gloss
 from signllm_jax.data import build_commands, records
-from signllm_jax.formats import splits, tfrecord
+from signllm_jax.formats import shards, splits
 
 Example = TypeVar("Example", covariant=True)
 SPLITS = ("train", "dev", "test")
@@ -34,38 +33,30 @@ class _BuiltSplit:
   """A split of a data set that a builder wrote, read from disk on access."""
 
   def __init__(self, folder: pathlib.Path, split: str, language: str):
-    info = records.open_build(folder).info
-    if split not in info.splits:
+    build = records.open_build(folder)
+    if split not in build.splits:
       raise errors.DataError(
-        f"no split {split!r}", path=folder, expected=str(list(info.splits))
+        f"no split {split!r}", path=folder, expected=str(list(build.splits))
       )
-    split_info = info.splits[split]
-    # A record is a dictionary of features; tfds types it more widely.
-    self._features: Any = info.features
-    self._folder, self._language = folder, language
-    if info.as_proto.file_format == "array_record":
-      self._records = array_record_data_source.ArrayRecordDataSource(
-        [str(path) for path in split_info.filepaths]
-      )
-    else:
-      self._records = tfrecord.TFRecordFiles(
-        split_info.filepaths, counts=split_info.shard_lengths
-      )
+    self._language, part = language, build.splits[split]
+    self._records = shards.Shards(
+      part.paths, part.shard_lengths, build.file_format
+    )
 
   def __len__(self) -> int:
     return len(self._records)
 
   def __getitem__(self, index: int) -> clips_lib.Clip:
-    record = self._features.deserialize_example_np(self._records[index])
-    language = record["language"].decode()
-    if self._language and language != self._language:
-      raise errors.DataError(
-        f"record {index} is in {language}",
-        path=self._folder,
-        expected=self._language,
-        hint="Set --config.data.language to the data set's",
-      )
-    return records.to_clip(record)
+    with self._records.place(index):
+      record = records.decode(self._records[index])
+      language = record["language"]
+      if self._language and language != self._language:
+        raise errors.DataError(
+          f"it is in {language or 'no language'}",
+          expected=self._language,
+          hint="Set --config.data.language to the data set's",
+        )
+      return records.to_clip(record)
 
 
 def open_clips(settings: config.Data, split: str) -> Clips:
@@ -93,7 +84,7 @@ def has_split(settings: config.Data, split: str) -> bool:
   """
   folder = pathlib.Path(settings.folder)
   if (folder / "dataset_info.json").exists():
-    return split in records.open_build(folder).info.splits
+    return split in records.open_build(folder).splits
   return any((folder / f"{split}.{kind}").exists() for kind in _SPLIT_FILES)
 
 

@@ -4,16 +4,21 @@ Records are written by the tensorflow-datasets builders of `data_pipeline` and
 read without the code of those.
 """
 
+import functools
 import os
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from google.protobuf import json_format
 
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors, limits, skeleton
+from signllm_jax.formats import dataset_info, example
 
 VERSION = "1.0.0"
 REBUILD = "Remove the folder and build again"
+_KINDS = {float: "a float", int: "an integer", memoryview: "bytes"}
+_TEXTS = ("name", "text", "prompt", "gloss", "language", "signer")
 
 
 def features() -> tfds.features.FeaturesDict:
@@ -71,7 +76,105 @@ def from_clip(
   }
 
 
-def to_clip(record: dict) -> clips.Clip:
+def open_build(folder: str | os.PathLike) -> dataset_info.DatasetInfo:
+  """Opens a build for reading; imports and runs nothing that it names.
+
+  Raises:
+    DataError: there is no complete build in the folder, or its records have
+      other features.
+    StorageError: its description cannot be read.
+  """
+  try:
+    info = dataset_info.read(folder)
+    dataset_info.check_features(folder, _stored_features())
+  except errors.DataError as error:
+    raise errors.DataError(
+      f"not a complete build: {error}",
+      path=folder,
+      hint=REBUILD,
+    ) from error
+  return info
+
+
+@functools.cache
+def _stored_features() -> dict[str, dict[str, Any]]:
+  """The features as `features.json` states them, without documentation."""
+  stored = json_format.MessageToDict(features().to_proto())
+  found = stored["featuresDict"]["features"]
+  for feature in found.values():
+    feature.pop("description", None)
+  return found
+
+
+def decode(data: bytes | memoryview) -> dict[str, Any]:
+  """Decodes a serialised record of `features`.
+
+  Returns:
+    Texts as str, `gloss_made` as bool, `fps` as float, `frames` [T, C] float32
+    and `valid` [T, J] uint8, both views of the data. The numbers of the arrays
+    are not checked.
+
+  Raises:
+    DataError: a feature is missing or of another type, a text is not UTF-8, the
+      arrays do not fit each other, there are no frames, or the rate is no rate.
+  """
+  if len(data) > limits.MAX_RECORD:
+    raise errors.DataError(
+      f"{len(data)} bytes", expected=f"at most {limits.MAX_RECORD}"
+    )
+  try:
+    values = example.parse(data, _stored_features())
+  except ValueError as error:
+    raise errors.DataError(f"damaged: {error}") from error
+  if absent := sorted(_stored_features().keys() - values.keys()):
+    raise errors.DataError(f"no {', '.join(absent)}")
+  record: dict[str, Any] = {key: _text(key, values[key]) for key in _TEXTS}
+  record["fps"] = _typed("fps", values["fps"], float)
+  record["gloss_made"] = bool(_typed("gloss_made", values["gloss_made"], int))
+  record["frames"] = _rows("frames", values["frames"], "<f4", skeleton.C)
+  record["valid"] = _rows("valid", values["valid"], "u1", skeleton.J)
+  t, masks = len(record["frames"]), len(record["valid"])
+  if not t or t != masks:
+    raise errors.DataError(
+      f"frames of {t} times and a mask of {masks}", expected="one or more each"
+    )
+  if not record["name"]:
+    raise errors.DataError("its name is empty")
+  if not limits.is_rate(record["fps"]):
+    raise errors.DataError(
+      f"{record['fps']:g} frames a second", expected=limits.RATES
+    )
+  return record
+
+
+def _typed(key: str, value: Any, kind: type) -> Any:
+  """A value of a record, if it is of its type."""
+  if not isinstance(value, kind):
+    raise errors.DataError(
+      f"its {key} is of another type", expected=_KINDS[kind]
+    )
+  return value
+
+
+def _text(key: str, value: Any) -> str:
+  try:
+    return str(_typed(key, value, memoryview), "utf-8")
+  except UnicodeDecodeError as error:
+    raise errors.DataError(f"its {key} is not UTF-8: {error}") from error
+
+
+def _rows(key: str, value: Any, dtype: str, width: int) -> np.ndarray:
+  """Frames [T, width], a view of their bytes."""
+  data = _typed(key, value, memoryview)
+  row = np.dtype(dtype).itemsize * width
+  if len(data) % row:
+    raise errors.DataError(
+      f"its {key} are {len(data)} bytes", expected=f"a multiple of {row}"
+    )
+  return np.frombuffer(data, dtype).reshape(-1, width)
+
+
+def to_clip(record: dict[str, Any]) -> clips.Clip:
   """Converts a decoded record, with texts as bytes or str, to a clip."""
 
   def text(value) -> str:
@@ -86,26 +189,3 @@ def to_clip(record: dict) -> clips.Clip:
     gloss=text(record["gloss"]),
     prompt=text(record["prompt"]),
   )
-
-
-def open_build(folder: str | os.PathLike) -> tfds.core.DatasetBuilder:
-  """Opens a build for reading, without the code of its data set.
-
-  Raises:
-    DataError: there is no complete build in the folder.
-  """
-  try:
-    return tfds.builder_from_directory(folder)
-  except (
-    OSError,
-    ValueError,
-    KeyError,
-    AssertionError,
-    json_format.ParseError,
-  ) as error:
-    raise errors.DataError(
-      f"not a complete build: {str(error).strip()}",
-      path=folder,
-      expected="dataset_info.json and features.json as tfds writes them",
-      hint=REBUILD,
-    ) from error

@@ -5,7 +5,6 @@ what is wrong and what to do about it.
 """
 
 import importlib.metadata
-import json
 import os
 import pathlib
 import platform
@@ -21,6 +20,7 @@ import packaging.utils
 from jax.experimental import multihost_utils
 
 from signllm_jax.core import errors
+from signllm_jax.formats import dataset_info
 
 MAX_SKEW = 2.0  # seconds; clocks further apart confuse logs and file times
 _REPORTED = ("jax", "jaxlib", "flax", "libtpu")
@@ -101,31 +101,28 @@ def check_data(folder: str, hosts: int) -> str:
   path = pathlib.Path(folder)
   if (path / "train.skels").is_file():
     return f"{path / 'train.skels'}: each of {hosts} hosts reads all of it"
-  try:
-    info = json.loads((path / "dataset_info.json").read_text("utf-8"))
-    splits = {s["name"]: len(s["shardLengths"]) for s in info["splits"]}
-    suffix = info.get("fileFormat", "tfrecord")
-  except OSError as error:
+  if not (path / dataset_info.INFO).exists():
     raise errors.DataError(
-      f"no data: {error.strerror}",
+      "no data",
       path=path,
       expected="a built data set or a folder with train.skels",
       hint="Is the share mounted? Build with `python -m data_pipeline build`",
-    ) from error
-  except (ValueError, KeyError, TypeError) as error:
-    raise errors.DataError(
-      f"not the description of a data set: {error!r}",
-      path=path / "dataset_info.json",
-    ) from error
-  for split, shards in splits.items():
-    files = list(path.glob(f"*-{split}.{suffix}*"))
-    empty = [file.name for file in files if not file.stat().st_size]
-    if len(files) != shards or empty:
+    )
+  splits = {}
+  for split in dataset_info.read(path).splits.values():
+    splits[split.name] = len(split.paths)
+    missing = [file.name for file in split.paths if not file.is_file()]
+    empty = [
+      file.name
+      for file, count in zip(split.paths, split.shard_lengths, strict=True)
+      if count and file.is_file() and not file.stat().st_size
+    ]
+    if missing or empty:
       raise errors.DataError(
-        f"split {split!r} has {len(files)} shards"
-        + (f", empty: {', '.join(empty)}" if empty else ""),
+        f"split {split.name!r} has {len(split.paths) - len(missing)} shards"
+        + (f", empty: {', '.join(empty[:5])}" if empty else ""),
         path=path,
-        expected=f"{shards}, as in dataset_info.json",
+        expected=f"{len(split.paths)}, as in dataset_info.json",
         hint="Copy or build the data set again",
       )
   counts = ", ".join(f"{name} {n}" for name, n in splits.items())

@@ -1,7 +1,19 @@
-"""The files of a built data set, without records."""
+"""Built data sets: their records, or their files without records."""
 
 import json
 import pathlib
+from typing import Any
+
+from data_pipeline.building import record_reader
+
+
+def read_records(folder: pathlib.Path) -> dict[str, list[dict[str, Any]]]:
+  """The records of a build by split, in their order."""
+  info = record_reader.open_build(folder)
+  return {
+    name: list(record_reader.read_records(split, info.file_format))
+    for name, split in info.splits.items()
+  }
 
 
 def built(folder: pathlib.Path, shards: int) -> pathlib.Path:
@@ -9,7 +21,12 @@ def built(folder: pathlib.Path, shards: int) -> pathlib.Path:
   splits = [
     {"name": name, "shardLengths": ["3"] * shards} for name in ("train", "dev")
   ]
-  described = {"fileFormat": "tfrecord", "splits": splits}
+  described = {
+    "name": "x",
+    "version": "1.0.0",
+    "fileFormat": "tfrecord",
+    "splits": splits,
+  }
   (folder / "dataset_info.json").write_text(json.dumps(described))
   for split in ("train", "dev"):
     for i in range(shards):

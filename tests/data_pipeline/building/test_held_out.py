@@ -4,9 +4,10 @@ import collections
 import json
 
 import pytest
+from helpers import built_data
 from helpers.prompt2sign import write_split
 
-from data_pipeline.building import held_out, record_reader
+from data_pipeline.building import held_out
 from data_pipeline.cli import parser
 from signllm_jax.core import errors
 
@@ -90,12 +91,9 @@ def _command(source, output, *arguments) -> list[str]:
 
 
 def _names(folder) -> dict[str, list[str]]:
-  builder = record_reader.open_build(folder)
   return {
-    split: sorted(
-      record["name"].decode() for record in builder.as_data_source(split)
-    )
-    for split in builder.info.splits
+    split: sorted(record["name"] for record in found)
+    for split, found in built_data.read_records(folder).items()
   }
 
 

@@ -17,7 +17,6 @@ from data_pipeline.building import (
   build_checks,
   build_plan,
   checksums,
-  record_reader,
   verify,
 )
 from signllm_jax.core import errors, skeleton
@@ -193,9 +192,11 @@ def change_record(folder: pathlib.Path, **values) -> pathlib.Path:
   data = list(tfrecord.TFRecordFiles([path]))
   example = tf_example_pb2.Example.FromString(data[1])
   for key, value in values.items():
-    kind = example.features.feature[key].WhichOneof("kind")
     example.features.feature.pop(key)
     if value is not None:
+      kind = {bytes: "bytes_list", int: "int64_list"}.get(
+        type(value), "float_list"
+      )
       getattr(example.features.feature[key], kind).value.append(value)
   data[1] = example.SerializeToString()
   path.write_bytes(b"".join(map(framed, data)))
@@ -204,9 +205,7 @@ def change_record(folder: pathlib.Path, **values) -> pathlib.Path:
 
 
 def numbers(folder: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
-  info = record_reader.open_build(folder).info
-  data = tfrecord.TFRecordFiles([shard(folder)])[1]
-  record = info.features.deserialize_example_np(data)
+  record = records.decode(tfrecord.TFRecordFiles([shard(folder)])[1])
   return record["frames"].copy(), record["valid"].copy()
 
 
@@ -220,17 +219,19 @@ def check_record(folder: pathlib.Path, expected: str, **values):
 @pytest.mark.parametrize(
   ("values", "expected"),
   [
-    ({"fps": 0.0}, "0.0 frames a second"),
+    ({"fps": 0.0}, "0 frames a second"),
     ({"fps": np.nan}, "nan frames a second"),
     ({"fps": None}, "no fps"),
-    ({"valid": None}, "damaged"),
+    ({"valid": None}, "no valid"),
     ({"language": b"XYZ"}, "unknown sign language 'XYZ'"),
     ({"language": b""}, "unknown sign language ''"),
     ({"text": b"\xff"}, "its text is not UTF-8"),
     ({"name": b""}, "its name is empty"),
-    ({"frames": b"123"}, "damaged"),
-    ({"frames": b"", "valid": b""}, "it has no frames"),
-    ({"valid": bytes(150)}, "expected (T, 150) and (T, 50)"),
+    ({"frames": b"123"}, "its frames are 3 bytes"),
+    ({"frames": b"", "valid": b""}, "frames of 0 times"),
+    ({"valid": bytes(150)}, "a mask of 3"),
+    ({"fps": 25}, "its fps is of another type; expected a float"),
+    ({"text": 1.5}, "its text is of another type; expected bytes"),
   ],
 )
 def test_faults_of_a_record(built_tfrecord, values, expected):
@@ -259,14 +260,12 @@ def test_faults_of_a_pose(built_tfrecord, joint, number, seen, expected):
 
 def test_language_of_the_configuration(built_tfrecord):
   """Manual alphabets are of more sign languages than the eight."""
-  info = record_reader.open_build(built_tfrecord).info
-  data = tfrecord.TFRecordFiles([shard(built_tfrecord)])[0]
-  record = info.features.deserialize_example_np(data)
+  record = records.decode(tfrecord.TFRecordFiles([shard(built_tfrecord)])[0])
   assert set(record) == set(records.features())
-  fault = functools.partial(verify.fault, {**record, "language": b"ASQ"})
+  fault = functools.partial(verify.fault, {**record, "language": "ASQ"})
   assert fault("asq") is None and fault("asq_30fps") is None
   assert fault("gsl") == "unknown sign language 'ASQ'"
-  assert verify.fault({**record, "language": b"LSF-CH"}, "gsl") is None
+  assert verify.fault({**record, "language": "LSF-CH"}, "gsl") is None
 
 
 def test_changed_sums(built):

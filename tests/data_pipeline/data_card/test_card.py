@@ -301,7 +301,7 @@ def test_texts_may_be_empty(built, counted):
     for name, split in counted.splits.items()
   }
   found = dataclasses.replace(counted, splits=empty)
-  info = record_reader.open_build(built).info
+  info = record_reader.open_build(built)
   assert "No clip has a text." in card.render(info, found)
   assert found.overlaps()[0].texts == []
 

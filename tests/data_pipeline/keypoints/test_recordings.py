@@ -5,10 +5,11 @@ import pathlib
 
 import numpy as np
 import pytest
+from helpers import built_data
 from helpers.landmarks import frames_258, write_recording
 from helpers.paths import DATA
 
-from data_pipeline.building import held_out, record_reader
+from data_pipeline.building import held_out
 from data_pipeline.cli import parser
 from data_pipeline.keypoints import find_clips, recordings
 from signllm_jax.core import errors
@@ -42,17 +43,13 @@ def build(source, output, *arguments: str) -> int:
 
 
 def read_records(output: pathlib.Path) -> dict[str, dict[str, tuple]]:
-  builder = record_reader.open_build(output / "prompt2sign" / "asl" / "1.0.0")
+  folder = output / "prompt2sign" / "asl" / "1.0.0"
   return {
     split: {
-      record["name"].decode(): (
-        record["text"].decode(),
-        record["gloss"].decode(),
-        float(record["fps"]),
-      )
-      for record in builder.as_data_source(split)
+      record["name"]: (record["text"], record["gloss"], record["fps"])
+      for record in found
     }
-    for split in builder.info.splits
+    for split, found in built_data.read_records(folder).items()
   }
 
 
