@@ -5,6 +5,7 @@ import os
 import re
 
 from data_pipeline.building import build_checks
+from signllm_jax.core import limits
 
 
 def add_rate_and_size(stage: argparse.ArgumentParser) -> None:
@@ -144,11 +145,13 @@ def _add_held_out(stage: argparse.ArgumentParser) -> None:
 
 
 def rate(text: str) -> float:
-  """Type of a frame rate: a decimal number above 0."""
-  if not re.fullmatch(r"\d{1,4}(\.\d{1,6})?", text, re.ASCII) or not float(
-    text
-  ):
-    raise argparse.ArgumentTypeError(f"{text!r}; expected a number above 0")
+  """Type of a frame rate: a decimal number within `limits`."""
+  if not re.fullmatch(
+    r"\d{1,4}(\.\d{1,6})?", text, re.ASCII
+  ) or not limits.is_rate(float(text)):
+    raise argparse.ArgumentTypeError(
+      f"{text!r}; expected a number above 0: {limits.RATES}"
+    )
   return float(text)
 
 

@@ -7,9 +7,7 @@ clips.files names. The lines are not changed.
 import pathlib
 from collections.abc import Callable, Sequence
 
-from signllm_jax.core import errors, text_files
-
-MAX_BYTES = 256 << 20  # of a file
+from signllm_jax.core import errors, foreign_files, limits, text_files
 
 
 def listed(prefix: str, names: Sequence[str]) -> str:
@@ -77,14 +75,9 @@ def read(
 
 
 def _lines(file: pathlib.Path) -> list[str]:
-  if file.stat().st_size > MAX_BYTES:
-    raise errors.DataError(
-      f"{file.stat().st_size} bytes", path=file, expected=f"at most {MAX_BYTES}"
-    )
-  lines = file.read_bytes().split(b"\n")
-  if not lines[-1]:
-    lines.pop()
-  return [
-    text_files.decode_line(line.removesuffix(b"\r"), file, number)
-    for number, line in enumerate(lines, 1)
-  ]
+  foreign_files.check_file(file, limits.MAX_TEXTS_FILE)
+  lines = []
+  for number, line in text_files.read_lines(file):
+    line = line.removesuffix(b"\n").removesuffix(b"\r")
+    lines.append(text_files.decode_line(line, file, number))
+  return lines

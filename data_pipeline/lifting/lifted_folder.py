@@ -22,7 +22,13 @@ import numpy as np
 from data_pipeline.keypoints import find_clips
 from data_pipeline.keypoints.cleaning import Mode
 from data_pipeline.lifting import quality, stage_files
-from signllm_jax.core import atomic_files, clips, errors, skeleton
+from signllm_jax.core import (
+  atomic_files,
+  clips,
+  errors,
+  foreign_files,
+  skeleton,
+)
 from signllm_jax.formats import npz
 
 OPTIONS = "lift.json"
@@ -279,18 +285,9 @@ def to_convention(clip: clips.Clip, convention: str) -> clips.Clip:
 
 def _load(path: pathlib.Path) -> dict:
   """Loads `lift.json` or the record of a clip."""
-  try:
-    content = json.loads(path.read_bytes())
-  except OSError as error:
-    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
-  except (ValueError, RecursionError) as error:
-    raise errors.DataError(
-      f"damaged: {error}", path=path, hint="Remove the file and lift again"
-    ) from error
+  content = foreign_files.read_json(path)
   types = {} if path.name == OPTIONS else {"kept": bool, "made_from": str}
-  if not isinstance(content, dict) or any(
-    type(content.get(key)) is not kind for key, kind in types.items()
-  ):
+  if any(type(content.get(key)) is not kind for key, kind in types.items()):
     raise errors.DataError(
       "not a file that lifting writes",
       path=path,

@@ -255,8 +255,12 @@ class _Run:
         self._write(keypoints.name, None, measured)
         self.outcome.dropped.append(keypoints.name)
         continue
-      if self.options.condense:
-        kept = quality.condense(kept, self.options.condense)
+      try:
+        if self.options.condense:
+          kept = quality.condense(kept, self.options.condense)
+      except errors.DataError as error:  # of its rate
+        self.outcome.failed[keypoints.name] = error
+        continue
       pairs.append((keypoints, kept))
     results = lifter.lift(
       [kept.frames for _, kept in pairs],

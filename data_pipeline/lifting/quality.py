@@ -15,7 +15,7 @@ import numpy as np
 
 from data_pipeline.keypoints import cleaning
 from data_pipeline.lifting import bones, lifter
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors, limits, skeleton
 
 Policy = Literal["drop", "trim", "keep"]
 AnyClip = TypeVar("AnyClip", clips.Clip, clips.Keypoints)
@@ -189,14 +189,14 @@ def condense(clip: AnyClip, by: str) -> AnyClip:
 
   Raises:
     UsageError: `by` has neither form.
+    DataError: it would have too many frames, or no rate.
   """
-  if match := re.fullmatch(r"1/([1-9]\d{0,3})", by):
+  if match := re.fullmatch(r"1/([1-9]\d{0,3})", by, re.ASCII):
     step = int(match[1])
-    return dataclasses.replace(
-      _take(clip, slice(None, None, step)), fps=clip.fps / step
-    )
-  match = re.fullmatch(r"(\d{1,4}(?:\.\d{1,4})?)fps", by)
-  if match and float(match[1]) > 0:
+    clips.check_rate(fps := clip.fps / step, clip.name)
+    return dataclasses.replace(_take(clip, slice(None, None, step)), fps=fps)
+  match = re.fullmatch(r"(\d{1,4}(?:\.\d{1,4})?)fps", by, re.ASCII)
+  if match and limits.is_rate(float(match[1])):
     return resample(clip, float(match[1]))
   raise errors.UsageError(
     f"cannot condense by {by!r}",
@@ -208,7 +208,8 @@ def resample(clip: AnyClip, fps: float) -> AnyClip:
   """Resamples a clip or keypoints; confidences are interpolated too."""
   if isinstance(clip, clips.Clip):
     return clips.resample(clip, fps)
-  resampled = clips.resample(clips.Clip(clip.frames, clip.valid, clip.fps), fps)
+  whole = clips.Clip(clip.frames, clip.valid, clip.fps, clip.name)
+  resampled = clips.resample(whole, fps)
   return dataclasses.replace(clip, frames=resampled.frames, fps=resampled.fps)
 
 

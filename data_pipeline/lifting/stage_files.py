@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax.core import atomic_files, errors, skeleton
+from signllm_jax.core import atomic_files, errors, skeleton, text_files
 
 NAMES = ("1.txt", "2.txt", "3.txt", "4.txt", "5.txt")
 _MAX_LINE = 4096  # bytes; 150 numbers take 2,250 at most
@@ -88,16 +88,10 @@ def _check(stage: np.ndarray, frames: int, path: pathlib.Path) -> None:
 
 
 def _read(path: pathlib.Path) -> np.ndarray:
-  try:
-    with path.open("rb") as file:
-      rows = [
-        _parse(line, path, number)
-        for number, line in enumerate(
-          iter(lambda: file.readline(_MAX_LINE + 1), b""), 1
-        )
-      ]
-  except FileNotFoundError as error:
-    raise errors.DataError("no such file", path=path) from error
+  rows = [
+    _parse(line, path, number)
+    for number, line in text_files.read_lines(path, _MAX_LINE)
+  ]
   if not rows:
     raise errors.DataError("no frames", path=path)
   return np.stack(rows).reshape(-1, skeleton.J, 3)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from signllm_jax.core import errors, skeleton
+from signllm_jax.core import errors, limits, skeleton
 
 SHOULDER_WIDTH = 1 / 3  # canonical distance of the shoulders in x and y
 
@@ -86,6 +86,18 @@ class Keypoints:
     return self.frames[..., 2] > 0
 
 
+def check_rate(fps: float, name: str) -> None:
+  """Refuses frames per second that no clip has, NaN among them.
+
+  Raises:
+    DataError: names the clip.
+  """
+  if not limits.is_rate(fps):
+    raise errors.DataError(
+      f"clip {name!r} has {fps:g} frames a second", expected=limits.RATES
+    )
+
+
 def swap_sides(clip: Clip) -> Clip:
   """Exchanges the labels left and right; x is not mirrored."""
   order = skeleton.SWAP_SIDES
@@ -131,11 +143,20 @@ def resample(clip: Clip, fps: float) -> Clip:
   most half a new frame: signing often ends in a fast movement, which a grid
   without the last frame would cut. A joint is valid in a new frame when it is
   valid in both frames that are interpolated.
+
+  Raises:
+    DataError: it would have more than `limits.MAX_FRAMES`.
   """
   if fps == clip.fps or len(clip) < 2:
     return dataclasses.replace(clip, fps=fps if len(clip) < 2 else clip.fps)
   seconds = (len(clip) - 1) / clip.fps
-  count = max(round(seconds * fps), 1) + 1
+  count = max(round(min(seconds * fps, 2 * limits.MAX_FRAMES)), 1) + 1
+  if count > limits.MAX_FRAMES:
+    raise errors.DataError(
+      f"clip {clip.name!r} of {len(clip)} frames at {clip.fps:g} a second "
+      f"would be too long at {fps:g}",
+      expected=f"at most {limits.MAX_FRAMES} frames",
+    )
   return dataclasses.replace(with_frames(clip, count), fps=fps)
 
 

@@ -37,13 +37,13 @@ def open_file(
     DataError: there is no such file, it is not a regular one, or too large.
     StorageError: it cannot be opened.
   """
+  handle = _open(path)
   try:
-    # Opening a named pipe would block until its other end is opened.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-  except (OSError, ValueError) as error:  # ValueError: a name with a null
-    raise _not_opened(path, error) from error
-  with open(handle, "rb", buffering=buffering) as file:
     _check(path, os.fstat(handle), most)
+  except errors.DataError:
+    os.close(handle)
+    raise
+  with open(handle, "rb", buffering=buffering) as file:
     yield file
 
 
@@ -67,8 +67,17 @@ def read(path: str | os.PathLike, most: int) -> bytes:
     DataError: as `open_file`.
     StorageError: it cannot be read.
   """
-  with open_file(path, most, buffering=0) as file, parsing(path, "file"):
-    return file.read(most)
+  handle = _open(path)
+  try:
+    size = _check(path, os.fstat(handle), most)
+    parts = []
+    while part := os.read(handle, size + 1 - sum(map(len, parts))):
+      parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+  except OSError as error:
+    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
+  finally:
+    os.close(handle)
 
 
 @contextlib.contextmanager
@@ -151,11 +160,19 @@ def _no_number(name: str) -> float:
   raise ValueError(f"{name} is no number of JSON")
 
 
+def _open(path: str | os.PathLike) -> int:
+  try:
+    # Opening a named pipe would block until its other end is opened.
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+  except (OSError, ValueError) as error:  # ValueError: a name with a null
+    raise _not_opened(path, error) from error
+
+
 def _check(
   path: str | os.PathLike, status: os.stat_result, most: int | None
 ) -> int:
   if not stat.S_ISREG(status.st_mode):
-    raise errors.DataError("not a file", path=path, expected="a regular file")
+    raise errors.DataError("not a file", path=path)
   if most is not None and status.st_size > most:
     raise errors.DataError(
       f"{status.st_size} bytes", path=path, expected=f"at most {most}"

@@ -4,9 +4,8 @@ import itertools
 import os
 from collections.abc import Iterator
 
-from signllm_jax.core import errors
+from signllm_jax.core import errors, foreign_files, limits
 
-MAX_LINE = 64 << 20  # bytes; a clip of some 50,000 frames, half an hour
 _BUFFER = 1 << 20  # bytes; the line of a clip takes some 200,000
 
 
@@ -32,25 +31,33 @@ def decode_line(line: bytes, path: str | os.PathLike, number: int) -> str:
     ) from error
 
 
-def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, bytes]]:
+def read_lines(
+  path: str | os.PathLike, most: int = limits.MAX_TEXT
+) -> Iterator[tuple[int, bytes]]:
   """Yields the lines of a file, with their numbers from 1 and their ends.
 
+  Args:
+    path: the file.
+    most: bytes of a line.
+
   Raises:
-    DataError: there is no such file, or a line is longer than MAX_LINE.
+    DataError: there is no such file, it is no regular one, a line is longer, or
+      there are more than `limits.MAX_LINES`.
+    StorageError: it cannot be read.
   """
-  try:
-    with open(path, "rb", buffering=_BUFFER) as file:
-      for number in itertools.count(1):
-        line = file.readline(MAX_LINE + 1)
-        if not line:
-          return
-        if len(line) > MAX_LINE:
-          raise errors.DataError(
-            f"a line of more than {MAX_LINE} bytes",
-            path=path,
-            line=number,
-            expected="one clip a line",
-          )
-        yield number, line
-  except FileNotFoundError as error:
-    raise errors.DataError("no such file", path=path) from error
+  with foreign_files.open_file(path, buffering=_BUFFER) as file:
+    for number in itertools.count(1):
+      with foreign_files.parsing(path, "file"):
+        line = file.readline(most + 1)
+      if not line:
+        return
+      if len(line) > most or number > limits.MAX_LINES:
+        raise errors.DataError(
+          f"a line of more than {most} bytes"
+          if len(line) > most
+          else "one line more",
+          path=path,
+          line=number,
+          expected=f"at most {limits.MAX_LINES} lines of {most} bytes",
+        )
+      yield number, line

@@ -24,16 +24,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from signllm_jax.core import atomic_files, clips, errors, skeleton, text_files
-from signllm_jax.formats import bvh_rig
+from signllm_jax.core import (
+  atomic_files,
+  clips,
+  errors,
+  foreign_files,
+  limits,
+  skeleton,
+  text_files,
+)
+from signllm_jax.formats import bvh_rig, decimals
 
-MAX_BYTES = 256 << 20
-MAX_FRAMES = 50_000  # half an hour
-MAX_JOINTS = 256  # of a file, with those of other names
-MAX_LINE = 1 << 16  # bytes; six numbers for each of MAX_JOINTS
-MAX_BLANKS = 1000  # consecutive empty lines before the frames
-MAX_VALUE = 1e9  # largest absolute value
-MAX_FPS = 10_000
+_MAX_FRAMES = limits.MAX_NUMBERS // (6 * skeleton.J)  # that are written
+_MAX_LINE = 256 * limits.MAX_JOINTS  # bytes; six numbers for each
 _BLOCK = 2048  # frames at a time
 _FRAME_TIME_DIGITS = 5e-7  # half a unit in the sixth decimal
 _POSITIONS = ("Xposition", "Yposition", "Zposition")
@@ -50,20 +53,21 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
 
   Raises:
     DataError: the clip has no frames, too many, or numbers that are not finite
-      or beyond MAX_VALUE.
+      or beyond limits.MAX_VALUE.
     StorageError: the file cannot be written.
   """
-  if not 0 < len(clip) <= MAX_FRAMES:
+  if not 0 < len(clip) <= _MAX_FRAMES:
     raise errors.DataError(
       f"clip {clip.name!r} has {len(clip)} frames",
       path=path,
-      expected=f"1 to {MAX_FRAMES}",
+      expected=f"1 to {_MAX_FRAMES}",
     )
-  valid = (np.abs(clip.frames) <= MAX_VALUE).all((1, 2))  # False for NaN
+  valid = (np.abs(clip.frames) <= limits.MAX_VALUE).all((1, 2))  # False for NaN
   if not valid.all():
     raise errors.DataError(
-      f"clip {clip.name!r} holds NaN, infinity or numbers above {MAX_VALUE:g}",
+      f"clip {clip.name!r} holds NaN, infinity or numbers too large",
       path=path,
+      expected=f"numbers within {limits.MAX_VALUE:g}",
       frame=int(np.argmin(valid)) + 1,
     )
   directions = bvh_rig.rest_directions()
@@ -98,19 +102,10 @@ def read(path: str | os.PathLike) -> clips.Clip:
     StorageError: the file cannot be read.
   """
   path = pathlib.Path(path)
-  try:
-    size = path.stat().st_size
-    if not path.is_file() or size > MAX_BYTES:
-      raise errors.DataError(
-        f"{size} bytes", path=path, expected=f"a file of at most {MAX_BYTES}"
-      )
-    words = _Words(path)
-    joints = _read_tree(words)
-    fps, values = _read_motion(words, sum(len(j.channels) for j in joints))
-  except FileNotFoundError as error:
-    raise errors.DataError("no such file", path=path) from error
-  except OSError as error:
-    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
+  foreign_files.check_file(path, limits.MAX_CLIP_FILE)
+  words = _Words(path)
+  joints = _read_tree(words)
+  fps, values = _read_motion(words, sum(len(j.channels) for j in joints))
   index = {joint.name: i for i, joint in enumerate(joints)}
   order = [index[name] for name in skeleton.JOINT_NAMES]
   frames = np.empty((len(values), skeleton.J, 3), np.float32)
@@ -144,7 +139,7 @@ class _Words:
 
   def __init__(self, path: pathlib.Path):
     self.path, self.number = path, 0
-    self._lines = text_files.read_lines(path)
+    self._lines = text_files.read_lines(path, _MAX_LINE)
     self._pending: list[str] = []
 
   def line(self) -> str:
@@ -152,8 +147,6 @@ class _Words:
     if self._pending:
       raise self.error(repr(self._pending[-1][:40]), "the end of the line")
     self.number, line = next(self._lines, (self.number, b""))
-    if len(line) > MAX_LINE:
-      raise self.error(f"a line of {len(line)} bytes", f"at most {MAX_LINE}")
     try:
       return line.decode()
     except UnicodeDecodeError as error:
@@ -166,7 +159,7 @@ class _Words:
       line = self.line()
       self._pending = line.split()[::-1]
       blanks += 1
-      if not line or blanks > MAX_BLANKS:
+      if not line or blanks > limits.MAX_BLANKS:
         problem = "the file ends" if not line else f"{blanks} empty lines"
         raise self.error(problem, " or ".join(expected) or "a word")
     word = self._pending.pop()
@@ -184,12 +177,9 @@ class _Words:
   def value(self) -> float:
     """The next word as a number."""
     word = self.take()
-    try:
-      value = float(word)
-    except ValueError:
-      value = np.nan
-    if not abs(value) <= MAX_VALUE:
-      raise self.error(repr(word[:40]), f"a number within {MAX_VALUE:g}")
+    value = decimals.parse_number(word)
+    if value is None or abs(value) > limits.MAX_VALUE:
+      raise self.error(repr(word[:40]), f"a number within {limits.MAX_VALUE:g}")
     return value
 
   def position(self) -> list[float]:
@@ -208,7 +198,7 @@ def _read_tree(words: _Words) -> list[bvh_rig.Joint]:
   words.take("HIERARCHY")
   kind = words.take("ROOT")
   joints, open_joints = [], [-1]
-  for _ in range(3 * MAX_JOINTS):  # start, end site and end of each
+  for _ in range(3 * limits.MAX_JOINTS):  # start, end site and end of each
     if kind == "End":
       for word in ("Site", "{", "OFFSET"):
         words.take(word)
@@ -222,8 +212,8 @@ def _read_tree(words: _Words) -> list[bvh_rig.Joint]:
     if len(open_joints) == 1:
       break
     kind = words.take("JOINT", "End", "}")
-  if len(open_joints) > 1 or len(joints) > MAX_JOINTS:
-    raise words.error("another joint", f"at most {MAX_JOINTS}")
+  if len(open_joints) > 1 or len(joints) > limits.MAX_JOINTS:
+    raise words.error("another joint", f"at most {limits.MAX_JOINTS}")
   names = [joint.name for joint in joints]
   for name in skeleton.JOINT_NAMES:
     if names.count(name) != 1:
@@ -251,35 +241,41 @@ def _read_motion(words: _Words, width: int) -> tuple[float, np.ndarray]:
   """Reads frames per second and channel values [T, width]."""
   words.take("MOTION")
   words.take("Frames:")
-  count = words.integer(MAX_FRAMES)
+  count = words.integer(limits.MAX_FRAMES)
   words.take("Frame")
   words.take("Time:")
   seconds = words.value()
-  if not count or not 1 / MAX_FPS <= seconds <= MAX_VALUE:
-    raise words.error(f"{count} frames of {seconds:g} seconds", "more")
+  if not count or not seconds or not limits.is_rate(1 / seconds):
+    raise words.error(f"{count} frames of {seconds:g} seconds", limits.RATES)
+  if count * width > limits.MAX_NUMBERS:
+    raise words.error(
+      f"{count} frames of {width} numbers", f"at most {limits.MAX_NUMBERS}"
+    )
   whole_fps = max(round(1 / seconds), 1)
   is_whole = abs(1 / whole_fps - seconds) <= _FRAME_TIME_DIGITS
-  first = words.number + 1
-
-  def lines() -> Iterator[str]:
-    for number in range(count):
-      line = words.line()
-      # NumPy allocates by the first line: it must have the right width.
-      count_in_line = width if number and line.strip() else len(line.split())
-      if not count_in_line or count_in_line != width:
-        raise words.error(
-          f"{count_in_line} numbers", f"{width} in each of {count} frames"
-        )
-      yield line
-
-  try:
-    values = np.loadtxt(lines(), np.float64, comments=None, ndmin=2)
-  except ValueError as error:
-    raise words.error(str(error)[:200], f"{width} numbers a frame") from error
-  valid = (np.abs(values) <= MAX_VALUE).all(1)
-  if not valid.all():
-    words.number = first + int(np.argmin(valid))
-    raise words.error("NaN or too large", f"numbers within {MAX_VALUE:g}")
+  rows = [_read_row(words, width, count) for _ in range(count)]
+  values = np.stack(rows)
   if words.line().strip():
     raise words.error("one line more", f"{count} frames")
   return float(whole_fps) if is_whole else 1 / seconds, values
+
+
+def _read_row(words: _Words, width: int, count: int) -> np.ndarray:
+  """Reads the numbers [width] of a frame, one of `count`."""
+  line = " ".join(words.line().split()).encode()
+  values = decimals.parse_float64(line) if line else np.zeros(0)
+  if values is None:
+    at, token = decimals.first_invalid(line)
+    raise words.error(
+      f"number {at + 1} is {token[:40].decode('utf-8', 'replace')!r}",
+      "decimal numbers",
+    )
+  if not width or len(values) != width:
+    raise words.error(
+      f"{len(values)} numbers", f"{width} in each of {count} frames"
+    )
+  if max(values.max(), -values.min()) > limits.MAX_VALUE:
+    raise words.error(
+      "too large a number", f"numbers within {limits.MAX_VALUE:g}"
+    )
+  return values

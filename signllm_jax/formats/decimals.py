@@ -6,9 +6,12 @@ the words, several times as fast as `float` on each number.
 """
 
 import re
+import warnings
 
 import numpy as np
 
+# A decimal number of ASCII digits, in every form of text.
+NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _SHORT = re.compile(rb"-?\d\.\d{1,4}")  # `%.5f` without trailing zeros
 _STEP = 15 << 13  # bytes per block: temporaries stay in the cache
 
@@ -38,13 +41,53 @@ def parse(line: bytes) -> np.ndarray | None:
   numbers = _parse_words(line)
   if numbers is None:
     numbers = _parse_words(_with_zeros(line))
-  # NumPy would also accept nan, inf, 1_000 and digits of other scripts.
-  if numbers is None and not line.translate(None, b"0123456789+-.eE "):
+  return parse_float64(line) if numbers is None else numbers
+
+
+def parse_number(text: str) -> float | None:
+  """Parses a decimal number of ASCII digits; None if it is none.
+
+  Python's own `float` also takes nan, inf, 1_000 and digits of other scripts.
+  """
+  number = text.encode("utf-8", "surrogateescape")
+  return float(text) if NUMBER.fullmatch(number) else None
+
+
+def first_invalid(line: bytes) -> tuple[int, bytes]:
+  """Index and text of the first token of a line that is no decimal number.
+
+  Args:
+    line: one that `parse` refuses.
+  """
+  start = 0
+  for index in range(line.count(b" ") + 1):
+    end = line.find(b" ", start)
+    token = line[start:] if end < 0 else line[start:end]
+    if not NUMBER.fullmatch(token):
+      return index, token
+    start = end + 1
+  raise AssertionError("a line without an invalid token")
+
+
+def parse_float64(line: bytes) -> np.ndarray | None:
+  """Parses as `parse`, always to float64: any decimal form, more slowly."""
+  # NumPy would also accept nan, inf and hexadecimal numbers.
+  if (
+    line.translate(None, b"0123456789+-.eE ")
+    or b"  " in line
+    or line[:1] in (b" ", b"")
+    or line[-1:] == b" "
+  ):
+    return None
+  with warnings.catch_warnings():
+    # NumPy deprecates to stop at a wrong number; the count shows it.
+    warnings.simplefilter("ignore", DeprecationWarning)
     try:
-      numbers = np.array(line.split(b" "), np.float64)
+      numbers = np.fromstring(line, np.float64, sep=" ")
     except ValueError:
       return None
-  return numbers
+  # Each token begins with a number, and none holds two: 1-2 would be.
+  return numbers if len(numbers) == line.count(b" ") + 1 else None
 
 
 def _with_zeros(line: bytes) -> bytes:

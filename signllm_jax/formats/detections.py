@@ -5,10 +5,8 @@ Dim letters: M detections (one person in one frame), T frames, J = 50 joints.
 
 import numpy as np
 
-from signllm_jax.core import skeleton
+from signllm_jax.core import limits, skeleton
 
-MAX_PEOPLE = 100  # per frame
-MAX_PIXEL = 1e6  # beyond any image; squares stay far within float32
 # Joints that keep their place while the arms move.
 _TRUNK = [
   skeleton.NOSE,
@@ -30,8 +28,8 @@ def first_invalid(values: np.ndarray) -> tuple[int, str] | None:
   """
   confidence = values[..., 2]
   # NaN compares as False, so it is caught as well.
-  ok = (np.abs(values[..., :2]) <= MAX_PIXEL).all(-1) | (confidence == 0)
-  ok &= (confidence >= 0) & (confidence <= MAX_PIXEL)
+  ok = (np.abs(values[..., :2]) <= limits.MAX_PIXEL).all(-1) | (confidence == 0)
+  ok &= (confidence >= 0) & (confidence <= limits.MAX_PIXEL)
   if ok.all():
     return None
   index, joint = np.unravel_index(np.argmin(ok), ok.shape)

@@ -23,7 +23,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors, limits, skeleton
 from signllm_jax.formats import detections, frame_files, frame_io
 from signllm_jax.formats.frame_files import FrameFiles
 
@@ -131,7 +131,7 @@ def _decode(data: bytes, path: str) -> np.ndarray:
         raise ValueError(f"{count} people, and another number in num_persons")
     elif not count:
       raise ValueError("neither num_persons nor person_0")
-    if count > detections.MAX_PEOPLE:
+    if count > limits.MAX_PEOPLE:
       raise ValueError(f"{count} people")
     people = [
       _person_decoder.decode(frame[f"person_{i}"]) for i in range(count)

@@ -14,9 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax.core import errors
-
-MAX_FRAMES = 100_000  # of a clip, an hour; missing frames count
+from signllm_jax.core import errors, limits
 
 
 class Naming(NamedTuple):
@@ -71,16 +69,16 @@ class FrameFiles:
     would be compressed.
 
     Raises:
-      DataError: the numbers span more than MAX_FRAMES.
+      DataError: the numbers span more than `limits.MAX_FRAMES`.
     """
     rows = self.numbers - self.numbers[0]
     t = int(rows[-1]) + 1
-    if t > MAX_FRAMES:
+    if t > limits.MAX_FRAMES:
       raise errors.DataError(
         f"clip {self.name!r} has frames from {self.numbers[0]} to "
         f"{self.numbers[-1]}",
         path=self.folder,
-        expected=f"at most {MAX_FRAMES} frames a clip",
+        expected=f"at most {limits.MAX_FRAMES} frames a clip",
       )
     return rows, t
 

@@ -4,50 +4,27 @@ import json
 import os
 import pathlib
 import shutil
-import stat
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
 
-from signllm_jax.core import clips, errors
+from signllm_jax.core import clips, errors, foreign_files, limits
 from signllm_jax.formats import detections, frame_files
 from signllm_jax.formats.frame_files import FrameFiles
 
-MAX_FILE = 4 << 20  # bytes of a frame; a person takes 4,000
-
 
 def read(path: str) -> bytes:
-  """Reads a frame file.
+  """Reads a frame file of at most `limits.MAX_FRAME_FILE` bytes.
 
   Threads do not pay: parsing holds Python's lock, and a reader waits 5 ms for
   it, a hundred times the time of a file. Several processes read several clips.
 
   Raises:
-    DataError: there is no such file, or it is larger than MAX_FILE.
-    StorageError: it cannot be read.
+    DataError, StorageError: as `foreign_files.read`.
   """
-  try:
-    # Opening a named pipe would block until its other end is opened.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-      status = os.fstat(handle)
-      if not stat.S_ISREG(status.st_mode):
-        raise errors.DataError("not a file", path=path)
-      if status.st_size > MAX_FILE:
-        raise errors.DataError(
-          f"{status.st_size} bytes",
-          path=path,
-          expected=f"at most {MAX_FILE} for one frame",
-        )
-      return os.read(handle, status.st_size)
-    finally:
-      os.close(handle)
-  except FileNotFoundError as error:
-    raise errors.DataError("no such file", path=path) from error
-  except OSError as error:
-    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
+  return foreign_files.read(path, limits.MAX_FRAME_FILE)
 
 
 def read_all(files: FrameFiles) -> Iterator[tuple[str, bytes]]:
@@ -90,15 +67,7 @@ def check_keys(data: bytes, keys: int) -> None:
     RecursionError: the text is nested too deeply.
   """
   if data.count(b'"') != 2 * keys:
-    json.loads(data.decode(), object_pairs_hook=_distinct)
-
-
-def _distinct(pairs: list[tuple[str, object]]) -> None:
-  seen = set()
-  for key, _ in pairs:
-    if key in seen:
-      raise ValueError(f"key {key[:40]!r} twice in one object")
-    seen.add(key)
+    json.loads(data.decode(), object_pairs_hook=foreign_files.distinct)
 
 
 def path_of(files: FrameFiles, counts: Sequence[int], index: int) -> str:

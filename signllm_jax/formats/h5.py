@@ -18,11 +18,17 @@ from collections.abc import Iterable, Iterator
 import h5py
 import numpy as np
 
-from signllm_jax.core import atomic_files, clips, errors, skeleton
+from signllm_jax.core import (
+  atomic_files,
+  clips,
+  errors,
+  foreign_files,
+  limits,
+  skeleton,
+)
 from signllm_jax.formats import detections
 
-MAX_FRAMES = 100_000  # of a clip, an hour
-_MAX_CHUNK = MAX_FRAMES * skeleton.C * 4  # bytes
+_MAX_CHUNK = limits.MAX_FRAMES * skeleton.C * 4  # bytes
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE)
 # Free disk space that HDF5 needs when it closes a file: in all, and per clip.
 _SPARE, _SPARE_EACH = 1 << 20, 2 << 10
@@ -60,7 +66,7 @@ def read_clip(
   Raises:
     DataError: the file is missing or damaged; there is no such clip; it is a
       link, refers to another file, has another type or shape, a filter other
-      than gzip, more than MAX_FRAMES frames, or no keypoints in it.
+      than gzip, too many frames, or no keypoints in it.
   """
   with _open(path) as file:
     values, attributes = _load(file, name, path)
@@ -104,11 +110,11 @@ def write(path: str | os.PathLike, sequence: Iterable[clips.Keypoints]) -> None:
         raise errors.DataError(
           f"clip {clip.name!r}: {problem}", path=path, frame=at + 1
         )
-      if len(clip) > MAX_FRAMES:
+      if len(clip) > limits.MAX_FRAMES:
         raise errors.DataError(
           f"clip {clip.name!r} has {len(clip)} frames",
           path=path,
-          expected=f"at most {MAX_FRAMES}",
+          expected=f"at most {limits.MAX_FRAMES}",
         )
       rows = detections.clean(clip.frames).reshape(-1, skeleton.C)
       _check_room(temporary, rows.nbytes + _SPARE + _SPARE_EACH * len(file))
@@ -128,15 +134,12 @@ def _check_room(path: os.PathLike, size: int) -> None:
 @contextlib.contextmanager
 def _open(path: str | os.PathLike) -> Iterator[h5py.File]:
   """Opens a file; errors of HDF5 become DataError."""
-  if not os.path.isfile(path):
-    raise errors.DataError("no such file", path=path)
-  try:
-    with h5py.File(path, "r") as file:
-      yield file
-  except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-    raise errors.DataError(
-      f"not a whole HDF5 file ({error})", path=path, hint="Make it anew"
-    ) from error
+  foreign_files.check_file(path)
+  with (
+    foreign_files.parsing(path, "HDF5 file", "Make it anew"),
+    h5py.File(path, "r") as file,
+  ):
+    yield file
 
 
 def _load(file: h5py.File, name: str, path) -> tuple[np.ndarray, dict]:
@@ -164,7 +167,7 @@ def _load(file: h5py.File, name: str, path) -> tuple[np.ndarray, dict]:
     shape is None
     or len(shape) != 2
     or shape[1] != skeleton.C
-    or shape[0] > MAX_FRAMES
+    or shape[0] > limits.MAX_FRAMES
   ):
     raise invalid(f"has shape {shape}")
   if plan.get_layout() == h5py.h5d.CHUNKED:
@@ -220,9 +223,12 @@ def _attributes(data_set: h5py.Dataset, invalid) -> dict:
     if attribute.shape != shape or attribute.dtype.kind not in "fiu":
       raise invalid(f"has {key} of {attribute.dtype}, shape {attribute.shape}")
     value = np.asarray(data_set.attrs[key], np.float64)
-    if not (
-      np.isfinite(value) & (value > 0) & (value <= detections.MAX_PIXEL)
-    ).all():
+    in_range = (
+      limits.is_rate(float(value))
+      if key == "fps"
+      else ((value >= 1) & (value <= limits.MAX_PIXEL)).all()
+    )
+    if not in_range:
       raise invalid(f"has {key} {value.tolist()}")
     attributes[key] = float(value) if key == "fps" else tuple(map(int, value))
   return attributes

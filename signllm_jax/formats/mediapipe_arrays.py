@@ -23,10 +23,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors, limits, skeleton
 from signllm_jax.formats import (
+  archives,
   detections,
-  frame_files,
   frame_io,
   landmarks,
   plain_arrays,
@@ -133,7 +133,7 @@ def archive_counts(
     DataError: the file is missing or not a .npz, or has no members.
   """
   counts = {}
-  for sign, shape in plain_arrays.member_shapes(path).items():
+  for sign, shape in archives.member_shapes(path).items():
     try:
       if isinstance(shape, errors.DataError):
         raise shape
@@ -234,7 +234,7 @@ def _check_numbers(recording: Recording) -> None:
 
 def _read_sign(path: str | os.PathLike, sign: str) -> np.ndarray:
   """The recordings [N, T, 258 or 1662] of a sign."""
-  recordings = plain_arrays.read_member(path, sign)
+  recordings = archives.read_member(path, sign)
   _check_shape(recordings.shape, f"{os.fspath(path)}: {sign}.npy")
   return recordings
 
@@ -244,7 +244,7 @@ def _check_shape(shape: tuple[int, ...], place: str) -> None:
   if (
     len(shape) != 3
     or shape[2] not in COUNTS
-    or not 0 < shape[1] <= frame_files.MAX_FRAMES
+    or not 0 < shape[1] <= limits.MAX_FRAMES
   ):
     raise errors.DataError(
       f"an array of shape {shape}",
@@ -286,7 +286,7 @@ def _to_joints(
       path=places[at],
       expected="pose 33 x (x, y, z, visibility) first",
     )
-  limit = 2 * detections.MAX_PIXEL  # refused below, and finite in pixels
+  limit = 2 * limits.MAX_PIXEL  # refused below, and finite in pixels
   pixels = share.clip(-limit, limit) * np.array(size, np.float32)
   joints = landmarks.to_joints(_POINTS, pixels, confidence)
   if joints is None:

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax.core import atomic_files, clips, errors, skeleton
+from signllm_jax.core import atomic_files, clips, errors, limits, skeleton
+from signllm_jax.formats import archives, plain_arrays
 
-MAX_BYTES = 4 << 30  # unpacked; some six million frames
+_BLOCK = 1 << 16  # frames, or letters, checked at a time
 # Dtype and trailing shape of each member.
 _MEMBERS = {
   "frames": ("f4", (skeleton.J, 3)),
@@ -55,22 +56,17 @@ def write(path: str | os.PathLike, sequence: Sequence[clips.Clip]) -> None:
 def read(path: str | os.PathLike) -> list[clips.Clip]:
   """Reads all clips of a file.
 
-  Sizes and types are checked before anything is unpacked, so a hostile file
-  costs no more memory than MAX_BYTES and runs no code.
+  Sizes and types are checked before anything is unpacked (`archives`), so a
+  hostile file takes no more memory than it has bytes, or `limits.MAX_PACKED`,
+  and runs no code.
 
   Raises:
     DataError: the file is missing, damaged, or holds other members, types or
-      shapes than `write` makes, or more than MAX_BYTES.
+      shapes than `write` makes, a rate that is none, or more than the limits.
+    StorageError: it cannot be read.
   """
-  try:
-    with zipfile.ZipFile(path) as archive:
-      arrays = _unpack(archive, path)
-  except FileNotFoundError as error:
-    raise errors.DataError("no such file", path=path) from error
-  except (zipfile.BadZipFile, EOFError, ValueError, OSError) as error:
-    raise errors.DataError(
-      f"not a whole .npz file ({error})", path=path, hint="Make it anew"
-    ) from error
+  with archives.open_archive(path) as archive:
+    arrays = _unpack(archive, path)
   offsets = arrays["offsets"]
   n = len(offsets) - 1
   if (
@@ -86,6 +82,7 @@ def read(path: str | os.PathLike) -> list[clips.Clip]:
       expected="offsets that rise from 0 to the number of frames",
     )
   _check_finite(arrays["frames"], path)
+  _check_rates(arrays["fps"], path)
   return [
     clips.Clip(
       arrays["frames"][start:end],
@@ -102,51 +99,109 @@ def _unpack(archive: zipfile.ZipFile, path) -> dict[str, np.ndarray]:
   found = sorted(member.filename for member in members)
   if found != sorted(f"{key}.npy" for key in _MEMBERS):
     raise errors.DataError(
-      f"members {', '.join(found[:10])}",
+      f"members {', '.join(found[:10])[:300]}",
       path=path,
       expected=", ".join(f"{key}.npy" for key in _MEMBERS),
     )
-  size = sum(member.file_size for member in members)
-  if size > MAX_BYTES:
-    raise errors.DataError(
-      f"{size} bytes unpacked", path=path, expected=f"at most {MAX_BYTES}"
-    )
+  _check_size(members, path)
+  headers = {}  # all are checked before any array is unpacked
+  for member in members:
+    place = f"{os.fspath(path)}: {member.filename}"
+    headers[member.filename] = archives.member_header(archive, member, place)
+    _check_header(headers[member.filename], member.filename, path)
   arrays = {}
   for member in members:
+    place = f"{os.fspath(path)}: {member.filename}"
+    header = headers[member.filename]
+    data = archives.unpack(archive, member, place)
     key = member.filename.removesuffix(".npy")
-    kind, tail = _MEMBERS[key]
-    with archive.open(member) as file:
-      # Parsed here: NumPy's own reader allocates what the header claims.
-      version = np.lib.format.read_magic(file)
-      if version != (1, 0):
-        raise ValueError(f"{member.filename} is of version {version}")
-      shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-      right_kind = dtype.kind == "U" if kind == "U" else dtype == np.dtype(kind)
-      if not right_kind or len(shape) != 1 + len(tail) or shape[1:] != tail:
-        raise errors.DataError(
-          f"{member.filename} is {dtype} of shape {shape}",
-          path=path,
-          expected=f"{kind} of shape {('any', *tail)}",
-        )
-      data = file.read()
-    count = int(np.prod(shape, dtype=object))
-    if len(data) != count * dtype.itemsize:
-      raise ValueError(f"{member.filename} holds {len(data)} bytes")
-    arrays[key] = np.ndarray(shape, dtype, bytearray(data))
-    if kind == "U" and count * dtype.itemsize:
-      codes = np.frombuffer(data, np.dtype("u4").newbyteorder(dtype.byteorder))
-      # NumPy would make invalid strings of other codes.
-      if (codes > 0x10FFFF).any() or (codes >> 11 == 0xD800 >> 11).any():
-        raise ValueError(f"{member.filename} is not Unicode")
+    arrays[key] = plain_arrays.to_array(data, header, place)
+    if "U" in header.kind:
+      _check_unicode(data, header, place)
   return arrays
 
 
-def _check_finite(frames: np.ndarray, path) -> None:
-  finite = np.isfinite(frames).all((1, 2))
-  if not finite.all():
+def _check_size(members: list[zipfile.ZipInfo], path) -> None:
+  """Refuses more than the limits, of packed members and of all."""
+  for most, some in (
+    (
+      limits.MAX_PACKED,
+      [each for each in members if each.compress_type != zipfile.ZIP_STORED],
+    ),
+    (limits.MAX_ARCHIVE, members),
+  ):
+    size = sum(member.file_size for member in some)
+    if size > most:
+      raise errors.DataError(
+        f"{size} bytes unpacked",
+        path=path,
+        expected=f"at most {most}",
+        hint="Store it without compression, or in several files",
+      )
+
+
+def _check_header(header: plain_arrays.Header, name: str, path) -> None:
+  """Refuses an array of another type or shape, or of too many clips."""
+  key = name.removesuffix(".npy")
+  kind, tail = _MEMBERS[key]
+  dtype = np.dtype(header.kind)
+  right = dtype.kind == "U" if kind == "U" else dtype == np.dtype(kind)
+  if (
+    not right
+    or header.shape[1:] != tail
+    or len(header.shape) != 1 + len(tail)
+    or (header.fortran and tail)
+  ):
     raise errors.DataError(
-      "NaN or infinity",
+      f"{name} is {header.kind} of shape {header.shape}",
       path=path,
-      frame=int(np.argmin(finite)) + 1,
-      expected="finite numbers (frames are counted over all clips)",
+      expected=f"{kind} of shape {('any', *tail)}",
     )
+  if kind == "U" and dtype.itemsize > 4 * limits.MAX_TEXT:
+    raise errors.DataError(
+      f"{name} has texts of {dtype.itemsize // 4} letters",
+      path=path,
+      expected=f"at most {limits.MAX_TEXT}",
+    )
+  if not tail and header.shape[0] > limits.MAX_CLIPS + 1:
+    raise errors.DataError(
+      f"{name} is of {header.shape[0]} clips",
+      path=path,
+      expected=f"at most {limits.MAX_CLIPS}",
+    )
+
+
+def _check_unicode(
+  data: bytearray, header: plain_arrays.Header, place: str
+) -> None:
+  """Refuses codes of which NumPy would make invalid strings."""
+  order = np.dtype(header.kind).byteorder
+  codes = np.frombuffer(
+    data, np.dtype("u4").newbyteorder(order), offset=header.start
+  )
+  for start in range(0, len(codes), _BLOCK):
+    block = codes[start : start + _BLOCK]
+    if (block > 0x10FFFF).any() or (block >> 11 == 0xD800 >> 11).any():
+      raise errors.DataError("not Unicode", path=place)
+
+
+def _check_rates(rates: np.ndarray, path) -> None:
+  for number, fps in enumerate(rates.tolist(), 1):
+    if not limits.is_rate(fps):
+      raise errors.DataError(
+        f"clip {number} has {fps:g} frames a second",
+        path=path,
+        expected=limits.RATES,
+      )
+
+
+def _check_finite(frames: np.ndarray, path) -> None:
+  for start in range(0, len(frames), _BLOCK):
+    finite = np.isfinite(frames[start : start + _BLOCK]).all((1, 2))
+    if not finite.all():
+      raise errors.DataError(
+        "NaN or infinity",
+        path=path,
+        frame=start + int(np.argmin(finite)) + 1,
+        expected="finite numbers (frames are counted over all clips)",
+      )

@@ -18,7 +18,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors, limits, skeleton
 from signllm_jax.formats import detections, frame_files, frame_io
 from signllm_jax.formats.frame_files import FrameFiles
 
@@ -175,11 +175,11 @@ def _decode(data: bytes, path: str) -> _Frame:
       path=path,
       expected=", ".join(map(str, VERSIONS)),
     )
-  if len(frame.people) > detections.MAX_PEOPLE:
+  if len(frame.people) > limits.MAX_PEOPLE:
     raise errors.DataError(
       f"{len(frame.people)} people",
       path=path,
-      expected=f"at most {detections.MAX_PEOPLE}",
+      expected=f"at most {limits.MAX_PEOPLE}",
     )
   return frame
 

@@ -24,7 +24,14 @@ from pose_format import pose_header
 from pose_format.numpy import NumPyPoseBody
 from pose_format.utils import reader
 
-from signllm_jax.core import atomic_files, clips, errors, skeleton
+from signllm_jax.core import (
+  atomic_files,
+  clips,
+  errors,
+  foreign_files,
+  limits,
+  skeleton,
+)
 from signllm_jax.formats import detections, landmarks
 
 with warnings.catch_warnings():
@@ -35,9 +42,6 @@ with warnings.catch_warnings():
 SIZE = 512  # pixels of width, height and depth
 _SCALE = 0.75  # of the height
 _ORIGIN = np.array([0.5, 0.375, 0.0])  # of width, height, depth
-MAX_BYTES = 256 << 20  # 18 minutes of Holistic's 586 points
-MAX_HEADER = 1 << 18  # Holistic's takes 15,000 bytes
-MAX_FPS = 10_000
 
 
 def to_pixels(frames: np.ndarray) -> np.ndarray:
@@ -149,11 +153,11 @@ def read_keypoints(path: str | os.PathLike) -> clips.Keypoints:
   path = pathlib.Path(path)
   content = _load(path)
   t, count, _, dims = content.data.shape
-  if not 1 <= count <= detections.MAX_PEOPLE or dims < 2:
+  if not 1 <= count <= limits.MAX_PEOPLE or dims < 2:
     raise errors.DataError(
       f"{count} people in {dims} dimensions",
       path=path,
-      expected=f"1 to {detections.MAX_PEOPLE} people in 2 or 3",
+      expected=f"1 to {limits.MAX_PEOPLE} people in 2 or 3",
     )
   if strange := np.argwhere(np.isnan(content.confidence)).tolist():
     raise errors.DataError(
@@ -200,31 +204,19 @@ class _PoseFile(NamedTuple):
 
 
 def _load(path: pathlib.Path) -> _PoseFile:
-  """Reads a file of at most MAX_BYTES.
+  """Reads a file of at most `limits.MAX_CLIP_FILE` bytes.
 
   Only parts of the header are read by pose-format: its own reader reuses the
   last header for the next file, with any changes made to it meanwhile.
   """
-  try:
-    size = path.stat().st_size
-    if not path.is_file() or size > MAX_BYTES:
-      raise errors.DataError(
-        f"{size} bytes", path=path, expected=f"a file of at most {MAX_BYTES}"
-      )
-    return _parse(path.read_bytes())
-  except FileNotFoundError as error:
-    raise errors.DataError("no such file", path=path) from error
-  except OSError as error:
-    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
-  except (struct.error, ValueError, TypeError, ArithmeticError) as error:
-    raise errors.DataError(
-      f"not a whole .pose file ({error})", path=path
-    ) from error
+  data = foreign_files.read(path, limits.MAX_CLIP_FILE)
+  with foreign_files.parsing(path, ".pose file"):
+    return _parse(data)
 
 
 def _parse(data: bytes) -> _PoseFile:
   # Each of its points takes 2 bytes at least, but 60 in memory.
-  unpack = reader.BufferReader(data[:MAX_HEADER])
+  unpack = reader.BufferReader(data[: limits.MAX_POSE_HEADER])
   (version,) = struct.unpack_from("<f", data)
   version = round(version, 3)
   if version not in (0.1, 0.2):
@@ -245,13 +237,15 @@ def _parse(data: bytes) -> _PoseFile:
   fps, t, count = struct.unpack_from(body, data, unpack.read_offset)
   start = unpack.read_offset + struct.calcsize(body)
   row = 4 * count * len(points) * (dims + 1)  # bytes of a frame
-  if not row or not 0 < fps <= MAX_FPS:
+  if not row or not limits.is_rate(fps):
     raise ValueError(f"{count} people, {len(points)} points, {fps:g} fps")
   left = len(data) - start
   if version == 0.1:
     t = left // row  # the number is often too large for its 16 bits
   if left != t * row:
     raise ValueError(f"{left} bytes of frames, not {t} frames of {row}")
+  if t * count > limits.MAX_FRAMES:
+    raise ValueError(f"{t} frames of {count} people")
   numbers = np.frombuffer(data, "<f4", offset=start)
   middle = t * count * len(points) * dims
   return _PoseFile(

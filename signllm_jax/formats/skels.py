@@ -13,18 +13,24 @@ Source: Prompt2Sign's export; Progressive Transformers (Saunders et al. 2020).
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from signllm_jax.core import atomic_files, clips, errors, skeleton, text_files
+from signllm_jax.core import (
+  atomic_files,
+  clips,
+  errors,
+  limits,
+  skeleton,
+  text_files,
+)
 from signllm_jax.formats import decimals
 
 MISSING = 0.016
 _FRAME = skeleton.C + 1  # numbers of a frame, with its counter
+_MAX_NUMBERS = limits.MAX_LINE // 8  # of a line; `%.5f` and a space take 8
 _FORM = f"{skeleton.C} numbers and a counter a frame, single spaces between"
-_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def read(path: str | os.PathLike, fps: float = 25.0) -> Iterator[clips.Clip]:
@@ -42,7 +48,7 @@ def read(path: str | os.PathLike, fps: float = 25.0) -> Iterator[clips.Clip]:
   Raises:
     DataError: a line is not what the format says; names line and frame.
   """
-  for number, line in text_files.read_lines(path):
+  for number, line in text_files.read_lines(path, limits.MAX_LINE):
     yield parse(line, path, number, fps)
 
 
@@ -62,9 +68,16 @@ def parse(
   """
   # Prompt2Sign's own export ends with a space.
   line = line.rstrip(b"\r\n").removesuffix(b" ")
+  if (count := line.count(b" ") + 1) > _MAX_NUMBERS:
+    raise errors.DataError(
+      f"{count} numbers",
+      path=path,
+      line=number,
+      expected=f"at most {_MAX_NUMBERS}",
+    )
   values = decimals.parse(line)
   if values is None:
-    raise _not_a_number(line.split(b" "), path, number)
+    raise _not_a_number(line, path, number)
   if len(values) % _FRAME:
     raise errors.DataError(
       f"{len(values)} numbers",
@@ -75,9 +88,8 @@ def parse(
       hint="The line is cut off or of another skeleton",
     )
   # Checked here: values beyond float32 would silently become infinite.
-  big = np.abs(values) > np.finfo(np.float32).max
-  if big.any():
-    index = int(np.argmax(big))
+  if max(values.max(), -values.min()) > np.finfo(np.float32).max:
+    index = int(np.argmax(np.abs(values) > np.finfo(np.float32).max))
     token = line.split(b" ")[index]
     raise errors.DataError(
       f"number {index % _FRAME + 1} is {_show(token)}, out of range",
@@ -124,12 +136,12 @@ def write(
   ):
     for number, clip in enumerate(sequence, 1):
       line = _format(clip, convention, path, number)
-      if len(line) > text_files.MAX_LINE:
+      if len(line) > limits.MAX_LINE:
         raise errors.DataError(
           f"a clip of {len(clip)} frames takes {len(line)} bytes",
           path=path,
           line=number,
-          expected=f"at most {text_files.MAX_LINE}",
+          expected=f"at most {limits.MAX_LINE}",
         )
       file.write(line)
 
@@ -172,12 +184,12 @@ def _check_counter(counter: np.ndarray, path, number: int) -> None:
     )
 
 
-def _not_a_number(tokens: list[bytes], path, number: int) -> errors.DataError:
-  if tokens == [b""]:
+def _not_a_number(line: bytes, path, number: int) -> errors.DataError:
+  if not line:
     return errors.DataError("an empty line", path=path, line=number)
-  at = next(i for i, t in enumerate(tokens) if not _NUMBER.fullmatch(t))
+  at, token = decimals.first_invalid(line)
   return errors.DataError(
-    f"number {at % _FRAME + 1} is {_show(tokens[at])}",
+    f"number {at % _FRAME + 1} is {_show(token)}",
     path=path,
     line=number,
     frame=at // _FRAME + 1,

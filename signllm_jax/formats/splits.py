@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from signllm_jax.core import clips, errors, text_files
+from signllm_jax.core import clips, errors, foreign_files, limits, text_files
 from signllm_jax.formats import skels
 
 
@@ -85,9 +85,12 @@ def read_entry(
     DataError: its line is malformed; names line and frame.
   """
   path = pathlib.Path(folder, f"{split}.skels")
-  with path.open("rb") as file:
+  with (
+    foreign_files.open_file(path) as file,
+    foreign_files.parsing(path, "file"),
+  ):
     file.seek(entry.offset)
-    line = file.readline(text_files.MAX_LINE + 1)
+    line = file.readline(limits.MAX_LINE + 1)
   return dataclasses.replace(
     skels.parse(line, path, entry.number, fps),
     name=entry.name,
@@ -112,7 +115,7 @@ def read_split(
 def _offsets(path: pathlib.Path) -> Iterator[int]:
   """Yields the byte offset of each line."""
   offset = 0
-  for _, line in text_files.read_lines(path):
+  for _, line in text_files.read_lines(path, limits.MAX_LINE):
     yield offset
     offset += len(line)
 

@@ -7,6 +7,7 @@ the data (u32). Source: tensorflow/core/lib/io/record_writer.h.
 
 import operator
 import os
+import stat
 import struct
 from collections.abc import Sequence
 
@@ -134,8 +135,13 @@ class _Reader:
   def __enter__(self):
     try:
       if self.local:
-        self.handle = os.open(self.path, os.O_RDONLY)
-        self.size = os.fstat(self.handle).st_size
+        # A named pipe would block until its other end is opened.
+        self.handle = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        status = os.fstat(self.handle)
+        if not stat.S_ISREG(status.st_mode):
+          os.close(self.handle)
+          raise errors.DataError("not a file", path=self.path, hint=RESTORE)
+        self.size = status.st_size
       else:
         remote = epath.Path(self.path)
         self.size = remote.stat().length

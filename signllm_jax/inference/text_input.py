@@ -9,12 +9,18 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from signllm_jax import config
-from signllm_jax.core import clips, errors, sentences, text_files
+from signllm_jax.core import (
+  clips,
+  errors,
+  foreign_files,
+  limits,
+  sentences,
+  text_files,
+)
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import corpus_info, datasets
 from signllm_jax.inference import display
 
-MAX_FILE = 16 << 20  # bytes of a file of texts
 MAX_TOKENS = 1024  # of one text; memory grows with their square
 
 # What a question puts in quotation marks; an apostrophe within it stays.
@@ -60,23 +66,14 @@ def read_file(path: str | os.PathLike) -> list[TextInput]:
   """The texts of a UTF-8 file, one a line; a last line may lack its end.
 
   Raises:
-    DataError: no such file, larger than MAX_FILE, not UTF-8, or without texts;
+    DataError: no such file, too large, not UTF-8, or without texts;
       names the line.
     StorageError: the file cannot be read.
   """
-  try:
-    with pathlib.Path(path).open("rb") as file:
-      content = file.read(MAX_FILE + 1)
-  except FileNotFoundError as error:
-    raise errors.DataError("no such file", path=path) from error
-  except OSError as error:
-    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
-  if len(content) > MAX_FILE:
+  content = foreign_files.read(path, limits.MAX_INPUT)
+  if content.count(b"\n") > limits.MAX_LINES:
     raise errors.DataError(
-      f"more than {MAX_FILE} bytes",
-      path=path,
-      expected="a text file with one text a line",
-      hint="Cut it into several files",
+      "too many lines", path=path, expected=f"at most {limits.MAX_LINES}"
     )
   lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
   if not lines[-1]:

@@ -11,7 +11,6 @@ lock             names the process that trains here
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import Any
 import jax
 
 from signllm_jax import config as config_lib
-from signllm_jax.core import atomic_files, errors
+from signllm_jax.core import atomic_files, errors, foreign_files, limits
 from signllm_jax.data import corpus_info
 from signllm_jax.runs import resume_check, stored_config, workdir_lock
 
@@ -53,7 +52,8 @@ class WorkDir:
     Empty where the report is of an older version, or is not there.
     """
     history = (read_report(self.path) or {}).get("history", [])
-    return [entry for entry in history if entry["step"] <= step]
+    with foreign_files.parsing(self.report, "report"):
+      return [entry for entry in history if entry["step"] <= step]
 
   def write_text(self, path: pathlib.Path, text: str) -> None:
     """Writes a file whole, on process 0."""
@@ -173,19 +173,16 @@ def open_workdir(
 
 def _read(path: str | os.PathLike, name: str) -> str:
   file = pathlib.Path(os.path.abspath(path), name)
-  try:
-    return file.read_text(encoding="utf-8")
-  except (FileNotFoundError, NotADirectoryError):
+  if not file.exists():
     raise errors.UsageError(
       "not the work directory of a run",
       path=file.parent,
       expected=f"{name} in it",
       hint="Name the --workdir of a training run",
-    ) from None
-  except UnicodeDecodeError as error:
-    raise errors.DataError(f"not UTF-8: {error}", path=file) from error
-  except OSError as error:
-    raise errors.StorageError(str(error), path=file) from error
+    )
+  data = foreign_files.read(file, limits.MAX_JSON)
+  with foreign_files.parsing(file, "text in UTF-8"):
+    return data.decode()
 
 
 def read_report(workdir: str | os.PathLike) -> dict[str, Any] | None:
@@ -197,20 +194,13 @@ def read_report(workdir: str | os.PathLike) -> dict[str, Any] | None:
   """
   path = pathlib.Path(workdir, "report.json")
   try:
-    report = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(report, dict):
-      raise ValueError("not a JSON object")
-  except FileNotFoundError:
-    return None
-  except OSError as error:
-    raise errors.StorageError(str(error), path=path) from error
-  except ValueError as error:
+    return foreign_files.read_json(path) if path.exists() else None
+  except errors.DataError as error:
     raise errors.DataError(
       f"not the report of a run: {error}",
       path=path,
       hint="Remove it; training writes a new one",
     ) from error
-  return report
 
 
 def read_config(

@@ -15,7 +15,7 @@ from PIL import Image, ImageSequence
 
 import signllm_jax.train as train
 from signllm_jax import config, produce
-from signllm_jax.core import clips, errors, skeleton, vocabulary
+from signllm_jax.core import clips, errors, limits, skeleton, vocabulary
 from signllm_jax.data import corpus_info
 from signllm_jax.formats import h5, npz, pose, registry, skels, splits
 from signllm_jax.inference import clip_files, load, text_input
@@ -307,7 +307,7 @@ def test_file(home, tmp_path):
     (b"", "a.txt: empty"),
     (b"wind\nr\xff", "a.txt:2: byte 2 is not UTF-8"),
     ("wind\n😀\n".encode(), "a.txt:2: the model knows none"),
-    (b"wind\n" * (text_input.MAX_FILE // 5 + 1), "a.txt: more than"),
+    (b"wind\n" * (limits.MAX_INPUT // 5 + 1), "bytes; expected at most"),
     (None, "a.txt: no such file"),
   ],
 )

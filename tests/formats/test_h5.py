@@ -298,7 +298,7 @@ def test_damaged_files(tmp_path):
     with pytest.raises(errors.DataError, match=r"a\.h5: "):
       list(h5.read(path))
   for nothing in (tmp_path, tmp_path / "no.h5"):
-    with pytest.raises(errors.DataError, match="no such file"):
+    with pytest.raises(errors.DataError, match=r"no such file|not a file"):
       h5.names(nothing)
 
 

@@ -14,8 +14,8 @@ from helpers.paths import DATA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signllm_jax.core import clips, errors, skeleton
-from signllm_jax.formats import detections, frame_io, openpose
+from signllm_jax.core import clips, errors, limits, skeleton
+from signllm_jax.formats import detections, openpose
 
 LEFT = slice(skeleton.LEFT_HAND, skeleton.LEFT_HAND + skeleton.HAND_JOINTS)
 RIGHT = slice(skeleton.RIGHT_HAND, skeleton.RIGHT_HAND + skeleton.HAND_JOINTS)
@@ -230,7 +230,7 @@ HOSTILE = {
   "deep lists": swap("[-1]", "[" * 10**6 + "]" * 10**6),
   "deep objects": swap("[-1]", '{"a":' * 10**5 + "1" + "}" * 10**5),
   "deep and open": b"[" * 10**6,
-  "huge": b" " * (frame_io.MAX_FILE + 1),
+  "huge": b" " * (limits.MAX_FRAME_FILE + 1),
   "a million lists": swap("[-1]", "[" + "[]," * 10**6 + "1]")
   .replace(b'"version"', b'"v":"", "version": 1, "version"'),
   "a million numbers": with_numbers(POSE, [0.0] * 10**6),

@@ -8,7 +8,7 @@ from helpers.paths import DATA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signllm_jax.core import clips, errors, skeleton, text_files
+from signllm_jax.core import clips, errors, limits, skeleton
 from signllm_jax.formats import skels, splits
 
 PHOENIX = DATA / "phoenix14t_mini"
@@ -98,7 +98,7 @@ def test_empty_line_and_spaces(tmp_path):
 
 
 def test_long_line_is_not_read_whole(tmp_path, monkeypatch):
-  monkeypatch.setattr(text_files, "MAX_LINE", 3000)
+  monkeypatch.setattr(limits, "MAX_LINE", 3000)
   error = error_of(tmp_path, line() + "1 " * 100_000)
   assert error.line == 2
   assert "more than 3000 bytes" in str(error)

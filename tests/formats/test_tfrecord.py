@@ -169,7 +169,7 @@ def test_missing(shard):
 
 
 def test_unreadable(tmp_path):
-  with pytest.raises(errors.StorageError, match="failed"):
+  with pytest.raises(errors.DataError, match="not a file"):
     tfrecord.TFRecordFiles([tmp_path])  # a folder
 
 
