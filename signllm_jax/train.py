@@ -17,6 +17,9 @@ call, 42 stopped and saved, 65 bad data, 66 not finite, 74 input/output.
                                 names and shapes agree; vocabularies by token
   --profile=100:110             writes a trace of these ten steps, for xprof,
                                 into profile/ of the work directory
+  --stall_limit=3600            seconds without a step, or without a batch of an
+                                evaluation, after which a training that hangs
+                                prints all stacks and ends with 74; 0: never
   --dry-run                     prints what would be trained, and the memory it
                                 takes a device, and stops
   --dry-run --devices=64        the same on so many simulated devices
@@ -83,7 +86,12 @@ _HEARTBEAT = flags.DEFINE_integer(
   lower_bound=2,
 )
 
-
+_STALL_LIMIT = flags.DEFINE_integer(
+  "stall_limit",
+  3600,
+  "Seconds without a step after which a hanging training ends; 0: never.",
+  lower_bound=0,
+)
 _INIT = flags.DEFINE_string(
   "init",
   "",
@@ -103,6 +111,7 @@ def train(
   memory: float = 0,
   profile: str | None = None,
   init: str = "",
+  stall_limit: float = 0,
 ) -> int:
   """Trains, or describes what would be trained; returns the exit code.
 
@@ -113,13 +122,14 @@ def train(
     memory: GiB of a device: describe on which mesh it fits.
     profile: steps to trace, as of `profiler.parse`.
     init: work directory or model file whose weights it starts from, or empty.
+    stall_limit: seconds without a step after which the process ends; 0 never.
 
   Raises:
     SignLLMError: as `loop.train`; `init` beside `memory`.
   """
   profiled = profiler.parse(profile, config.steps) if profile else None
   if not dry_run:
-    return loop.train(config, path, profiled, init)
+    return loop.train(config, path, profiled, init, stall_limit)
   if memory:
     if init:
       raise errors.UsageError(
@@ -183,6 +193,7 @@ def main(argv: list[str]) -> None:
       _MEMORY.value,
       _PROFILE.value,
       _INIT.value,
+      _STALL_LIMIT.value,
     )
   except errors.SignLLMError as error:
     print(f"error: {error}", file=sys.stderr)

@@ -5,10 +5,11 @@ from typing import Protocol
 
 import grain
 import numpy as np
+from absl import flags
 
 from signllm_jax import config
 from signllm_jax.core import clips as clips_lib
-from signllm_jax.core import skeleton
+from signllm_jax.core import errors, skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import corpus_info, datasets
 from signllm_jax.data.batch_plan import BatchPlan, round_up
@@ -186,17 +187,22 @@ def pad_batch(
 def stream(
   batches: BatchSource, start: int, settings: config.Data
 ) -> Iterator[dict[str, np.ndarray]]:
-  """Iterates over batches from `start`, prefetched by threads or processes."""
+  """Iterates over batches from `start`, prefetched by threads or processes.
+
+  Raises:
+    DataError: a record is damaged.
+    StorageError: a reader process ended.
+  """
   dataset = grain.MapDataset.source(batches)[start:]
   if settings.workers:
-    return iter(
-      dataset.to_iter_dataset().mp_prefetch(
-        grain.MultiprocessingOptions(
-          num_workers=settings.workers,
-          per_worker_buffer_size=_READY,
-        )
+    if not flags.FLAGS.is_parsed():  # from Python; grain reads its own flags
+      flags.FLAGS.mark_as_parsed()
+    prefetched = dataset.to_iter_dataset().mp_prefetch(
+      grain.MultiprocessingOptions(
+        num_workers=settings.workers, per_worker_buffer_size=_READY
       )
     )
+    return _watched(iter(prefetched))
   return iter(
     dataset.to_iter_dataset(
       grain.ReadOptions(
@@ -204,3 +210,19 @@ def stream(
       )
     )
   )
+
+
+def _watched(
+  prefetched: Iterator[dict[str, np.ndarray]],
+) -> Iterator[dict[str, np.ndarray]]:
+  """Reports the end of a reader process."""
+  try:
+    yield from prefetched
+  except RuntimeError as error:
+    if "terminated unexpectedly" not in str(error):
+      raise
+    raise errors.StorageError(
+      f"a process that reads the data ended: {error}",
+      hint="Was it killed, or out of memory? Start again with the same "
+      "command; --config.data.workers=0 reads in threads",
+    ) from error

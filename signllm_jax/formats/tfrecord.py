@@ -29,6 +29,13 @@ def masked_crc(data: bytes) -> int:
   return (((crc >> 15) | (crc << 17)) + MASK) & 0xFFFFFFFF
 
 
+def encode(data: bytes) -> bytes:
+  """A record with its length and checksums, as a shard holds it."""
+  length = struct.pack("<Q", len(data))
+  header = HEADER.pack(len(data), masked_crc(length))
+  return header + data + FOOTER.pack(masked_crc(data))
+
+
 class TFRecordFiles:
   """Records of several shards as one sequence of bytes.
 

@@ -1,6 +1,6 @@
 """Checkpoints: written in the background, verified before they are restored.
 
-A step is staged as `<folder>/<step>.saving`: Orbax writes the arrays, then
+A step is staged (`step_folders`): Orbax writes the arrays, then
 `checkpoint_manifest` adds the manifest. A rename to `<folder>/<step>` commits
 it; only then are older steps deleted. So a folder named by a plain number is
 whole, or was damaged later and is moved to `<folder>/../quarantine`.
@@ -12,24 +12,26 @@ import functools
 import math
 import os
 import pathlib
-import re
-import shutil
 import sys
 import threading
 import time
 from typing import Any
 
 import jax
-from absl import logging
 from orbax.checkpoint import v1 as ocp
 
 from signllm_jax.core import errors
 from signllm_jax.parallel import processes
-from signllm_jax.runs import checkpoint_manifest, fault_injection, host_copy
+from signllm_jax.runs import (
+  checkpoint_manifest,
+  fault_injection,
+  host_copy,
+  literal_paths,
+  step_folders,
+)
 
 SAVE_TIMEOUT_S = 900.0  # seconds that one save may take in the background
 
-_LEFTOVER = re.compile(r"\d+\.(saving|deleting).*")  # Orbax appends its own
 _NONE = -1  # instead of a step
 
 
@@ -59,7 +61,7 @@ class Checkpoints:
     try:
       if keep is not None and self._first:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._remove_leftovers()
+        step_folders.remove_leftovers(self._folder)
       self.steps()  # fails here if it cannot be read
     except OSError as error:
       raise errors.StorageError(str(error), path=self._folder) from error
@@ -105,10 +107,7 @@ class Checkpoints:
 
   def steps(self) -> list[int]:
     """Committed steps on disk, ascending."""
-    if not self._folder.exists():
-      return []
-    names = (path.name for path in self._folder.iterdir())
-    return sorted(int(n) for n in names if re.fullmatch(r"0|[1-9]\d*", n))
+    return step_folders.committed(self._folder)
 
   @property
   def scores(self) -> dict[int, float]:
@@ -131,7 +130,8 @@ class Checkpoints:
   def save(self, step: int, state: Any, *, score: float | None = None) -> None:
     """Saves in the background; returns when the state may be donated.
 
-    A step that is already there is left as it is.
+    A step that is already there is left as it is, but one without a score is
+    replaced by one with a score: it was saved by a stop inside its evaluation.
 
     Args:
       step: its number.
@@ -146,17 +146,17 @@ class Checkpoints:
     self.wait()
     if score is not None and not math.isfinite(score):
       raise errors.NonFiniteError(f"score {score} of step {step}")
-    staged = self._folder / f"{step}.saving"
     flat = host_copy.flatten(state)
     leaves, host = host_copy.describe(flat), host_copy.to_host(flat)
     try:
-      # Listing fails if the folder is gone; Orbax would make another.
-      if processes.decide_on_first(
-        lambda: str(step) in os.listdir(self._folder)
-      ):
+      if processes.decide_on_first(lambda: self._is_saved(step, score)):
         return
       fault_injection.point("save_started")
-      written = ocp.save_async(os.fspath(staged), host)
+      with contextlib.ExitStack() as on_error:
+        root = on_error.enter_context(literal_paths.literal_path(self._folder))
+        staged = step_folders.staged(pathlib.Path(root), step)
+        written = ocp.save_async(os.fspath(staged), host)
+        opened = on_error.pop_all()
     except Exception as error:  # Orbax and TensorStore raise many types
       raise self._failed(step, error) from error
     fields = {
@@ -168,18 +168,20 @@ class Checkpoints:
 
     def work() -> None:
       try:
-        written.result()
+        with opened:
+          written.result()
         fault_injection.point("arrays_committed")
         if self._first:
           fields["digest"] = host_copy.digest_of(leaves, host)
+          staged = step_folders.staged(self._folder, step)
           checkpoint_manifest.write(staged, fields)
-          self._publish(step, staged)
+          step_folders.publish(self._folder, step)
           self._delete_old()
       except Exception as error:  # `wait` raises it in the trainer's thread
         # Files that cannot be removed now are removed at the next start.
         with contextlib.suppress(OSError):
           if self._first:
-            self._remove_leftovers()
+            step_folders.remove_leftovers(self._folder)
         future.set_exception(error)
       else:
         future.set_result(None)
@@ -188,25 +190,15 @@ class Checkpoints:
     # A daemon, so that a stalled disk cannot keep the process from ending.
     threading.Thread(target=work, name="checkpoint", daemon=True).start()
 
-  def _publish(self, step: int, staged: pathlib.Path) -> None:
-    os.rename(staged, self._folder / str(step))
-    checkpoint_manifest.sync_folder(self._folder)
-    fault_injection.point("step_published")
+  def _is_saved(self, step: int, score: float | None) -> bool:
+    # Listing fails if the folder is gone; Orbax would make another.
+    there = str(step) in os.listdir(self._folder)
+    return there and (score is None or step in self.scores)
 
   def _delete_old(self) -> None:
     assert self._keep is not None
     for step in sorted(set(self.steps()[: -self._keep]) - {self.best()}):
-      # Renamed first, so that a half-deleted step does not look whole.
-      doomed = self._folder / f"{step}.deleting"
-      os.rename(self._folder / str(step), doomed)
-      shutil.rmtree(doomed)
-      fault_injection.point("old_deleted")
-
-  def _remove_leftovers(self) -> None:
-    for path in sorted(self._folder.iterdir()):
-      if _LEFTOVER.fullmatch(path.name):
-        logging.warning("%s: removed, left by an unfinished save", path)
-        shutil.rmtree(path)
+      step_folders.delete(self._folder, step)
 
   def restore(
     self, abstract: Any, *, best: bool = False
@@ -236,7 +228,8 @@ class Checkpoints:
       path = self._folder / str(step)
       try:
         expected = checkpoint_manifest.read(path)["digest"]
-        arrays = ocp.load(os.fspath(path), host_copy.to_load(abstract))
+        with literal_paths.literal_path(self._folder) as root:
+          arrays = ocp.load(f"{root}/{step}", host_copy.to_load(abstract))
       except Exception as error:  # Orbax and TensorStore raise many types
         raise errors.StorageError(
           f"its files are whole, but reading them failed: {error}", path=path

@@ -86,6 +86,7 @@ def check(config: config_lib.Experiment) -> None:
   Raises:
     UsageError: names the field, its value and the values it may have.
   """
+  _check_text(config)
   _check_ranges(config)
   _check_model(config)
   _check_flow(config)
@@ -105,6 +106,17 @@ def check(config: config_lib.Experiment) -> None:
       expected="a folder built by `python -m data_pipeline build`, or one "
       "with train.skels and train.text",
     )
+
+
+def _check_text(config: config_lib.Experiment) -> None:
+  """Refuses paths that are not UTF-8: records of a run name them."""
+  for name, value in config_lib.flatten(config).items():
+    try:
+      str(value).encode()
+    except UnicodeEncodeError:
+      raise errors.UsageError(
+        f"--config.{name}={value!a}", expected="UTF-8"
+      ) from None
 
 
 def _check_ranges(config: config_lib.Experiment) -> None:

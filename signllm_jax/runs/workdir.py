@@ -21,7 +21,12 @@ import jax
 from signllm_jax import config as config_lib
 from signllm_jax.core import atomic_files, errors, foreign_files, limits
 from signllm_jax.data import corpus_info
-from signllm_jax.runs import resume_check, stored_config, workdir_lock
+from signllm_jax.runs import (
+  literal_paths,
+  resume_check,
+  stored_config,
+  workdir_lock,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +119,9 @@ def _folder_of(path: str | os.PathLike) -> pathlib.Path:
     raise errors.UsageError(
       "a work directory must be a folder of the file system", path=path
     )
-  return pathlib.Path(os.path.abspath(path))
+  folder = pathlib.Path(os.path.abspath(path))
+  literal_paths.check(folder)
+  return folder
 
 
 def check_workdir(

@@ -23,6 +23,7 @@ from signllm_jax.training import (
   stop_signals,
   throughput,
   train_step,
+  watchdog,
 )
 
 
@@ -31,6 +32,7 @@ def train(
   path: str,
   profiled: profiler.StepRange | None = None,
   init: str = "",
+  stall_limit: float = 0,
 ) -> int:
   """Trains a run, or resumes it; returns the exit code.
 
@@ -39,6 +41,7 @@ def train(
     path: its work directory.
     profiled: steps of which `profile/` in the work directory gets a trace.
     init: work directory or model file whose weights it starts from, or empty.
+    stall_limit: seconds without a step after which the process ends; 0 never.
 
   Raises:
     SignLLMError: as the class says.
@@ -68,17 +71,21 @@ def train(
           disable=not work.first,
         ) as bar,
       ):
-        writer.hparams(config)
-        writer.text("run", run.describe())
+        writer.describe_run(config, run.describe())
         scorer = evaluator.Evaluator(
           run, prepared.evaluations, work, writer, bar
         )
         if step:
           scorer.read_history(int(state.progress.evaluated))
-        with profiler.Profiler(
-          work.path / "profile", profiled, bar.write
-        ) as profile:
-          loop = Loop(run, scorer, checkpoints, writer, bar, stop, profile)
+        with (
+          profiler.Profiler(
+            work.path / "profile", profiled, bar.write
+          ) as profile,
+          watchdog.Watchdog(stall_limit) as watch,
+        ):
+          loop = Loop(
+            run, scorer, checkpoints, writer, bar, stop, profile, watch
+          )
           return loop.train(step, state)
 
 
@@ -119,12 +126,13 @@ class Loop:
     bar: tqdm.tqdm,
     stop: stop_signals.StopRequest,
     profile: profiler.Profiler,
+    watch: watchdog.Watchdog,
   ):
     """Builds the step; nothing is compiled yet."""
     self.run, self.config, self.scorer = run, run.config, scorer
     self.checkpoints, self.writer, self.bar = checkpoints, writer, bar
     self.stop, self.vote = stop, processes.Vote()
-    self.profile = profile
+    self.profile, self.watch = profile, watch
     self.stopping = False  # in all processes at the same step
     self.train_step = run.make_step()
     self.compiled: set[int] = set()  # padded lengths
@@ -149,6 +157,7 @@ class Loop:
     metrics: train_step.Metrics = {}
     batches = loader.stream(self.run.batches(), step, config.data)
     while True:
+      self.watch.note_progress()
       self.stopping |= self.vote.ask(self.stop.requested is not None)
       # ---- evaluate
       if evaluates := self.scorer.is_due(step, state):
@@ -160,8 +169,11 @@ class Loop:
       # ---- save
       finished = self._reason_to_finish(step, state)
       save_due = step > first_step and step % config.checkpoint.every == 0
+      # Stopped inside this evaluation, it was saved without its score.
+      save_due |= evaluates and step == first_step > 0
       if self.stopping or finished or save_due:
         self._check_finite(metrics)
+        self.writer.flush()  # events of a saved step are not written again
         score = evaluator.score_of(step, state)
         self.checkpoints.save(step, state, score=score)
       if finished:
@@ -196,6 +208,7 @@ class Loop:
 
   def _must_stop(self) -> bool:
     """Whether an evaluation must end; all processes ask between batches."""
+    self.watch.note_progress()
     requested = self.stop.requested is not None
     self.stopping = processes.any_process(self.stopping or requested)
     return self.stopping

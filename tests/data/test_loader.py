@@ -1,12 +1,16 @@
 """Batches: padding, languages, processes and resuming."""
 
 import dataclasses
+import multiprocessing
+import os
+import signal
 
 import numpy as np
+import pytest
 from helpers.random_clips import random_clip
 
 from signllm_jax import config
-from signllm_jax.core import vocabulary
+from signllm_jax.core import errors, vocabulary
 from signllm_jax.data import corpus_info, datasets, loader
 from signllm_jax.data.batch_plan import BatchPlan
 from signllm_jax.data.pose_statistics import PoseStatistics
@@ -95,3 +99,36 @@ def test_stream_resumes_exactly():
   for a, b in zip(straight[11:], resumed, strict=True):
     for name in a:
       np.testing.assert_array_equal(a[name], b[name])
+
+
+class _Batches:
+  """Numbers as batches; one of them may be damaged."""
+
+  def __init__(self, damaged: int = -1):
+    self.damaged = damaged
+
+  def __len__(self):
+    return 1000
+
+  def __getitem__(self, index):
+    if index == self.damaged:
+      raise errors.DataError("damaged", path="shard", line=3, expected="a clip")
+    return {"number": np.array([index])}
+
+
+def test_a_killed_reader_process_is_a_storage_error():
+  settings = config.Data(workers=2)
+  batches = loader.stream(_Batches(), 5, settings)
+  assert next(batches)["number"] == [5]
+  readers = multiprocessing.active_children()
+  assert len(readers) == 2
+  os.kill(readers[0].pid or 0, signal.SIGKILL)
+  with pytest.raises(errors.StorageError, match=r"exit code -9.*workers=0"):
+    list(batches)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_damage_found_by_a_reader_is_told_as_it_is(workers):
+  batches = loader.stream(_Batches(9), 0, config.Data(workers=workers))
+  with pytest.raises(errors.DataError, match=r"^shard:3: damaged; expected a "):
+    list(batches)

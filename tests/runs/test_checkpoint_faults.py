@@ -187,6 +187,38 @@ def check_crash(folder, point, n):
   assert not (folder.parent / "quarantine").exists()
 
 
+RESAVES = """
+import sys, jax.numpy as jnp
+from signllm_jax.runs import checkpointer
+with checkpointer.Checkpoints(sys.argv[1], keep=1) as kept:
+  kept.save(1, {"a": jnp.arange(100.0)})
+  kept.save(1, {"a": jnp.arange(100.0) + 1}, score=0.5)
+"""
+
+
+@pytest.mark.parametrize(
+  ("point", "score"),
+  [
+    ("manifest_written:2", None),
+    ("step_set_aside:1", None),
+    ("step_published:2", 0.5),
+  ],
+)
+def test_crash_in_a_replacement(tmp_path, point, score):
+  """R5: the earlier save of the step or the new one."""
+  done = run(RESAVES, tmp_path / "c", SIGNLLM_CRASH_AT=point)
+  assert done.returncode == 137, done.stderr
+  abstract = {"a": jax.ShapeDtypeStruct((100,), jnp.float32)}
+  with checkpointer.Checkpoints(tmp_path / "c", keep=1) as kept:
+    step, state = kept.restore(abstract)
+    assert step == 1
+    assert kept.scores.get(1) == score
+    expected = np.arange(100.0) + (score is not None)
+    np.testing.assert_array_equal(state["a"], expected)
+  assert os.listdir(tmp_path / "c") == ["1"]
+  assert not (tmp_path / "quarantine").exists()
+
+
 POINTS = [
   "save_started",
   "arrays_committed",

@@ -93,6 +93,23 @@ def test_latest_and_best_are_kept(tmp_path):
     fill(tmp_path / "c", [10], scores={10: float("nan")})
 
 
+def test_a_step_without_a_score_is_replaced_by_its_score(tmp_path):
+  """R6: a stop inside an evaluation saved the step before its score."""
+  folder = tmp_path / "c"
+  fill(folder, [1, 2], keep=2, scores={1: 0.5})
+  with checkpointer.Checkpoints(folder, keep=2) as kept:
+    kept.save(2, make_state(7), score=0.25)
+    kept.wait()
+    assert kept.best() == 2 and kept.scores == {1: 0.5, 2: 0.25}
+    assert_same(kept.restore(ABSTRACT)[1], make_state(7))
+    kept.save(2, make_state(8), score=0.1)  # it has one: left alone
+    kept.save(2, make_state(8))
+    kept.wait()
+    assert kept.scores == {1: 0.5, 2: 0.25}
+    assert_same(kept.restore(ABSTRACT)[1], make_state(7))
+  assert sorted(os.listdir(folder)) == ["1", "2"]
+
+
 def test_reader_changes_nothing(tmp_path, capfd):
   folder = tmp_path / "c"
   with checkpointer.Checkpoints(folder, keep=None) as kept:

@@ -49,6 +49,7 @@ def test_values_out_of_range_are_refused(name, value, expected):
     ({"optim__accumulate": 7}, "a multiple of optim.accumulate=7"),
     ({"frozen": "XXX"}, "frozen='XXX'.*Remove XXX"),
     ({"data__folder": ""}, "data.folder is empty"),
+    ({"data__folder": "a\udcff"}, r"data.folder='a\\udcff'; expected UTF-8"),
     ({"rl__samples": 1}, "samples=1.*the mean of the others"),
     ({"task": "text_to_gloss", "data__source": "gloss"}, "text or prompt"),
     ({"task": "pose_to_text", "plc__pool": 2}, "plc.pool=2 with task pose_to"),

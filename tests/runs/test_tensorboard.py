@@ -1,0 +1,81 @@
+"""TensorBoard events of runs that stop and go on: R25."""
+
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+from helpers.checkpoint_states import run
+from helpers.events import shown
+
+from signllm_jax import config as config_lib
+from signllm_jax.runs import tensorboard
+
+KILLED = """
+import os, pathlib, signal, sys
+from signllm_jax.runs import tensorboard
+writer = tensorboard.Writer(pathlib.Path(sys.argv[1]), int(sys.argv[2]))
+for step in range(int(sys.argv[2]) + 1, int(sys.argv[3]) + 1):
+  writer.scalars(step, {"train/loss": step / 2})
+writer.flush()  # as before a save
+writer.scalars(step + 1, {"train/loss": -1.0})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def _log(folder: pathlib.Path, first: int, last: int) -> None:
+  with tensorboard.Writer(folder, first - 1) as writer:
+    writer.describe_run(config_lib.Experiment(), "a run")
+    for step in range(first, last + 1):
+      writer.scalars(step, {"train/loss": step / 2})
+
+
+def test_every_step_once_after_kills(tmp_path):
+  """R25: no step twice and none missing, also after SIGKILL."""
+  folder = tmp_path / "tensorboard"
+  for start, end in ((0, 4), (3, 7)):  # the second goes on from a save at 3
+    killed = run(KILLED, folder, str(start), str(end))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+  _log(folder, 8, 10)
+  assert shown(folder, "train/loss") == [(n, n / 2) for n in range(1, 11)]
+
+
+def test_hyperparameters_once(tmp_path):
+  _log(tmp_path, 1, 2)
+  _log(tmp_path, 1, 5)  # it had saved nothing: all is written anew
+  _log(tmp_path, 4, 6)
+  _log(tmp_path, 7, 7)
+  assert [step for step, _ in shown(tmp_path, "hparams/text_summary")] == [0]
+  assert [step for step, _ in shown(tmp_path, "run/text_summary")] == [0]
+  assert [step for step, _ in shown(tmp_path, "train/loss")] == list(
+    range(1, 8)
+  )
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path, capfd):
+  """R25: the training goes on."""
+  (tmp_path / "file").write_text("")
+  _log(tmp_path / "file" / "tensorboard", 1, 3)
+  said = capfd.readouterr().err
+  assert said.count("warning: ") == 1
+  assert "file/tensorboard: cannot write: Not a directory" in said
+
+
+def test_a_full_disk_is_a_warning(tmp_path, capfd):
+  """R25: one warning, then the training goes on without events."""
+  if os.geteuid():
+    pytest.skip("only root may mount a small file system")
+  mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path]
+  mounted = subprocess.run(mount, capture_output=True, text=True)
+  if mounted.returncode:
+    pytest.skip("cannot mount: " + mounted.stderr)
+  try:
+    with tensorboard.Writer(tmp_path, 0) as writer:
+      for step in range(200):
+        writer.text("long", "x" * 1000, step)
+        writer.flush()
+  finally:
+    subprocess.run(["umount", tmp_path], check=True)
+  said = capfd.readouterr().err
+  assert said.count("No space left on device") == 1 and "goes on" in said
