@@ -7,15 +7,13 @@ import pathlib
 import shutil
 import signal
 import struct
-import subprocess
-import sys
 import time
 
 import jax
 import numpy as np
 import pytest
-from helpers import devices
-from helpers.paths import DATA, ROOT
+from helpers import devices, events, small_runs
+from helpers.paths import DATA
 
 import signllm_jax.train as train
 from configs import asl, gsl
@@ -24,7 +22,7 @@ from signllm_jax import config
 from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.data import datasets, loader, records
 from signllm_jax.evaluation import signing
-from signllm_jax.formats import skels, splits, tfrecord
+from signllm_jax.formats import splits, tfrecord
 from signllm_jax.inference import load
 from signllm_jax.runs import checkpoint_manifest, restore, stored_config
 
@@ -33,42 +31,20 @@ needs_data = pytest.mark.skipif(
 )
 
 
-def _clip(number: int) -> clips.Clip:
-  """A swinging skeleton; enough to try the plumbing on."""
-  length = 8 + number % 9
-  t = np.arange(length)[:, None, None] / 6
-  rest = np.random.default_rng(0).normal(0, 0.2, (1, 50, 3))
-  frames = rest + 0.05 * np.sin(t * (1 + number % 4) + rest)
-  frames[:, 1] = 0
-  frames[:, 2], frames[:, 5] = (-1 / 6, 0, 0), (1 / 6, 0, 0)
-  return clips.Clip(
-    frames.astype(np.float32),
-    np.ones((length, 50), bool),
-    name=f"clip{number:02d}",
-    text=" ".join("abcdefg"[(number * k) % 7] for k in range(1, 4)),
-  )
-
-
-def _write_folder(folder: pathlib.Path, listed, split="train") -> None:
-  folder.mkdir(exist_ok=True)
-  skels.write(folder / f"{split}.skels", listed)
-  for suffix, field in (("text", "text"), ("files", "name")):
-    lines = "".join(f"{getattr(clip, field)}\n" for clip in listed)
-    (folder / f"{split}.{suffix}").write_text(lines)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
   path = tmp_path_factory.mktemp("skels")
-  _write_folder(path, [_clip(i) for i in range(20)])
-  _write_folder(path, [_clip(i) for i in range(20, 24)], "dev")
+  small_runs.write_folder(path, [small_runs.clip(i) for i in range(20)])
+  small_runs.write_folder(
+    path, [small_runs.clip(i) for i in range(20, 24)], "dev"
+  )
   return path
 
 
 def _experiment(folder, steps=12) -> config.Experiment:
   return config.Experiment(
     steps=steps,
-    log_every=5,
+    log_every=1,
     data=config.Data(folder=str(folder), batch_size=8, bucket=16),
     model=config.Model(
       encoder_layers=1,
@@ -202,16 +178,68 @@ def test_rerun_is_bitwise_equal(folder, straight, tmp_path):
 def test_stopped_and_resumed_equals_straight(
   folder, straight, tmp_path, stop_after
 ):
-  """Mid-epoch, at an evaluation, and at a save (R6)."""
+  """R6: mid-epoch, at an evaluation, and at a save."""
   # 20 clips in pools of 16 make an epoch of 2 to 4 steps.
-  first = _experiment(folder, stop_after)
-  # A cosine schedule ends with the run, so the interrupted one keeps its end.
-  first.steps = 12
-  stopper = _StopAt(stop_after)
-  with stopper:
-    assert train.train(first, str(tmp_path), dry_run=False) == 42
+  with _StopAt(stop_after):
+    assert train.train(_experiment(folder), str(tmp_path), dry_run=False) == 42
   assert train.train(_experiment(folder), str(tmp_path), dry_run=False) == 0
-  assert _digest(tmp_path, 12) == _digest(straight, 12)
+  _check_same_run(tmp_path, straight)
+
+
+@pytest.mark.parametrize("evaluation", [1, 2, 3])
+def test_stopped_inside_an_evaluation(folder, straight, tmp_path, evaluation):
+  """R6: at steps 5, 10 and 12; the score is not lost."""
+  step = (5, 10, 12)[evaluation - 1]
+  with _StopInEvaluation(evaluation):
+    assert train.train(_experiment(folder), str(tmp_path), dry_run=False) == 42
+  saved = tmp_path / "checkpoints"
+  assert checkpoint_manifest.read(saved / str(step))["score"] is None
+  assert train.train(_experiment(folder), str(tmp_path), dry_run=False) == 0
+  _check_same_run(tmp_path, straight)
+  if (saved / str(step)).exists():  # not yet deleted as an old one
+    score = checkpoint_manifest.read(saved / str(step))["score"]
+    (entry,) = [e for e in _history(tmp_path) if e["step"] == step]
+    assert score == np.float32(entry["score"])
+
+
+def _history(workdir: pathlib.Path) -> list[dict[str, float]]:
+  return json.loads((workdir / "report.json").read_text())["history"]
+
+
+def _check_same_run(found: pathlib.Path, expected: pathlib.Path) -> None:
+  """Losses, scores and the state, with its table, noise and average."""
+  assert _digest(found, 12) == _digest(expected, 12)
+  losses = events.shown(found / "tensorboard", "train/loss")
+  assert losses == events.shown(expected / "tensorboard", "train/loss")
+  assert [step for step, _ in losses] == list(range(1, 13))
+  scores = [(entry["step"], entry["score"]) for entry in _history(found)]
+  assert [step for step, _ in scores] == [5, 10, 12]
+  assert scores == [(e["step"], e["score"]) for e in _history(expected)]
+
+
+class _StopInEvaluation:
+  """Sends SIGTERM to this process before a batch of the n-th evaluation."""
+
+  def __init__(self, number: int):
+    self.number = number
+
+  def __enter__(self):
+    self._run, seen = signing.Evaluation.run, []
+
+    def run(evaluation, model, should_stop):
+      seen.append(evaluation)
+
+      def stops() -> bool:
+        if len(seen) == self.number:
+          os.kill(os.getpid(), signal.SIGTERM)
+        return should_stop()
+
+      return self._run(evaluation, model, stops)
+
+    signing.Evaluation.run = run
+
+  def __exit__(self, *_):
+    signing.Evaluation.run = self._run
 
 
 class _StopAt:
@@ -236,48 +264,12 @@ class _StopAt:
     loader.PoseBatches.__getitem__ = self._read
 
 
-def _start(folder, workdir, *extra) -> subprocess.Popen:
-  return subprocess.Popen(
-    [
-      sys.executable,
-      "-m",
-      "signllm_jax.train",
-      "--config=configs/gsl.py",
-      f"--config.data.folder={folder}",
-      "--config.data.bucket=16",
-      "--config.model.encoder_layers=1",
-      "--config.model.decoder_layers=1",
-      "--config.model.width=32",
-      "--config.model.feed_forward=32",
-      "--config.steps=100000",
-      "--config.evaluate.every=0",
-      "--config.log_every=1",
-      f"--workdir={workdir}",
-      *extra,
-    ],
-    cwd=ROOT,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.STDOUT,
-    text=True,
-  )
-
-
-def _wait_for_training(process: subprocess.Popen, workdir) -> None:
-  """Until the run has done some steps (its progress bar says so)."""
-  assert process.stdout is not None
-  text = ""
-  deadline = time.monotonic() + 240
-  while "loss" not in text:
-    assert time.monotonic() < deadline and process.poll() is None, text
-    text += process.stdout.read(64)
-
-
 def test_sigterm_saves_and_a_second_trainer_is_refused(folder, tmp_path):
   """R1 and R15, with real processes."""
-  first = _start(folder, tmp_path)
+  first = small_runs.start(folder, tmp_path)
   try:
-    _wait_for_training(first, tmp_path)
-    with _start(folder, tmp_path) as second:
+    small_runs.wait_for_training(first)
+    with small_runs.start(folder, tmp_path) as second:
       said, _ = second.communicate(timeout=120)
     assert second.returncode == 1
     assert f"process {first.pid} " in said and "Traceback" not in said
@@ -303,7 +295,7 @@ def test_another_configuration_is_refused(folder, straight):
 
 
 def test_other_data_are_refused(straight, tmp_path):
-  _write_folder(tmp_path, [_clip(i) for i in range(3)])
+  small_runs.write_folder(tmp_path, [small_runs.clip(i) for i in range(3)])
   with pytest.raises(errors.UsageError, match="not those this run"):
     train.train(_experiment(tmp_path), str(straight), dry_run=False)
 
@@ -352,7 +344,9 @@ def _bad_line(folder, text):
   ids=["150 numbers", "NaN", "missing line", "no text"],
 )
 def test_bad_input_names_file_and_line(tmp_path, spoil, message):
-  _write_folder(tmp_path / "in", [_clip(i) for i in range(5)])
+  small_runs.write_folder(
+    tmp_path / "in", [small_runs.clip(i) for i in range(5)]
+  )
   spoil(tmp_path / "in")
   with pytest.raises(errors.DataError, match=message):
     train.train(
