@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from signllm_jax.core import errors
+from signllm_jax.core import atomic_files, errors
 from signllm_jax.data import datasets
 from signllm_jax.evaluation import evaluate_run
 from signllm_jax.evaluation.report import (
@@ -45,11 +45,13 @@ exit codes: 0 done; 1 wrong request; 2 wrong option; 65 fault in the data;
 
 
 def _folder(args: argparse.Namespace, name: str) -> pathlib.Path:
-  """The folder to write into, made before the work begins.
+  """The folder to write into, checked before the work begins.
+
+  It is made when there is something to write: a refused evaluation leaves none.
 
   Raises:
     UsageError: there is no model to evaluate.
-    StorageError: it cannot be made.
+    StorageError: it cannot be written.
   """
   paths = args.compare or [args.workdir]
   for path in paths:
@@ -57,12 +59,7 @@ def _folder(args: argparse.Namespace, name: str) -> pathlib.Path:
   leaky = "leaky" if args.protocol == "pt" else ""
   name = "-".join(filter(None, [args.language, name, leaky]))
   folder = pathlib.Path(args.out or pathlib.Path(paths[0], "evaluation", name))
-  try:
-    folder.mkdir(parents=True, exist_ok=True)
-  except OSError as error:
-    raise errors.StorageError(
-      f"cannot make the folder: {error}", path=folder
-    ) from error
+  atomic_files.check_writable(folder, "--out")
   return folder
 
 
@@ -70,6 +67,7 @@ def _evaluate_one(args: argparse.Namespace, options: dict[str, Any]) -> None:
   folder = _folder(args, args.split)
   scored = evaluate_run.evaluate(args.workdir, **options)
   print(tables.to_terminal(scored))
+  atomic_files.make_folder(folder)
   print("wrote", *report_files.write_report(folder, scored))
 
 
@@ -80,6 +78,7 @@ def _compare_two(args: argparse.Namespace, options: dict[str, Any]) -> None:
   weights = bootstrap.resample(len(a.true), args.resamples)
   compared = comparison.compare(a, b, weights)
   print(comparison.to_markdown(compared))
+  atomic_files.make_folder(folder)
   print("wrote", *report_files.write_comparison(folder, compared))
 
 

@@ -59,8 +59,11 @@ def build_dataset(
   """
   print(f"Licence of {plan.name}: {plan.licence}")
   parent = plan.folder.parent
-  atomic_files.make_folder(parent)
-  with lifted_folder.locked(parent), _storage_errors(plan.folder):
+  with (
+    _new_folder(parent),
+    lifted_folder.locked(parent),
+    _storage_errors(plan.folder),
+  ):
     if plan.folder.exists():
       print(
         f"{plan.folder} is already built and is used as it is; remove it to "
@@ -74,6 +77,22 @@ def build_dataset(
       _write(plan, report)
     _complete(plan)
   return plan.folder
+
+
+@contextlib.contextmanager
+def _new_folder(folder: pathlib.Path) -> Iterator[None]:
+  """Makes a folder and its parents; a refused build leaves none empty."""
+  made = [each for each in (folder, *folder.parents) if not each.exists()]
+  atomic_files.make_folder(folder)
+  try:
+    yield
+  except BaseException:
+    with contextlib.suppress(OSError):  # one that is not empty stays
+      for each in made:
+        if os.listdir(each) == [".config"]:  # of tfds, which names the builder
+          shutil.rmtree(each / ".config")
+        each.rmdir()
+    raise
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 import tqdm
 from etils import epath
 
-from data_pipeline.building import shard_writer
+from data_pipeline.building import local_info, shard_writer
 from data_pipeline.fingerspelling import alphabets, spell
 from data_pipeline.lifting import lifter
 from data_pipeline.texts import prompts
@@ -120,7 +120,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     return self.rate or self.builder_config.fps
 
   def _info(self) -> tfds.core.DatasetInfo:
-    return self.dataset_info_from_configs(
+    return local_info.make(
+      self,
       features=records.features(),
       metadata=tfds.core.MetadataDict(),  # the record of the build
       homepage="https://github.com/sign-language-processing/spoken-to-signed-translation",

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
-from data_pipeline.building import held_out, shard_writer
+from data_pipeline.building import held_out, local_info, shard_writer
 from data_pipeline.lifting import lifted_folder
 from data_pipeline.texts import lemma_gloss, normalisation, prompts
 from signllm_jax.core import clips, errors, languages
@@ -67,7 +67,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   def _info(self) -> tfds.core.DatasetInfo:
     language = languages.get(self.builder_config.language)
-    return self.dataset_info_from_configs(
+    return local_info.make(
+      self,
       features=records.features(),
       metadata=tfds.core.MetadataDict(),  # the record of the build
       homepage="https://signllm.github.io",

@@ -5,12 +5,39 @@ import os
 import pathlib
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 
 from signllm_jax.core import errors
 
 _UNFINISHED = re.compile(r"\..*\.[0-9a-f]{32}(\.[^.]*)?")  # of `atomic_write`
+
+
+def check_writable(path: str | os.PathLike, option: str) -> None:
+  """Writes a nameless file into a folder, or where it would be made.
+
+  Args:
+    path: the folder; it is not made.
+    option: that named it, for the message.
+
+  Raises:
+    StorageError: it cannot be written.
+  """
+  try:
+    existing = pathlib.Path(os.path.abspath(path))
+    while not existing.exists():
+      existing = existing.parent
+    with tempfile.TemporaryFile(dir=existing) as file:
+      file.write(b"x")
+      file.flush()
+      os.fsync(file.fileno())
+  except OSError as error:
+    raise errors.StorageError(
+      f"cannot be written: {error.strerror}",
+      path=path,
+      hint=f"{option} must be a folder that may be written and has room",
+    ) from error
 
 
 def make_folder(path: str | os.PathLike) -> None:

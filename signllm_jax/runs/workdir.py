@@ -139,7 +139,7 @@ def check_workdir(
   folder = _folder_of(path)
   if jax.process_index() != 0:
     return
-  workdir_lock.check_writable(folder)
+  atomic_files.check_writable(folder, "--workdir")
   workdir_lock.check_free(folder)
   _compare_config(folder, config)
 
@@ -165,7 +165,7 @@ def open_workdir(
   if jax.process_index() != 0:
     yield WorkDir(folder, first=False)
     return
-  workdir_lock.check_writable(folder)
+  atomic_files.check_writable(folder, "--workdir")
   atomic_files.make_folder(folder)
   lock = workdir_lock.take(folder)
   try:

@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import socket
-import tempfile
 from typing import IO
 
 from absl import logging
@@ -15,28 +14,6 @@ from absl import logging
 from signllm_jax.core import errors
 
 _NAME = "lock"
-
-
-def check_writable(path: pathlib.Path) -> None:
-  """Writes a nameless file into the folder, or where it would be made.
-
-  Raises:
-    StorageError: it cannot be written.
-  """
-  try:
-    existing = path
-    while not existing.exists():
-      existing = existing.parent
-    with tempfile.TemporaryFile(dir=existing) as file:
-      file.write(b"x")
-      file.flush()
-      os.fsync(file.fileno())
-  except OSError as error:
-    raise errors.StorageError(
-      f"cannot be written: {error.strerror}",
-      path=path,
-      hint="--workdir must be a folder that may be written and has room",
-    ) from error
 
 
 def _try_lock(path: pathlib.Path, mode: str, kind: int) -> tuple[IO[str], str]:

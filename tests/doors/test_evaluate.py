@@ -397,7 +397,7 @@ def test_one_sequence_has_scores_but_no_intervals(home, tmp_path):
     (["--workdir=RUN", "--split=test"], 65, "test.skels"),
     (["--workdir=RUN", "--seeds=0"], 1, "--seeds=0"),
     (["--workdir=RUN", "--resamples=0"], 1, "--resamples=0"),
-    (["--workdir=RUN", "--out=FILE/a"], 74, "cannot make the folder"),
+    (["--workdir=RUN", "--out=FILE/a"], 74, "cannot be written"),
   ],
 )
 def test_wrong_requests(home, tmp_path, capsys, arguments, code, message):
@@ -406,8 +406,10 @@ def test_wrong_requests(home, tmp_path, capsys, arguments, code, message):
     word.replace("RUN", str(home / "a")).replace("FILE", str(tmp_path / "file"))
     for word in arguments
   ]
+  before = sorted(home.rglob("*"))
   assert _main(home, *arguments) == code
   assert message in capsys.readouterr().err
+  assert sorted(home.rglob("*")) == before  # no empty folder is left
 
 
 @pytest.mark.slow

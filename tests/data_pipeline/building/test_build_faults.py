@@ -784,3 +784,17 @@ def test_tfrecords_are_the_same_bytes_after_kills(source, tmp_path):
     )
     results.append(sums(tmp_path / name))
   assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("found", ["data", "."])
+def test_a_refused_build_leaves_no_folder(tmp_path, capsys, found):
+  """Folders that were there stay; those it made do not."""
+  source = tmp_path / "in"
+  shutil.copytree(PHOENIX, source)
+  (source / "train.text").unlink()
+  (tmp_path / found).mkdir(exist_ok=True)
+  options = build_options(source, tmp_path / "data")
+  assert run("build", **options) == 65
+  assert "train.text" in capsys.readouterr().err
+  assert (tmp_path / "data").exists() == (found == "data")
+  assert not any(tmp_path.glob("data/*"))
