@@ -15,9 +15,11 @@ import pathlib
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from signllm_jax.core import errors
@@ -152,11 +154,7 @@ class Checkpoints:
       if processes.decide_on_first(lambda: self._is_saved(step, score)):
         return
       fault_injection.point("save_started")
-      with contextlib.ExitStack() as on_error:
-        root = on_error.enter_context(literal_paths.literal_path(self._folder))
-        staged = step_folders.staged(pathlib.Path(root), step)
-        written = ocp.save_async(os.fspath(staged), host)
-        opened = on_error.pop_all()
+      finish_writing = self._start_writing(step, host)
     except Exception as error:  # Orbax and TensorStore raise many types
       raise self._failed(step, error) from error
     fields = {
@@ -168,8 +166,7 @@ class Checkpoints:
 
     def work() -> None:
       try:
-        with opened:
-          written.result()
+        finish_writing()
         fault_injection.point("arrays_committed")
         if self._first:
           fields["digest"] = host_copy.digest_of(leaves, host)
@@ -189,6 +186,22 @@ class Checkpoints:
     self._saving = step, time.monotonic(), future
     # A daemon, so that a stalled disk cannot keep the process from ending.
     threading.Thread(target=work, name="checkpoint", daemon=True).start()
+
+  def _start_writing(
+    self, step: int, host: dict[str, np.ndarray]
+  ) -> Callable[[], None]:
+    """Begins to write the arrays of a staged step; returns what waits for it."""
+    with contextlib.ExitStack() as on_error:
+      root = on_error.enter_context(literal_paths.literal_path(self._folder))
+      staged = step_folders.staged(pathlib.Path(root), step)
+      written = ocp.save_async(os.fspath(staged), host)
+      opened = on_error.pop_all()
+
+    def finish() -> None:
+      with opened:
+        written.result()
+
+    return finish
 
   def _is_saved(self, step: int, score: float | None) -> bool:
     # Listing fails if the folder is gone; Orbax would make another.
