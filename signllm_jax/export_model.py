@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from signllm_jax.core import errors
 from signllm_jax.inference import load, stablehlo
-from signllm_jax.runs import model_file, restore
+from signllm_jax.runs import description, model_file, restore
 
 EXAMPLES = """\
 the name of --out decides:
@@ -60,7 +60,7 @@ def export_model(
     if language:
       raise errors.UsageError("--language: a model file holds all languages")
     config, infos, _, state = restore.restore(path)
-    described = model_file.Description(config, infos)
+    described = description.Description(config, infos)
     model_file.write(out, described, state, dtype)
     print(f"wrote {out}: {out.stat().st_size / 1e6:.1f} MB")
     return

@@ -113,8 +113,18 @@ def parsing(
     ) from error
 
 
-def parse_json(text: bytes | str, path: str | os.PathLike) -> Any:
+def parse_json(
+  text: bytes | str,
+  path: str | os.PathLike | None = None,
+  *,
+  finite: bool = True,
+) -> Any:
   """Parses JSON: UTF-8, every key once in its object, finite numbers.
+
+  Args:
+    text: of the file.
+    path: the file, for the message; None if the caller adds it.
+    finite: whether NaN and Infinity, which JSON lacks, are refused.
 
   Raises:
     DataError: it is something else, or nested too deeply.
@@ -123,18 +133,26 @@ def parse_json(text: bytes | str, path: str | os.PathLike) -> Any:
     if isinstance(text, bytes):
       text = text.decode()
     return json.loads(
-      text, object_pairs_hook=distinct, parse_constant=_no_number
+      text,
+      object_pairs_hook=distinct,
+      parse_constant=_no_number if finite else None,
     )
 
 
-def read_json(path: str | os.PathLike) -> dict[str, Any]:
+def read_json(
+  path: str | os.PathLike, *, finite: bool = True
+) -> dict[str, Any]:
   """Reads a JSON object of at most `limits.MAX_JSON` bytes.
+
+  Args:
+    path: the file.
+    finite: as of `parse_json`.
 
   Raises:
     DataError: as `read` and `parse_json`, or it is no object.
     StorageError: it cannot be read.
   """
-  value = parse_json(read(path, limits.MAX_JSON), path)
+  value = parse_json(read(path, limits.MAX_JSON), path, finite=finite)
   if not isinstance(value, dict):
     raise errors.DataError("no JSON object", path=path, expected="{...}")
   return value

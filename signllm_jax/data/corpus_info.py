@@ -2,12 +2,21 @@
 
 import dataclasses
 import json
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import tqdm
 
 from signllm_jax import config
-from signllm_jax.core import bones, clips, errors, skeleton
+from signllm_jax.core import (
+  bones,
+  clips,
+  errors,
+  foreign_files,
+  limits,
+  skeleton,
+)
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import datasets
 
@@ -62,23 +71,50 @@ def from_json(value: str) -> dict[str, CorpusInfo]:
   Raises:
     DataError: it has another form.
   """
+  return from_values(foreign_files.parse_json(value))
+
+
+class _Language(msgspec.Struct):
+  """The stored info of a language."""
+
+  vocabulary: list[str]
+  tokens: str
+  longest_source: Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_TEXT)]
+  longest: Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_FRAMES)]
+  fps: Annotated[float, msgspec.Meta(ge=limits.MIN_FPS, le=limits.MAX_FPS)]
+  glosses: list[str] | None = None
+  longest_gloss: Annotated[int, msgspec.Meta(ge=0, le=limits.MAX_TEXT)] = 0
+  examples: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class _Corpora(msgspec.Struct):
+  languages: dict[str, _Language]
+
+
+def from_values(values: Any) -> dict[str, CorpusInfo]:
+  """The info that the JSON object of `to_json` describes.
+
+  Raises:
+    DataError: it has another form, or numbers out of range.
+  """
   try:
-    return {
-      code: CorpusInfo(
-        vocabulary_lib.Vocabulary(fields["vocabulary"], fields["tokens"]),
-        int(fields["longest_source"]),
-        int(fields["longest"]),
-        float(fields["fps"]),
-        vocabulary_lib.Vocabulary(fields["glosses"], "words")
-        if "glosses" in fields
-        else None,
-        int(fields.get("longest_gloss", 0)),
-        int(fields.get("examples", 0)),
-      )
-      for code, fields in json.loads(value)["languages"].items()
-    }
-  except (ValueError, TypeError, KeyError, AttributeError) as error:
-    raise errors.DataError(f"not the info of corpora: {error!r}") from error
+    stored = msgspec.convert(values, _Corpora)
+  except (msgspec.ValidationError, RecursionError) as error:
+    raise errors.DataError(f"not the info of corpora: {error}") from error
+  return {
+    code: CorpusInfo(
+      vocabulary_lib.Vocabulary(each.vocabulary, each.tokens),
+      each.longest_source,
+      each.longest,
+      each.fps,
+      None
+      if each.glosses is None
+      else vocabulary_lib.Vocabulary(each.glosses, "words"),
+      each.longest_gloss,
+      each.examples,
+    )
+    for code, each in stored.languages.items()
+  }
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ import errno
 import os
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import h5py
 import numpy as np
@@ -38,11 +39,17 @@ _FORM = f"a data set of float32 in the file itself, T x {skeleton.C}"
 def names(path: str | os.PathLike) -> list[str]:
   """Lists the clips of a file, sorted, without reading them.
 
+  Bytes of a name that are not UTF-8 become lone surrogates.
+
   Raises:
     DataError: no such file, or not an HDF5 file.
   """
   with _open(path) as file:
-    return sorted(file)
+    keys: list[Any] = list(file)  # str, or bytes that are not UTF-8
+  return sorted(
+    key.decode("utf-8", "surrogateescape") if isinstance(key, bytes) else key
+    for key in keys
+  )
 
 
 def read(
@@ -148,6 +155,8 @@ def _load(file: h5py.File, name: str, path) -> tuple[np.ndarray, dict]:
   def invalid(what: str) -> errors.DataError:
     return errors.DataError(f"clip {name!r} {what}", path=path, expected=_FORM)
 
+  if any("\ud800" <= letter <= "\udfff" for letter in name):
+    raise invalid("has a name that is not UTF-8")
   if "/" in name or name not in file.keys():  # noqa: SIM118, no lookup by path
     raise invalid("is not there")
   if not isinstance(file.get(name, getlink=True), h5py.HardLink):

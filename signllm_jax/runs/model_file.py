@@ -11,39 +11,22 @@ import hashlib
 import json
 import os
 import pathlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 import safetensors
 from safetensors import numpy as safetensors_numpy
 
-from signllm_jax import config as config_lib
-from signllm_jax.core import atomic_files, errors
+from signllm_jax.core import atomic_files, errors, foreign_files, limits
 from signllm_jax.data import corpus_info
-from signllm_jax.runs import config_check, stored_config, train_state
+from signllm_jax.runs import description, stored_config, train_state
+from signllm_jax.runs.description import Description
 
 SUFFIX = ".safetensors"
 FORMAT = 1
 _ENTRY = "signllm_jax"  # a single one: the writer keeps no order of several
 DTYPES = ("float32", "float16")
-
-_FAULTS = (
-  errors.SignLLMError,
-  AttributeError,
-  KeyError,
-  OverflowError,
-  RecursionError,
-  TypeError,
-  ValueError,
-)
-
-
-class Description(NamedTuple):
-  """Configuration and corpus info of a trained run."""
-
-  config: config_lib.Experiment
-  infos: dict[str, corpus_info.CorpusInfo]
 
 
 def is_model_file(path: str | os.PathLike) -> bool:
@@ -186,54 +169,40 @@ def _open(path: str | os.PathLike) -> Any:
       path=path,
       expected="a model file of signllm_jax.export_model",
     )
-  try:
+  foreign_files.check_file(path)
+  with foreign_files.parsing(path, "model file"):
     return safetensors.safe_open(os.fspath(path), framework="numpy")
-  except safetensors.SafetensorError as error:
-    raise _damaged(path, str(error)) from error
-  except OSError as error:
-    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
 
 
 def _about(path: str | os.PathLike, file: Any) -> dict[str, Any]:
   """Reads the metadata's entry and checks its format and step."""
-  try:
-    about = json.loads((file.metadata() or {})[_ENTRY])
-    version, step = about["format"], about["step"]
-  except _FAULTS as error:
-    raise _damaged(path, f"no metadata of a model: {error!r}") from error
-  if version != FORMAT or type(step) is not int:
-    raise _damaged(path, f"format {version!r}, step {step!r}")
+  entry = (file.metadata() or {}).get(_ENTRY, "")
+  if not 0 < len(entry) <= limits.MAX_JSON:
+    raise _damaged(path, "no metadata of a model")
+  about = foreign_files.parse_json(entry, path)
+  if not isinstance(about, dict) or not {"config", "facts"} <= about.keys():
+    raise _damaged(path, "no metadata of a model")
+  version, step = about.get("format"), about.get("step")
+  if version != FORMAT or type(step) is not int or not 0 <= step < 1 << 31:
+    raise _damaged(path, f"format {str(version)[:60]}, step {str(step)[:60]}")
   return about
 
 
 def _describe(path: str | os.PathLike, file: Any) -> Description:
   about = _about(path, file)
   try:
-    config = stored_config.from_json(json.dumps(about["config"]))
-    infos = corpus_info.from_json(json.dumps(about["facts"]))
-    _check_types(config)
-    config_check.check(config)
-    codes = [corpus.language for corpus in config_lib.corpora(config)]
-  except _FAULTS as error:
+    described = Description(
+      stored_config.from_values(about["config"]),
+      corpus_info.from_values(about["facts"]),
+    )
+    description.check(described)
+  except errors.DataError as error:
     raise _damaged(path, str(error)) from error
-  glosses = all(each.gloss_vocabulary is not None for each in infos.values())
-  if config.task in ("text_to_gloss", "text2langgloss") and not glosses:
-    raise _damaged(path, f"no glosses for task {config.task}")
-  layers = config.model.encoder_layers + config.model.decoder_layers
-  if not infos or (config.task == "mlsf" and codes != list(infos)):
-    raise _damaged(path, f"facts of {list(infos)} for languages {codes}")
-  if not 0 <= layers <= len(file.keys()):
+  model = described.config.model
+  layers = model.encoder_layers + model.decoder_layers
+  if layers > len(file.keys()):
     raise _damaged(path, f"{layers} layers in {len(file.keys())} arrays")
-  return Description(config, infos)
-
-
-def _check_types(config: config_lib.Experiment) -> None:
-  """Refuses fields of another type than the default's; JSON allows any."""
-  default = config_lib.flatten(config_lib.Experiment())
-  for name, value in config_lib.flatten(config).items():
-    kinds = (int, float) if type(default[name]) is float else ()
-    if type(value) not in (type(default[name]), *kinds):
-      raise errors.DataError(f"{name} is {value!r}")
+  return described
 
 
 def _damaged(path: str | os.PathLike, problem: str) -> errors.DataError:

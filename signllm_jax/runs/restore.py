@@ -18,11 +18,12 @@ from signllm_jax.parallel import sharding
 from signllm_jax.runs import (
   checkpoint_manifest,
   checkpointer,
+  description,
   model_file,
   train_state,
   workdir,
 )
-from signllm_jax.runs.model_file import Description
+from signllm_jax.runs.description import Description
 
 
 class Restored(NamedTuple):
@@ -43,7 +44,15 @@ def describe(path: str | os.PathLike) -> Description:
   """
   if model_file.is_model_file(path):
     return model_file.read_description(path)
-  return Description(workdir.read_config(path), workdir.read_corpus_infos(path))
+  described = Description(
+    workdir.read_config(path), workdir.read_corpus_infos(path)
+  )
+  try:
+    description.check(described)
+  except errors.DataError as error:
+    file = pathlib.Path(path, "config.json")
+    raise errors.DataError(str(error), path=file) from error
+  return described
 
 
 def restore(

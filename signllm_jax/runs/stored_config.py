@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from signllm_jax.config import Experiment, flatten
-from signllm_jax.core import errors
+from signllm_jax.core import errors, foreign_files
 
 # Names in files of version 0.1 -> names of today.
 _RENAMED = {
@@ -39,7 +39,17 @@ def from_json(text: str) -> Experiment:
   Raises:
     DataError: not such JSON, or an unknown field.
   """
-  values = _parse(text)
+  return from_values(_parse(text))
+
+
+def from_values(values: Any) -> Experiment:
+  """The configuration that the JSON object of `to_json` describes.
+
+  Raises:
+    DataError: as `from_json`; a field is of another type than its default.
+  """
+  if not isinstance(values, dict):
+    raise errors.DataError("not a configuration", expected="a JSON object")
   for name in (*_CONSTANTS, *_REMOVED):
     section, field = _find(values, name)
     section.pop(field, None)
@@ -83,10 +93,7 @@ def check_resumable(text: str) -> None:
 
 def _parse(text: str) -> dict[str, Any]:
   """The JSON object of a configuration."""
-  try:
-    values = json.loads(text)
-  except json.JSONDecodeError as error:
-    raise errors.DataError(f"not JSON: {error}") from error
+  values = foreign_files.parse_json(text)
   if not isinstance(values, dict):
     raise errors.DataError("not a configuration", expected="a JSON object")
   return values
@@ -118,8 +125,19 @@ def _build(kind: Any, values: dict[str, Any]) -> Any:
       hint="It was written by another version of signllm_jax",
     )
   return kind(
-    **{
-      name: _build(types[name], value) if isinstance(value, dict) else value
-      for name, value in values.items()
-    }
+    **{name: _field(kind, name, value) for name, value in values.items()}
   )
+
+
+def _field(kind: Any, name: str, value: Any) -> Any:
+  """A value of a field, of the type of its default: JSON allows any."""
+  default = getattr(kind(), name)
+  if dataclasses.is_dataclass(default) and isinstance(value, dict):
+    return _build(type(default), value)
+  kinds = (int, float) if type(default) is float else ()
+  if type(value) not in (type(default), *kinds):
+    raise errors.DataError(
+      f"{name} is {str(value)[:60]}",
+      expected=f"a value of type {type(default).__name__}",
+    )
+  return value

@@ -201,7 +201,9 @@ def read_report(workdir: str | os.PathLike) -> dict[str, Any] | None:
   """
   path = pathlib.Path(workdir, "report.json")
   try:
-    return foreign_files.read_json(path) if path.exists() else None
+    if not path.exists():
+      return None
+    return foreign_files.read_json(path, finite=False)  # 0.1 wrote NaN
   except errors.DataError as error:
     raise errors.DataError(
       f"not the report of a run: {error}",

@@ -32,7 +32,8 @@ def run(
   )
 
 
-def _watch(folder: str, forbidden: str) -> None:
+def watch(folder: str, forbidden: str) -> None:
+  """Ends this process at any code of the folder, or when the file is opened."""
   own = {path.stem for path in pathlib.Path(folder).rglob("*.py")}
 
   def inside(path: object) -> bool:
@@ -66,5 +67,5 @@ if __name__ == "__main__":
   sys.path[0] = ""  # not the helpers
   sys.path.append(target)
   sys.argv = [module, *rest]
-  _watch(os.path.realpath(target), os.path.realpath(canary))
+  watch(os.path.realpath(target), os.path.realpath(canary))
   runpy.run_module(module, run_name="__main__", alter_sys=True)
