@@ -307,7 +307,7 @@ def test_file(home, tmp_path):
     (b"", "a.txt: empty"),
     (b"wind\nr\xff", "a.txt:2: byte 2 is not UTF-8"),
     ("wind\n😀\n".encode(), "a.txt:2: the model knows none"),
-    (b"wind\n" * (limits.MAX_INPUT // 5 + 1), "bytes; expected at most"),
+    (b"wind\n" * (limits.MAX_INPUT // 5 + 1), "a.txt: 16777220 bytes"),
     (None, "a.txt: no such file"),
   ],
 )
