@@ -60,7 +60,7 @@ class TokenEncoder(nnx.Module):
     """Encodes ids [B, S] (PAD = 0) to [B, S, D] and its mask [B, 1, 1, S]."""
     keys = layers.split(key, len(self.layers) + 1)
     positions = layers.sinusoids(ids.shape[1], self.width)
-    x = sharding.by_rows(self.embedding[...][ids])
+    x = sharding.look_up(self.embedding[...], ids)
     x = self.scale * x + positions
     x = layers.dropout(x, self.dropout_rate, keys[0])
     mask = (ids != vocabulary_lib.PAD)[:, None, None]
@@ -96,7 +96,7 @@ class TokenDecoder(nnx.Module):
     return Memory(memories, mask)
 
   def _embed(self, tokens: jax.Array, positions: jax.Array) -> jax.Array:
-    x = sharding.by_rows(self.embedding[...][tokens])
+    x = sharding.look_up(self.embedding[...], tokens)
     return self.scale * x + positions
 
   def states(

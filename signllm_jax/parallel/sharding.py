@@ -159,15 +159,26 @@ def gathered(matrix: jax.Array, axes: tuple[str, ...]) -> jax.Array:
   return matrix
 
 
-def by_rows(states: jax.Array) -> jax.Array:
-  """Splits states [B, ...] by rows alone, inside a compiled program.
+def look_up(table: jax.Array, ids: jax.Array) -> jax.Array:
+  """Rows [B, ..., D] of an embedding table, split by rows alone.
 
-  Without this constraint XLA splits them like the embedding table, along
-  `fsdp`, and gathers the rows of all devices in every later layer.
+  Inside a compiled program. Without the last constraint XLA splits the result
+  like the table, along `fsdp`, and gathers the rows of all devices in every
+  later layer. Without the first it would replicate the result on the way, and
+  warn of it, where the mesh has more axes: each device looks up its columns for
+  the rows of its group along `data`, then the group exchanges them.
+
+  Args:
+    table: [V, D].
+    ids: [B, ...] row numbers.
   """
+  states = table[ids]
   if not _splits_parameters():
     return states
-  return jax.lax.with_sharding_constraint(states, PartitionSpec(_ROWS))
+  between = [None] * (ids.ndim - 1)
+  for spec in (PartitionSpec("data", *between, "fsdp"), PartitionSpec(_ROWS)):
+    states = jax.lax.with_sharding_constraint(states, spec)
+  return states
 
 
 def _splits_parameters() -> bool:

@@ -190,7 +190,7 @@ class Checkpoints:
   def _start_writing(
     self, step: int, host: dict[str, np.ndarray]
   ) -> Callable[[], None]:
-    """Begins to write the arrays of a staged step; returns what waits for it."""
+    """Begins to write the arrays of a staged step; returns its end."""
     with contextlib.ExitStack() as on_error:
       root = on_error.enter_context(literal_paths.literal_path(self._folder))
       staged = step_folders.staged(pathlib.Path(root), step)

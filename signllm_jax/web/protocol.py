@@ -1,13 +1,50 @@
 """HTTP with deadlines, as uvicorn waits for headers without limit."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
+import h11
 from uvicorn.protocols.http import h11_impl
 
 HEADERS_SECONDS = 10.0  # from the connection or the last answer to all headers
 WRITE_SECONDS = 20.0  # for the client to read a full buffer
 MAX_CONNECTIONS = 512
 MAX_HEADERS = 16 << 10  # bytes of a request's head
+
+
+class _Connection(h11.Connection):
+  """Refuses heads above MAX_HEADERS, also those that arrive at once.
+
+  h11 limits what is incomplete; a head that one read brings is complete.
+  """
+
+  def __init__(self, refuse: Callable[[bytes], None]):
+    super().__init__(h11.SERVER, MAX_HEADERS)
+    self._refuse = refuse
+
+  def next_event(self) -> Any:  # h11 has no public name for some events
+    """As h11's; for a head that is too large no event."""
+    try:
+      event = super().next_event()
+    except h11.RemoteProtocolError as error:
+      if error.error_status_hint != 431:
+        raise
+      event = None
+    if event is None or _size_of_head(event) > MAX_HEADERS:
+      self._refuse(b"431 Request Header Fields Too Large")
+      return h11.NEED_DATA
+    return event
+
+
+def _size_of_head(event: Any) -> int:
+  """Bytes of a request's line and headers; 0 of other events."""
+  if not isinstance(event, h11.Request):
+    return 0
+  size = len(event.method) + len(event.target) + len(" HTTP/1.1  \r\n\r\n")
+  return size + sum(
+    len(name) + len(value) + len(": \r\n") for name, value in event.headers
+  )
 
 
 class Protocol(h11_impl.H11Protocol):
@@ -24,6 +61,7 @@ class Protocol(h11_impl.H11Protocol):
 
   def connection_made(self, transport) -> None:
     """Starts the deadline, or refuses one connection too many."""
+    self.conn = _Connection(self._refuse)
     super().connection_made(transport)
     if len(self.connections) > MAX_CONNECTIONS:
       self._refuse(b"503 Service Unavailable", b"retry-after: 5\r\n")

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 from msgspec import UNSET
 
-from signllm_jax.core import errors, languages
+from signllm_jax.core import errors, foreign_files, languages
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.inference import display, text_input, text_signer
 from signllm_jax.web import engine as engine_lib
@@ -36,9 +36,9 @@ def decode(body: bytes, kind: type[Request]) -> Request:
   """
   try:
     # Not by msgspec: it takes a lone surrogate for a fault of the JSON.
-    value = json.loads(body.decode())
+    value = json.loads(body.decode(), object_pairs_hook=foreign_files.distinct)
   except (ValueError, RecursionError) as error:
-    # ValueError: not UTF-8, not JSON, or a number of thousands of digits.
+    # ValueError: not UTF-8, not JSON, a key twice, or thousands of digits.
     reason = "too deep" if isinstance(error, RecursionError) else str(error)
     raise limits.RequestError(
       400, "json", f"Not JSON: {reason[:200]}."

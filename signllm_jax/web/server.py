@@ -115,7 +115,6 @@ def _uvicorn_server(application: ASGIApp) -> uvicorn.Server:
       proxy_headers=False,
       timeout_keep_alive=5,
       timeout_graceful_shutdown=DRAIN_SECONDS,
-      h11_max_incomplete_event_size=protocol.MAX_HEADERS,
     )
   )
 

@@ -162,7 +162,8 @@ def test_damaged_and_missing_config(tmp_path):
   with pytest.raises(errors.UsageError, match=r"not the work directory"):
     workdir.read_config(tmp_path / "absent")
   file = tmp_path / "config.json"
-  for content in (b"", b"[]", b"{", b"\xff", b'{"ste": 1}', b'{"seed": {}}'):
+  for content in (b"", b"[]", b"{", b"\xff", b'{"ste": 1}', b'{"seed": {}}',
+    b'{"seed": 1, "seed": 2}', b"[" * 100_000):  # fmt: skip
     file.write_bytes(content)
     with pytest.raises(errors.DataError, match=r"config\.json"):
       workdir.read_config(tmp_path)

@@ -248,6 +248,7 @@ def test_downloads_of_poses_are_the_frames(server, tmp_path):
     (b"", 400, "Not JSON"),
     (b'{"text": "\xff"}', 400, "Not JSON"),
     (b"[" * 60_000, 400, "Not JSON"),
+    (b'{"text": "a", "text": "b"}', 400, "key 'text' twice in one object"),
     (b'{"text": ' + b"9" * 50_000 + b"}", 400, "Not JSON"),
     (b" " * (limits.MAX_BODY + 1), 413, "over 65536 bytes"),
   ],

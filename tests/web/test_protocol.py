@@ -65,6 +65,27 @@ def received(s: socket.socket) -> bytes:
     return b"".join(iter(lambda: s.recv(65536), b""))
 
 
+@pytest.mark.parametrize("pieces", [1, 40])
+@pytest.mark.parametrize("size", [15, 17, 40, 200])
+def test_large_heads_are_refused(quick, size, pieces):
+  """R23: also a head that arrives whole, in one piece."""
+  head = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: "
+  head += b"x" * (size << 10) + b"\r\n\r\n"
+  part = -(-len(head) // pieces)
+  s = quick()
+  try:
+    for start in range(0, len(head), part):
+      s.sendall(head[start : start + part])
+  except (BrokenPipeError, ConnectionResetError):  # refused before its end
+    assert size > 16
+  answer = received_or_reset(s)
+  status = b"HTTP/1.1 200 " if size < 16 else b"HTTP/1.1 431 "
+  assert answer.startswith(status) or (size > 64 and not answer)
+  s = quick()  # a long path is a large head, too
+  s.sendall(b"GET /%s HTTP/1.1\r\nhost: a\r\n\r\n" % (b"x" * 17000))
+  assert received_or_reset(s).startswith(b"HTTP/1.1 431 ")
+
+
 def test_slow_heads_time_out(quick):
   for sent in (b"", b"GET / HT", HEAD):
     s = quick()
