@@ -117,6 +117,7 @@ class _Batches:
 
 
 def test_a_killed_reader_process_is_a_storage_error():
+  """R24."""
   settings = config.Data(workers=2)
   batches = loader.stream(_Batches(), 5, settings)
   assert next(batches)["number"] == [5]

@@ -69,6 +69,7 @@ def fuzz(path: pathlib.Path, read, seed: int, seconds: float) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("form", [openpose, dwpose])
 def test_frame_files(tmp_path, form):
+  """R22."""
   form.write(tmp_path / "a", keypoints())
   (path,) = (tmp_path / "a").iterdir()
   read = lambda: form.read(tmp_path / "a", size=(512, 512))  # noqa: E731
@@ -77,6 +78,7 @@ def test_frame_files(tmp_path, form):
 
 @pytest.mark.slow
 def test_pose(tmp_path):
+  """R22."""
   path = tmp_path / "a.pose"
   frames = np.full((2, skeleton.J, 3), 0.1, np.float32)
   pose.write(path, clips.Clip(frames, np.ones((2, skeleton.J), bool)))
@@ -85,7 +87,7 @@ def test_pose(tmp_path):
 
 @pytest.mark.slow
 def test_h5(tmp_path):
-  """A crash of the library is not ours to mend; anything else is."""
+  """R22: a crash of the library is not ours to mend; anything else is."""
   path = tmp_path / "a.h5"
   end = time.monotonic() + SECONDS
   seed = 0

@@ -123,6 +123,7 @@ def test_flipped_length(shard):
 
 @pytest.mark.parametrize("offset", [12, 12 + 1000])  # data, their checksum
 def test_flipped_data(shard, offset):
+  """R18."""
   start = sum(len(framed(data)) for data in RECORDS[:2])
   damage(shard, start + offset, 0x01)
   files = tfrecord.TFRecordFiles([shard, shard])
@@ -136,7 +137,7 @@ def test_flipped_data(shard, offset):
 
 @pytest.mark.parametrize("left", [1, 11, 12, 15, 19])
 def test_cut_inside(shard, left):
-  """In the header, at its end, in the data, in the last checksum."""
+  """R18: in the header, at its end, in the data, in the last checksum."""
   content = shard.read_bytes()
   start = len(content) - len(framed(RECORDS[-1]))
   shard.write_bytes(content[: start + left])
@@ -145,6 +146,7 @@ def test_cut_inside(shard, left):
 
 
 def test_cut_between(shard):
+  """R18."""
   content = shard.read_bytes()
   shard.write_bytes(content[: -len(framed(RECORDS[-1]))])
   assert len(tfrecord.TFRecordFiles([shard])) == 4  # cannot be seen alone

@@ -17,7 +17,7 @@ def only(mapping, required, optional=()):
 
 @pytest.mark.parametrize("kind", ["tpu", "gpu"])
 def test_jobset_is_well_formed(kind):
-  """Against JobSet v1alpha2, batch/v1 and core/v1, as far as we use them."""
+  """R27: as JobSet v1alpha2, batch/v1 and core/v1, as far as we use them."""
   documents = list(
     yaml.safe_load_all((ROOT / f"launch/gke_{kind}.yaml").read_text())
   )

@@ -40,6 +40,7 @@ def fake_python(path: pathlib.Path, version: str) -> pathlib.Path:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_shellcheck(script):
+  """R27."""
   name = "shellcheck.exe" if os.name == "nt" else "shellcheck"
   checker = pathlib.Path(sys.executable).with_name(name)
   assert checker.exists(), "install the extra `test`"
@@ -127,6 +128,7 @@ def test_ci_runs_the_developers_test():
 
 
 def test_lock_is_hashed_and_names_no_place():
+  """R28."""
   pins = re.findall(r"^([a-z0-9][\w.-]*)==\S+.*\\$", LOCK, re.MULTILINE)
   lines = [line for line in LOCK.splitlines() if re.match(r"[^#\s]", line)]
   assert len(pins) == len(lines) > 50

@@ -87,6 +87,31 @@ def test_all_bad_is_an_error_also_the_next_time(tmp_path):
   assert len(os.listdir(tmp_path / "quarantine")) == 2
 
 
+@pytest.mark.parametrize("seed", range(200, 206))
+def test_damage_between_saves(tmp_path, seed, capfd):
+  """R11: while a run goes on, its best or its newest checkpoint is damaged.
+
+  Later saves are not disturbed, and the damaged step is never restored.
+  """
+  folder = tmp_path / "run" / "c"
+  with checkpointer.Checkpoints(folder, keep=2) as kept:
+    for step, score in ((1, 0.1), (2, 0.3)):
+      kept.save(step, make_state(step), score=score)
+    kept.wait()
+    damage(folder / "1", seed)  # the best
+    kept.save(3, make_state(3), score=0.2)
+    kept.save(4, make_state(4))
+    kept.wait()
+    damage(folder / "4", seed + 1)  # the newest
+  for best in (False, True):
+    with checkpointer.Checkpoints(folder, keep=2) as kept:
+      step, state = kept.restore(ABSTRACT, best=best)
+    assert step == 3
+    assert_same(state, make_state(3))
+  assert capfd.readouterr().err.count("DAMAGED CHECKPOINT") in (1, 2)
+  assert os.listdir(folder) == ["3"]
+
+
 def test_best_is_damaged(tmp_path):
   folder = tmp_path / "c"
   fill(folder, range(1, 5), keep=4, scores={1: 0.3, 2: 0.1, 3: 0.2})

@@ -176,6 +176,7 @@ def _within(old: Any, new: Any) -> bool:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_runs_are_restored(home, known, method):
+  """R29."""
   path = home / "runs" / method
   check_model(path, known["runs"][method])
   assert workdir.read_config(path).task == method
@@ -256,7 +257,7 @@ def test_the_report_of_an_evaluation_is_read(home, known):
   ],
 )
 def test_runs_go_on(tmp_path, monkeypatch, capsys, known, method):
-  """On another number of devices than they were begun on."""
+  """R29: on another number of devices than they were begun on."""
   unpack(tmp_path, "records", method)
   monkeypatch.chdir(tmp_path)  # the folders of the data are relative
   path, step = f"runs/{method}", known["runs"][method]["step"]

@@ -48,6 +48,7 @@ def info(words=("hello", "world"), longest=9):
 
 @pytest.mark.parametrize("name", ["run", "a run", "läuft 手語", "new/deep"])
 def test_any_path_works(tmp_path, monkeypatch, name):
+  """R13."""
   monkeypatch.chdir(tmp_path)
   with workdir.open_workdir(name, config_lib.Experiment()) as work:
     assert work.path == tmp_path / name
@@ -62,6 +63,7 @@ def test_any_path_works(tmp_path, monkeypatch, name):
 
 
 def test_not_a_folder(tmp_path):
+  """R13."""
   (tmp_path / "file").write_text("")
   began = time.monotonic()
   for path in (tmp_path / "file", tmp_path / "file" / "run"):
@@ -79,6 +81,7 @@ def test_not_a_folder(tmp_path):
 
 
 def test_read_only(tmp_path):
+  """R13."""
   folder = tmp_path / "run"
   folder.mkdir()
   mount = None

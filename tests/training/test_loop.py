@@ -170,6 +170,7 @@ def test_a_range_of_no_steps_is_refused(folder, tmp_path, asked):
 
 
 def test_rerun_is_bitwise_equal(folder, straight, tmp_path):
+  """R7."""
   assert train.train(_experiment(folder), str(tmp_path), dry_run=False) == 0
   assert _digest(tmp_path, 12) == _digest(straight, 12)
 
@@ -301,6 +302,7 @@ def test_other_data_are_refused(straight, tmp_path):
 
 
 def test_damaged_checkpoint_falls_back(folder, straight, tmp_path, capsys):
+  """R11."""
   import shutil
 
   work = tmp_path / "copy"

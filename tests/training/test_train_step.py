@@ -183,6 +183,7 @@ def _nan_at(*spoilt):
 
 
 def test_nan_stops_and_changes_nothing():
+  """R16."""
   _, before, _ = small_steps.run(
     small_steps.new_experiment(), jax.devices()[:1], 4
   )
@@ -200,6 +201,7 @@ def test_nan_stops_and_changes_nothing():
 
 
 def test_nan_is_skipped_and_counted_up_to_the_limit():
+  """R16."""
   experiment = small_steps.new_experiment()
   experiment.non_finite, experiment.non_finite_limit = "skip", 2
   _, current, metrics = small_steps.run(
@@ -213,6 +215,30 @@ def test_nan_is_skipped_and_counted_up_to_the_limit():
     experiment, jax.devices()[:1], 8, _nan_at(3, 4, 5)
   )
   assert int(metrics["failed"]) == 5
+
+
+def test_a_batch_of_huge_targets_is_clipped():
+  """R17: it is logged by its norm, moves little, and the run recovers."""
+
+  def spoil(index, batch):
+    if index == 4:
+      batch["frames"] = batch["frames"] * 1000
+    return batch
+
+  experiment, devices = small_steps.new_experiment(), jax.devices()[:1]
+  calm, before, metrics = small_steps.run(experiment, devices, 4)
+  assert float(metrics["gradient_norm"]) < experiment.optim.clip_norm
+  _, after, metrics = small_steps.run(experiment, devices, 5, spoil)
+  assert float(metrics["gradient_norm"]) > experiment.optim.clip_norm
+  assert float(metrics["loss"]) > 100 * calm[-1]
+  moved = [
+    np.abs(x - y).max()
+    for x, y in zip(_leaves(before.params), _leaves(after.params), strict=True)
+  ]
+  # Adam moves a number by at most (1 - b1) / sqrt(1 - b2) rates at a step.
+  assert max(moved) <= 4 * experiment.optim.learning_rate
+  losses, _, metrics = small_steps.run(experiment, devices, 20, spoil)
+  assert losses[-1] < calm[0] and int(metrics["failed"]) == -1
 
 
 def test_missing_cells_teach_nothing():

@@ -342,6 +342,7 @@ JSON_HEAD = HEAD + b"content-type: application/json\r\n"
   ids=range(8),
 )
 def test_hostile_bytes(server, parts, status):
+  """R23."""
   assert raw(server, *parts)[9:12] == status
 
 
@@ -551,6 +552,7 @@ while True:
 
 @pytest.mark.slow
 def test_health_and_memory_under_load(server):
+  """R23."""
   process = psutil.Process(server.process.pid)
   server.post("/v1/download", {"text": "wind", "format": ".gif"})
   before = most = process.memory_info().rss
@@ -571,6 +573,7 @@ def test_health_and_memory_under_load(server):
 
 @pytest.mark.slow
 def test_sigterm_drains(home):
+  """R23."""
   body = b'{"text": "norden", "format": ".gif"}'
   with serving(home / "run") as own:
     idle = socket.create_connection(("127.0.0.1", own.port))

@@ -87,6 +87,7 @@ def test_large_heads_are_refused(quick, size, pieces):
 
 
 def test_slow_heads_time_out(quick):
+  """R23."""
   for sent in (b"", b"GET / HT", HEAD):
     s = quick()
     s.sendall(sent)
@@ -97,6 +98,7 @@ def test_slow_heads_time_out(quick):
 
 
 def test_slow_bodies_time_out(quick):
+  """R23."""
   s = quick()
   s.sendall(JSON_HEAD + b"content-length: 9\r\n\r\n{")
   answer = received_or_reset(s)

@@ -267,6 +267,7 @@ HOSTILE = {
 
 
 def test_hostile_json(tmp_path, capsys):
+  """R20."""
   kinds = {name.replace(" ", "_"): make for name, make in HOSTILE.items()}
   source = clip_folder(tmp_path / "in", "good", *kinds)
   for name, make in kinds.items():
@@ -287,6 +288,7 @@ def test_hostile_json(tmp_path, capsys):
 
 
 def test_hostile_h5_and_pose(tmp_path, capsys):
+  """R21."""
   source = tmp_path / "in"
   source.mkdir()
   repeated(tmp_path / "good", 2, 30)
@@ -337,6 +339,7 @@ def _npz_of(folder: pathlib.Path, path: pathlib.Path) -> pathlib.Path:
 
 
 def test_hostile_npz(tmp_path, capsys):
+  """R21."""
   good = _npz_of(tmp_path, PHOENIX / "dev.skels")
 
   def changed(**members: object) -> pathlib.Path:
@@ -554,6 +557,7 @@ def kill_at_random(
 
 
 def test_killed_at_random_moments_it_is_the_same(source, straight, tmp_path):
+  """R19."""
   said = tmp_path / "said"
   whole = tmp_path / "whole"
   began = time.monotonic()
@@ -737,6 +741,7 @@ def most_resident(command: list[str], said: pathlib.Path) -> int:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_two_thousand_clips_killed_again_and_again(tmp_path):
+  """R19."""
   source = repeated(tmp_path / "in", 2000, 30)
   said = tmp_path / "said"
 

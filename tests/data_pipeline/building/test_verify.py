@@ -95,7 +95,7 @@ def test_sums_are_those_of_coreutils(built):
 
 
 def test_any_flipped_byte(built):
-  """Everywhere in a shard; within a record, it is named."""
+  """R18: everywhere in a shard; within a record, it is named."""
   path = shard(built)
   content = path.read_bytes()
   named = set()
@@ -162,7 +162,7 @@ def test_foreign_beside(built):
 
 
 def test_foreign_in_place(built):
-  """A shard of the same data set, with as many records, under the name."""
+  """R18: a shard of the same data set, with as many records, under the name."""
   path = shard(built)
   path.write_bytes(shard(built, number=0).read_bytes())
   checksums.write_sums(built)
