@@ -1,8 +1,10 @@
 """Only regular files of a limited size are opened; faults are typed."""
 
 import os
+import re
 
 import pytest
+from helpers.paths import ROOT
 from helpers.random_clips import random_clip
 
 from signllm_jax.core import clips, errors, foreign_files, limits, text_files
@@ -102,3 +104,13 @@ def test_resampling_is_limited(fps, target):
   clip = random_clip("x", 100, fps=fps)
   with pytest.raises(errors.DataError, match="too long"):
     clips.resample(clip, target)
+
+
+def test_the_page_states_the_limits():
+  page = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
+  rows = re.findall(r"\| `(MAX_\w+)` \| ([\d,]+)( MiB)? \|", page)
+  assert len(rows) >= 16
+  for name, value, unit in rows:
+    scale = limits.MIB if unit else 1
+    assert getattr(limits, name) == int(value.replace(",", "")) * scale, name
+  assert (limits.MIN_FPS, limits.MAX_FPS) == (0.1, 10_000)

@@ -1,4 +1,4 @@
-"""A built data set runs no code and points to no other file.
+"""R21: a built data set runs no code and points to no other file.
 
 The fixture's builds are real; what `features.json` and `dataset_info.json` name
 is made hostile. The real commands read them under an audit hook.
