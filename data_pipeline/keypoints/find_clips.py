@@ -113,7 +113,7 @@ def _check_size(
 def _find_in_folder(root: pathlib.Path, report) -> list[Source]:
   found = collections.defaultdict(list)  # kind -> sources
   other_json = []  # JSON files that are not frames
-  skels = []
+  skels, damaged = [], []
   arrays = recordings.Folders()
   for folder, names in frame_files.walk(root):
     json = {name for name in names if name.endswith(".json")}
@@ -126,14 +126,23 @@ def _find_in_folder(root: pathlib.Path, report) -> list[Source]:
     arrays.add(folder, names)
     for name in names:
       file = pathlib.Path(folder, name)
-      if file.suffix == ".npz" and not mediapipe_arrays.is_archive(file):
-        continue
+      if file.suffix == ".npz":
+        try:
+          if not mediapipe_arrays.is_archive(file):
+            continue
+        except errors.DataError as error:
+          damaged.append(Source(file.stem, "npz", file, fault=error))
+          continue
       if kind := _SUFFIXES.get(file.suffix.lower()):
         found[kind] += _find_in_file(file)
       elif file.suffix == ".skels":
         skels.append(name)
   if frames := arrays.sources(report):
     found["npy"] = frames
+  if damaged and set(found) <= {"npz"}:
+    found["npz"] += damaged
+  elif damaged:  # beside clips of another form
+    report("damaged:" + sidecar_texts.listed("", [x.name for x in damaged]))
   if len(found) > 1:
     counts = ", ".join(f"{len(v)} of {k}" for k, v in sorted(found.items()))
     raise errors.DataError(

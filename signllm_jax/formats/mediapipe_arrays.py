@@ -145,11 +145,12 @@ def archive_counts(
 
 
 def is_archive(path: str | os.PathLike) -> bool:
-  """Whether a file is a .npz with at least one array of recordings."""
-  try:
-    counts = archive_counts(path).values()
-  except errors.DataError:
-    return False
+  """Whether a .npz has at least one array of recordings.
+
+  Raises:
+    DataError: it is damaged.
+  """
+  counts = archive_counts(path).values()
   return any(isinstance(count, int) for count in counts)
 
 

@@ -252,3 +252,18 @@ def test_names_need_recordings_of_signs(tmp_path, capsys):
   names.write_text("a\tb\n")
   assert build(tmp_path / "in", tmp_path / "data", f"--names={names}") == 65
   assert "the input holds no recordings of signs" in capsys.readouterr().err
+
+
+def test_a_damaged_archive_is_a_bad_clip_among_good_ones(tmp_path):
+  good = np.random.default_rng(0).random((2, 20, 258)).astype(np.float32)
+  np.savez(tmp_path / "good.npz", tea=good)
+  (tmp_path / "bad.npz").write_bytes(b"PK" + bytes(100))
+  found = dict(
+    (source.name, result)
+    for source, result in find_clips.read_all(
+      find_clips.find(tmp_path, size=(640, 480))
+    )
+  )
+  assert sorted(found) == ["bad", "tea/0", "tea/1"]
+  assert "bad.npz: not a whole .npz file" in str(found["bad"])
+  assert len(found["tea/0"]) == 20
