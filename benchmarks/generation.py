@@ -25,7 +25,7 @@ from flax import nnx
 
 from benchmarks import timing, torch_transformer, workload
 from signllm_jax import tasks
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import compiled_model, decoding
 
@@ -43,7 +43,7 @@ def _model(config) -> tuple[nnx.GraphDef, nnx.State]:
     lambda: build(config, workload.VOCABULARY, 0, nnx.Rngs(0)),
   )()
   kernel = model.frame_out.kernel
-  kernel[...] = kernel[...].at[:, skeleton.C].set(0)
+  kernel[...] = kernel[...].at[:, PROMPT2SIGN50.num_values].set(0)
   return nnx.split(model)
 
 
@@ -53,9 +53,9 @@ def _ways(
   """Functions that generate frames [B, T, 150], by name."""
   source = workload.batch(rows, 1)["source"]
   statistics = PoseStatistics(
-    np.zeros(skeleton.C, np.float32),
+    np.zeros(PROMPT2SIGN50.num_values, np.float32),
     np.ones((), np.float32),
-    np.ones(skeleton.J, bool),
+    np.ones(PROMPT2SIGN50.num_joints, bool),
   )
   theirs = torch_transformer.Transformer(
     config.model, workload.VOCABULARY, tuned=False
@@ -71,7 +71,9 @@ def _ways(
 
   def ours() -> np.ndarray:
     parts = [part.frames for part in decoding.decode(signer, (placed,), frames)]
-    return np.concatenate(parts, 1).reshape(rows, frames, skeleton.C)
+    return np.concatenate(parts, 1).reshape(
+      rows, frames, PROMPT2SIGN50.num_values
+    )
 
   return {
     "ours": ours,

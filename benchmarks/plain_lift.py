@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 CYCLES, RATE = 1000, 0.1
 LENGTH_WEIGHT, MOTION_WEIGHT = 0.001, 0.1
@@ -58,7 +58,7 @@ def _prune(clip: np.ndarray) -> np.ndarray:
 def _interpolate(clip: np.ndarray) -> np.ndarray:
   out = clip.copy()
   for t in range(len(clip)):
-    for joint in range(skeleton.J):
+    for joint in range(PROMPT2SIGN50.num_joints):
       out[t, joint, :2] = _window_mean(clip[:, joint], t)
   return out
 
@@ -80,8 +80,8 @@ def _window_mean(track: np.ndarray, t: int) -> tuple[float, float]:
 
 
 def _log_lengths(seen: np.ndarray) -> np.ndarray:
-  limb_lengths: list[list[float]] = [[] for _ in range(skeleton.BONES)]
-  for parent, child, bone in skeleton.LIMBS:
+  limb_lengths: list[list[float]] = [[] for _ in range(PROMPT2SIGN50.num_bones)]
+  for parent, child, bone in PROMPT2SIGN50.limbs:
     for t in range(len(seen)):
       x = seen[t, parent, 0] - seen[t, child, 0]
       y = seen[t, parent, 1] - seen[t, child, 1]
@@ -95,12 +95,12 @@ def _log_lengths(seen: np.ndarray) -> np.ndarray:
 def _place(seen: np.ndarray, lengths: np.ndarray):
   t = len(seen)
   random = np.random.RandomState(1234)
-  joints = np.zeros((t, skeleton.J, 3), np.float32)
+  joints = np.zeros((t, PROMPT2SIGN50.num_joints, 3), np.float32)
   joints[:, 0, :2] = seen[:, 0, :2]
   for axis in range(3):
     joints[:, 0, axis] += random.uniform(-0.001, 0.001, t).astype(np.float32)
-  directions = np.zeros((t, len(skeleton.LIMBS), 3), np.float32)
-  for limb, (parent, child, bone) in enumerate(skeleton.LIMBS):
+  directions = np.zeros((t, len(PROMPT2SIGN50.limbs), 3), np.float32)
+  for limb, (parent, child, bone) in enumerate(PROMPT2SIGN50.limbs):
     length = math.exp(lengths[bone])
     for frame in range(t):
       ax, ay, _ = joints[frame, parent]
@@ -151,22 +151,22 @@ def _candidates(ax, ay, tx, ty, length):
 
 def _descend(seen, lengths, root, directions) -> np.ndarray:
   t = len(seen)
-  fit = seen[..., 2:] / np.float32(skeleton.J * t)  # [T, J, 1]
-  drag = np.float32(MOTION_WEIGHT / (skeleton.J * max(t - 1, 1)))
+  fit = seen[..., 2:] / np.float32(PROMPT2SIGN50.num_joints * t)  # [T, J, 1]
+  drag = np.float32(MOTION_WEIGHT / (PROMPT2SIGN50.num_joints * max(t - 1, 1)))
   lengths, root = lengths.copy(), root.copy()
   directions = np.ascontiguousarray(np.moveaxis(directions, 1, 0))  # [N, T, 3]
   for _ in range(CYCLES):
     joints, units, norms = _walk(lengths, root, directions)
     force = np.zeros_like(joints)  # [J, T, 3]
-    for joint in range(skeleton.J):
+    for joint in range(PROMPT2SIGN50.num_joints):
       gap = joints[joint, :, :2] - seen[:, joint, :2]
       force[joint, :, :2] = 2 * fit[:, joint] * gap
       step = 2 * drag * np.diff(joints[joint], axis=0)
       force[joint, 1:] += step
       force[joint, :-1] -= step
     slopes = np.float32(LENGTH_WEIGHT) * np.exp(lengths)
-    for limb in reversed(range(len(skeleton.LIMBS))):
-      parent, child, bone = skeleton.LIMBS[limb]
+    for limb in reversed(range(len(PROMPT2SIGN50.limbs))):
+      parent, child, bone = PROMPT2SIGN50.limbs[limb]
       length, unit, pull = np.exp(lengths[bone]), units[limb], force[child]
       along = np.sum(unit * pull, -1, keepdims=True)
       slopes[bone] += length * np.sum(along)
@@ -181,10 +181,10 @@ def _descend(seen, lengths, root, directions) -> np.ndarray:
 
 def _walk(lengths, root, directions):
   """Joints [J, T, 3], and of the limbs unit vectors and norms."""
-  joints = np.empty((skeleton.J, *root.shape), np.float32)
+  joints = np.empty((PROMPT2SIGN50.num_joints, *root.shape), np.float32)
   joints[0] = root
   units, norms = [], []
-  for limb, (parent, child, bone) in enumerate(skeleton.LIMBS):
+  for limb, (parent, child, bone) in enumerate(PROMPT2SIGN50.limbs):
     square = np.sum(directions[limb] ** 2, -1, keepdims=True)
     norm = np.sqrt(square) + np.float32(1e-10)
     unit = directions[limb] / norm

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data_pipeline.keypoints import find_clips
-from signllm_jax.core import clips, skeleton
+from signllm_jax.core import clips
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import records
 from signllm_jax.formats import openpose, skels, tfrecord
 
@@ -37,7 +38,9 @@ def plain_json(paths: Sequence[str | os.PathLike]) -> np.ndarray:
       + person["hand_left_keypoints_2d"]
       + person["hand_right_keypoints_2d"]
     )
-    frames.append(np.array(numbers, np.float32).reshape(skeleton.J, 3))
+    frames.append(
+      np.array(numbers, np.float32).reshape(PROMPT2SIGN50.num_joints, 3)
+    )
   return np.stack(frames)
 
 
@@ -83,7 +86,7 @@ def pose_ways(folder: pathlib.Path, poses: Sequence[clips.Clip]) -> list[Ways]:
     with open(text, encoding="utf-8") as lines:
       return [
         np.array([float(x) for x in line.split()], np.float32).reshape(
-          -1, skeleton.C + 1
+          -1, PROMPT2SIGN50.num_values + 1
         )
         for line in lines
       ]

@@ -54,7 +54,7 @@ def measure_input(folder: pathlib.Path) -> list[timing.Ratio]:
   clips = pose_corpus.PoseCorpus([config.data], 0, rows=rows, multiple=1)
   batches = clips.batches(STEPS)
   sizes = train_state.Sizes(len(clips.info.vocabulary))
-  statistics = train_state.measured(clips.summary, config.model)
+  statistics = train_state.measured(clips.summary, config)
   with jax.set_mesh(mesh):
     shapes = train_state.abstract_state(config, sizes, mesh)
     state = train_state.create_state(config, statistics, shapes, sizes)

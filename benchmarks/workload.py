@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks import timing
 from configs import progressive_transformer, signllm
 from signllm_jax import config as config_lib
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import train_state
@@ -52,11 +52,11 @@ def experiment(model: str, dtype: str) -> config_lib.Experiment:
 def batch(rows: int, frames: int) -> dict[str, np.ndarray]:
   """A batch of full-length rows: sources [B, S] and frames [B, T, 150]."""
   random = np.random.default_rng(0)
-  shape = (rows, frames, skeleton.C)
+  shape = (rows, frames, PROMPT2SIGN50.num_values)
   return {
     "source": random.integers(4, VOCABULARY, (rows, SOURCE), np.int32),
     "frames": random.normal(0, 0.3, shape).astype(np.float32),
-    "valid": np.ones((rows, frames, skeleton.J), bool),
+    "valid": np.ones((rows, frames, PROMPT2SIGN50.num_joints), bool),
     "length": np.full(rows, frames, np.int32),
   }
 
@@ -76,9 +76,9 @@ def state(
   """A fresh state and its abstract form."""
   shapes = abstract(config, mesh)
   statistics = PoseStatistics(
-    np.zeros(skeleton.C, np.float32),
+    np.zeros(PROMPT2SIGN50.num_values, np.float32),
     np.ones((), np.float32),
-    np.ones(skeleton.J, bool),
+    np.ones(PROMPT2SIGN50.num_joints, bool),
   )
   initial = train_state.create_state(config, statistics, shapes, SIZES)
   return initial, shapes

@@ -19,6 +19,8 @@ class Data:
   folder: str = ""  # built data set (dataset_info.json) or folder of .skels;
   # several, one a language, separated by commas
   language: str = ""  # code of the sign language; checked against the records
+  skeleton: str = "prompt2sign50"  # of the clips, checked against them:
+  # "prompt2sign50", or with a face "dwpose128" or "holistic178"
   source: str = "text"  # input of the model: "text", "prompt" (the text as a
   # question) or "gloss"
   tokens: str = "words"  # unit of the source: "words", "characters" or

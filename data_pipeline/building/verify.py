@@ -14,12 +14,14 @@ import numpy as np
 import tqdm
 
 from data_pipeline.building import checksums, record_reader
-from signllm_jax.core import errors, languages, skeleton
+from signllm_jax.core import errors, languages
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data import records
 from signllm_jax.formats import dataset_info, shards, tfrecord
 
 LISTED = 20  # problems in one message
 _SHARD = re.compile(r"\.(tfrecord|array_record)\b")
+_ROUNDING = 1e-5  # of a middle of two joints, canonical units
 
 
 class Shard(NamedTuple):
@@ -160,14 +162,18 @@ def fault(record: dict[str, Any], config: str) -> str | None:
     not named or named != config.split("_")[0]
   ):
     return f"unknown sign language {language!r}"
-  return _fault_of_pose(record["frames"], record["valid"])
+  skeleton = records.skeleton_of(record)
+  return _fault_of_pose(record["frames"], record["valid"], skeleton)
 
 
-def _fault_of_pose(frames: np.ndarray, valid: np.ndarray) -> str | None:
-  t = len(frames)
-  joints = frames.reshape(t, skeleton.J, 3)
+def _fault_of_pose(
+  frames: np.ndarray, valid: np.ndarray, skeleton: Skeleton
+) -> str | None:
+  joints = frames.reshape(len(frames), *skeleton.shape)
   zero = (joints == 0).all(-1)  # [T, J]
-  elsewhere = np.arange(skeleton.J) != skeleton.NECK
+  elsewhere = ~np.isin(np.arange(skeleton.num_joints), skeleton.origin)
+  apart = np.abs(skeleton.origin_of(joints)).max((1, 2))
+  name = "neck" if len(skeleton.origin) == 1 else "middle of the shoulders"
   for frames_at_fault, description in (
     (~np.isfinite(joints).all((1, 2)), "holds NaN or infinity"),
     ((valid > 1).any(1), "has values other than 0 and 1 in its mask"),
@@ -176,7 +182,7 @@ def _fault_of_pose(frames: np.ndarray, valid: np.ndarray) -> str | None:
       ((valid == 1) & zero & elsewhere).any(1),
       "has a joint at 0 that is not masked",
     ),
-    (~zero[:, skeleton.NECK], "has its neck not at 0"),
+    (~(apart <= _ROUNDING * (name != "neck")), f"has its {name} not at 0"),
   ):
     if frames_at_fault.any():
       return f"frame {int(frames_at_fault.argmax()) + 1} {description}"

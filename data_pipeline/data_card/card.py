@@ -10,14 +10,14 @@ from markupsafe import Markup
 from data_pipeline.building import record_reader
 from data_pipeline.data_card import plots, statistics, text_tables
 from data_pipeline.lifting import bones
-from signllm_jax.core import atomic_files, errors, languages, skeleton
+from signllm_jax.core import atomic_files, errors, languages
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import dataset_info
 from signllm_jax.visualization import pages
 from signllm_jax.visualization.pages import Number
 
 _NOTICEABLE = 0.005  # smaller shares are rounding
 _SHARES = ("body_missing", "hands_missing", "pruned", "flipped", "bone_change")
-_PARTS = tuple(skeleton.PARTS)
 _PICTURE_SIZE = 200  # pixels, of a frame of an example
 
 
@@ -54,6 +54,7 @@ def render(
   splits = stats.splits.values()
   frames = max(sum(split.frames for split in splits), 1)
   missing = np.sum([split.unseen for split in splits], 0) / frames  # [J]
+  parts = tuple(stats.skeleton.parts)
   texts = text_tables.texts(stats)
   overlaps = stats.overlaps()
   return pages.render(
@@ -67,14 +68,14 @@ def render(
     texts=texts,
     overlaps=text_tables.overlaps(overlaps),
     any_overlap=any(x.texts or x.names or x.poses for x in overlaps),
-    parts=[_words(part) for part in _PARTS],
+    parts=[_words(part) for part in parts],
     missing_parts=[
-      (split.name, *(_share(split.missing(part)) for part in _PARTS))
+      (split.name, *(_share(split.missing(part)) for part in parts))
       for split in splits
     ],
     missing_joints=[
       (_words(joint), _share(share))
-      for joint, share in zip(skeleton.JOINT_NAMES, missing, strict=True)
+      for joint, share in zip(stats.skeleton.joints, missing, strict=True)
     ],
     bone_ratios=_bone_ratios(stats),
     failing_clips=_failing_clips(stats),
@@ -94,9 +95,10 @@ def _plots(
     "durations": plots.histogram(
       seconds, "seconds", "Lengths of clips by split"
     ),
-    "missing": plots.missing(missing),
-    "bone_lengths": plots.bone_lengths(stats.bones),
+    "missing": plots.missing(missing, stats.skeleton),
   }
+  if stats.skeleton.dims == 3:  # bones of a projection change their lengths
+    pictures["bone_lengths"] = plots.bone_lengths(stats.bones, stats.skeleton)
   if texts:
     lengths = {name: stats.text_lengths(name) for name in stats.splits}
     pictures["text_lengths"] = plots.histogram(
@@ -128,6 +130,7 @@ def _fields(stats: statistics.DatasetStatistics) -> list[tuple[str, str]]:
     glosses += f", {stats.rule_glosses:,} of them made by rule"
   return [
     ("sign language", ", ".join(map(_language, sorted(stats.languages)))),
+    ("skeleton", stats.skeleton.name),
     ("frames a second", ", ".join(f"{r:g}" for r in sorted(stats.rates))),
     ("signers", f"{len(signers):,}" if signers else "not known"),
     ("gloss", glosses),
@@ -143,6 +146,8 @@ def _language(code: str) -> str:
 def _bone_ratios(
   stats: statistics.DatasetStatistics,
 ) -> list[tuple[str, Number, Number]]:
+  if stats.skeleton != PROMPT2SIGN50:
+    return []
   ratios = [bones.ratios(lengths) for lengths in stats.bones]
   rows = []
   for name, (_, _, least, most) in bones.RATIOS.items():

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from matplotlib import ticker
 
 from data_pipeline.lifting import bones
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import SIDES, Skeleton
 from signllm_jax.visualization import themed_plots
 from signllm_jax.visualization.themed_plots import FAINT, INK, MISSING, SERIES
 
@@ -87,11 +87,11 @@ def rank_frequency(counts: Sequence[int], tokens: str) -> Markup:
     )
 
 
-def bone_lengths(lengths: np.ndarray) -> Markup:
+def bone_lengths(lengths: np.ndarray, skeleton: Skeleton) -> Markup:
   """Median and middle 90 % of bones [clips, K], in shoulder widths."""
   with themed_plots.style():
     plot, ax = themed_plots.new_figure(4.6)
-    for i in range(skeleton.BONES):
+    for i in range(skeleton.num_bones):
       known = lengths[~np.isnan(lengths[:, i]), i]
       if not len(known):
         ax.text(0, i, "never seen", color=FAINT, va="center", fontsize=8)
@@ -99,8 +99,10 @@ def bone_lengths(lengths: np.ndarray) -> Markup:
       low, middle, high = np.percentile(known, [5, 50, 95])
       ax.plot([low, high], [i, i], color=SERIES[0], lw=4, alpha=0.35)
       ax.plot(middle, i, "o", color=SERIES[0], ms=4)
-    ax.set_yticks(range(skeleton.BONES), bones.NAMES)
-    ax.set(xlabel="length in shoulder widths", ylim=(skeleton.BONES - 0.5, -1))
+    ax.set_yticks(range(skeleton.num_bones), bones.names(skeleton))
+    ax.set(
+      xlabel="length in shoulder widths", ylim=(skeleton.num_bones - 0.5, -1)
+    )
     ax.set_xlim(left=0)
     ax.grid(axis="y", visible=False)
     return themed_plots.to_svg(
@@ -108,13 +110,17 @@ def bone_lengths(lengths: np.ndarray) -> Markup:
     )
 
 
-def missing(shares: np.ndarray) -> Markup:
-  """Share of frames without each joint [J], on a figure that faces you."""
+def missing(shares: np.ndarray, skeleton: Skeleton) -> Markup:
+  """Share of frames without each joint [J], on a figure that faces you.
+
+  It shows the arms and hands; the page's tables have the face and the legs.
+  """
   with themed_plots.style():
     plot, ax = themed_plots.new_figure(2.3)
-    points = _joint_places()
-    for parent, child, _ in skeleton.LIMBS:
-      if {parent, child} not in ({7, 8}, {4, 29}):  # hands are drawn apart
+    points = _joint_places(skeleton)
+    wrists = [skeleton.hand(side) for side in SIDES]
+    for parent, child, _ in skeleton.limbs:
+      if child not in wrists:  # hands are drawn apart
         ends = points[[parent, child]]
         ax.plot(ends[:, 0], ends[:, 1], color=FAINT, lw=1.2, alpha=0.6)
     classes = np.searchsorted(list(CLASSES.values()), shares - 1e-12)
@@ -147,15 +153,18 @@ def missing(shares: np.ndarray) -> Markup:
     )
 
 
-def _joint_places() -> np.ndarray:
-  """Positions [J, 2] of a signer who faces you, the hands large beside."""
-  places = np.zeros((skeleton.J, 2))
-  places[0] = 0, -0.75
-  for x, shoulder in (
-    (-1, skeleton.RIGHT_SHOULDER),
-    (1, skeleton.LEFT_SHOULDER),
-  ):
-    places[shoulder : shoulder + 3] = (
+def _joint_places(skeleton: Skeleton) -> np.ndarray:
+  """Positions [J, 2] of a signer who faces you, the hands large beside.
+
+  NaN, which is not drawn, for joints of legs and face.
+  """
+  places = np.full((skeleton.num_joints, 2), np.nan)
+  for name, place in (("nose", (0, -0.75)), ("neck", (0, 0))):
+    joint = skeleton.find(name)
+    if joint is not None:
+      places[joint] = place
+  for x, side in ((-1, "right"), (1, "left")):
+    places[list(skeleton.arm(side))] = (
       (0.5 * x, 0.05),
       (0.7 * x, 0.65),
       (0.55 * x, 1.2),
@@ -168,7 +177,8 @@ def _joint_places() -> np.ndarray:
     (-13, (0.6, 0.92, 1.12, 1.27)),
     (-30, (0.55, 0.8, 0.94, 1.07)),
   )
-  for x, root in ((-1, skeleton.RIGHT_HAND), (1, skeleton.LEFT_HAND)):
+  for x, side in ((-1, "right"), (1, "left")):
+    root = skeleton.hand(side)
     wrist = np.array([2.2 * x, 1.15])
     places[root] = wrist
     for finger, (angle, reach) in enumerate(fingers):

@@ -23,8 +23,9 @@ from data_pipeline.building import record_reader, verify
 from data_pipeline.lifting import bones as bones_lib
 from data_pipeline.lifting import quality
 from signllm_jax.core import clips as clips_lib
-from signllm_jax.core import errors, skeleton
+from signllm_jax.core import errors
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 from signllm_jax.data import records
 
 EXAMPLES = 3  # clips shown a split
@@ -50,15 +51,18 @@ class SplitStatistics:
   size: int  # bytes on disk
   frames: int = 0
   seconds: list[float] = dataclasses.field(default_factory=list)  # a clip
-  unseen: np.ndarray = dataclasses.field(  # frames without the joint: [J]
-    default_factory=lambda: np.zeros(skeleton.J, np.int64)
-  )
+  skeleton: Skeleton = PROMPT2SIGN50
+  unseen: np.ndarray = dataclasses.field(init=False)  # frames without the
+  # joint: [J]
   texts: collections.Counter[str] = dataclasses.field(
     default_factory=collections.Counter
   )
   names: set[str] = dataclasses.field(default_factory=set)
   poses: set[bytes] = dataclasses.field(default_factory=set)  # digests
   examples: list[clips_lib.Clip] = dataclasses.field(default_factory=list)
+
+  def __post_init__(self):
+    self.unseen = np.zeros(self.skeleton.num_joints, np.int64)
 
   @property
   def clips(self) -> int:
@@ -67,7 +71,7 @@ class SplitStatistics:
 
   def missing(self, part: str) -> float:
     """Share of the part's joints, over all frames, that were not seen."""
-    joints = list(skeleton.PARTS[part])
+    joints = list(self.skeleton.parts[part])
     return float(self.unseen[joints].mean() / max(self.frames, 1))
 
 
@@ -92,6 +96,7 @@ class DatasetStatistics:
     faults: limit of `quality.faults` -> clips that fail it.
     faulty: clips that fail any.
     languages, rates, signers: clips of each.
+    skeleton: of the clips.
     glosses, rule_glosses, prompts: clips that have one (`rule_glosses`: made by
       rule).
   """
@@ -104,6 +109,7 @@ class DatasetStatistics:
   languages: collections.Counter[str]
   rates: collections.Counter[float]
   signers: collections.Counter[str]
+  skeleton: Skeleton = PROMPT2SIGN50
   glosses: int = 0
   rule_glosses: int = 0
   prompts: int = 0
@@ -163,9 +169,11 @@ def compute(folder: str | os.PathLike) -> DatasetStatistics:
   """
   folder = pathlib.Path(folder)
   info = record_reader.open_build(folder)
+  skeleton = records.skeleton_of_build(folder)
   stats = DatasetStatistics(
+    skeleton=skeleton,
     splits={},
-    bones=np.empty((0, skeleton.BONES)),
+    bones=np.empty((0, skeleton.num_bones)),
     worst={},
     faults=collections.Counter(),
     faulty=0,
@@ -180,7 +188,7 @@ def compute(folder: str | os.PathLike) -> DatasetStatistics:
   ) as bar:
     for name, part in info.splits.items():
       size = sum(path.stat().st_size for path in part.paths)
-      split = SplitStatistics(name, len(part.paths), size)
+      split = SplitStatistics(name, len(part.paths), size, skeleton=skeleton)
       stats.splits[name] = split
       ranks = []
       for record in record_reader.read_records(part, info.file_format):
@@ -189,7 +197,7 @@ def compute(folder: str | os.PathLike) -> DatasetStatistics:
         _count_fields(stats, record)
         _keep_example(split, ranks, clip)
         bar.update()
-  stats.bones = np.reshape(lengths, (-1, skeleton.BONES))
+  stats.bones = np.reshape(lengths, (-1, skeleton.num_bones))
   for ranked in stats.worst.values():
     ranked.sort(reverse=True)
   return stats
@@ -235,9 +243,9 @@ def _count(
         heapq.heappush(worst, ranked)
       else:
         heapq.heappushpop(worst, ranked)
-  lengths = bones_lib.bone_lengths(
-    bones_lib.limb_lengths(clip.frames, clip.valid)
-  )
+  skeleton = clip.skeleton
+  limbs = bones_lib.limb_lengths(clip.frames, clip.valid, skeleton)
+  lengths = bones_lib.bone_lengths(limbs, skeleton)
   return lengths / (quality.shoulder_width(clip) or np.nan)
 
 

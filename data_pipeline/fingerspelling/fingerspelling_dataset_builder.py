@@ -15,7 +15,8 @@ from data_pipeline.building import local_info, shard_writer
 from data_pipeline.fingerspelling import alphabets, spell
 from data_pipeline.lifting import lifter
 from data_pipeline.texts import prompts
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import records
 
 WORDS = epath.Path(__file__).parent / "words"
@@ -84,9 +85,9 @@ def signer_bones(letter_clips: list[clips.Clip]) -> np.ndarray:
   without the margin the same letter differed between words by 4.4 % of the
   mean pose's DTW-MJE, with it by 1.8 %.
   """
-  lengths: list[list[np.ndarray]] = [[] for _ in range(skeleton.BONES)]
+  lengths: list[list[np.ndarray]] = [[] for _ in range(PROMPT2SIGN50.num_bones)]
   for clip in letter_clips:
-    for parent, child, bone in skeleton.LIMBS:
+    for parent, child, bone in PROMPT2SIGN50.limbs:
       seen = clip.valid[:, parent] & clip.valid[:, child]
       ends = clip.frames[seen][:, [parent, child], :2]
       lengths[bone].append(np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1))

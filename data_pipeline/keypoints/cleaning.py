@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 Mode = Literal["fast", "reference"]
 
@@ -39,9 +39,13 @@ def normalise(keypoints: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
   scale = math.sqrt(max(square - pooled * pooled, 1e-10))
   centre = np.array([total / x.size for total in totals])
   # A row of 150 at a time: numpy is slow along a last axis of 2.
-  rows = keypoints.reshape(len(keypoints), skeleton.C)
-  moved = rows - np.tile(np.append(centre, np.float32(0)), skeleton.J)
-  moved /= np.tile(np.array([scale, scale, 1], np.float32), skeleton.J)
+  rows = keypoints.reshape(len(keypoints), PROMPT2SIGN50.num_values)
+  moved = rows - np.tile(
+    np.append(centre, np.float32(0)), PROMPT2SIGN50.num_joints
+  )
+  moved /= np.tile(
+    np.array([scale, scale, 1], np.float32), PROMPT2SIGN50.num_joints
+  )
   return moved.reshape(keypoints.shape), centre, scale
 
 

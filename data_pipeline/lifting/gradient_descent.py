@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.keypoints.cleaning import Mode
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 LENGTH_WEIGHT, MOTION_WEIGHT = 0.001, 0.1  # the two regularisers of J
 CYCLES = {"fast": 100, "reference": 1000}
@@ -29,12 +29,14 @@ _BODY_LIMBS = 9
 _FINGERS, _FINGER_LIMBS = 10, 4
 # Order of the joints in this module, each after the limb that leads to it: the
 # body, ending with the wrists of the left and right hand, then the fingers.
-_ORDER = np.array([0, *skeleton.CHILDREN])
+_ORDER = np.array([0, *PROMPT2SIGN50.children])
 _PLACES = np.argsort(_ORDER)  # inverse of _ORDER
-_ANCESTORS = skeleton.ancestor_matrix()[_ORDER[: _BODY_LIMBS + 1], :_BODY_LIMBS]
-_BONE_LIMBS = np.equal.outer(range(skeleton.BONES), skeleton.LIMB_BONES).astype(
-  np.float32
-)  # [K, N], 1 where the limb is of the bone
+_ANCESTORS = PROMPT2SIGN50.ancestor_matrix()[
+  _ORDER[: _BODY_LIMBS + 1], :_BODY_LIMBS
+]
+_BONE_LIMBS = np.equal.outer(
+  range(PROMPT2SIGN50.num_bones), PROMPT2SIGN50.limb_bones
+).astype(np.float32)  # [K, N], 1 where the limb is of the bone
 
 
 class Parameters(NamedTuple):
@@ -59,9 +61,10 @@ def target(clip: jax.Array, length: jax.Array) -> Target:
   real = jnp.arange(len(clip)) < length
   return Target(
     xy=keypoints[:, :2],
-    weight=jnp.where(real, keypoints[:, 2:], 0) / (skeleton.J * length),
+    weight=jnp.where(real, keypoints[:, 2:], 0)
+    / (PROMPT2SIGN50.num_joints * length),
     motion=jnp.where(real[1:], MOTION_WEIGHT, 0)
-    / (skeleton.J * jnp.maximum(length - 1, 1)),
+    / (PROMPT2SIGN50.num_joints * jnp.maximum(length - 1, 1)),
   )
 
 
@@ -106,7 +109,7 @@ def _inverse_norms(directions: jax.Array) -> jax.Array:
 
 def _joints(parameters: Parameters) -> jax.Array:
   """Joints [J, 3, T] of the parameters, body first."""
-  lengths = jnp.exp(parameters.lengths)[skeleton.LIMB_BONES]
+  lengths = jnp.exp(parameters.lengths)[PROMPT2SIGN50.limb_bones]
   scale = lengths[:, None] * _inverse_norms(parameters.directions)
   return _sum_down(parameters.root, parameters.directions * scale[:, None])
 
@@ -130,7 +133,7 @@ def gradient(parameters: Parameters, target: Target) -> Parameters:
   directions = parameters.directions
   inverse = _inverse_norms(directions)
   bones = jnp.exp(parameters.lengths)  # [K]
-  scale = bones[skeleton.LIMB_BONES][:, None] * inverse  # [N, T]
+  scale = bones[PROMPT2SIGN50.limb_bones][:, None] * inverse  # [N, T]
   joints = _sum_down(parameters.root, directions * scale[:, None])
   data_term = 2 * target.weight * (joints[:, :2] - target.xy)
   motion_term = 2 * target.motion * (joints[..., 1:] - joints[..., :-1])

@@ -14,7 +14,7 @@ the same depth of the tree.
 import numpy as np
 
 from data_pipeline.keypoints.cleaning import Mode
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 ROOT_NOISE = 0.001  # largest random offset of the root
 MIN_DEPTH = 0.001  # added to z: every limb points away from the camera
@@ -26,15 +26,17 @@ def measure_bones(keypoints: np.ndarray, mode: Mode) -> np.ndarray:
   `fast` excludes limbs with a missing end, which would pull the median to zero
   where a recording lacks a hand.
   """
-  ends = keypoints[:, skeleton.PARENTS] - keypoints[:, skeleton.CHILDREN]
+  ends = (
+    keypoints[:, PROMPT2SIGN50.parents] - keypoints[:, PROMPT2SIGN50.children]
+  )
   squares = ends[..., 0] * ends[..., 0] + ends[..., 1] * ends[..., 1]  # [T, N]
   counted = np.ones(squares.shape, bool)
   if mode == "fast":
     seen = keypoints[..., 2] > 0
-    counted = seen[:, skeleton.PARENTS] & seen[:, skeleton.CHILDREN]
-  medians = np.zeros(skeleton.BONES)
-  for bone in range(skeleton.BONES):
-    limbs = bone == skeleton.LIMB_BONES
+    counted = seen[:, PROMPT2SIGN50.parents] & seen[:, PROMPT2SIGN50.children]
+  medians = np.zeros(PROMPT2SIGN50.num_bones)
+  for bone in range(PROMPT2SIGN50.num_bones):
+    limbs = bone == PROMPT2SIGN50.limb_bones
     of_bone = np.sort(squares[:, limbs][counted[:, limbs]])
     if len(of_bone):
       medians[bone] = np.sqrt(np.float64(of_bone[(len(of_bone) - 1) // 2]))
@@ -49,9 +51,9 @@ def log_lengths(lengths: np.ndarray) -> np.ndarray:
 def _limbs_by_depth() -> list[np.ndarray]:
   """Indices of the limbs at each depth of the tree."""
   depth = {0: 0}
-  for parent, child, _ in skeleton.LIMBS:
+  for parent, child, _ in PROMPT2SIGN50.limbs:
     depth[child] = depth[parent] + 1
-  of_limb = np.array([depth[int(child)] for child in skeleton.CHILDREN])
+  of_limb = np.array([depth[int(child)] for child in PROMPT2SIGN50.children])
   return [np.flatnonzero(of_limb == d) for d in range(1, of_limb.max() + 1)]
 
 
@@ -74,14 +76,14 @@ def place(
   """
   choose = _published_choice if mode == "reference" else _straight_choice
   t = len(keypoints)
-  joints = np.zeros((t, skeleton.J, 3), np.float32)
+  joints = np.zeros((t, PROMPT2SIGN50.num_joints, 3), np.float32)
   joints[:, 0, :2] = keypoints[:, 0, :2]
   joints[:, 0] += root_noise(t)
-  directions = np.zeros((t, len(skeleton.LIMBS), 3), np.float32)
-  lengths = np.exp(lengths.astype(np.float64))[skeleton.LIMB_BONES]
+  directions = np.zeros((t, len(PROMPT2SIGN50.limbs), 3), np.float32)
+  lengths = np.exp(lengths.astype(np.float64))[PROMPT2SIGN50.limb_bones]
   for limbs in _LEVELS:
-    start = joints[:, skeleton.PARENTS[limbs]]
-    goal = keypoints[:, skeleton.CHILDREN[limbs], :2]
+    start = joints[:, PROMPT2SIGN50.parents[limbs]]
+    goal = keypoints[:, PROMPT2SIGN50.children[limbs], :2]
     # x and y are float32 up to the end, z is a float64.
     x, y, z = choose(start[..., 0], start[..., 1], goal, lengths[limbs])
     undirected = (x == 0) & (y == 0) & (z == 0)
@@ -93,7 +95,7 @@ def place(
     units = np.stack([x / rounded, y / rounded, z / norm], -1)
     directions[:, limbs] = units = units.astype(np.float32)
     reach = lengths[limbs].astype(np.float32)[:, None]
-    joints[:, skeleton.CHILDREN[limbs]] = start + reach * units
+    joints[:, PROMPT2SIGN50.children[limbs]] = start + reach * units
   return joints, directions
 
 

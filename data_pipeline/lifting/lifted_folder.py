@@ -27,8 +27,8 @@ from signllm_jax.core import (
   clips,
   errors,
   foreign_files,
-  skeleton,
 )
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import npz
 
 OPTIONS = "lift.json"
@@ -49,7 +49,7 @@ class Options:
 
   def __post_init__(self):
     if self.condense:
-      empty = np.zeros((1, skeleton.J, 3), np.float32)
+      empty = np.zeros((1, PROMPT2SIGN50.num_joints, 3), np.float32)
       quality.condense(clips.Keypoints(empty), self.condense)
 
 

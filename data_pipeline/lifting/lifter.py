@@ -27,7 +27,8 @@ import numpy as np
 from data_pipeline.keypoints import cleaning
 from data_pipeline.keypoints.cleaning import Mode
 from data_pipeline.lifting import gradient_descent, initialisation
-from signllm_jax.core import errors, skeleton
+from signllm_jax.core import errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 BUCKET = 32  # clips are padded to a multiple of this many frames
 MAX_COORDINATE = 1e6  # squares are summed in float32
@@ -154,11 +155,11 @@ def _pad(prepared: Sequence[Prepared], size: int) -> Batch:
   longest = max(len(stages.initial) for stages in prepared)
   t = -(-longest // BUCKET) * BUCKET
   batch = Batch(
-    clip=np.zeros((size, t, skeleton.J, 3), np.float32),
+    clip=np.zeros((size, t, PROMPT2SIGN50.num_joints, 3), np.float32),
     length=np.zeros(size, np.int32),
     root=np.zeros((size, t, 3), np.float32),
-    directions=np.zeros((size, t, len(skeleton.LIMBS), 3), np.float32),
-    lengths=np.zeros((size, skeleton.BONES), np.float32),
+    directions=np.zeros((size, t, len(PROMPT2SIGN50.limbs), 3), np.float32),
+    lengths=np.zeros((size, PROMPT2SIGN50.num_bones), np.float32),
   )
   for row, stages in enumerate(prepared):
     n = batch.length[row] = len(stages.initial)
@@ -214,10 +215,14 @@ def lift(
     DataError: a clip of another shape, empty, not finite or out of range.
   """
   for index, clip in enumerate(clips):
-    if clip.ndim != 3 or clip.shape[1:] != (skeleton.J, 3) or not len(clip):
+    if (
+      clip.ndim != 3
+      or clip.shape[1:] != (PROMPT2SIGN50.num_joints, 3)
+      or not len(clip)
+    ):
       raise errors.DataError(
         f"clip {index} has keypoints of shape {clip.shape}",
-        expected=f"(T >= 1, {skeleton.J}, 3)",
+        expected=f"(T >= 1, {PROMPT2SIGN50.num_joints}, 3)",
       )
     if not np.isfinite(clip).all():
       frame = int(np.flatnonzero(~np.isfinite(clip).all((1, 2)))[0])

@@ -4,7 +4,7 @@ Detected coordinates are not changed and missing joints are not filled in:
 policies and condensing select frames; resampling keeps a joint only where both
 neighbouring frames have it.
 
-Dim letters: T frames, J = 50 joints, N = 49 limbs.
+Dim letters: T frames, J joints, N limbs.
 """
 
 import dataclasses
@@ -15,7 +15,8 @@ import numpy as np
 
 from data_pipeline.keypoints import cleaning
 from data_pipeline.lifting import bones, lifter
-from signllm_jax.core import clips, errors, limits, skeleton
+from signllm_jax.core import clips, errors, limits
+from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 
 Policy = Literal["drop", "trim", "keep"]
 AnyClip = TypeVar("AnyClip", clips.Clip, clips.Keypoints)
@@ -40,7 +41,8 @@ class Quality:
     name: name of the clip.
     frames: its length in frames.
     seconds: its length in seconds.
-    missing: part of `skeleton.PARTS` -> how much was not detected.
+    missing: part of the skeleton -> how much was not detected; of the body
+      without the legs, which pictures of signers rarely show.
     pruned: frames whose mean confidence over the body is below 0.3 (lifting
       excludes them). For a 3-D clip the mask is the confidence.
     objective: J before and after the gradient descent.
@@ -93,27 +95,29 @@ def measure(
     lifted: the lifted keypoints (all frames or some of them), for measures in
       3-D. A clip in 3-D needs none.
   """
-  t, valid = len(clip), clip.valid
+  t, valid, skeleton = len(clip), clip.valid, clip.skeleton
+  parts = {**skeleton.parts, "body": upper_body(skeleton)}
   width = shoulder_width(clip)
   limbs = None
   if lifted is not None:
     limbs = bones.limb_lengths(lifted.frames, lifted.valid)
-  elif isinstance(clip, clips.Clip):
-    limbs = bones.limb_lengths(clip.frames, valid)
-  ratios = None if limbs is None else bones.ratios(bones.bone_lengths(limbs))
+  elif isinstance(clip, clips.Clip) and skeleton.dims == 3:
+    limbs = bones.limb_lengths(clip.frames, valid, skeleton)
+  ratios = None
+  if limbs is not None and skeleton == PROMPT2SIGN50:
+    ratios = bones.ratios(bones.bone_lengths(limbs))
   return Quality(
     name=clip.name,
     frames=t,
     seconds=t / clip.fps,
     missing={
-      part: _missing(valid[:, joints])
-      for part, joints in skeleton.PARTS.items()
+      part: _missing(valid[:, joints]) for part, joints in parts.items()
     },
     pruned=int(np.sum(unusable(clip))),
     objective=None if lifted is None else lifted.objective,
     bone_ratios=ratios,
     strange=bones.strange(ratios or {}),
-    bone_change=None if limbs is None else bones.change(limbs),
+    bone_change=None if limbs is None else bones.change(limbs, skeleton),
     jitter=_jitter(clip, width),
     flipped={
       name: int(np.sum(frames)) for name, frames in flipped(clip).items()
@@ -208,9 +212,24 @@ def resample(clip: AnyClip, fps: float) -> AnyClip:
   """Resamples a clip or keypoints; confidences are interpolated too."""
   if isinstance(clip, clips.Clip):
     return clips.resample(clip, fps)
-  whole = clips.Clip(clip.frames, clip.valid, clip.fps, clip.name)
-  resampled = clips.resample(whole, fps)
+  rows = clips.Clip(
+    clip.frames,
+    clip.valid,
+    clip.fps,
+    clip.name,
+    skeleton=clip.skeleton.in_3d,
+  )
+  resampled = clips.resample(rows, fps)
   return dataclasses.replace(clip, frames=resampled.frames, fps=resampled.fps)
+
+
+def upper_body(skeleton: Skeleton) -> tuple[int, ...]:
+  """The joints of the body without those of the legs."""
+  return tuple(
+    joint
+    for joint in skeleton.parts["body"]
+    if not skeleton.joints[joint].endswith(("_hip", "_knee", "_ankle"))
+  )
 
 
 def unusable(clip: clips.Keypoints | clips.Clip) -> np.ndarray:
@@ -218,13 +237,14 @@ def unusable(clip: clips.Keypoints | clips.Clip) -> np.ndarray:
   confidence = (
     clip.valid if isinstance(clip, clips.Clip) else clip.frames[..., 2]
   )
-  body = confidence[:, skeleton.PARTS["body"]].mean(1, dtype=np.float32)
+  joints = list(upper_body(clip.skeleton))
+  body = confidence[:, joints].mean(1, dtype=np.float32)
   return body < cleaning.MIN_BODY_CONFIDENCE
 
 
 def shoulder_width(clip: clips.Keypoints | clips.Clip) -> float | None:
   """Median distance of the shoulders in x and y; None if 0 or not detected."""
-  ends = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
+  ends = list(clip.skeleton.shoulders)
   seen = clip.frames[clip.valid[:, ends].all(1)][:, ends, :2]
   if not len(seen):
     return None
@@ -241,15 +261,16 @@ def flipped(clip: clips.Keypoints | clips.Clip) -> dict[str, np.ndarray]:
   signing, but a hand stays at its arm.
   """
   xy, valid = clip.frames[..., :2], clip.valid
-  right, left = skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER
+  skeleton = clip.skeleton
+  right, left = skeleton.shoulders
   order = np.sign(xy[:, left, 0] - xy[:, right, 0])
   shoulders = _minority(order * (valid[:, left] & valid[:, right]))
   apart = _APART * (shoulder_width(clip) or 0)
-  wrists = skeleton.LEFT_WRIST, skeleton.RIGHT_WRIST
+  wrists = skeleton.joint("left_wrist"), skeleton.joint("right_wrist")
   hands = np.zeros(len(clip), bool)
   for root, own, other in (
-    (skeleton.LEFT_HAND, *wrists),
-    (skeleton.RIGHT_HAND, *wrists[::-1]),
+    (skeleton.hand("left"), *wrists),
+    (skeleton.hand("right"), *wrists[::-1]),
   ):
     to_own, to_other = (
       np.linalg.norm(xy[:, root] - xy[:, end], axis=-1) for end in (own, other)
@@ -275,7 +296,8 @@ def _jitter(
   clip: clips.Keypoints | clips.Clip, width: float | None
 ) -> float | None:
   """Mean jerk of the wrists, over runs of four frames that have them."""
-  wrists = [skeleton.RIGHT_WRIST, skeleton.LEFT_WRIST]
+  skeleton = clip.skeleton
+  wrists = [skeleton.joint("right_wrist"), skeleton.joint("left_wrist")]
   seen, n = clip.valid[:, wrists], len(clip) - 3
   if width is None or n < 1:
     return None

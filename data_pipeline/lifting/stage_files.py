@@ -13,16 +13,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax.core import atomic_files, errors, skeleton, text_files
+from signllm_jax.core import atomic_files, errors, text_files
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 NAMES = ("1.txt", "2.txt", "3.txt", "4.txt", "5.txt")
 _MAX_LINE = 4096  # bytes; 150 numbers take 2,250 at most
 _NUMBER = re.compile(rb"-?\d\.\d{6}e[+-]\d{2,3}")
 _LARGEST = float(np.finfo(np.float32).max)
 _EXPECTED = (
-  f"{skeleton.C} float32 numbers as `%e` writes them, a tab after each"
+  f"{PROMPT2SIGN50.num_values} float32 numbers as `%e` writes them, a tab "
+  "after each"
 )
-_FORM = "\t".join(["%e"] * skeleton.C) + "\t\n"
+_FORM = "\t".join(["%e"] * PROMPT2SIGN50.num_values) + "\t\n"
 
 
 def write(folder: str | os.PathLike, stages: Sequence[np.ndarray]) -> None:
@@ -45,7 +47,7 @@ def write(folder: str | os.PathLike, stages: Sequence[np.ndarray]) -> None:
     _check(stage, len(stages[0]), folder / name)
   atomic_files.make_folder(folder)
   for name, stage in zip(NAMES, stages, strict=True):
-    rows = stage.reshape(len(stage), skeleton.C).tolist()
+    rows = stage.reshape(len(stage), PROMPT2SIGN50.num_values).tolist()
     atomic_files.write_text(
       folder / name, "".join(_FORM % tuple(row) for row in rows)
     )
@@ -74,11 +76,11 @@ def read(folder: str | os.PathLike) -> tuple[np.ndarray, ...]:
 
 
 def _check(stage: np.ndarray, frames: int, path: pathlib.Path) -> None:
-  if stage.shape != (frames, skeleton.J, 3):
+  if stage.shape != (frames, PROMPT2SIGN50.num_joints, 3):
     raise errors.DataError(
       f"a stage of shape {stage.shape}",
       path=path,
-      expected=f"({frames}, {skeleton.J}, 3)",
+      expected=f"({frames}, {PROMPT2SIGN50.num_joints}, 3)",
     )
   finite = np.isfinite(stage).all((1, 2))
   if not finite.all():
@@ -94,14 +96,14 @@ def _read(path: pathlib.Path) -> np.ndarray:
   ]
   if not rows:
     raise errors.DataError("no frames", path=path)
-  return np.stack(rows).reshape(-1, skeleton.J, 3)
+  return np.stack(rows).reshape(-1, PROMPT2SIGN50.num_joints, 3)
 
 
 def _parse(line: bytes, path: pathlib.Path, number: int) -> np.ndarray:
   """Parses the numbers of a line, [C] float32."""
   tabs = line.count(b"\t")
   tokens = line.split(b"\t")
-  if tabs != skeleton.C or tokens.pop() != b"\n":
+  if tabs != PROMPT2SIGN50.num_values or tokens.pop() != b"\n":
     raise errors.DataError(
       f"{tabs} tabs" if line.endswith(b"\n") else "no end of line",
       path=path,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import overload
 
-from signllm_jax.core import clips, errors
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.evaluation.metrics import catalogue
 from signllm_jax.evaluation.report import bootstrap
 
@@ -49,11 +49,12 @@ def score(
 
   Raises:
     UsageError: unequal numbers of clips, none, or another frame rate.
-    DataError: a clip has no frames.
+    DataError: a clip has no frames, or clips are of several skeletons.
   """
   if isinstance(produced, clips.Clip) and isinstance(reference, clips.Clip):
     _check([produced], [reference])
-    return {m.key: m.score([produced], [reference]) for m in catalogue.POSE}
+    metrics = catalogue.pose_metrics(reference.skeleton)
+    return {m.key: m.score([produced], [reference]) for m in metrics}
   if isinstance(produced, clips.Clip) or isinstance(reference, clips.Clip):
     raise errors.UsageError(
       "a clip and a list of clips", expected="two clips, or two lists"
@@ -62,7 +63,7 @@ def score(
   weights = bootstrap.resample(len(produced), resamples, seed)
   return {
     m.key: bootstrap.interval(m, m.sums(produced, reference), weights)
-    for m in catalogue.POSE
+    for m in catalogue.pose_metrics(reference[0].skeleton)
   }
 
 
@@ -76,6 +77,7 @@ def _check(
     )
   if not produced:
     raise errors.UsageError("no clips", expected="at least one pair")
+  skeleton.of_clips([*reference, *produced])
   for a, b in zip(produced, reference, strict=True):
     for clip in (a, b):
       if not len(clip):

@@ -1,120 +1,153 @@
 """Bone lengths of poses, and poses whose bones have given lengths.
 
 The functions take NumPy and JAX arrays and return the same kind. They are
-differentiable.
+differentiable. Dim letters are those of `Skeleton`: J joints, D numbers a
+joint, N limbs, K bones.
 """
 
-from typing import Any
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import Skeleton
 
 # Below this share of its length a limb is not stretched to the whole of it: its
 # direction, and with it the gradient, would be rounding error.
 _SHORTEST = 0.01
 
 
-def _per_coordinate(matrix: np.ndarray) -> np.ndarray:
-  """Matrix [N, M] over joints or limbs as [3 M, 3 N] over coordinates."""
-  return np.kron(matrix, np.eye(3, dtype=np.float32)).T
+class _Tree(NamedTuple):
+  """The limbs of a skeleton as constant matrices.
+
+  As products, gather and scatter cost nothing extra on an accelerator.
+  """
+
+  vectors: np.ndarray  # [J D, N D] from joints to limbs
+  joints: np.ndarray  # [N D, J D] from limbs to joints about the origin
+  limbs_of_bone: np.ndarray  # [K, M] limbs of each bone; fewer ones repeat
+  apart: tuple[int, ...]  # joints without a limb
 
 
-# As products with constant matrices, gather and scatter cost nothing extra on
-# an accelerator. The neck is the origin: A[j] - A[neck] leads there to joint j.
-_LIMBS = np.arange(len(skeleton.LIMBS))
-_TO_VECTORS = np.zeros((len(_LIMBS), skeleton.J), np.float32)
-_TO_VECTORS[_LIMBS, skeleton.CHILDREN] = 1
-_TO_VECTORS[_LIMBS, skeleton.PARENTS] = -1
-# The first bone has one limb, named twice: a median stays the same.
-_LIMBS_OF_BONE = np.array(
-  [
-    (np.flatnonzero(bone == skeleton.LIMB_BONES).tolist() * 2)[:2]
-    for bone in range(skeleton.BONES)
+@functools.cache
+def _tree(skeleton: Skeleton) -> _Tree:
+  limbs = np.arange(len(skeleton.limbs))
+  to_vectors = np.zeros((len(limbs), skeleton.num_joints), np.float32)
+  to_vectors[limbs, skeleton.children] = 1
+  to_vectors[limbs, skeleton.parents] = -1
+  of_bone = [
+    np.flatnonzero(bone == skeleton.limb_bones).tolist()
+    for bone in range(skeleton.num_bones)
   ]
-)
-_ANCESTORS = skeleton.ancestor_matrix()
-_VECTORS = _per_coordinate(_TO_VECTORS)  # [150, 147]
-_JOINTS = _per_coordinate(_ANCESTORS - _ANCESTORS[skeleton.NECK])  # [147, 150]
+  most = max(map(len, of_bone))
+  # A[j] - A[origin] leads from there to joint j.
+  ancestors = skeleton.ancestor_matrix()
+  origin = ancestors[list(skeleton.origin)].mean(0)
+  ends = {*skeleton.parents.tolist(), *skeleton.children.tolist()}
+  return _Tree(
+    _per_coordinate(to_vectors, skeleton.dims),
+    _per_coordinate(ancestors - origin, skeleton.dims),
+    # A bone of one limb names it twice: a median stays the same.
+    np.array([(same * most)[:most] for same in of_bone]),
+    tuple(sorted(set(range(skeleton.num_joints)) - ends)),
+  )
 
 
-def _limb_vectors(poses: Any) -> Any:
-  """Vectors [..., 49, 3] from parent to child of poses [..., 50, 3]."""
+def _per_coordinate(matrix: np.ndarray, dims: int) -> np.ndarray:
+  """Matrix [N, M] over joints or limbs as [D M, D N] over coordinates."""
+  return np.kron(matrix, np.eye(dims, dtype=np.float32)).T
+
+
+def _limb_vectors(poses: Any, skeleton: Skeleton) -> Any:
+  """Vectors [..., N, D] from parent to child of poses [..., J, D]."""
   with jax.default_matmul_precision("highest"):
-    vectors = poses.reshape(*poses.shape[:-2], skeleton.C) @ _VECTORS
-  return vectors.reshape(*vectors.shape[:-1], len(_LIMBS), 3)
+    flat = poses.reshape(*poses.shape[:-2], skeleton.num_values)
+    vectors = flat @ _tree(skeleton).vectors
+  return vectors.reshape(*vectors.shape[:-1], -1, skeleton.dims)
 
 
-def limb_lengths(poses: Any) -> Any:
+def limb_lengths(poses: Any, skeleton: Skeleton) -> Any:
   """Length of every limb.
 
   Args:
-    poses: [..., 50, 3] float, finite.
+    poses: [..., J, D] float, finite.
+    skeleton: of the poses.
 
   Returns:
-    [..., 49] in the unit of the poses, in the order of `skeleton.LIMBS`; those
-    with a missing end are undefined. The gradient of a length of 0 is 0.
+    [..., N] in the unit of the poses, in the order of the skeleton's limbs;
+    those with a missing end are undefined. The gradient of a length of 0 is 0.
   """
   xp = poses.__array_namespace__()
-  squared = (_limb_vectors(poses) ** 2).sum(-1)
+  squared = (_limb_vectors(poses, skeleton) ** 2).sum(-1)
   return xp.where(squared > 0, xp.sqrt(xp.where(squared > 0, squared, 1)), 0)
 
 
-def limbs_visible(visible: Any) -> Any:
-  """Whether both ends of each limb are visible: [..., 50] to [..., 49]."""
-  return visible[..., skeleton.CHILDREN] & visible[..., skeleton.PARENTS]
+def limbs_visible(visible: Any, skeleton: Skeleton) -> Any:
+  """Whether both ends of each limb are visible: [..., J] to [..., N]."""
+  return visible[..., skeleton.children] & visible[..., skeleton.parents]
 
 
-def median_lengths(poses: Any, visible: Any) -> Any:
+def median_lengths(poses: Any, visible: Any, skeleton: Skeleton) -> Any:
   """Median length of each bone over a clip; both sides of the body share it.
 
   Args:
-    poses: [..., T, 50, 3] float.
-    visible: [..., T, 50] bool.
+    poses: [..., T, J, D] float.
+    visible: [..., T, J] bool.
+    skeleton: of the poses.
 
   Returns:
-    [..., 1, 49] of limbs; 0 where no frame shows a limb of the bone.
+    [..., 1, N] of limbs; 0 where no frame shows a limb of the bone.
   """
   xp = poses.__array_namespace__()
-  lengths = limb_lengths(poses)
-  known = limbs_visible(visible) & (lengths > 0)
-  # Both limbs of a bone over all frames in one axis, unknown ones at its end.
-  pairs = xp.where(known, lengths, xp.inf)[..., _LIMBS_OF_BONE]
-  pairs = xp.moveaxis(pairs, -3, -1)  # [..., 25, 2, T]
+  lengths = limb_lengths(poses, skeleton)
+  known = limbs_visible(visible, skeleton) & (lengths > 0)
+  # All limbs of a bone over all frames in one axis, unknown ones at its end.
+  limbs_of_bone = _tree(skeleton).limbs_of_bone
+  pairs = xp.where(known, lengths, xp.inf)[..., limbs_of_bone]
+  pairs = xp.moveaxis(pairs, -3, -1)  # [..., K, M, T]
   values = xp.sort(pairs.reshape(*pairs.shape[:-2], -1), axis=-1)
   count = xp.isfinite(values).sum(-1, keepdims=True)
   low = xp.take_along_axis(values, xp.maximum(count - 1, 0) // 2, -1)
   high = xp.take_along_axis(values, count // 2, -1)
   medians = xp.where(count > 0, (low + high) / 2, 0)[..., 0]
-  return medians[..., None, skeleton.LIMB_BONES]
+  return medians[..., None, skeleton.limb_bones]
 
 
-def hold(poses: Any, lengths: Any, visible: Any) -> Any:
-  """Sets limbs to given lengths; each keeps its direction, the neck its place.
+def hold(poses: Any, lengths: Any, visible: Any, skeleton: Skeleton) -> Any:
+  """Sets limbs to given lengths; directions and the origin's place stay.
 
-  Joints are rebuilt along the tree of `skeleton.LIMBS` as sums of directions
-  times lengths, as in the lifter. A limb with an end that is not visible, with
-  a length of 0, or of vanishing length in the pose keeps its vector.
+  Joints are rebuilt along the tree of the limbs as sums of directions times
+  lengths, as in the lifter. A limb with an end that is not visible, with a
+  length of 0, or of vanishing length in the pose keeps its vector. Joints
+  without a limb, those of a face, move with the nose if there is one.
 
   Args:
-    poses: [..., 50, 3] float, finite, in canonical units (not normalised).
-    lengths: [..., 49] of limbs, broadcast against the poses; 0 if unknown. Of
-      bones [..., 25] they are `lengths[..., skeleton.LIMB_BONES]`.
-    visible: [..., 50] bool, broadcast likewise. What is given for joints that
+    poses: [..., J, D] float, finite, in canonical units (not normalised).
+    lengths: [..., N] of limbs, broadcast against the poses; 0 if unknown. Of
+      bones [..., K] they are `lengths[..., skeleton.limb_bones]`.
+    visible: [..., J] bool, broadcast likewise. What is given for joints that
       are not visible does not change the others.
+    skeleton: of the poses.
 
   Returns:
-    [..., 50, 3].
+    [..., J, D].
   """
   xp = poses.__array_namespace__()
-  vectors = _limb_vectors(poses)
-  held = limbs_visible(visible) & (lengths > 0)
+  vectors = _limb_vectors(poses, skeleton)
+  held = limbs_visible(visible, skeleton) & (lengths > 0)
   aim = xp.where(held, lengths, 1)
   squared = (vectors**2).sum(-1)
   norm = xp.sqrt(xp.maximum(squared, (_SHORTEST * aim) ** 2))
   vectors = xp.where(held, aim / norm, 1)[..., None] * vectors
+  tree = _tree(skeleton)
   with jax.default_matmul_precision("highest"):
-    joints = vectors.reshape(*vectors.shape[:-2], -1) @ _JOINTS
-  neck = poses[..., skeleton.NECK : skeleton.NECK + 1, :]
-  return neck + joints.reshape(poses.shape)
+    joints = vectors.reshape(*vectors.shape[:-2], -1) @ tree.joints
+  moved = skeleton.origin_of(poses) + joints.reshape(poses.shape)
+  if not tree.apart:
+    return moved
+  nose, shift = skeleton.find("nose"), 0
+  if nose is not None:
+    shift = moved[..., nose : nose + 1, :] - poses[..., nose : nose + 1, :]
+  apart = np.isin(np.arange(skeleton.num_joints), tree.apart)[:, None]
+  return xp.where(apart, poses + shift, moved)

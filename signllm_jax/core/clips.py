@@ -4,23 +4,26 @@ import dataclasses
 
 import numpy as np
 
-from signllm_jax.core import errors, limits, skeleton
+from signllm_jax.core import errors, limits
+from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 
 SHOULDER_WIDTH = 1 / 3  # canonical distance of the shoulders in x and y
 
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-  """A sequence of 3-D poses with its texts.
+  """A sequence of poses with its texts.
 
   Attributes:
-    frames: [T, J, 3] float32, x right, y down, z away; 0 where not valid.
+    frames: [T, J, D] float32, x right, y down and, if D is 3, z away; 0 where
+      not valid.
     valid: [T, J] bool, False where the joint is missing.
     fps: frames per second.
     name: of its source file or video.
     text: its sentence or word, in the spoken language.
     gloss: its gloss; empty if there is none.
     prompt: its text as a question; empty if there is none.
+    skeleton: its joints.
   """
 
   frames: np.ndarray
@@ -30,18 +33,19 @@ class Clip:
   text: str = ""
   gloss: str = ""
   prompt: str = ""
+  skeleton: Skeleton = PROMPT2SIGN50
 
   def __post_init__(self):
-    t = len(self.frames)
-    if self.frames.shape != (t, skeleton.J, 3):
+    t, (joints, dims) = len(self.frames), self.skeleton.shape
+    if self.frames.shape != (t, joints, dims):
       raise errors.DataError(
         f"clip {self.name!r} has frames of shape {self.frames.shape}",
-        expected=f"(T, {skeleton.J}, 3)",
+        expected=f"(T, {joints}, {dims}) of {self.skeleton.name}",
       )
-    if self.valid.shape != (t, skeleton.J):
+    if self.valid.shape != (t, joints):
       raise errors.DataError(
         f"clip {self.name!r} has a mask of shape {self.valid.shape}",
-        expected=f"({t}, {skeleton.J})",
+        expected=f"({t}, {joints}) of {self.skeleton.name}",
       )
 
   def __len__(self) -> int:
@@ -60,6 +64,7 @@ class Keypoints:
     name: of the clip.
     text: its sentence or word, in the spoken language; empty if unknown.
     gloss: its gloss; empty if there is none.
+    skeleton: its joints, whatever numbers a joint its clips have.
   """
 
   frames: np.ndarray
@@ -68,13 +73,14 @@ class Keypoints:
   name: str = ""
   text: str = ""
   gloss: str = ""
+  skeleton: Skeleton = PROMPT2SIGN50
 
   def __post_init__(self):
-    t = len(self.frames)
-    if self.frames.shape != (t, skeleton.J, 3):
+    t, joints = len(self.frames), self.skeleton.num_joints
+    if self.frames.shape != (t, joints, 3):
       raise errors.DataError(
         f"keypoints {self.name!r} have frames of shape {self.frames.shape}",
-        expected=f"(T, {skeleton.J}, 3)",
+        expected=f"(T, {joints}, 3) of {self.skeleton.name}",
       )
 
   def __len__(self) -> int:
@@ -100,28 +106,30 @@ def check_rate(fps: float, name: str) -> None:
 
 def swap_sides(clip: Clip) -> Clip:
   """Exchanges the labels left and right; x is not mirrored."""
-  order = skeleton.SWAP_SIDES
+  order = clip.skeleton.swap_sides
   return dataclasses.replace(
     clip, frames=clip.frames[:, order], valid=clip.valid[:, order]
   )
 
 
 def canonical(clip: Clip, shoulder_width: float = SHOULDER_WIDTH) -> Clip:
-  """Normalises a clip: neck at the origin, one scale for the clip.
+  """Normalises a clip: the neck at the origin, one scale for the clip.
 
   The scale sets the median shoulder distance in x and y, so that constant bone
-  lengths stay constant (Prompt2Sign's lifting, stage 5). A frame without a neck
-  has no origin: all its joints become missing.
+  lengths stay constant (Prompt2Sign's lifting, stage 5). A skeleton
+  without a neck has the middle of the shoulders at the origin. A frame without
+  an origin loses all its joints.
 
   Args:
     clip: in any unit.
     shoulder_width: median distance of the shoulders in the result.
 
   Raises:
-    DataError: no frame shows neck and both shoulders.
+    DataError: no frame shows the origin and both shoulders.
   """
-  shoulders = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
-  seen = clip.valid[:, [skeleton.NECK, *shoulders]].all(1)
+  skeleton = clip.skeleton
+  shoulders = list(skeleton.shoulders)
+  seen = clip.valid[:, [*skeleton.origin, *shoulders]].all(1)
   right, left = (clip.frames[seen, joint, :2] for joint in shoulders)
   width = np.median(np.linalg.norm(right - left, axis=-1)) if len(left) else 0.0
   if not width > 0:
@@ -129,9 +137,9 @@ def canonical(clip: Clip, shoulder_width: float = SHOULDER_WIDTH) -> Clip:
       f"clip {clip.name!r} never shows the neck and two distinct shoulders",
       hint="Drop the clip or check the keypoints it was made from",
     )
-  frames = clip.frames - clip.frames[:, skeleton.NECK : skeleton.NECK + 1]
+  frames = clip.frames - skeleton.origin_of(clip.frames)
   frames = (frames * (shoulder_width / width)).astype(np.float32)
-  valid = clip.valid & clip.valid[:, skeleton.NECK : skeleton.NECK + 1]
+  valid = clip.valid & skeleton.origin_shown(clip.valid)[:, None]
   frames[~valid] = 0
   return dataclasses.replace(clip, frames=frames, valid=valid)
 

@@ -1,92 +1,195 @@
-"""The skeleton: 50 joints, their tree, bones, body parts and names.
+"""The table of skeletons.
 
-The joints are points 0-7 of OpenPose's BODY_25, then 21 of the left hand, then
-21 of the right hand. Joint j has the values 3j, 3j+1, 3j+2 (x, y, z) of a
-frame; y points down as in images. The order within a hand is OpenPose's and
-MediaPipe's: wrist, then thumb, index, middle, ring and little finger, each from
-palm to tip. Source: Prompt2Sign; Zelinka and Kanis 2020.
+A skeleton is one entry of `SKELETONS`. Data, configurations and models name
+theirs; the rest of the code takes all numbers from the entry, so that a further
+skeleton is one more entry (`register`). Equal joints have equal names in all
+skeletons. A frame has the values of joint 0 first: x right, y down as in images
+and, in a skeleton with depth, z away.
 """
 
-import numpy as np
+from collections.abc import Sequence
 
-J = 50  # joints
-C = 3 * J  # values per frame
+from signllm_jax.core import errors, faces
+from signllm_jax.core.skeleton_type import HAND_JOINTS as HAND_JOINTS
+from signllm_jax.core.skeleton_type import SIDES as SIDES
+from signllm_jax.core.skeleton_type import (
+  Limb,
+  hand_joints,
+  hand_limbs,
+  hand_parts,
+)
+from signllm_jax.core.skeleton_type import Skeleton as Skeleton
 
-NOSE, NECK = 0, 1
-RIGHT_SHOULDER, RIGHT_ELBOW, RIGHT_WRIST = 2, 3, 4
-LEFT_SHOULDER, LEFT_ELBOW, LEFT_WRIST = 5, 6, 7
-LEFT_HAND, RIGHT_HAND = 8, 29  # first joint (wrist) of each hand
-HAND_JOINTS = 21
+SKELETONS: dict[str, Skeleton] = {}
 
-_FINGERS = ("thumb", "index", "middle", "ring", "little")
 
-JOINT_NAMES: tuple[str, ...] = (
+def register(skeleton: Skeleton) -> Skeleton:
+  """Adds a skeleton to the table and returns it.
+
+  Raises:
+    UsageError: another one has its name.
+  """
+  if skeleton.name in SKELETONS:
+    raise errors.UsageError(f"two skeletons named {skeleton.name!r}")
+  SKELETONS[skeleton.name] = skeleton
+  return skeleton
+
+
+def get(name: str) -> Skeleton:
+  """The skeleton of this name.
+
+  Raises:
+    UsageError: there is none.
+  """
+  if name not in SKELETONS:
+    raise errors.UsageError(
+      f"no skeleton {name!r}", expected="one of " + ", ".join(SKELETONS)
+    )
+  return SKELETONS[name]
+
+
+def check_same(found: Skeleton, expected: Skeleton, what: str) -> None:
+  """Refuses to mix skeletons.
+
+  Raises:
+    DataError: `what` is of another skeleton; names both.
+  """
+  if found != expected:
+    raise errors.DataError(
+      f"{what} has the skeleton {found.name}",
+      expected=expected.name,
+      hint="One run, file or comparison has one skeleton; "
+      "`python -m data_pipeline convert --skeleton` goes to a smaller one",
+    )
+
+
+def of_clips(listed: Sequence) -> Skeleton:
+  """The one skeleton of clips or keypoints; prompt2sign50 if there are none.
+
+  Raises:
+    DataError: there are several.
+  """
+  first = listed[0].skeleton if listed else PROMPT2SIGN50
+  for clip in listed:
+    check_same(clip.skeleton, first, f"clip {clip.name!r}")
+  return first
+
+
+ARMS = (
   "nose",
   "neck",
-  "right_shoulder",
-  "right_elbow",
-  "right_wrist",
-  "left_shoulder",
-  "left_elbow",
-  "left_wrist",
-  *(
-    f"{side}_hand_{point}"
-    for side in ("left", "right")
-    for point in (
-      "wrist",
-      *(f"{finger}_{i}" for finger in _FINGERS for i in range(1, 5)),
-    )
-  ),
-)
-
-PARTS: dict[str, tuple[int, ...]] = {
-  "body": tuple(range(8)),
-  "left_hand": tuple(range(LEFT_HAND, LEFT_HAND + HAND_JOINTS)),
-  "right_hand": tuple(range(RIGHT_HAND, RIGHT_HAND + HAND_JOINTS)),
-}
-
-
-def _hand_limbs(root: int) -> list[tuple[int, int, int]]:
-  limbs = []
-  for finger in range(5):
-    first = root + 1 + 4 * finger
-    limbs.append((root, first, 5 + 4 * finger))
-    limbs += [(first + j, first + j + 1, 6 + 4 * finger + j) for j in range(3)]
-  return limbs
-
-
-# (parent, child, bone): 49 limbs share 25 bone lengths, equal on both sides.
-# In a walk from joint 0 a parent comes before its children.
-LIMBS: tuple[tuple[int, int, int], ...] = (
-  (0, 1, 0),
-  (1, 2, 1),
-  (2, 3, 2),
-  (3, 4, 3),
-  (1, 5, 1),
-  (5, 6, 2),
-  (6, 7, 3),
-  (7, LEFT_HAND, 4),
-  (4, RIGHT_HAND, 4),
-  *_hand_limbs(LEFT_HAND),
-  *_hand_limbs(RIGHT_HAND),
-)
-BONES = 25
-
-PARENTS = np.array([parent for parent, _, _ in LIMBS], np.int32)  # [49]
-CHILDREN = np.array([child for _, child, _ in LIMBS], np.int32)  # [49]
-LIMB_BONES = np.array([bone for _, _, bone in LIMBS], np.int32)  # [49]
-
-# With left and right labels exchanged, joint i is joint SWAP_SIDES[i]. PT's
-# labels are those of OpenPose with sides exchanged.
-SWAP_SIDES = np.array(
-  [0, 1, 5, 6, 7, 2, 3, 4, *PARTS["right_hand"], *PARTS["left_hand"]], np.int32
+  *(f"right_{joint}" for joint in ("shoulder", "elbow", "wrist")),
+  *(f"left_{joint}" for joint in ("shoulder", "elbow", "wrist")),
 )
 
 
-def ancestor_matrix() -> np.ndarray:
-  """Matrix A [J, 49] with joint_j = root + sum over limbs A[j] * vector."""
-  matrix = np.zeros((J, len(LIMBS)), np.float32)
-  for limb, (parent, child, _) in enumerate(LIMBS):
-    matrix[child] = matrix[parent]
-    matrix[child, limb] = 1
-  return matrix
+def arm_limbs(left_hand: int) -> tuple[Limb, ...]:
+  """The limbs of `ARMS` and of the hands from a joint on; 25 bones."""
+  right_hand = left_hand + HAND_JOINTS
+  return (
+    (0, 1, 0),
+    (1, 2, 1),
+    (2, 3, 2),
+    (3, 4, 3),
+    (1, 5, 1),
+    (5, 6, 2),
+    (6, 7, 3),
+    (7, left_hand, 4),
+    (4, right_hand, 4),
+    *hand_limbs(left_hand, 5),
+    *hand_limbs(right_hand, 5),
+  )
+
+
+# Prompt2Sign's first form: points 0-7 of OpenPose's BODY_25, then the hands.
+# 49 limbs share 25 bone lengths. Source: Prompt2Sign; Zelinka and Kanis 2020.
+PROMPT2SIGN50 = register(
+  Skeleton(
+    name="prompt2sign50",
+    joints=(*ARMS, *hand_joints()),
+    parts={"body": tuple(range(len(ARMS))), **hand_parts(len(ARMS))},
+    limbs=arm_limbs(len(ARMS)),
+    origin=(1,),
+  )
+)
+
+# Prompt2Sign since 2025, by DWPose: COCO-18, hands and iBUG's 68 points of the
+# face. Published in 2-D, in shares of the picture.
+_LEGS = (
+  *(f"right_{joint}" for joint in ("hip", "knee", "ankle")),
+  *(f"left_{joint}" for joint in ("hip", "knee", "ankle")),
+)
+_COCO18 = (*ARMS, *_LEGS, "right_eye", "left_eye", "right_ear", "left_ear")
+_HANDS_OF_128 = len(_COCO18)
+_FACE_OF_128 = _HANDS_OF_128 + 2 * HAND_JOINTS
+DWPOSE128 = register(
+  Skeleton(
+    name="dwpose128",
+    joints=(*_COCO18, *hand_joints(), *faces.IBUG.joints),
+    parts={
+      "body": tuple(range(len(_COCO18))),
+      **hand_parts(_HANDS_OF_128),
+      "face": faces.IBUG.part(_FACE_OF_128),
+    },
+    limbs=(
+      *arm_limbs(_HANDS_OF_128),
+      (1, 8, 25),
+      (8, 9, 26),
+      (9, 10, 27),
+      (1, 11, 25),
+      (11, 12, 26),
+      (12, 13, 27),
+      (0, 14, 28),
+      (0, 15, 28),
+      (14, 16, 29),
+      (15, 17, 29),
+    ),
+    origin=(1,),
+    dims=2,
+    features=faces.IBUG.lines_from(_FACE_OF_128),
+    mirrored=faces.IBUG.mirrored_from(_FACE_OF_128),
+  )
+)
+
+# SLRTP 2025 and the reduced MediaPipe Holistic of sign.mt, with depth.
+_BODY8 = (
+  *(f"right_{joint}" for joint in ("shoulder", "elbow", "wrist")),
+  *(f"left_{joint}" for joint in ("shoulder", "elbow", "wrist")),
+  "right_hip",
+  "left_hip",
+)
+_HANDS_OF_178 = len(_BODY8)
+_FACE_OF_178 = _HANDS_OF_178 + 2 * HAND_JOINTS
+HOLISTIC178 = register(
+  Skeleton(
+    name="holistic178",
+    joints=(*_BODY8, *hand_joints(), *faces.MEDIAPIPE.joints),
+    parts={
+      "body": tuple(range(len(_BODY8))),
+      **hand_parts(_HANDS_OF_178),
+      "face": faces.MEDIAPIPE.part(_FACE_OF_178),
+    },
+    limbs=(
+      (0, 3, 0),
+      (0, 1, 1),
+      (1, 2, 2),
+      (3, 4, 1),
+      (4, 5, 2),
+      (5, _HANDS_OF_178, 3),
+      (2, _HANDS_OF_178 + HAND_JOINTS, 3),
+      *hand_limbs(_HANDS_OF_178, 4),
+      *hand_limbs(_HANDS_OF_178 + HAND_JOINTS, 4),
+      (0, 6, 24),
+      (3, 7, 24),
+    ),
+    origin=(0, 3),
+    features=faces.MEDIAPIPE.lines_from(_FACE_OF_178),
+    mirrored=faces.MEDIAPIPE.mirrored_from(_FACE_OF_178),
+    derived={
+      "neck": {"right_shoulder": 0.5, "left_shoulder": 0.5},
+      # Between the inner corners of the eyes and the upper lip: 0.013 shoulder
+      # widths from MediaPipe's own nose (`formats.landmarks`).
+      "nose": {"mesh_133": 0.225, "mesh_362": 0.225, "mesh_0": 0.55},
+    },
+  )
+)

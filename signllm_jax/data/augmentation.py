@@ -19,7 +19,7 @@ def gaussian_noise(
   """Adds strength * N(0, 1) * std to decoder inputs, except the start frame.
 
   Args:
-    frames: [B, T, 151] inputs, normalised, the start frame first.
+    frames: [B, T, C + 1] inputs, normalised, the start frame first.
     residuals: with the std of each dimension in the previous epoch.
     strength: 5 in PT.
     key: PRNG key.
@@ -44,8 +44,8 @@ def track_residuals(
 
   Args:
     residuals: those before this batch.
-    error: [B, T, 151] prediction - target.
-    weights: [B, T, 151], 0 for padding and missing joints.
+    error: [B, T, C + 1] prediction - target.
+    weights: [B, T, C + 1], 0 for padding and missing joints.
     epoch_ends: [] bool, whether this is the epoch's last batch.
   """
   counted = (weights > 0).astype(jnp.float32)
@@ -77,8 +77,8 @@ def augment_clips(
   smooth.
 
   Args:
-    poses: [B, T, 150] normalised.
-    valid: [B, T, 50] bool.
+    poses: [B, T, C] normalised.
+    valid: [B, T, J] bool.
     length: [B] frames; the rest is padding.
     config: strength of each augmentation.
     key: PRNG key.
@@ -88,7 +88,7 @@ def augment_clips(
   """
   stretch_key, smooth_key, noise_key, amount_key = jax.random.split(key, 4)
   b = len(poses)
-  poses = jnp.where(jnp.repeat(valid, 3, -1), poses, 0)
+  poses = jnp.where(_per_value(valid, poses), poses, 0)
   if config.stretch:
     poses, valid, length = _stretch(
       poses, valid, length, config.stretch, stretch_key
@@ -133,10 +133,15 @@ def _stretch(
   return mixed, take(valid, before) & take(valid, after), new_length
 
 
+def _per_value(joints: jax.Array, poses: jax.Array) -> jax.Array:
+  """A mask [..., J] of joints, for the numbers of poses [..., C]."""
+  return jnp.repeat(joints, poses.shape[-1] // joints.shape[-1], -1)
+
+
 def _smooth(poses: jax.Array, valid: jax.Array, length: jax.Array) -> jax.Array:
   """Averages each frame with its neighbours, over valid joints."""
   mask = (jnp.arange(poses.shape[1]) < length[:, None])[..., None]
-  weight = jnp.repeat(valid & mask, 3, -1).astype(poses.dtype)
+  weight = _per_value(valid & mask, poses).astype(poses.dtype)
 
   def sum_of_three(x: jax.Array) -> jax.Array:
     x = jnp.pad(x, ((0, 0), (1, 1), (0, 0)))

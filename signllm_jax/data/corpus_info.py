@@ -9,14 +9,8 @@ import numpy as np
 import tqdm
 
 from signllm_jax import config
-from signllm_jax.core import (
-  bones,
-  clips,
-  errors,
-  foreign_files,
-  limits,
-  skeleton,
-)
+from signllm_jax.core import bones, clips, errors, foreign_files, limits
+from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import datasets
 
@@ -124,13 +118,13 @@ class CorpusSummary:
   Attributes:
     info: what inference needs.
     lengths: [n] frames of each clip, at most `max_frames`.
-    mean: [150] mean over valid joints; [L, 150] of languages sharing a model.
+    mean: [C] mean over valid joints; [L, C] of languages sharing a model.
     scale: [] pooled standard deviation around it; or [L].
-    seen: [50] bool, joints that are valid in some frame; or [L, 50].
-    bones: [25] mean length of each bone, left and right together, 0 if it was
-      never seen; or [L, 25].
-    covariance: [150, 150] of the joints, each entry over the frames that show
-      both; or [L, 150, 150].
+    seen: [J] bool, joints that are valid in some frame; or [L, J].
+    bones: [K] mean length of each bone, left and right together, 0 if it was
+      never seen; or [L, K].
+    covariance: [C, C] of the joints, each entry over the frames that show
+      both; or [L, C, C].
   """
 
   info: CorpusInfo
@@ -145,13 +139,15 @@ class CorpusSummary:
 class _PoseMoments:
   """Sums over the valid joints and limbs of clips, for each language apart."""
 
-  def __init__(self, languages: int):
-    self.count = np.zeros((languages, skeleton.J))
-    self._total = np.zeros((languages, skeleton.J, 3))
+  def __init__(self, languages: int, skeleton: skeleton_lib.Skeleton):
+    joints, values = skeleton.num_joints, skeleton.num_values
+    self._skeleton = skeleton
+    self.count = np.zeros((languages, joints))
+    self._total = np.zeros((languages, *skeleton.shape))
     self._squares = np.zeros(languages)
-    self._limbs = np.zeros((2, languages, len(skeleton.LIMBS)))
-    self._products = np.zeros((languages, skeleton.C, skeleton.C))
-    self._pairs = np.zeros((languages, skeleton.J, skeleton.J))
+    self._limbs = np.zeros((2, languages, len(skeleton.limbs)))
+    self._products = np.zeros((languages, values, values))
+    self._pairs = np.zeros((languages, joints, joints))
 
   def add(self, clip: clips.Clip, language: int) -> None:
     """Adds a clip of the language of this number."""
@@ -162,33 +158,36 @@ class _PoseMoments:
     self.count[language] += valid.sum(0)
     self._total[language] += frames.sum(0)
     self._squares[language] += (frames**2).sum()
-    lengths = bones.limb_lengths(frames)
-    shown = bones.limbs_visible(valid) & (lengths > 0)
+    lengths = bones.limb_lengths(frames, self._skeleton)
+    shown = bones.limbs_visible(valid, self._skeleton) & (lengths > 0)
     self._limbs[:, language] += shown.sum(0), (lengths * shown).sum(0)
-    flat = frames.reshape(-1, skeleton.C)
+    flat = frames.reshape(-1, self._skeleton.num_values)
     shown = valid.astype(np.float64)
     self._products[language] += flat.T @ flat
     self._pairs[language] += shown.T @ shown
 
   def mean_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
-    """Mean [L, 150] and pooled standard deviation [L], float32."""
+    """Mean [L, C] and pooled standard deviation [L], float32."""
     mean = self._total / np.maximum(self.count, 1)[..., None]
     centred = self._squares - (mean**2 * self.count[..., None]).sum((1, 2))
-    variance = centred / (3 * self.count.sum(1))
+    variance = centred / (self._skeleton.dims * self.count.sum(1))
     scale = np.sqrt(np.maximum(variance, 1e-12)).astype(np.float32)
-    return mean.reshape(-1, skeleton.C).astype(np.float32), scale
+    flat = mean.reshape(-1, self._skeleton.num_values)
+    return flat.astype(np.float32), scale
 
   def covariance(self) -> np.ndarray:
-    """Covariances [L, 150, 150] around the mean, float32."""
+    """Covariances [L, C, C] around the mean, float32."""
     mean, _ = self.mean_and_scale()
-    count = self._pairs.repeat(3, 1).repeat(3, 2)
+    dims = self._skeleton.dims
+    count = self._pairs.repeat(dims, 1).repeat(dims, 2)
     product = self._products / np.maximum(count, 1)
     centred = product - mean[:, :, None] * mean[:, None].astype(np.float64)
     return np.where(count > 1, centred, 0).astype(np.float32)
 
   def bone_lengths(self) -> np.ndarray:
-    """Means [L, 25] of bone lengths, float32; 0 if never seen."""
-    limbs_of_bone = skeleton.LIMB_BONES[:, None] == np.arange(skeleton.BONES)
+    """Means [L, K] of bone lengths, float32; 0 if never seen."""
+    numbers = np.arange(self._skeleton.num_bones)
+    limbs_of_bone = self._skeleton.limb_bones[:, None] == numbers
     count, total = self._limbs @ limbs_of_bone
     return (total / np.maximum(count, 1)).astype(np.float32)
 
@@ -204,7 +203,8 @@ def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
   languages = (
     split.languages if multilingual else np.zeros(len(split), np.int32)
   )
-  moments = _PoseMoments(int(languages.max(initial=0)) + 1)
+  skeleton = skeleton_lib.get(settings.skeleton)
+  moments = _PoseMoments(int(languages.max(initial=0)) + 1, skeleton)
   for index in tqdm.trange(len(split), unit="clip", desc="reading", delay=2):
     clip = split[index]
     lengths.append(min(len(clip), settings.max_frames))

@@ -10,6 +10,7 @@ import numpy as np
 from signllm_jax import config
 from signllm_jax.core import clips as clips_lib
 from signllm_jax.core import errors, gloss
+from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.data import build_commands, records
 from signllm_jax.formats import shards, splits
 
@@ -32,13 +33,14 @@ Clips = Examples[clips_lib.Clip]
 class _BuiltSplit:
   """A split of a data set that a builder wrote, read from disk on access."""
 
-  def __init__(self, folder: pathlib.Path, split: str, language: str):
+  def __init__(self, folder: pathlib.Path, split: str, settings: config.Data):
     build = records.open_build(folder)
     if split not in build.splits:
       raise errors.DataError(
         f"no split {split!r}", path=folder, expected=str(list(build.splits))
       )
-    self._language, part = language, build.splits[split]
+    self._language, part = settings.language, build.splits[split]
+    self._skeleton = skeleton_lib.get(settings.skeleton)
     self._records = shards.Shards(
       part.paths, part.shard_lengths, build.file_format
     )
@@ -56,23 +58,30 @@ class _BuiltSplit:
           expected=self._language,
           hint="Set --config.data.language to the data set's",
         )
-      return records.to_clip(record)
+      clip = records.to_clip(record)
+      skeleton_lib.check_same(clip.skeleton, self._skeleton, "it")
+      return clip
 
 
 def open_clips(settings: config.Data, split: str) -> Clips:
   """Opens a split of a built data set or of a folder of .skels files.
 
   Raises:
-    DataError: the folder is neither, or has no such split.
+    DataError: the folder is neither, or has no such split, or clips of another
+      skeleton than `data.skeleton`.
   """
   folder = pathlib.Path(settings.folder)
+  skeleton = skeleton_lib.get(settings.skeleton)
   if (folder / "dataset_info.json").exists():
-    return _BuiltSplit(folder, split, settings.language)
+    return _BuiltSplit(folder, split, settings)
   if (folder / f"{split}.skels").exists():
-    return [
+    found = [
       clips_lib.canonical(clip)
       for clip in splits.read_split(folder, split, fps=settings.fps)
     ]
+    for clip in found:
+      skeleton_lib.check_same(clip.skeleton, skeleton, f"clip {clip.name!r}")
+    return found
   raise build_commands.no_data([settings], split)
 
 

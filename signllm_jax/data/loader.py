@@ -9,8 +9,10 @@ from absl import flags
 
 from signllm_jax import config
 from signllm_jax.core import clips as clips_lib
-from signllm_jax.core import errors, skeleton
+from signllm_jax.core import errors
+from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data import corpus_info, datasets
 from signllm_jax.data.batch_plan import BatchPlan, round_up
 
@@ -80,7 +82,8 @@ class PoseBatches:
       for clip in clips
     ]
     s = round_up(self._info.longest_source, SOURCE_MULTIPLE)
-    batch = pad_batch(clips, sources, rows, t, s)
+    skeleton = skeleton_lib.get(self._settings.skeleton)
+    batch = pad_batch(clips, sources, rows, t, s, skeleton)
     batch["example"] = np.zeros(rows, np.int32)
     batch["example"][: len(ids)] = ids
     if isinstance(self._split, datasets.MultilingualClips):
@@ -150,6 +153,7 @@ def pad_batch(
   rows: int,
   t: int,
   s: int,
+  skeleton: Skeleton,
 ) -> dict[str, np.ndarray]:
   """Pads clips and sources to one batch of fixed shape.
 
@@ -159,19 +163,20 @@ def pad_batch(
     rows: of the batch; the last ones are empty.
     t: frames of the batch.
     s: source ids of the batch.
+    skeleton: of the clips; J joints, C numbers a frame.
 
   Returns:
-    source [rows, s] int32; frames [rows, t, 150] float32; valid [rows, t, 50]
+    source [rows, s] int32; frames [rows, t, C] float32; valid [rows, t, J]
     bool; length [rows] int32, 0 in empty rows.
   """
-  frames = np.zeros((rows, t, skeleton.C), np.float32)
-  valid = np.zeros((rows, t, skeleton.J), bool)
+  frames = np.zeros((rows, t, skeleton.num_values), np.float32)
+  valid = np.zeros((rows, t, skeleton.num_joints), bool)
   length = np.zeros(rows, np.int32)
   for row, clip in enumerate(clips):
     if clip is None:
       continue
     n = min(len(clip), t)
-    frames[row, :n] = clip.frames[:n].reshape(n, skeleton.C)
+    frames[row, :n] = clip.frames[:n].reshape(n, skeleton.num_values)
     valid[row, :n] = clip.valid[:n]
     length[row] = n
   source = [ids[:s] for ids in sources]

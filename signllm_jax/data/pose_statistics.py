@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from signllm_jax.core import bones as bones_lib
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import Skeleton
 
 
 class PoseStatistics(NamedTuple):
@@ -16,12 +16,12 @@ class PoseStatistics(NamedTuple):
   scale for all, the language with the smallest movements would weigh least.
   """
 
-  mean: jax.Array | np.ndarray  # [150]
+  mean: jax.Array | np.ndarray  # [C]
   scale: jax.Array | np.ndarray  # []
-  seen: jax.Array | np.ndarray  # [50] bool, joints valid in some clip
-  bones: jax.Array | np.ndarray | None = None  # [25] lengths that produced
+  seen: jax.Array | np.ndarray  # [J] bool, joints valid in some clip
+  bones: jax.Array | np.ndarray | None = None  # [K] lengths that produced
   # bones have, in canonical units, with `model.bones="fixed"`; 0 if unknown
-  noise: jax.Array | np.ndarray | None = None  # [150, 150] of
+  noise: jax.Array | np.ndarray | None = None  # [C, C] of
   # `models.flow_noise`, with `model.decoder="flow"`
 
   def for_languages(self, language: jax.Array) -> "PoseStatistics":
@@ -31,8 +31,8 @@ class PoseStatistics(NamedTuple):
       language: [B] int32.
 
     Returns:
-      mean [B, 1, 150], scale [B, 1, 1], seen [B, 50], bones [B, 1, 25] and
-      noise [B, 150, 150].
+      mean [B, 1, C], scale [B, 1, 1], seen [B, J], bones [B, 1, K] and
+      noise [B, C, C].
     """
     mean, scale = self.mean[language][:, None], self.scale[language]
     bones = None if self.bones is None else self.bones[language][:, None]
@@ -41,11 +41,11 @@ class PoseStatistics(NamedTuple):
     return PoseStatistics(mean, scale[:, None, None], seen, bones, noise)
 
   def normalise(self, poses: jax.Array) -> jax.Array:
-    """Converts poses [..., 150] from canonical to the model's units."""
+    """Converts poses [..., C] from canonical to the model's units."""
     return (poses - self.mean) / self.scale
 
   def denormalise(self, poses: jax.Array) -> jax.Array:
-    """Converts poses [..., 150] from the model's to canonical units."""
+    """Converts poses [..., C] from the model's to canonical units."""
     return poses * self.scale + self.mean
 
   def extend(self, other: "PoseStatistics") -> "PoseStatistics":
@@ -58,31 +58,35 @@ class PoseStatistics(NamedTuple):
     bones = other.bones
     if bones is not None and self.bones is not None:
       bones = np.where(np.asarray(self.bones) > 0, self.bones, bones)
+    seen = np.asarray(self.seen)
+    cells = np.repeat(seen, np.size(self.mean) // np.size(seen))
     return PoseStatistics(
-      np.where(np.repeat(np.asarray(self.seen), 3), self.mean, other.mean),
+      np.where(cells, self.mean, other.mean),
       self.scale,
-      np.asarray(self.seen) | np.asarray(other.seen),
+      seen | np.asarray(other.seen),
       bones,
       # Normalised numbers are larger where the unit is smaller.
       None if other.noise is None else other.noise * (other.scale / self.scale),
     )
 
-  def hold_bones(self, poses: jax.Array) -> jax.Array:
+  def hold_bones(self, poses: jax.Array, skeleton: Skeleton) -> jax.Array:
     """Sets the bones of poses to their lengths; unchanged without lengths.
 
     Args:
-      poses: [..., 150] float32, or [B, T, 150] with the statistics of each row,
-        in the model's units. All joints of `seen` take part.
+      poses: [..., C] float32, or [B, T, C] with the statistics of each row, in
+        the model's units. All joints of `seen` take part.
+      skeleton: of the poses.
 
     Returns:
       Poses of the same shape, in the same units (`core.bones.hold`).
     """
     if self.bones is None:
       return poses
-    restored = self.denormalise(poses).reshape(*poses.shape[:-1], skeleton.J, 3)
+    joints = (*poses.shape[:-1], *skeleton.shape)
+    restored = self.denormalise(poses).reshape(joints)
     visible = self.seen[:, None] if self.seen.ndim > 1 else self.seen
-    lengths = self.bones[..., skeleton.LIMB_BONES]
-    held = bones_lib.hold(restored, lengths, visible)
+    lengths = self.bones[..., skeleton.limb_bones]
+    held = bones_lib.hold(restored, lengths, visible, skeleton)
     return self.normalise(held.reshape(poses.shape))
 
 
@@ -92,7 +96,7 @@ class Residuals(NamedTuple):
   Section 5. The sums are those of the current epoch.
   """
 
-  std: jax.Array  # [151] of the previous epoch; 0 in the first
-  total: jax.Array  # [151] sum of residuals
-  squares: jax.Array  # [151] sum of their squares
-  count: jax.Array  # [151] number of residuals
+  std: jax.Array  # [C + 1] of the previous epoch; 0 in the first
+  total: jax.Array  # [C + 1] sum of residuals
+  squares: jax.Array  # [C + 1] sum of their squares
+  count: jax.Array  # [C + 1] number of residuals

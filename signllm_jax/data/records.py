@@ -1,18 +1,22 @@
 """The record schema that builders write and training reads.
 
 Records are written by the tensorflow-datasets builders of `data_pipeline` and
-read without the code of those.
+read without the code of those. A record names its skeleton in the feature
+`skeleton`; one of prompt2sign50, the first skeleton, has no such feature.
 """
 
 import functools
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from google.protobuf import json_format
 
-from signllm_jax.core import clips, errors, limits, skeleton
+from signllm_jax.core import clips, errors, limits
+from signllm_jax.core import skeleton as skeleton_lib
+from signllm_jax.core.skeleton import PROMPT2SIGN50, SKELETONS, Skeleton
 from signllm_jax.formats import dataset_info, example
 
 VERSION = "1.0.0"
@@ -21,12 +25,20 @@ _KINDS = {float: "a float", int: "an integer", memoryview: "bytes"}
 _TEXTS = ("name", "text", "prompt", "gloss", "language", "signer")
 
 
-def features() -> tfds.features.FeaturesDict:
+def features(
+  skeleton: Skeleton = PROMPT2SIGN50,
+) -> tfds.features.FeaturesDict:
   """Features of a record, with documentation for the data set's page."""
   f = tfds.features
+  named = {}
+  if skeleton != PROMPT2SIGN50:
+    named = {"skeleton": f.Text(doc="Name of the skeleton of the frames.")}
+  axes = "x, y, z" if skeleton.dims == 3 else "x, y"
+  origin = "neck" if len(skeleton.origin) == 1 else "middle of the shoulders"
   raw = f.Encoding.BYTES  # a third of the size of float lists, and faster
   return f.FeaturesDict(
-    {
+    named
+    | {
       "name": f.Text(doc="Name of the source file, unique in its split."),
       "text": f.Text(doc="Sentence or word, in the spoken language."),
       "prompt": f.Text(doc="The text as a question; empty if not made."),
@@ -38,14 +50,14 @@ def features() -> tfds.features.FeaturesDict:
       "signer": f.Text(doc="Name of the signer; empty if unknown."),
       "fps": f.Scalar(np.float32, doc="Frames a second."),
       "frames": f.Tensor(
-        shape=(None, skeleton.C),
+        shape=(None, skeleton.num_values),
         dtype=np.float32,
         encoding=raw,
-        doc="Pose: 50 joints x, y, z a frame; neck at 0, shoulders 1/3 apart, "
-        "y down; 0 where missing.",
+        doc=f"Pose: {skeleton.num_joints} joints {axes} a frame; {origin} at "
+        "0, shoulders 1/3 apart, y down; 0 where missing.",
       ),
       "valid": f.Tensor(
-        shape=(None, skeleton.J),
+        shape=(None, skeleton.num_joints),
         dtype=np.uint8,
         encoding=raw,
         doc="1 where the joint was seen, 0 where it is missing.",
@@ -62,7 +74,10 @@ def from_clip(
   signer: str = "",
 ) -> dict:
   """Converts a canonical clip to a record of `features`."""
-  return {
+  named = {}
+  if clip.skeleton != PROMPT2SIGN50:
+    named = {"skeleton": clip.skeleton.name}
+  return named | {
     "name": clip.name,
     "text": clip.text,
     "prompt": clip.prompt,
@@ -71,7 +86,7 @@ def from_clip(
     "language": language,
     "signer": signer,
     "fps": np.float32(clip.fps),
-    "frames": clip.frames.reshape(len(clip), skeleton.C).astype(np.float32),
+    "frames": clip.frames.reshape(len(clip), -1).astype(np.float32),
     "valid": clip.valid.astype(np.uint8),
   }
 
@@ -86,7 +101,7 @@ def open_build(folder: str | os.PathLike) -> dataset_info.DatasetInfo:
   """
   try:
     info = dataset_info.read(folder)
-    dataset_info.check_features(folder, _stored_features())
+    skeleton_of_build(folder)
   except errors.DataError as error:
     raise errors.DataError(
       f"not a complete build: {error}",
@@ -96,10 +111,29 @@ def open_build(folder: str | os.PathLike) -> dataset_info.DatasetInfo:
   return info
 
 
+def skeleton_of_build(folder: str | os.PathLike) -> Skeleton:
+  """The skeleton whose features the records of a build have.
+
+  Raises:
+    DataError: those of no skeleton.
+    StorageError: its description cannot be read.
+  """
+  faults = []
+  # One with a feature `skeleton` has the features of the first besides.
+  for skeleton in reversed(SKELETONS.values()):
+    try:
+      dataset_info.check_features(folder, _stored_features(skeleton))
+    except errors.DataError as error:
+      faults.append(error)
+    else:
+      return skeleton
+  raise faults[-1]
+
+
 @functools.cache
-def _stored_features() -> dict[str, dict[str, Any]]:
+def _stored_features(skeleton: Skeleton) -> dict[str, dict[str, Any]]:
   """The features as `features.json` states them, without documentation."""
-  stored = json_format.MessageToDict(features().to_proto())
+  stored = json_format.MessageToDict(features(skeleton).to_proto())
   found = stored["featuresDict"]["features"]
   for feature in found.values():
     feature.pop("description", None)
@@ -107,7 +141,7 @@ def _stored_features() -> dict[str, dict[str, Any]]:
 
 
 def decode(data: bytes | memoryview) -> dict[str, Any]:
-  """Decodes a serialised record of `features`.
+  """Decodes a serialised record of `features`, of the skeleton that it names.
 
   Returns:
     Texts as str, `gloss_made` as bool, `fps` as float, `frames` [T, C] float32
@@ -122,17 +156,21 @@ def decode(data: bytes | memoryview) -> dict[str, Any]:
     raise errors.DataError(
       f"{len(data)} bytes", expected=f"at most {limits.MAX_RECORD}"
     )
+  needed = _stored_features(PROMPT2SIGN50).keys()
   try:
-    values = example.parse(data, _stored_features())
+    values = example.parse(data, {*needed, "skeleton"})
   except ValueError as error:
     raise errors.DataError(f"damaged: {error}") from error
-  if absent := sorted(_stored_features().keys() - values.keys()):
+  if absent := sorted(needed - values.keys()):
     raise errors.DataError(f"no {', '.join(absent)}")
   record: dict[str, Any] = {key: _text(key, values[key]) for key in _TEXTS}
+  if "skeleton" in values:
+    record["skeleton"] = _text("skeleton", values["skeleton"])
+  joints, dims = skeleton_of(record).shape
   record["fps"] = _typed("fps", values["fps"], float)
   record["gloss_made"] = bool(_typed("gloss_made", values["gloss_made"], int))
-  record["frames"] = _rows("frames", values["frames"], "<f4", skeleton.C)
-  record["valid"] = _rows("valid", values["valid"], "u1", skeleton.J)
+  record["frames"] = _rows("frames", values["frames"], "<f4", joints * dims)
+  record["valid"] = _rows("valid", values["valid"], "u1", joints)
   t, masks = len(record["frames"]), len(record["valid"])
   if not t or t != masks:
     raise errors.DataError(
@@ -180,12 +218,28 @@ def to_clip(record: dict[str, Any]) -> clips.Clip:
   def text(value) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
+  skeleton = skeleton_of(record)
   return clips.Clip(
-    frames=np.asarray(record["frames"]).reshape(-1, skeleton.J, 3),
+    frames=np.asarray(record["frames"]).reshape(-1, *skeleton.shape),
     valid=np.asarray(record["valid"]).astype(bool),
     fps=float(record["fps"]),
     name=text(record["name"]),
     text=text(record["text"]),
     gloss=text(record["gloss"]),
     prompt=text(record["prompt"]),
+    skeleton=skeleton,
   )
+
+
+def skeleton_of(record: Mapping[str, Any]) -> Skeleton:
+  """The skeleton that a decoded record names.
+
+  Raises:
+    DataError: no skeleton has this name.
+  """
+  name = record.get("skeleton", PROMPT2SIGN50.name)
+  if name not in SKELETONS:
+    raise errors.DataError(
+      f"skeleton {name[:60]!r}", expected="one of " + ", ".join(SKELETONS)
+    )
+  return skeleton_lib.get(name)

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from signllm_jax import config
-from signllm_jax.core import errors, skeleton
+from signllm_jax.core import errors
 from signllm_jax.core import gloss as gloss_lib
+from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import batch_plan, corpus_info, datasets
 from signllm_jax.formats import splits
@@ -121,7 +122,7 @@ class TextGlossCorpus:
       seed,
       example_ids=example_ids,
     )
-    self.summary = _summary_without_poses(self.info, lengths)
+    self.summary = _summary_without_poses(self.info, lengths, settings)
 
   def describe(self) -> str:
     """Languages, size and vocabularies, in a line."""
@@ -148,16 +149,18 @@ def _training_pairs(settings: config.Data) -> list[Pair]:
 
 
 def _summary_without_poses(
-  info: corpus_info.CorpusInfo, lengths: np.ndarray
+  info: corpus_info.CorpusInfo, lengths: np.ndarray, settings: config.Data
 ) -> corpus_info.CorpusSummary:
+  skeleton = skeleton_lib.get(settings.skeleton)
+  joints, values = skeleton.num_joints, skeleton.num_values
   return corpus_info.CorpusSummary(
     info,
     lengths,
-    mean=np.zeros(skeleton.C, np.float32),
+    mean=np.zeros(values, np.float32),
     scale=np.ones((), np.float32),
-    seen=np.zeros(skeleton.J, bool),
-    bones=np.zeros(skeleton.BONES, np.float32),
-    covariance=np.zeros((skeleton.C, skeleton.C), np.float32),
+    seen=np.zeros(joints, bool),
+    bones=np.zeros(skeleton.num_bones, np.float32),
+    covariance=np.zeros((values, values), np.float32),
   )
 
 

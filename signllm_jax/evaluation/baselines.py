@@ -19,7 +19,7 @@ def of_clips(
 
   Args:
     true: clips of the split.
-    mean_pose: [J, 3] mean of the training clips.
+    mean_pose: [J, D] mean of the training clips.
 
   Returns:
     Row name -> one clip for each true clip. The still ones have its length.

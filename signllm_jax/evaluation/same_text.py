@@ -6,6 +6,7 @@ a regression tends to.
 """
 
 import collections
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -80,7 +81,9 @@ def mean_clip(recordings: Sequence[clips.Clip]) -> clips.Clip:
   valid = seen.mean(0) >= 0.5
   frames = np.where(valid[..., None], frames, 0).astype(np.float32)
   first = recordings[0]
-  return clips.Clip(frames, valid, first.fps, "mean", first.text, first.gloss)
+  return dataclasses.replace(
+    first, frames=frames, valid=valid, name="mean", prompt=""
+  )
 
 
 def _group(texts: Sequence[str]) -> dict[str, list[int]]:

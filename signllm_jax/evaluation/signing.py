@@ -9,6 +9,7 @@ import numpy as np
 
 from signllm_jax import config
 from signllm_jax.core import clips, errors
+from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.data import corpus_info, datasets
 from signllm_jax.evaluation import baselines, same_text
 from signllm_jax.evaluation.metrics import (
@@ -40,14 +41,15 @@ class Evaluation:
     Args:
       split: the clips.
       settings: of the run.
-      mean_pose: [150] of the training clips.
+      mean_pose: [C] of the training clips.
 
     Raises:
       DataError: the split is empty.
     """
     self.true = read_examples(split, settings)
     self.sources = [datasets.source_text(c, settings.data) for c in self.true]
-    fixed = baselines.of_clips(self.true, mean_pose.reshape(-1, 3))
+    skeleton = skeleton_lib.get(settings.data.skeleton)
+    fixed = baselines.of_clips(self.true, mean_pose.reshape(skeleton.shape))
     self._shown = settings.evaluate.clips
     self._baselines: ScoreTable = {
       name: pose.scores(row, self.true)
@@ -155,9 +157,11 @@ def load_split(
   """
   task = text_input.read_split(settings, info, split)
   assert task.true is not None
+  skeleton = skeleton_lib.get(settings.skeleton)
   try:
     train = datasets.open_clips(settings, "train")
-    mean = corpus_info.summarise(train, settings).mean.reshape(-1, 3)
+    summary = corpus_info.summarise(train, settings)
+    mean = summary.mean.reshape(skeleton.shape)
     sources = [datasets.source_text(clip, settings) for clip in _each(train)]
     texts = [clip.text for clip in _each(train)]
     shown = visibility.parts_of_texts(_each(train))
@@ -181,7 +185,10 @@ def load_split(
   if len(task.true) < 2:
     del rows["other_clip"]  # there is no other
   notes = [*task.notes, *others.notes]
-  metrics = (*catalogue.POSE, catalogue.hidden_parts(shown))
+  metrics = (
+    *catalogue.pose_metrics(skeleton),
+    catalogue.hidden_parts(shown, skeleton),
+  )
   return EvaluationSplit(task.sources, task.true, rows, draws, metrics, notes)
 
 

@@ -1,11 +1,12 @@
 """`.bvh`: clips as rotating joints, for Blender and other animation tools.
 
-The tree is that of `skeleton.LIMBS`, with the nose as root. Every joint has six
-channels, because rotations alone cannot represent bones whose length changes
-from frame to frame, as in produced clips. The three position channels hold the
-joint's position in its parent's frame and replace OFFSET, as Blender and bvhio
-interpret them; so every joint is exact. The rotations align each bone with its
-child, or optimally with its children, with the least twist against its parent.
+The tree is that of the limbs of prompt2sign50, with the nose as root. Every
+joint has six channels, because rotations alone cannot represent bones whose
+length changes from frame to frame, as in produced clips. The three position
+channels hold the joint's position in its parent's frame and replace OFFSET, as
+Blender and bvhio interpret them; so every joint is exact. The rotations align
+each bone with its child, or optimally with its children, with the least twist
+against its parent.
 
 OFFSET is the rest pose: arms and fingers stretched to the sides (T-pose), with
 median bone lengths. The axes are those of BVH, y up and z to the viewer:
@@ -33,9 +34,12 @@ from signllm_jax.core import (
   skeleton,
   text_files,
 )
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import bvh_rig, decimals
 
-_MAX_FRAMES = limits.MAX_NUMBERS // (6 * skeleton.J)  # that are written
+_MAX_FRAMES = limits.MAX_NUMBERS // (
+  6 * PROMPT2SIGN50.num_joints
+)  # that are written
 _MAX_LINE = 256 * limits.MAX_JOINTS  # bytes; six numbers for each
 _BLOCK = 2048  # frames at a time
 _FRAME_TIME_DIGITS = 5e-7  # half a unit in the sixth decimal
@@ -56,6 +60,7 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
       or beyond limits.MAX_VALUE.
     StorageError: the file cannot be written.
   """
+  skeleton.check_same(clip.skeleton, PROMPT2SIGN50, f"clip {clip.name!r}")
   if not 0 < len(clip) <= _MAX_FRAMES:
     raise errors.DataError(
       f"clip {clip.name!r} has {len(clip)} frames",
@@ -107,8 +112,8 @@ def read(path: str | os.PathLike) -> clips.Clip:
   joints = _read_tree(words)
   fps, values = _read_motion(words, sum(len(j.channels) for j in joints))
   index = {joint.name: i for i, joint in enumerate(joints)}
-  order = [index[name] for name in skeleton.JOINT_NAMES]
-  frames = np.empty((len(values), skeleton.J, 3), np.float32)
+  order = [index[name] for name in PROMPT2SIGN50.joints]
+  frames = np.empty((len(values), PROMPT2SIGN50.num_joints, 3), np.float32)
   for start in range(0, len(values), _BLOCK):
     block = slice(start, start + _BLOCK)
     frames[block] = (
@@ -124,7 +129,7 @@ def _hierarchy(joint: int, rest: np.ndarray, indent: str) -> Iterator[str]:
   inner = indent + "  "
   kind = "JOINT" if joint else "ROOT"
   channels = " ".join((*_POSITIONS, *_ROTATIONS))
-  yield f"{indent}{kind} {skeleton.JOINT_NAMES[joint]}\n{indent}{{\n"
+  yield f"{indent}{kind} {PROMPT2SIGN50.joints[joint]}\n{indent}{{\n"
   yield f"{inner}{offset(rest[joint])}\n{inner}CHANNELS 6 {channels}\n"
   for child in bvh_rig.children(joint):
     yield from _hierarchy(child, rest, inner)
@@ -215,11 +220,11 @@ def _read_tree(words: _Words) -> list[bvh_rig.Joint]:
   if len(open_joints) > 1 or len(joints) > limits.MAX_JOINTS:
     raise words.error("another joint", f"at most {limits.MAX_JOINTS}")
   names = [joint.name for joint in joints]
-  for name in skeleton.JOINT_NAMES:
+  for name in PROMPT2SIGN50.joints:
     if names.count(name) != 1:
       raise words.error(
         f"joint {name!r} is there {names.count(name)} times",
-        f"each of the {skeleton.J} joints once",
+        f"each of the {PROMPT2SIGN50.num_joints} joints once",
       )
   return joints
 

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial import transform
 
 from signllm_jax.core import clips, skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 AXES = np.array([1.0, -1.0, -1.0])  # converts a clip's axes to these and back
 
@@ -33,7 +34,7 @@ class Joint(NamedTuple):
 
 def children(joint: int) -> list[int]:
   """The children of a joint."""
-  return skeleton.CHILDREN[np.equal(skeleton.PARENTS, joint)].tolist()
+  return PROMPT2SIGN50.children[np.equal(PROMPT2SIGN50.parents, joint)].tolist()
 
 
 def walk(joint: int) -> Iterator[int]:
@@ -45,9 +46,12 @@ def walk(joint: int) -> Iterator[int]:
 
 def rest_directions() -> np.ndarray:
   """Unit vectors [J, 3] from each joint's parent in the T-pose."""
-  directions = np.zeros((skeleton.J, 3))
-  directions[skeleton.NECK, 1] = -1
-  for wrist, side in ((skeleton.LEFT_HAND, 1), (skeleton.RIGHT_HAND, -1)):
+  directions = np.zeros((PROMPT2SIGN50.num_joints, 3))
+  directions[PROMPT2SIGN50.joint("neck"), 1] = -1
+  for wrist, side in (
+    (PROMPT2SIGN50.hand("left"), 1),
+    (PROMPT2SIGN50.hand("right"), -1),
+  ):
     hand = slice(wrist, wrist + skeleton.HAND_JOINTS)
     directions[hand, 0] = side
     directions[wrist + 1 : wrist + 5, 2] = (
@@ -58,21 +62,29 @@ def rest_directions() -> np.ndarray:
     )  # thumb, to the front
     # The fan of the palm, facing down.
     directions[wrist + 1 : wrist + 18 : 4, 2] = 1, 0.3, 0.1, -0.1, -0.3
-  directions[skeleton.LEFT_SHOULDER : skeleton.LEFT_WRIST + 1, 0] = 1
-  directions[skeleton.RIGHT_SHOULDER : skeleton.RIGHT_WRIST + 1, 0] = -1
+  directions[
+    PROMPT2SIGN50.joint("left_shoulder") : PROMPT2SIGN50.joint("left_wrist")
+    + 1,
+    0,
+  ] = 1
+  directions[
+    PROMPT2SIGN50.joint("right_shoulder") : PROMPT2SIGN50.joint("right_wrist")
+    + 1,
+    0,
+  ] = -1
   norms = np.linalg.norm(directions, axis=-1, keepdims=True)
   return directions / np.maximum(norms, 1)
 
 
 def bone_lengths(clip: clips.Clip) -> np.ndarray:
   """Median bone lengths [J], equal on both sides; 0 if never seen."""
-  starts, ends = skeleton.PARENTS, skeleton.CHILDREN
+  starts, ends = PROMPT2SIGN50.parents, PROMPT2SIGN50.children
   vectors = clip.frames[:, ends].astype(np.float64) - clip.frames[:, starts]
   seen = clip.valid[:, ends] & clip.valid[:, starts]
   norms = np.linalg.norm(vectors, axis=-1)
-  lengths = np.zeros(skeleton.J)
-  for bone in range(skeleton.BONES):
-    same = np.equal(skeleton.LIMB_BONES, bone)
+  lengths = np.zeros(PROMPT2SIGN50.num_joints)
+  for bone in range(PROMPT2SIGN50.num_bones):
+    same = np.equal(PROMPT2SIGN50.limb_bones, bone)
     if seen[:, same].any():
       lengths[ends[same]] = np.median(norms[:, same][seen[:, same]])
   return lengths
@@ -90,8 +102,10 @@ def fill(clip: clips.Clip, rest: np.ndarray) -> np.ndarray:
     rest: [J, 3] offset of each joint from its parent in the rest pose.
   """
   positions, valid = clip.frames.astype(np.float64) * AXES, clip.valid
-  positions[:, 0] = _hold(positions[:, 0], valid[:, 0], -rest[skeleton.NECK])
-  for parent, child, _ in skeleton.LIMBS:
+  positions[:, 0] = _hold(
+    positions[:, 0], valid[:, 0], -rest[PROMPT2SIGN50.joint("neck")]
+  )
+  for parent, child, _ in PROMPT2SIGN50.limbs:
     offsets = positions[:, child] - positions[:, parent]
     offsets = _hold(offsets, valid[:, parent] & valid[:, child], rest[child])
     filled = positions[:, parent] + offsets
@@ -121,7 +135,9 @@ def solve(positions: np.ndarray, rest: np.ndarray) -> np.ndarray:
     inverse = np.swapaxes(rotations[parent], -1, -2)
     values.append((inverse @ offset[..., None])[..., 0])
     values.append(_angles(inverse @ rotations[joint]))
-  return np.stack(values, 1).reshape(len(positions), skeleton.J, 6)
+  return np.stack(values, 1).reshape(
+    len(positions), PROMPT2SIGN50.num_joints, 6
+  )
 
 
 def _hold(values, seen, otherwise) -> np.ndarray:
@@ -133,7 +149,7 @@ def _hold(values, seen, otherwise) -> np.ndarray:
 
 
 def _parent(joint: int) -> int:
-  return int(skeleton.PARENTS[np.equal(skeleton.CHILDREN, joint)][0])
+  return int(PROMPT2SIGN50.parents[np.equal(PROMPT2SIGN50.children, joint)][0])
 
 
 def _aim(positions, joint: int, rest, parent_rotation) -> np.ndarray:

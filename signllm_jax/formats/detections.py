@@ -5,14 +5,15 @@ Dim letters: M detections (one person in one frame), T frames, J = 50 joints.
 
 import numpy as np
 
-from signllm_jax.core import limits, skeleton
+from signllm_jax.core import limits
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 # Joints that keep their place while the arms move.
 _TRUNK = [
-  skeleton.NOSE,
-  skeleton.NECK,
-  skeleton.RIGHT_SHOULDER,
-  skeleton.LEFT_SHOULDER,
+  PROMPT2SIGN50.joint("nose"),
+  PROMPT2SIGN50.joint("neck"),
+  PROMPT2SIGN50.joint("right_shoulder"),
+  PROMPT2SIGN50.joint("left_shoulder"),
 ]
 # Distance, in widths of the trunk, that a person may move since last seen: two
 # people side by side are more than one width apart.
@@ -34,7 +35,7 @@ def first_invalid(values: np.ndarray) -> tuple[int, str] | None:
     return None
   index, joint = np.unravel_index(np.argmin(ok), ok.shape)
   x, y, c = values[index, joint].tolist()
-  name = skeleton.JOINT_NAMES[joint]
+  name = PROMPT2SIGN50.joints[joint]
   return int(index), f"{name} at ({x:g}, {y:g}) with confidence {c:g}"
 
 
@@ -58,7 +59,7 @@ def select_signer(values: np.ndarray, frame: np.ndarray, t: int) -> np.ndarray:
     frame: [M] the frame of each, ascending.
     t: frames of the clip.
   """
-  frames = np.zeros((t, skeleton.J, 3), np.float32)
+  frames = np.zeros((t, PROMPT2SIGN50.num_joints, 3), np.float32)
   if len(values) and np.bincount(frame).max() > 1:
     signer = np.array(_detections_of_signer(values, frame), np.int64)
     values, frame = values[signer], frame[signer]

@@ -24,16 +24,26 @@ import msgspec
 import numpy as np
 
 from signllm_jax.core import clips, errors, limits, skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import detections, frame_files, frame_io
 from signllm_jax.formats.frame_files import FrameFiles
 
 NAMING = frame_files.Naming(8, 1, ".json", ("json", "results_dwpose"))
 _BODY_POINTS, _USED = 18, 8
 _HANDS = (
-  slice(skeleton.LEFT_HAND, skeleton.LEFT_HAND + skeleton.HAND_JOINTS),
-  slice(skeleton.RIGHT_HAND, skeleton.RIGHT_HAND + skeleton.HAND_JOINTS),
+  slice(
+    PROMPT2SIGN50.hand("left"),
+    PROMPT2SIGN50.hand("left") + skeleton.HAND_JOINTS,
+  ),
+  slice(
+    PROMPT2SIGN50.hand("right"),
+    PROMPT2SIGN50.hand("right") + skeleton.HAND_JOINTS,
+  ),
 )
-_WRISTS = (skeleton.LEFT_WRIST, skeleton.RIGHT_WRIST)
+_WRISTS = (
+  PROMPT2SIGN50.joint("left_wrist"),
+  PROMPT2SIGN50.joint("right_wrist"),
+)
 _MAX_FRACTION = 2.0  # of the image; detectors guess a little beyond its edge
 
 
@@ -143,7 +153,7 @@ def _decode(data: bytes, path: str) -> np.ndarray:
       path=path,
       expected='{"num_persons": 1, "person_0": {"body_keypoints": [...], ...}}',
     ) from error
-  values = np.zeros((len(people), skeleton.J, 3))
+  values = np.zeros((len(people), PROMPT2SIGN50.num_joints, 3))
   for i, person in enumerate(people):
     values[i, :_USED, :2] = person.body_keypoints[:_USED]
     values[i, :_USED, 2] = _body_confidence(person.body_scores, i)[:_USED]
@@ -205,6 +215,7 @@ def write(folder: str | os.PathLike, keypoints: clips.Keypoints) -> None:
     DataError: a point lies far outside the image, or is not finite.
     StorageError: the folder holds other files, or cannot be written.
   """
+  skeleton.check_same(keypoints.skeleton, PROMPT2SIGN50, keypoints.name)
   frame_io.check_frames(folder, keypoints.frames)
   frames = detections.clean(keypoints.frames).astype(np.float64)
   frames[..., :2] /= keypoints.size or 1

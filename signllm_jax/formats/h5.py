@@ -27,13 +27,16 @@ from signllm_jax.core import (
   limits,
   skeleton,
 )
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import detections
 
-_MAX_CHUNK = limits.MAX_FRAMES * skeleton.C * 4  # bytes
+_MAX_CHUNK = limits.MAX_FRAMES * PROMPT2SIGN50.num_values * 4  # bytes
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE)
 # Free disk space that HDF5 needs when it closes a file: in all, and per clip.
 _SPARE, _SPARE_EACH = 1 << 20, 2 << 10
-_FORM = f"a data set of float32 in the file itself, T x {skeleton.C}"
+_FORM = (
+  f"a data set of float32 in the file itself, T x {PROMPT2SIGN50.num_values}"
+)
 
 
 def names(path: str | os.PathLike) -> list[str]:
@@ -117,13 +120,14 @@ def write(path: str | os.PathLike, sequence: Iterable[clips.Keypoints]) -> None:
         raise errors.DataError(
           f"clip {clip.name!r}: {problem}", path=path, frame=at + 1
         )
+      skeleton.check_same(clip.skeleton, PROMPT2SIGN50, f"clip {clip.name!r}")
       if len(clip) > limits.MAX_FRAMES:
         raise errors.DataError(
           f"clip {clip.name!r} has {len(clip)} frames",
           path=path,
           expected=f"at most {limits.MAX_FRAMES}",
         )
-      rows = detections.clean(clip.frames).reshape(-1, skeleton.C)
+      rows = detections.clean(clip.frames).reshape(-1, PROMPT2SIGN50.num_values)
       _check_room(temporary, rows.nbytes + _SPARE + _SPARE_EACH * len(file))
       data_set = file.create_dataset(clip.name, data=rows)
       data_set.attrs["fps"] = float(clip.fps)
@@ -175,7 +179,7 @@ def _load(file: h5py.File, name: str, path) -> tuple[np.ndarray, dict]:
   if (
     shape is None
     or len(shape) != 2
-    or shape[1] != skeleton.C
+    or shape[1] != PROMPT2SIGN50.num_values
     or shape[0] > limits.MAX_FRAMES
   ):
     raise invalid(f"has shape {shape}")
@@ -184,7 +188,9 @@ def _load(file: h5py.File, name: str, path) -> tuple[np.ndarray, dict]:
   values = np.zeros(shape, np.float32)
   if len(values):
     data_set.read_direct(values)
-  return values.reshape(-1, skeleton.J, 3), _attributes(data_set, invalid)
+  return values.reshape(-1, PROMPT2SIGN50.num_joints, 3), _attributes(
+    data_set, invalid
+  )
 
 
 def _check_chunks(item, plan, invalid) -> None:
@@ -194,7 +200,9 @@ def _check_chunks(item, plan, invalid) -> None:
   """
   chunk_shape = plan.get_chunk()
   size = int(np.prod(chunk_shape, dtype=object)) * 4
-  most = -(-item.shape[0] // chunk_shape[0]) * -(-skeleton.C // chunk_shape[1])
+  most = -(-item.shape[0] // chunk_shape[0]) * -(
+    -PROMPT2SIGN50.num_values // chunk_shape[1]
+  )
   filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
   if size > _MAX_CHUNK:
     raise invalid(f"has chunks of {size} bytes")

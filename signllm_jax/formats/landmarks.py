@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 Point = tuple[str, str]  # component, name
 
@@ -34,7 +34,7 @@ def _with_hands(
   body: dict[int, Point], components: tuple[str, str], hand: tuple[str, ...]
 ) -> dict[int, Point]:
   points = [(side, point) for side in components for point in hand]
-  return body | dict(enumerate(points, skeleton.LEFT_HAND))
+  return body | dict(enumerate(points, PROMPT2SIGN50.hand("left")))
 
 
 # Joint of the skeleton -> point.
@@ -59,12 +59,12 @@ OPENPOSE: dict[int, Point] = _with_hands(
 )
 HOLISTIC: dict[int, Point] = _with_hands(
   {
-    skeleton.RIGHT_SHOULDER: (_BODY, "RIGHT_SHOULDER"),
-    skeleton.RIGHT_ELBOW: (_BODY, "RIGHT_ELBOW"),
-    skeleton.RIGHT_WRIST: (_BODY, "RIGHT_WRIST"),
-    skeleton.LEFT_SHOULDER: (_BODY, "LEFT_SHOULDER"),
-    skeleton.LEFT_ELBOW: (_BODY, "LEFT_ELBOW"),
-    skeleton.LEFT_WRIST: (_BODY, "LEFT_WRIST"),
+    PROMPT2SIGN50.joint("right_shoulder"): (_BODY, "RIGHT_SHOULDER"),
+    PROMPT2SIGN50.joint("right_elbow"): (_BODY, "RIGHT_ELBOW"),
+    PROMPT2SIGN50.joint("right_wrist"): (_BODY, "RIGHT_WRIST"),
+    PROMPT2SIGN50.joint("left_shoulder"): (_BODY, "LEFT_SHOULDER"),
+    PROMPT2SIGN50.joint("left_elbow"): (_BODY, "LEFT_ELBOW"),
+    PROMPT2SIGN50.joint("left_wrist"): (_BODY, "LEFT_WRIST"),
   },
   ("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS"),
   _HAND_POINTS,
@@ -101,7 +101,7 @@ def to_joints(
     position = (parts[..., :2] * weights).sum(-2)
     return np.concatenate([position, parts[..., 2:].min(-2)], -1)
 
-  joints = np.zeros((*seen.shape[:-2], skeleton.J, 3), np.float32)
+  joints = np.zeros((*seen.shape[:-2], PROMPT2SIGN50.num_joints, 3), np.float32)
   for layout in (OPENPOSE, HOLISTIC):
     if all(point in index for point in layout.values()):
       chosen = [index[point] for point in layout.values()]
@@ -111,16 +111,21 @@ def to_joints(
     return None
   if layout is HOLISTIC:
     if HOLISTIC_NOSE in index:
-      joints[..., skeleton.NOSE, :] = seen[..., index[HOLISTIC_NOSE], :]
+      joints[..., PROMPT2SIGN50.joint("nose"), :] = seen[
+        ..., index[HOLISTIC_NOSE], :
+      ]
     elif all(point in index for point in _NOSE_OF_FACE):
-      joints[..., skeleton.NOSE, :] = weighted_mean(
+      joints[..., PROMPT2SIGN50.joint("nose"), :] = weighted_mean(
         {index[point]: weight for point, weight in _NOSE_OF_FACE.items()}
       )
     else:
       return None
-    both = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
+    both = [
+      PROMPT2SIGN50.joint("right_shoulder"),
+      PROMPT2SIGN50.joint("left_shoulder"),
+    ]
     shoulders = joints[..., both, :]
-    joints[..., skeleton.NECK, :2] = shoulders[..., :2].mean(-2)
-    joints[..., skeleton.NECK, 2] = shoulders[..., 2].min(-1)
+    joints[..., PROMPT2SIGN50.joint("neck"), :2] = shoulders[..., :2].mean(-2)
+    joints[..., PROMPT2SIGN50.joint("neck"), 2] = shoulders[..., 2].min(-1)
   joints[joints[..., 2] == 0] = 0
   return joints

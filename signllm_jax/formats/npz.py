@@ -1,8 +1,9 @@
 """`.npz`: clips in one file without loss, readable by NumPy alone.
 
-Members, for N clips with sum(T) frames in all: frames [sum T, J, 3] float32,
+Members, for N clips with sum(T) frames in all: frames [sum T, J, D] float32,
 valid [sum T, J] bool, offsets [N + 1] int64 (clip i is frames offsets[i] to
-offsets[i + 1]), fps [N] float64 and name, text, gloss [N] unicode.
+offsets[i + 1]), fps [N] float64 and name, text, gloss [N] unicode. Of another
+skeleton than prompt2sign50, skeleton [1] unicode names it.
 """
 
 import itertools
@@ -12,31 +13,40 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax.core import atomic_files, clips, errors, limits, skeleton
+from signllm_jax.core import atomic_files, clips, errors, limits
+from signllm_jax.core import skeleton as skeleton_lib
+from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 from signllm_jax.formats import archives, plain_arrays
 
 _BLOCK = 1 << 16  # frames, or letters, checked at a time
-# Dtype and trailing shape of each member.
-_MEMBERS = {
-  "frames": ("f4", (skeleton.J, 3)),
-  "valid": ("b1", (skeleton.J,)),
-  "offsets": ("i8", ()),
-  "fps": ("f8", ()),
-  "name": ("U", ()),
-  "text": ("U", ()),
-  "gloss": ("U", ()),
-}
+_SKELETON = "skeleton"  # a member of files of another skeleton than the default
+_MEMBERS = ("frames", "valid", "offsets", "fps", "name", "text", "gloss")
+_TEXTS = ("name", "text", "gloss", _SKELETON)
+
+
+def _form(key: str, skeleton: Skeleton) -> tuple[str, tuple[int, ...]]:
+  """Dtype and trailing shape of a member."""
+  if key in _TEXTS:
+    return "U", ()
+  return {
+    "frames": ("f4", skeleton.shape),
+    "valid": ("b1", (skeleton.num_joints,)),
+    "offsets": ("i8", ()),
+    "fps": ("f8", ()),
+  }[key]
 
 
 def write(path: str | os.PathLike, sequence: Sequence[clips.Clip]) -> None:
   """Writes clips to a file, atomically.
 
   Raises:
-    DataError: a clip holds NaN or infinity.
+    DataError: a clip holds NaN or infinity, or clips are of several skeletons.
     StorageError: the file cannot be written.
   """
-  frames = [np.zeros((0, skeleton.J, 3)), *(clip.frames for clip in sequence)]
-  valid = [np.zeros((0, skeleton.J)), *(clip.valid for clip in sequence)]
+  skeleton = skeleton_lib.of_clips(sequence)
+  joints = skeleton.num_joints
+  frames = [np.zeros((0, *skeleton.shape)), *(clip.frames for clip in sequence)]
+  valid = [np.zeros((0, joints)), *(clip.valid for clip in sequence)]
   arrays = {
     "frames": np.concatenate(frames).astype("<f4"),
     "valid": np.concatenate(valid).astype(bool),
@@ -45,6 +55,8 @@ def write(path: str | os.PathLike, sequence: Sequence[clips.Clip]) -> None:
   }
   for key in ("name", "text", "gloss"):
     arrays[key] = np.array([getattr(clip, key) for clip in sequence], "<U")
+  if skeleton != PROMPT2SIGN50:
+    arrays[_SKELETON] = np.array([skeleton.name], "<U")
   _check_finite(arrays["frames"], path)
   with (
     atomic_files.atomic_write(path) as temporary,
@@ -66,7 +78,8 @@ def read(path: str | os.PathLike) -> list[clips.Clip]:
     StorageError: it cannot be read.
   """
   with archives.open_archive(path) as archive:
-    arrays = _unpack(archive, path)
+    skeleton = _skeleton_of(archive, path)
+    arrays = _unpack(archive, skeleton, path)
   offsets = arrays["offsets"]
   n = len(offsets) - 1
   if (
@@ -89,13 +102,41 @@ def read(path: str | os.PathLike) -> list[clips.Clip]:
       arrays["valid"][start:end],
       float(arrays["fps"][i]),
       *(str(arrays[key][i]) for key in ("name", "text", "gloss")),
+      skeleton=skeleton,
     )
     for i, (start, end) in enumerate(itertools.pairwise(offsets))
   ]
 
 
-def _unpack(archive: zipfile.ZipFile, path) -> dict[str, np.ndarray]:
-  members = archive.infolist()
+def _skeleton_of(archive: zipfile.ZipFile, path) -> Skeleton:
+  """The skeleton that a file names."""
+  name = f"{_SKELETON}.npy"
+  members = [each for each in archive.infolist() if each.filename == name]
+  if not members:
+    return PROMPT2SIGN50
+  place = f"{os.fspath(path)}: {name}"
+  header = archives.member_header(archive, members[0], place)
+  _check_header(header, name, PROMPT2SIGN50, path)
+  data = archives.unpack(archive, members[0], place)
+  _check_unicode(data, header, place)
+  names = plain_arrays.to_array(data, header, place).tolist()
+  if len(names) != 1 or names[0] not in skeleton_lib.SKELETONS:
+    raise errors.DataError(
+      f"skeletons {names[:5]}"[:300],
+      path=place,
+      expected="one of " + ", ".join(skeleton_lib.SKELETONS),
+    )
+  return skeleton_lib.get(names[0])
+
+
+def _unpack(
+  archive: zipfile.ZipFile, skeleton: Skeleton, path
+) -> dict[str, np.ndarray]:
+  members = [
+    each
+    for each in archive.infolist()
+    if skeleton == PROMPT2SIGN50 or each.filename != f"{_SKELETON}.npy"
+  ]
   found = sorted(member.filename for member in members)
   if found != sorted(f"{key}.npy" for key in _MEMBERS):
     raise errors.DataError(
@@ -108,7 +149,7 @@ def _unpack(archive: zipfile.ZipFile, path) -> dict[str, np.ndarray]:
   for member in members:
     place = f"{os.fspath(path)}: {member.filename}"
     headers[member.filename] = archives.member_header(archive, member, place)
-    _check_header(headers[member.filename], member.filename, path)
+    _check_header(headers[member.filename], member.filename, skeleton, path)
   arrays = {}
   for member in members:
     place = f"{os.fspath(path)}: {member.filename}"
@@ -140,10 +181,11 @@ def _check_size(members: list[zipfile.ZipInfo], path) -> None:
       )
 
 
-def _check_header(header: plain_arrays.Header, name: str, path) -> None:
+def _check_header(
+  header: plain_arrays.Header, name: str, skeleton: Skeleton, path
+) -> None:
   """Refuses an array of another type or shape, or of too many clips."""
-  key = name.removesuffix(".npy")
-  kind, tail = _MEMBERS[key]
+  kind, tail = _form(name.removesuffix(".npy"), skeleton)
   dtype = np.dtype(header.kind)
   right = dtype.kind == "U" if kind == "U" else dtype == np.dtype(kind)
   if (
@@ -155,7 +197,7 @@ def _check_header(header: plain_arrays.Header, name: str, path) -> None:
     raise errors.DataError(
       f"{name} is {header.kind} of shape {header.shape}",
       path=path,
-      expected=f"{kind} of shape {('any', *tail)}",
+      expected=f"{kind} of shape {('any', *tail)} ({skeleton.name})",
     )
   if kind == "U" and dtype.itemsize > 4 * limits.MAX_TEXT:
     raise errors.DataError(

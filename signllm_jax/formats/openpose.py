@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from signllm_jax.core import clips, errors, limits, skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import detections, frame_files, frame_io
 from signllm_jax.formats.frame_files import FrameFiles
 
@@ -125,7 +126,7 @@ def read(
   ]
   return frame_io.to_keypoints(
     files,
-    np.frombuffer(numbers).reshape(-1, skeleton.J, 3),
+    np.frombuffer(numbers).reshape(-1, PROMPT2SIGN50.num_joints, 3),
     counts,
     expected="pixels and a confidence",
     fps=fps,
@@ -233,6 +234,7 @@ def write(folder: str | os.PathLike, keypoints: clips.Keypoints) -> None:
       a file name.
     StorageError: the folder holds other files, or cannot be written.
   """
+  skeleton.check_same(keypoints.skeleton, PROMPT2SIGN50, keypoints.name)
   frame_io.check_frames(folder, keypoints.frames)
   prefix = f"{keypoints.name}_" if keypoints.name else ""
   frame_io.write(folder, prefix, map(_format, keypoints.frames), NAMING)

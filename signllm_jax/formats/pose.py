@@ -32,6 +32,7 @@ from signllm_jax.core import (
   limits,
   skeleton,
 )
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import detections, landmarks
 
 with warnings.catch_warnings():
@@ -60,6 +61,7 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
     DataError: the clip holds NaN or infinity.
     StorageError: the file cannot be written.
   """
+  skeleton.check_same(clip.skeleton, PROMPT2SIGN50, f"clip {clip.name!r}")
   finite = np.isfinite(clip.frames).all((1, 2))
   if not finite.all():
     raise errors.DataError(
@@ -121,7 +123,7 @@ def read(path: str | os.PathLike) -> clips.Clip:
   at = _points(content.points)
   width, height, depth = content.size
   valid = content.confidence[:, 0, at] > 0
-  pixels = np.zeros((t, skeleton.J, 3))
+  pixels = np.zeros((t, PROMPT2SIGN50.num_joints, 3))
   pixels[..., :dims] = content.data[:, 0, at]
   pixels -= _ORIGIN * [width, height, depth]
   frames = pixels / (_SCALE * max(height, 1))
@@ -172,7 +174,7 @@ def read_keypoints(path: str | os.PathLike) -> clips.Keypoints:
       path=path,
       expected="OpenPose's or MediaPipe Holistic's, with all joints of ours",
     )
-  values = joints.reshape(-1, skeleton.J, 3)
+  values = joints.reshape(-1, PROMPT2SIGN50.num_joints, 3)
   frame = np.repeat(np.arange(t), count)
   if bad := detections.first_invalid(values):
     at, problem = bad
@@ -260,4 +262,7 @@ def _parse(data: bytes) -> _PoseFile:
 def _points(points: list[landmarks.Point]) -> list[int]:
   """Indices [J] of the joints among points of OpenPose's layout."""
   index = {point: i for i, point in enumerate(points)}
-  return [index[landmarks.OPENPOSE[joint]] for joint in range(skeleton.J)]
+  return [
+    index[landmarks.OPENPOSE[joint]]
+    for joint in range(PROMPT2SIGN50.num_joints)
+  ]

@@ -25,12 +25,16 @@ from signllm_jax.core import (
   skeleton,
   text_files,
 )
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import decimals
 
 MISSING = 0.016
-_FRAME = skeleton.C + 1  # numbers of a frame, with its counter
+_FRAME = PROMPT2SIGN50.num_values + 1  # numbers of a frame, with its counter
 _MAX_NUMBERS = limits.MAX_LINE // 8  # of a line; `%.5f` and a space take 8
-_FORM = f"{skeleton.C} numbers and a counter a frame, single spaces between"
+_FORM = (
+  f"{PROMPT2SIGN50.num_values} numbers and a counter a frame, single spaces "
+  "between"
+)
 
 
 def read(path: str | os.PathLike, fps: float = 25.0) -> Iterator[clips.Clip]:
@@ -100,7 +104,7 @@ def parse(
     )
   rows = values.reshape(-1, _FRAME)
   _check_counter(rows[:, -1], path, number)
-  frames = rows[:, :-1].reshape(-1, skeleton.J, 3)
+  frames = rows[:, :-1].reshape(-1, PROMPT2SIGN50.num_joints, 3)
   return _to_clip(frames, rows[:, -1], fps)
 
 
@@ -149,7 +153,10 @@ def write(
 def _to_clip(frames: np.ndarray, counter: np.ndarray, fps: float) -> clips.Clip:
   marked = frames == MISSING
   valid = ~(marked[..., 0] & marked[..., 1] & marked[..., 2])
-  both = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
+  both = [
+    PROMPT2SIGN50.joint("right_shoulder"),
+    PROMPT2SIGN50.joint("left_shoulder"),
+  ]
   right, left = (frames[:, joint] for joint in both)
   shoulders = valid[:, both].all(1)
   step = np.median((right - left)[shoulders, 0]) if shoulders.any() else 0.0
@@ -160,11 +167,11 @@ def _to_clip(frames: np.ndarray, counter: np.ndarray, fps: float) -> clips.Clip:
       )
     )
   middle, half = (right + left)[:, :2], (right - left)[:, :2]  # twice each
-  origin = shoulders & ~valid[:, skeleton.NECK]
+  origin = shoulders & ~valid[:, PROMPT2SIGN50.joint("neck")]
   origin &= np.sum(middle**2, -1) < np.sum(half**2, -1)
   frames = frames.astype(np.float32, copy=False)
   frames[~valid] = 0
-  valid[origin, skeleton.NECK] = True
+  valid[origin, PROMPT2SIGN50.joint("neck")] = True
   return clips.Clip(frames, valid, fps)
 
 
@@ -203,6 +210,7 @@ def _show(token: bytes) -> str:
 
 
 def _format(clip: clips.Clip, convention: str, path, number: int) -> bytes:
+  skeleton.check_same(clip.skeleton, PROMPT2SIGN50, f"clip {clip.name!r}")
   if not len(clip):
     raise errors.DataError(
       f"clip {clip.name!r} has no frames", path=path, line=number
@@ -225,6 +233,8 @@ def _format(clip: clips.Clip, convention: str, path, number: int) -> bytes:
     seen = clip.valid[..., None] & (clip.frames != 0)
     frames = np.where(seen, clip.frames, MISSING)
     counter = np.arange(1, t + 1) / t
-  values = np.column_stack([frames.reshape(t, skeleton.C), counter])
+  values = np.column_stack(
+    [frames.reshape(t, PROMPT2SIGN50.num_values), counter]
+  )
   form = " ".join(["%.5f"] * values.size) + "\n"
   return (form % tuple(values.ravel().tolist())).encode()

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import compiled_model, pt_protocol
 from signllm_jax.models import layers, visibility
@@ -35,7 +35,7 @@ class Noise(NamedTuple):
 class Chunk(NamedTuple):
   """The next frames of a batch, on the host, in canonical units."""
 
-  frames: Any  # [B, n, J, 3]; undefined after the end of a sequence
+  frames: Any  # [B, n, J, D]; undefined after the end of a sequence
   valid: Any  # [B, n, J] bool, joints that are shown
   length: Any  # [B] frames of each sequence; 0 while it goes on
   ends: Any  # [B, S] frame after each token's last, if known
@@ -45,7 +45,7 @@ class DecoderState(NamedTuple):
   """A batch between two frames."""
 
   at: jax.Array  # [] frames done
-  frame: jax.Array  # [B, 151] that comes in next
+  frame: jax.Array  # [B, C + 1] that comes in next
   caches: tuple[layers.Cache, ...]
   length: jax.Array  # [B] 0 while a sequence goes on
 
@@ -115,7 +115,7 @@ def decode_chunk(
       noise, for sampled poses.
 
   Returns:
-    The state after them, their poses [B, CHUNK_FRAMES, J, 3] and which joints
+    The state after them, their poses [B, CHUNK_FRAMES, J, D] and which joints
     they show, [B, CHUNK_FRAMES, J] bool; what follows the end of a sequence is
     undefined.
   """
@@ -123,8 +123,9 @@ def decode_chunk(
   began = state.at
   until = jnp.minimum(limit, began + CHUNK_FRAMES)
   rows = len(state.length)
-  poses = jnp.zeros((CHUNK_FRAMES, rows, skeleton.C))
-  shown = jnp.zeros((CHUNK_FRAMES, rows, skeleton.J), bool)
+  skeleton = model.skeleton
+  poses = jnp.zeros((CHUNK_FRAMES, rows, skeleton.num_values))
+  shown = jnp.zeros((CHUNK_FRAMES, rows, skeleton.num_joints), bool)
 
   def running(carry):
     state, _, _ = carry
@@ -139,7 +140,8 @@ def decode_chunk(
   carry = (state, poses, shown)
   state, poses, shown = jax.lax.while_loop(running, forward, carry)
   shown = shown.swapaxes(0, 1)
-  return state, restore(poses.swapaxes(0, 1), shown, statistics), shown
+  poses = restore(poses.swapaxes(0, 1), shown, statistics, skeleton)
+  return state, poses, shown
 
 
 def decode_frame(
@@ -162,8 +164,8 @@ def decode_frame(
     mode: as of `decode_chunk`.
 
   Returns:
-    The state after it, its normalised pose [B, 150] and which joints it shows,
-    [B, 50] bool.
+    The state after it, its normalised pose [B, C] and which joints it shows,
+    [B, J] bool.
   """
   at, frame, caches, length = state
   predicted, caches = model.step(frame, at, caches, source)
@@ -172,13 +174,14 @@ def decode_frame(
   if isinstance(mode, Noise):
     key = jax.random.fold_in(mode.key, at)
     pose += mode.std * jax.random.normal(key, pose.shape)
-  pose = statistics.hold_bones(pose)
-  shape = (*pose.shape[:-1], skeleton.J)
+  skeleton = model.skeleton
+  pose = statistics.hold_bones(pose, skeleton)
+  shape = (*pose.shape[:-1], skeleton.num_joints)
   shown = jnp.broadcast_to(statistics.seen, shape)
   if predicted.visible is not None:
-    shown = visibility.shown(predicted.visible, statistics.seen)
+    shown = visibility.shown(predicted.visible, statistics.seen, skeleton)
   # A joint that a clip does not show came in as 0 in training.
-  pose = jnp.where(jnp.repeat(shown, 3, -1), pose, 0)
+  pose = jnp.where(jnp.repeat(shown, skeleton.dims, -1), pose, 0)
   made, counter, n = pose, jnp.clip(frame[:, -1], 0, 1), at + 1
   if not isinstance(mode, pt_protocol.PTProtocol):
     ended = (n + 0.5) * counter >= n
@@ -193,14 +196,17 @@ def decode_frame(
 
 
 def restore(
-  poses: jax.Array, shown: jax.Array, statistics: PoseStatistics
+  poses: jax.Array,
+  shown: jax.Array,
+  statistics: PoseStatistics,
+  skeleton: Skeleton,
 ) -> jax.Array:
-  """Normalised poses [..., 150] in canonical units, [..., J, 3].
+  """Normalised poses [..., C] in canonical units, [..., J, D].
 
   Joints that are not `shown` [..., J] are 0.
   """
   restored = statistics.denormalise(poses)
-  restored = restored.reshape(*poses.shape[:-1], skeleton.J, 3)
+  restored = restored.reshape(*poses.shape[:-1], *skeleton.shape)
   return jnp.where(shown[..., None], restored, 0)
 
 

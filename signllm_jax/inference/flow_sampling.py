@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from signllm_jax import config
-from signllm_jax.core import bones, skeleton
+from signllm_jax.core import bones
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import compiled_model, decoding
 from signllm_jax.models import flow_noise, hand_space, visibility
@@ -109,7 +109,7 @@ def sample(
     settings: of the solver.
 
   Returns:
-    Poses [B, frames, J, 3] in canonical units and which joints they show,
+    Poses [B, frames, J, D] in canonical units and which joints they show,
     [B, frames, J] bool; what follows the end of a clip is undefined.
   """
   model = structure.merge(leaves)
@@ -122,11 +122,13 @@ def sample(
     settings,
     statistics,
   )
-  poses = decoding.restore(poses, shown, statistics)
+  skeleton = model.skeleton
+  poses = decoding.restore(poses, shown, statistics, skeleton)
   if statistics.bones is not None:  # people differ: not the training's mean
     inside = jnp.arange(frames) < encoded.length[:, None]
-    lengths = bones.median_lengths(poses, shown & inside[..., None])
-    poses = bones.hold(poses, lengths, shown)
+    seen = shown & inside[..., None]
+    lengths = bones.median_lengths(poses, seen, skeleton)
+    poses = bones.hold(poses, lengths, shown, skeleton)
   return poses, shown
 
 
@@ -143,11 +145,17 @@ class Solver(NamedTuple):
     return cls(settings.steps, settings.solver, settings.guidance)
 
 
-def white_noise(keys: jax.Array, frames: int) -> jax.Array:
-  """White noise for `flow_noise.colour`; a frame's does not depend on T."""
+def white_noise(keys: jax.Array, frames: int, size: int) -> jax.Array:
+  """White noise for `flow_noise.colour`; a frame's does not depend on T.
+
+  Args:
+    keys: [B] of the clips.
+    frames: T.
+    size: C, numbers a frame.
+  """
 
   def of_frame(key: jax.Array, frame: jax.Array) -> jax.Array:
-    return jax.random.normal(jax.random.fold_in(key, frame), (skeleton.C,))
+    return jax.random.normal(jax.random.fold_in(key, frame), (size,))
 
   of_clip = jax.vmap(of_frame, (None, 0))
   return jax.vmap(of_clip, (0, None))(keys, jnp.arange(1, frames + 1))
@@ -174,7 +182,7 @@ def integrate(
     statistics: of the training poses.
 
   Returns:
-    Normalised poses [B, T, 150] and which joints they show, [B, T, 50] bool.
+    Normalised poses [B, T, C] and which joints they show, [B, T, J] bool.
   """
   estimate = _estimator(model, source, length, settings.guidance)
 
@@ -192,16 +200,18 @@ def integrate(
 
   times = jnp.arange(settings.steps - 1) / settings.steps
   assert statistics.noise is not None
-  noise = flow_noise.colour(white_noise(keys, frames), statistics.noise)
+  skeleton = model.skeleton
+  white = white_noise(keys, frames, skeleton.num_values)
+  noise = flow_noise.colour(white, statistics.noise)
   x, _ = jax.lax.scan(step, noise, times)
   clip, visible = estimate(x, jnp.float32(1 - 1 / settings.steps))
-  shape = (*clip.shape[:2], skeleton.J)
+  shape = (*clip.shape[:2], skeleton.num_joints)
   shown = (
     jnp.broadcast_to(statistics.seen, shape)
     if visible is None
-    else visibility.shown(visible, statistics.seen)
+    else visibility.shown(visible, statistics.seen, skeleton)
   )
-  joints = hand_space.from_hand_space(clip.reshape(*shape, 3))
+  joints = hand_space.from_hand_space(clip.reshape(*shape, -1), skeleton)
   return joints.reshape(clip.shape), shown
 
 

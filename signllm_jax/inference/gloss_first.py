@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from signllm_jax.core import gloss, vocabulary
 from signllm_jax.data import batch_plan, loader
 from signllm_jax.inference import glosser as glosser_lib
-from signllm_jax.inference import producer
+from signllm_jax.inference import producer, sequences
 
 
 class Producer(producer.Producer):
@@ -28,7 +28,7 @@ class Producer(producer.Producer):
 
   def _encode_texts(
     self, texts: Sequence[str], rows: int
-  ) -> producer.ModelInputs:
+  ) -> sequences.ModelInputs:
     lines = self.glosser.write(texts)
     assert lines is not None and self.info.gloss_vocabulary is not None
     ids = [self.info.gloss_vocabulary.encode(line)[:-1] for line in lines]
@@ -40,4 +40,6 @@ class Producer(producer.Producer):
       ids, batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)
     )
     plain = [gloss.strip_marks(line) for line in lines]
-    return producer.ModelInputs(inputs, [line.split() for line in plain], plain)
+    return sequences.ModelInputs(
+      inputs, [line.split() for line in plain], plain
+    )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from signllm_jax import config as config_lib
-from signllm_jax.core import errors, languages
+from signllm_jax.core import errors, languages, skeleton
 from signllm_jax.data import corpus_info
 from signllm_jax.inference import (
   flow_sampling,
@@ -54,6 +54,7 @@ def generator(
   if config.task == "text_to_gloss":
     return _glosser(config, infos, state, code, mesh)
   shape = {
+    "skeleton": skeleton.get(config.data.skeleton),
     "limit": int(infos[code].longest_clip * config.evaluate.length_limit),
     "batch_size": config.evaluate.batch_size,
     "mesh": mesh,

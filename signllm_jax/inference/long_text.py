@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax.core import clips, skeleton
+from signllm_jax.core import clips
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.inference import flow_sampling, postprocess, sequences
 from signllm_jax.inference import producer as producer_lib
 
@@ -118,8 +119,8 @@ def stream(
   Raises:
     NonFiniteError: the model gives NaN or infinity.
   """
-  fps = producer.info.fps
-  joins = [IncrementalJoin(len(parts), fps) for parts in texts]
+  fps, skeleton = producer.info.fps, producer.skeleton
+  joins = [IncrementalJoin(len(parts), fps, skeleton) for parts in texts]
   done: list[list[sequences.ProducedSequence]] = [[] for _ in texts]
   queue = [(i, n) for i, parts in enumerate(texts) for n in range(len(parts))]
   for start in range(0, len(queue), batch_size):
@@ -133,14 +134,14 @@ def stream(
     for chunks in producer.stream(lines, draws):
       for row, ((i, n), chunk) in enumerate(zip(group, chunks, strict=False)):
         ended[row] = chunk.sequence or ended[row]
-        part = clips.Clip(chunk.frames, chunk.valid, fps)
+        part = clips.Clip(chunk.frames, chunk.valid, fps, skeleton=skeleton)
         joined = joins[i].add(n, part, chunk.sequence is not None)
         yield TextChunk(i, joined, None)
     for (i, _), sequence in zip(group, ended, strict=True):
       assert sequence is not None  # the stream ends with its last sequence
       done[i].append(sequence)
       if len(done[i]) == len(texts[i]):
-        yield TextChunk(i, _no_frames(fps), done[i])
+        yield TextChunk(i, _no_frames(fps, skeleton), done[i])
 
 
 def join(
@@ -211,14 +212,15 @@ class IncrementalJoin:
   The frames are bit for bit those of `join` without postprocessing.
   """
 
-  def __init__(self, parts: int, fps: float):
+  def __init__(self, parts: int, fps: float, skeleton: Skeleton):
     """Starts without frames.
 
     Args:
       parts: of the text.
       fps: of the frames.
+      skeleton: of the frames.
     """
-    self._parts = [_no_frames(fps)] * parts
+    self._parts = [_no_frames(fps, skeleton)] * parts
     self._ended = [False] * parts
     self._current = 0  # the part that the next frame belongs to
     self._emitted = 0  # frames of that part
@@ -259,9 +261,10 @@ class IncrementalJoin:
     return _concatenated(known)
 
 
-def _no_frames(fps: float) -> clips.Clip:
-  frames = np.zeros((0, skeleton.J, 3), np.float32)
-  return clips.Clip(frames, np.zeros((0, skeleton.J), bool), fps)
+def _no_frames(fps: float, skeleton: Skeleton) -> clips.Clip:
+  frames = np.zeros((0, *skeleton.shape), np.float32)
+  valid = np.zeros((0, skeleton.num_joints), bool)
+  return clips.Clip(frames, valid, fps, skeleton=skeleton)
 
 
 def _concatenated(pieces: Sequence[clips.Clip]) -> clips.Clip:
@@ -290,4 +293,6 @@ def _transition(before: clips.Clip, after: clips.Clip) -> clips.Clip:
   ends = (before.valid[-2:].all(0), after.valid[:2].all(0))
   valid = np.broadcast_to(ends[0] & ends[1], frames.shape[:2]).copy()
   frames[~valid] = 0
-  return clips.Clip(frames.astype(np.float32), valid, before.fps)
+  return clips.Clip(
+    frames.astype(np.float32), valid, before.fps, skeleton=before.skeleton
+  )

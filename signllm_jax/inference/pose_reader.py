@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from signllm_jax import config
 from signllm_jax.core import clips, errors, vocabulary
+from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.data import batch_plan, corpus_info, loader
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import beam_search, ctc_decoding
@@ -59,8 +60,8 @@ def translate(
     graphdef: of the model.
     params: its parameters.
     statistics: of the training poses.
-    frames: [B, T, 150] in canonical units.
-    valid: [B, T, 50] bool.
+    frames: [B, T, C] in canonical units.
+    valid: [B, T, J] bool.
     length: [B] frames; the rest is padding.
     limits: of both searches.
   """
@@ -152,6 +153,7 @@ class Reader:
       mesh: where to compute.
     """
     self.info = info
+    self.skeleton = skeleton_lib.get(settings.data.skeleton)
     self._model = (graphdef, params, statistics)
     self._rows, self._mesh = settings.evaluate.batch_size, mesh
     self._bucket = settings.data.bucket
@@ -179,6 +181,7 @@ class Reader:
 
     Raises:
       UsageError: a clip without frames, or of another frame rate.
+      DataError: a clip of another skeleton than the model's.
       NonFiniteError: a clip or the model gives NaN or infinity.
     """
     self._check(listed)
@@ -204,7 +207,7 @@ class Reader:
       [n] float32, mean log-probability of a token, </s> included.
 
     Raises:
-      UsageError: as `read`.
+      UsageError, DataError: as `read`.
       NonFiniteError: a clip or the model gives NaN or infinity.
     """
     self._check(listed)
@@ -225,6 +228,9 @@ class Reader:
 
   def _check(self, listed: Sequence[clips.Clip]) -> None:
     for clip in listed:
+      skeleton_lib.check_same(
+        clip.skeleton, self.skeleton, f"clip {clip.name!r}, which is read,"
+      )
       if not len(clip):
         raise errors.UsageError(f"clip {clip.name!r} has no frames")
       if abs(clip.fps - self.info.fps) > 1e-3:
@@ -245,7 +251,7 @@ class Reader:
       t *= 2
     # Empty rows repeat the first clip: they end when it does.
     filled = [*group, *[group[0]] * (rows - len(group))]
-    batch = loader.pad_batch(filled, ids, rows, t, s)
+    batch = loader.pad_batch(filled, ids, rows, t, s, self.skeleton)
     return sharding.put_batch(batch, self._mesh)
 
   def _batch(self, group: Sequence[clips.Clip]) -> list[Translation]:

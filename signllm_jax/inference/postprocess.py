@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax.core import bones, clips, errors, skeleton
+from signllm_jax.core import bones, clips, errors
 
 SPEEDS = (0.25, 4.0)  # slowest and fastest signing, times the model's own
 
@@ -66,14 +66,14 @@ def at_speed(clip: clips.Clip, speed: float) -> clips.Clip:
 def with_constant_bones(clip: clips.Clip) -> clips.Clip:
   """The clip with every bone as long as its median over the clip.
 
-  Left and right share a length, as they do in `skeleton.LIMBS`. Each limb keeps
-  its direction and is set on its parent, from the nose outwards; then the frame
-  is moved so that its neck stays where it was. A limb without direction or with
+  Left and right share a length, as bones of a skeleton do. Each limb keeps its
+  direction and is set on its parent, from the root outwards; then the frame is
+  moved so that its neck stays where it was. A limb without direction or with
   a missing end is left as it is.
   """
   frames = clip.frames.astype(np.float64)
-  lengths = bones.median_lengths(frames, clip.valid)
-  out = bones.hold(frames, lengths, clip.valid)
+  lengths = bones.median_lengths(frames, clip.valid, clip.skeleton)
+  out = bones.hold(frames, lengths, clip.valid, clip.skeleton)
   out[~clip.valid] = 0
   return dataclasses.replace(clip, frames=out.astype(np.float32))
 
@@ -87,9 +87,9 @@ def smoothed(clip: clips.Clip) -> clips.Clip:
   anew.
   """
   out = clip.frames.astype(np.float64)
-  place = np.zeros((skeleton.J, 3))
-  velocity = np.zeros((skeleton.J, 3))
-  seen = np.zeros(skeleton.J, bool)
+  place = np.zeros(clip.skeleton.shape)
+  velocity = np.zeros(clip.skeleton.shape)
+  seen = np.zeros(clip.skeleton.num_joints, bool)
   for t, valid in enumerate(clip.valid):
     now = out[t]
     change = np.where(seen[:, None], now - place, 0) * clip.fps

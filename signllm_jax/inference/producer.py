@@ -7,7 +7,6 @@ reproduces PT's published inference for comparisons.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -16,6 +15,7 @@ from jax.sharding import Mesh
 
 from signllm_jax.core import clips, errors
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data import batch_plan, corpus_info, loader
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import (
@@ -28,14 +28,6 @@ from signllm_jax.inference import (
 from signllm_jax.parallel import sharding
 
 _LEAKY_MULTIPLE = 32  # frames; keeps the number of compiled limits small
-
-
-class ModelInputs(NamedTuple):
-  """A batch of texts, encoded for the model."""
-
-  inputs: dict[str, np.ndarray]  # of the model's `encode`, in order
-  tokens: list[list[str]]  # of each text, those of its spans; "" for </s>
-  glosses: list[str]  # of each text; "" where the model writes none
 
 
 class Producer:
@@ -51,6 +43,7 @@ class Producer:
     statistics: PoseStatistics,
     info: corpus_info.CorpusInfo,
     *,
+    skeleton: Skeleton,
     limit: int,
     batch_size: int,
     mesh: Mesh,
@@ -63,6 +56,7 @@ class Producer:
       params: its parameters.
       statistics: of the training poses.
       info: vocabulary and frame rate it was trained with.
+      skeleton: of its clips.
       limit: frames after which any sequence ends.
       batch_size: texts a compiled call.
       mesh: where to compute.
@@ -70,7 +64,7 @@ class Producer:
     """
     self.info, self.solver, self.batch_size = info, solver, batch_size
     self.model = compiled_model.Model(graphdef, params, statistics)
-    self.limit, self._mesh = limit, mesh
+    self.limit, self._mesh, self.skeleton = limit, mesh, skeleton
 
   @property
   def stochastic(self) -> bool:
@@ -217,7 +211,7 @@ class Producer:
 
   def _prepare(
     self, texts: Sequence[str]
-  ) -> tuple[ModelInputs, tuple[jax.Array, ...]]:
+  ) -> tuple[sequences.ModelInputs, tuple[jax.Array, ...]]:
     """Encodes texts; also returns the model's inputs on the devices."""
     if not all(line.strip() for line in texts):
       raise errors.UsageError("an empty text", expected="words to sign")
@@ -230,7 +224,7 @@ class Producer:
   def _decode(
     self,
     texts: Sequence[str],
-    inputs: ModelInputs,
+    inputs: sequences.ModelInputs,
     placed: tuple[jax.Array, ...],
     limit: int,
     mode: pt_protocol.PTProtocol | decoding.Noise | None = None,
@@ -264,7 +258,7 @@ class Producer:
     chunk: decoding.Chunk,
     limit: int,
     text: str,
-    inputs: ModelInputs,
+    inputs: sequences.ModelInputs,
   ) -> sequences.StreamChunk:
     """One text's frames of a chunk; with its last ones, the whole sequence."""
     if buffer.ended:
@@ -283,11 +277,15 @@ class Producer:
     if chunk.ends is not None:
       spans = sequences.spans(inputs.tokens[row], chunk.ends[row], buffer.count)
     labels = text, text, inputs.glosses[row]
-    clip = clips.Clip(*buffer.whole(), self.info.fps, *labels)
+    clip = clips.Clip(
+      *buffer.whole(), self.info.fps, *labels, skeleton=self.skeleton
+    )
     sequence = sequences.ProducedSequence(clip, length > 0, spans)
     return sequences.StreamChunk(frames, valid, sequence)
 
-  def _encode_texts(self, texts: Sequence[str], rows: int) -> ModelInputs:
+  def _encode_texts(
+    self, texts: Sequence[str], rows: int
+  ) -> sequences.ModelInputs:
     """Token ids of texts; rows of padding repeat the first text."""
     vocabulary = self.info.vocabulary
     sources = [vocabulary.encode(line) for line in texts]
@@ -297,4 +295,4 @@ class Producer:
       sources, batch_plan.round_up(longest, loader.SOURCE_MULTIPLE)
     )
     tokens = [[*vocabulary.tokenize(line), ""] for line in texts]
-    return ModelInputs({"source": ids}, tokens, [""] * len(texts))
+    return sequences.ModelInputs({"source": ids}, tokens, [""] * len(texts))

@@ -17,8 +17,8 @@ class PTProtocol(NamedTuple):
   that come out are the model's own.
   """
 
-  first: jax.Array  # [B, 150] the true first frame, in canonical units
-  valid: jax.Array  # [B, 150] bool, False where it is missing
+  first: jax.Array  # [B, C] the true first frame, in canonical units
+  valid: jax.Array  # [B, C] bool, False where it is missing
   length: jax.Array  # [B] true frames
 
 
@@ -27,6 +27,8 @@ def arrays(true: Sequence[clips.Clip], rows: int) -> dict[str, np.ndarray]:
   listed = [*true, *[true[0]] * (rows - len(true))]
   return {
     "first": np.stack([clip.frames[0].reshape(-1) for clip in listed]),
-    "valid": np.stack([clip.valid[0].repeat(3) for clip in listed]),
+    "valid": np.stack(
+      [clip.valid[0].repeat(clip.skeleton.dims) for clip in listed]
+    ),
     "length": np.array([len(clip) for clip in listed], np.int32),
   }

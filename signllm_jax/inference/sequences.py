@@ -28,9 +28,17 @@ class ProducedSequence(NamedTuple):
 class StreamChunk(NamedTuple):
   """The next frames of a sequence."""
 
-  frames: np.ndarray  # [n, J, 3], in canonical units; n is 0 after the end
+  frames: np.ndarray  # [n, J, D], in canonical units; n is 0 after the end
   valid: np.ndarray  # [n, J] bool, joints that are shown
   sequence: ProducedSequence | None  # the whole, with the last chunk
+
+
+class ModelInputs(NamedTuple):
+  """A batch of texts, encoded for the model."""
+
+  inputs: dict[str, np.ndarray]  # of the model's `encode`, in order
+  tokens: list[list[str]]  # of each text, those of its spans; "" for </s>
+  glosses: list[str]  # of each text; "" where the model writes none
 
 
 class BatchProducer(Protocol):
@@ -51,13 +59,13 @@ class SequenceBuffer:
     self.ended = False
 
   def add(self, frames: np.ndarray, valid: np.ndarray) -> None:
-    """Appends frames [n, J, 3] with their valid joints [n, J]."""
+    """Appends frames [n, J, D] with their valid joints [n, J]."""
     self._frames.append(frames)
     self._valid.append(valid)
     self.count += len(frames)
 
   def whole(self) -> tuple[np.ndarray, np.ndarray]:
-    """All frames [T, J, 3] and their valid joints [T, J]."""
+    """All frames [T, J, D] and their valid joints [T, J]."""
     return np.concatenate(self._frames), np.concatenate(self._valid)
 
 

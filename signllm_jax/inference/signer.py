@@ -148,7 +148,7 @@ class Signer(text_signer.TextSigner):
       seed: as of a call.
 
     Yields:
-      Frames [50, 3] float32, in canonical units.
+      Frames [J, D] float32, in canonical units.
 
     Raises:
       UsageError, NonFiniteError, StorageError: as a call.

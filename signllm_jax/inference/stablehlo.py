@@ -7,15 +7,16 @@ regression decoder has `encode.bin` and `step.bin`. For one text:
   state = encode(ids)                        # ids [1, S] int32
   pose, shown, length, *state = step(*state) # until length[0] > 0, or `limit`
 
-pose [1, 50, 3] is the next frame, shown [1, 50] its visible joints; length [1]
-is 0 until the sequence ends.
+pose [1, J, D] is the next frame, shown [1, J] its visible joints; length [1]
+is 0 until the sequence ends. J and D are those of `skeleton` in `model.json`,
+which names the joints too: 50 and 3 of prompt2sign50.
 `state` is a list of arrays that only the programs understand.
 
 A generative decoder has `sign.bin` instead:
 
   poses, shown, length = sign(ids, seed)     # seed [] uint32
 
-poses [1, limit, 50, 3] and shown [1, limit, 50] hold length[0] frames, or
+poses [1, limit, J, D] and shown [1, limit, J] hold length[0] frames, or
 `limit` if that is less.
 
 A model that writes a gloss first has `gloss.bin` besides, and signs what that
@@ -34,7 +35,7 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
-from signllm_jax.core import atomic_files, errors, gloss, skeleton
+from signllm_jax.core import atomic_files, errors, gloss
 from signllm_jax.data import batch_plan, loader
 from signllm_jax.inference import decoding, flow_sampling, gloss_first
 from signllm_jax.inference import producer as producer_lib
@@ -132,7 +133,7 @@ def _step_programs(
     state, pose, shown = decoding.decode_frame(
       merged, model.statistics, source, state
     )
-    frame = decoding.restore(pose, shown, model.statistics)
+    frame = decoding.restore(pose, shown, model.statistics, producer.skeleton)
     return frame, shown, state.length, *jax.tree.leaves((source, state))
 
   programs["encode"] = _export(encode, *inputs)
@@ -165,6 +166,7 @@ def _describe(producer: producer_lib.Producer) -> dict[str, Any]:
     "vocabulary": vocabulary.entries,
     "before": before,  # every text
     **written,
-    "joints": skeleton.JOINT_NAMES,
+    "skeleton": producer.skeleton.name,
+    "joints": producer.skeleton.joints,
     "platforms": PLATFORMS,
   }

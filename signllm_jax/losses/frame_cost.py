@@ -51,7 +51,8 @@ def local_cost(
   """Costs of all pairs of frames of two sequences.
 
   "l1" and "l2" are norms of the difference's C numbers, "squared_l2" is the
-  mean of their squares, "mean_joint" the mean distance of C / 3 joints in 3-D.
+  mean of their squares, "mean_joint" the mean distance of J joints, of C / J
+  numbers each.
   "l2" and "squared_l2" come from a matrix product: distances below a thousandth
   of the frames' own norms are lost to rounding.
 
@@ -59,8 +60,8 @@ def local_cost(
     reference: [B, R, C] float32.
     hypothesis: [B, Q, C] float32.
     metric: one of the four.
-    valid: [B, R, C / 3] bool, joints of the reference that count in
-      "mean_joint"; None for all.
+    valid: [B, R, J] bool, joints of the reference that count in "mean_joint";
+      None for all of C / 3 joints in 3-D.
 
   Returns:
     [B, R, Q] float32.
@@ -78,15 +79,18 @@ def local_cost(
   if metric == "l1":
     return _grouped(reference, hypothesis, None, 1)
   if metric == "mean_joint":
-    if c % 3:
-      raise errors.UsageError(f"frames of {c} numbers", expected="3 a joint")
+    joints = c // 3 if valid is None else valid.shape[-1]
+    if not joints or c % joints or c // joints not in (2, 3):
+      raise errors.UsageError(
+        f"frames of {c} numbers", expected="3 a joint, or 2 with a mask"
+      )
     counted = (
-      jnp.ones((*reference.shape[:2], c // 3))
+      jnp.ones((*reference.shape[:2], joints))
       if valid is None
       else valid.astype(jnp.float32)
     )
     weights = counted / jnp.maximum(counted.sum(-1, keepdims=True), 1)
-    return _grouped(reference, hypothesis, weights, 3)
+    return _grouped(reference, hypothesis, weights, c // joints)
   if metric not in PRODUCT_METRICS:
     raise errors.UsageError(
       f"no metric {metric!r}", expected="l1, l2, squared_l2 or mean_joint"

@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 
 from signllm_jax.config import Loss
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data.batch import Batch
 
 
 def cell_weights(
-  valid: jax.Array, lengths: jax.Array, config: Loss
+  valid: jax.Array, lengths: jax.Array, config: Loss, skeleton: Skeleton
 ) -> jax.Array:
   """Loss weight of each value: 0 for padding and missing joints.
 
@@ -19,12 +19,14 @@ def cell_weights(
     config: the counter's weight. One frame is 1/N of the counter, so in frames
       its error weighs N times as much; otherwise long clips hardly teach their
       length.
+    skeleton: of the joints.
 
   Returns:
-    [B, T, 151] float32; 1 for coordinates of valid joints.
+    [B, T, C + 1] float32; 1 for coordinates of valid joints.
   """
   mask = jnp.arange(valid.shape[1]) < lengths[:, None]  # [B, T]
-  cells = jnp.repeat(valid & mask[..., None], 3, axis=-1).astype(jnp.float32)
+  cells = jnp.repeat(valid & mask[..., None], skeleton.dims, axis=-1)
+  cells = cells.astype(jnp.float32)
   unit = lengths if config.counter_unit == "frames" else jnp.ones_like(lengths)
   power = 2 if config.kind == "mse" else 1
   weight = config.counter_weight * unit.astype(jnp.float32) ** power
@@ -40,14 +42,14 @@ def frame_weights(batch: Batch) -> jax.Array:
 
 
 def equalise_frames(weights: jax.Array) -> jax.Array:
-  """Rescales weights [B, T, 151] so that all frames have the same weight.
+  """Rescales weights [B, T, C + 1] so that all frames have the same weight.
 
-  The valid joints of a frame share the weight of all 150 coordinates, so that
-  the weighted squared error is -150 times the frame's reward (section 6).
+  The valid joints of a frame share the weight of all C coordinates, so that the
+  weighted squared error is -C times the frame's reward (section 6).
   """
   cells = weights[..., :-1]
   valid = jnp.sum(cells, -1, keepdims=True)
-  scale = skeleton.C / jnp.maximum(valid, 1)
+  scale = cells.shape[-1] / jnp.maximum(valid, 1)
   return jnp.concatenate([cells * scale, weights[..., -1:]], -1)
 
 
@@ -71,7 +73,7 @@ def regression(
 
 
 def append_counter(poses: jax.Array, lengths: jax.Array) -> jax.Array:
-  """Appends the counter i/N, i = 1..N: [B, T, 150] -> [B, T, 151]."""
+  """Appends the counter i/N, i = 1..N: [B, T, C] -> [B, T, C + 1]."""
   i = jnp.arange(1, poses.shape[1] + 1, dtype=jnp.float32)
   counter = i / jnp.maximum(lengths, 1)[:, None]
   return jnp.concatenate([poses, jnp.minimum(counter, 1)[..., None]], -1)
@@ -81,11 +83,11 @@ def append_future(frames: jax.Array, future: int) -> jax.Array:
   """Appends to each frame the poses of the next frames, 0 past the end.
 
   Args:
-    frames: [B, T, 151] targets or weights, 0 on padding.
+    frames: [B, T, C + 1] targets or weights, 0 on padding.
     future: k, the number of frames predicted by each step.
 
   Returns:
-    [B, T, 151 + 150 (k - 1)]; frame t holds the poses of t to t + k - 1
+    [B, T, C + 1 + C (k - 1)]; frame t holds the poses of t to t + k - 1
     (future prediction, Progressive Transformers, Saunders et al. 2020).
   """
   poses = jnp.pad(frames[..., :-1], ((0, 0), (0, future - 1), (0, 0)))

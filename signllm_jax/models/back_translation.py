@@ -12,12 +12,11 @@ import jax.numpy as jnp
 from flax import nnx
 
 from signllm_jax.config import Experiment
-from signllm_jax.core import skeleton
+from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.models import layers, stacks, tokens
 
 KERNEL = 5  # frames of a convolution
 STRIDE = 2
-_FRAME = skeleton.C + skeleton.J  # coordinates and mask of a frame
 
 
 class Encoded(NamedTuple):
@@ -68,7 +67,10 @@ class PoseToText(nnx.Module):
     """
     shape = config.model
     d, dtype = shape.width, jnp.dtype(shape.compute_dtype)
-    self.frame_in = layers.Linear(_FRAME, d, ("frame", "embed"), rngs=rngs)
+    skeleton = skeleton_lib.get(config.data.skeleton)
+    # Coordinates and mask of a frame.
+    numbers = skeleton.num_values + skeleton.num_joints
+    self.frame_in = layers.Linear(numbers, d, ("frame", "embed"), rngs=rngs)
     halvings = config.read.subsample.bit_length() - 1
     self.convolutions = nnx.List(
       Convolution(d, dtype, rngs) for _ in range(halvings)
@@ -100,15 +102,16 @@ class PoseToText(nnx.Module):
     """Encodes clips.
 
     Args:
-      poses: [B, T, 150] normalised; invalid joints are ignored.
-      valid: [B, T, 50] bool, whether a joint was seen.
+      poses: [B, T, C] normalised; invalid joints are ignored.
+      valid: [B, T, J] bool, whether a joint was seen.
       length: [B] frames; the rest is padding.
       key: dropout key, None when not training.
     """
     keys = layers.split(key, len(self.encoder) + 1)
     mask = (jnp.arange(poses.shape[1]) < length[:, None])[..., None]
     valid = valid & mask
-    poses = jnp.where(jnp.repeat(valid, 3, -1), poses, 0)
+    dims = poses.shape[-1] // valid.shape[-1]
+    poses = jnp.where(jnp.repeat(valid, dims, -1), poses, 0)
     x = self.frame_in(jnp.concatenate([poses, valid.astype(poses.dtype)], -1))
     for convolution in self.convolutions:
       # A clip's padding must equal the padding beyond the array.

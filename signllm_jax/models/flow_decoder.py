@@ -21,9 +21,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from signllm_jax.config import Model
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.models import alignment, layers, stacks, visibility
-from signllm_jax.models.pose_decoder import FRAME, Prediction
+from signllm_jax.models.pose_decoder import Prediction
 
 _MODULATIONS = 9  # shift, scale and gate of three blocks
 _TIMES = 1000.0  # multiplies the time before its sinusoids
@@ -100,11 +100,12 @@ class FlowLayer(nnx.Module):
 class FlowDecoder(nnx.Module):
   """Estimates clips from noisy clips; subclasses add the encoder."""
 
-  def __init__(self, config: Model, rngs: nnx.Rngs):
+  def __init__(self, config: Model, skeleton: Skeleton, rngs: nnx.Rngs):
     """Builds the decoder.
 
     Args:
       config: its shape.
+      skeleton: of its clips; J joints, C numbers a frame.
       rngs: stream `params`.
     """
     d, dtype = config.width, jnp.dtype(config.compute_dtype)
@@ -112,14 +113,18 @@ class FlowDecoder(nnx.Module):
     def linear(d_in: int, d_out: int, axes: tuple[str, str]) -> layers.Linear:
       return layers.Linear(d_in, d_out, axes, rngs=rngs)
 
-    self.frame_in = linear(FRAME, d, ("frame", "embed"))
+    values = skeleton.num_values
+    self.frame_in = linear(values + 1, d, ("frame", "embed"))
     self.decoder = stacks.stack(
       [FlowLayer(config, dtype, rngs) for _ in range(config.decoder_layers)],
       config.scan,
     )
     self.decoder_norm = layers.LayerNorm(d)
-    self.frame_out = linear(d, skeleton.C, ("embed", "frame"))
-    self.visible_out = visibility.head(d, rngs) if config.visibility else None
+    self.frame_out = linear(d, values, ("embed", "frame"))
+    self.visible_out = (
+      visibility.head(d, skeleton, rngs) if config.visibility else None
+    )
+    self.skeleton = skeleton
     self.time_in = linear(d, d, ("embed", "mlp"))
     self.time_out = linear(d, d, ("mlp", "embed"))
     self.summary = linear(d, d, ("embed", "mlp"))
@@ -165,7 +170,7 @@ class FlowDecoder(nnx.Module):
     """Estimates clips from noisy clips.
 
     Args:
-      noisy: [B, T, 150] x_t; padding is ignored.
+      noisy: [B, T, C] x_t; padding is ignored.
       time: [B] in [0, 1]; 0 is noise.
       length: [B] frames.
       source: of `project_memory`.
@@ -173,7 +178,7 @@ class FlowDecoder(nnx.Module):
       key: dropout key, None when not training.
 
     Returns:
-      The clips [B, T, 150] and their visibility.
+      The clips [B, T, C] and their visibility.
     """
     t = noisy.shape[1]
     keys = layers.split(key, len(self.decoder) + 1)

@@ -9,22 +9,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.models import hand_space
 
 _LEAST = 1e-3  # standard deviation of any coordinate, normalised
 
 
-def factor(covariance: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def factor(
+  covariance: np.ndarray, scale: np.ndarray, skeleton: Skeleton
+) -> np.ndarray:
   """Symmetric root of the covariance of normalised coordinates.
 
   Args:
-    covariance: [..., 150, 150] of the joints, in canonical units.
+    covariance: [..., C, C] of the joints, in canonical units.
     scale: [...] of the normalisation.
+    skeleton: of the joints.
 
   Returns:
-    [..., 150, 150] float32.
+    [..., C, C] float32.
   """
-  to_hands = np.kron(hand_space.MATRIX, np.eye(3))
+  to_hands = np.kron(hand_space.matrix(skeleton), np.eye(skeleton.dims))
   normal = covariance / scale[..., None, None] ** 2
   values, vectors = np.linalg.eigh(to_hands @ normal @ to_hands.T)
   # Entries over different frames need not form a covariance.
@@ -37,11 +41,11 @@ def colour(white: jax.Array, factor: jax.Array | np.ndarray) -> jax.Array:
   """Gives white noise the covariance of poses.
 
   Args:
-    white: [B, T, 150] standard normal.
-    factor: [150, 150], or [B, 150, 150] of each row.
+    white: [B, T, C] standard normal.
+    factor: [C, C], or [B, C, C] of each row.
 
   Returns:
-    [B, T, 150].
+    [B, T, C].
   """
   product = "btc,dc->btd" if factor.ndim == 2 else "btc,bdc->btd"
   return jnp.einsum(product, white, factor)

@@ -6,60 +6,74 @@ joints of a hand are taken about the hand's wrist, the hand's wrist about the
 arm's, and both are multiplied by a constant. The map is linear and invertible.
 """
 
+import functools
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import SIDES, Skeleton
 
 _HAND_SCALE = 2.5  # a hand's joints then vary about as much as the arms'
 
 
-def _matrix() -> np.ndarray:
-  """[50, 50] from joints to coordinates about the origins."""
-  matrix = np.eye(skeleton.J, dtype=np.float64)
-  arms = {
-    skeleton.LEFT_HAND: skeleton.LEFT_WRIST,
-    skeleton.RIGHT_HAND: skeleton.RIGHT_WRIST,
-  }
-  for root, wrist in arms.items():
-    for joint in range(root, root + skeleton.HAND_JOINTS):
-      origin = wrist if joint == root else root
-      matrix[joint, joint] = _HAND_SCALE
-      matrix[joint, origin] = -_HAND_SCALE
-  return matrix
+class _Matrices(NamedTuple):
+  """The linear map of a skeleton."""
+
+  to: np.ndarray  # [J, J] float32, joints to coordinates about the origins
+  back: np.ndarray  # [J, J] float32, its inverse
+  needed: np.ndarray  # [J, J] float32, joints that a coordinate depends on
 
 
-MATRIX = _matrix()
-_FROM = np.linalg.inv(MATRIX)
-# Joints on whose position a coordinate depends.
-_NEEDED = (MATRIX != 0).astype(np.float32)
+def matrix(skeleton: Skeleton) -> np.ndarray:
+  """[J, J] float64 from joints to coordinates about the origins."""
+  to = np.eye(skeleton.num_joints, dtype=np.float64)
+
+  def about(joint: int, origin: int, scale: float) -> None:
+    to[joint, joint], to[joint, origin] = scale, -scale
+
+  for side in SIDES:
+    root, (*_, wrist) = skeleton.hand(side), skeleton.arm(side)
+    for joint in skeleton.parts[f"{side}_hand"]:
+      about(joint, wrist if joint == root else root, _HAND_SCALE)
+  return to
 
 
-def to_hand_space(poses: jax.Array) -> jax.Array:
-  """Converts joints [..., 50, 3] to coordinates of the same shape."""
-  return jnp.einsum("ij,...jc->...ic", MATRIX.astype(np.float32), poses)
+@functools.cache
+def _matrices(skeleton: Skeleton) -> _Matrices:
+  to = matrix(skeleton)
+  return _Matrices(
+    to.astype(np.float32),
+    np.linalg.inv(to).astype(np.float32),
+    (to != 0).astype(np.float32),
+  )
 
 
-def from_hand_space(coordinates: jax.Array) -> jax.Array:
-  """Converts coordinates [..., 50, 3] back to joints."""
-  return jnp.einsum("ij,...jc->...ic", _FROM.astype(np.float32), coordinates)
+def to_hand_space(poses: jax.Array, skeleton: Skeleton) -> jax.Array:
+  """Converts joints [..., J, D] to coordinates of the same shape."""
+  return jnp.einsum("ij,...jc->...ic", _matrices(skeleton).to, poses)
 
 
-def known(valid: jax.Array) -> jax.Array:
-  """Whether all joints that a coordinate depends on are valid: [..., 50]."""
-  return (1 - valid.astype(jnp.float32)) @ _NEEDED.T == 0
+def from_hand_space(coordinates: jax.Array, skeleton: Skeleton) -> jax.Array:
+  """Converts coordinates [..., J, D] back to joints."""
+  return jnp.einsum("ij,...jc->...ic", _matrices(skeleton).back, coordinates)
+
+
+def known(valid: jax.Array, skeleton: Skeleton) -> jax.Array:
+  """Whether all joints that a coordinate depends on are valid: [..., J]."""
+  return (1 - valid.astype(jnp.float32)) @ _matrices(skeleton).needed.T == 0
 
 
 def fill_gaps(values: jax.Array, valid: jax.Array) -> jax.Array:
   """Fills what a clip does not show: between frames, then from the nearest.
 
   Args:
-    values: [B, T, 50, 3].
-    valid: [B, T, 50] bool.
+    values: [B, T, J, D].
+    valid: [B, T, J] bool.
 
   Returns:
-    [B, T, 50, 3]; 0 for joints that no frame of a clip shows.
+    [B, T, J, D]; 0 for joints that no frame of a clip shows.
   """
   t = values.shape[1]
   frame = jnp.arange(t)[:, None]

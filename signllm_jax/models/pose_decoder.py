@@ -1,7 +1,7 @@
 """The decoder of frames that all pose-producing models share.
 
-Linear maps embed frames with their counters, 151 -> D, and predict them, D ->
-151: p_{t+1} = Dec(p_{1:t}, f_{1:S}) (section 5). Poses are normalised
+Linear maps embed frames with their counters, C + 1 -> D, and predict them, D ->
+C + 1: p_{t+1} = Dec(p_{1:t}, f_{1:S}) (section 5). Poses are normalised
 (`pose_statistics.PoseStatistics`).
 """
 
@@ -12,10 +12,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from signllm_jax.config import Model
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.models import alignment, layers, stacks, visibility
-
-FRAME = skeleton.C + 1  # values of a frame with its counter
 
 
 class Source(NamedTuple):
@@ -30,9 +28,9 @@ class Prediction(NamedTuple):
   """Frames that a decoder predicts.
 
   Attributes:
-    frames: [B, T, 151 + 150 (k - 1)] the frame after each input, then the poses
+    frames: [B, T, C + 1 + C (k - 1)] the frame after each input, then the poses
       of the k - 1 frames after that, where k is `model.future`.
-    visible: [B, T, 50] logits of the visibility of the frame after each input;
+    visible: [B, T, J] logits of the visibility of the frame after each input;
       None without `model.visibility`.
   """
 
@@ -43,16 +41,21 @@ class Prediction(NamedTuple):
 class PoseDecoder(nnx.Module):
   """Transformer decoder of frames; subclasses add the encoder."""
 
-  def __init__(self, config: Model, rngs: nnx.Rngs):
+  def __init__(self, config: Model, skeleton: Skeleton, rngs: nnx.Rngs):
     """Builds the decoder.
 
     Args:
       config: its shape.
+      skeleton: of its frames; J joints, C numbers a frame.
       rngs: stream `params`.
     """
     d = config.width
     dtype = jnp.dtype(config.compute_dtype)
-    self.frame_in = layers.Linear(FRAME, d, ("frame", "embed"), rngs=rngs)
+    self.skeleton = skeleton
+    self.frame_size = skeleton.num_values + 1  # with the counter
+    self.frame_in = layers.Linear(
+      self.frame_size, d, ("frame", "embed"), rngs=rngs
+    )
     self.decoder = stacks.stack(
       [
         layers.DecoderLayer(config, dtype, rngs)
@@ -62,32 +65,35 @@ class PoseDecoder(nnx.Module):
     )
     self.decoder_norm = layers.LayerNorm(d)
     # The next frame with its counter, then the poses of later frames.
-    numbers = FRAME + (config.future - 1) * skeleton.C
+    numbers = self.frame_size + (config.future - 1) * skeleton.num_values
     self.frame_out = layers.Linear(
       d, numbers, ("embed", "frame"), use_bias=False, rngs=rngs
     )
     # With a learnt start, inference needs no ground-truth frame.
     self.start = (
-      nnx.Param(jnp.zeros(FRAME), axes=("frame",))
+      nnx.Param(jnp.zeros(self.frame_size), axes=("frame",))
       if config.learnt_start
       else None
     )
     self.alignment = alignment.Alignment(d, rngs) if config.alignment else None
-    self.visible_out = visibility.head(d, rngs) if config.visibility else None
+    self.visible_out = (
+      visibility.head(d, skeleton, rngs) if config.visibility else None
+    )
     self.dropout_rate = config.dropout
     self.just_counter, self.remat = config.just_counter, config.remat
     self.width = d
 
   def start_frames(self, batch: int) -> jax.Array:
-    """Decoder input [B, 151] before the first frame; its counter is 0."""
-    start = jnp.zeros(FRAME) if self.start is None else self.start[...]
+    """Decoder input [B, C + 1] before the first frame; its counter is 0."""
+    size = self.frame_size
+    start = jnp.zeros(size) if self.start is None else self.start[...]
     start = start.at[-1].set(0)
-    return jnp.broadcast_to(start, (batch, FRAME))
+    return jnp.broadcast_to(start, (batch, size))
 
   def _embed(
     self, frames: jax.Array, positions: jax.Array, source: Source
   ) -> jax.Array:
-    """Embeds input frames [B, T, 151] at positions [T, D] as [B, T, D]."""
+    """Embeds input frames [B, T, C + 1] at positions [T, D] as [B, T, D]."""
     counter = frames[..., -1]
     if self.just_counter:  # augmentation of section 5: no poses as input
       frames = frames.at[..., :-1].set(0)
@@ -99,7 +105,7 @@ class PoseDecoder(nnx.Module):
   def _predict(
     self, x: jax.Array, frames: jax.Array, source: Source
   ) -> Prediction:
-    """Predicts the frames after `frames` [B, T, 151] from states [B, T, D].
+    """Predicts the frames after `frames` [B, T, C + 1] from states [B, T, D].
 
     With an alignment the durations determine the counter. A decoder that
     predicts it would, under teacher forcing, copy the pace of the ground-truth
@@ -111,7 +117,8 @@ class PoseDecoder(nnx.Module):
     if source.timeline is None:
       return Prediction(out, visible)
     counter = frames[..., -1:] + source.timeline.pace[:, None, None]
-    return Prediction(out.at[..., skeleton.C].set(counter[..., 0]), visible)
+    place = self.frame_size - 1
+    return Prediction(out.at[..., place].set(counter[..., 0]), visible)
 
   def project_memory(
     self, encoded: jax.Array, mask: jax.Array, whole: bool = False
@@ -139,7 +146,7 @@ class PoseDecoder(nnx.Module):
     """Decodes all frames at once with a causal mask.
 
     Args:
-      frames: [B, T, 151] decoder inputs, the start frame first.
+      frames: [B, T, C + 1] decoder inputs, the start frame first.
       source: from `project_memory`.
       key: dropout key, None when not training.
     """
@@ -166,13 +173,13 @@ class PoseDecoder(nnx.Module):
     """Decodes one frame; equal to `decode` at that position.
 
     Args:
-      frame: [B, 151] input frame.
+      frame: [B, C + 1] input frame.
       at: [] its index.
       caches: of `empty_cache` or the previous step.
       source: from `project_memory`.
 
     Returns:
-      The next frame [B, 151] with its visibility [B, 50], and the caches.
+      The next frame [B, C + 1] with its visibility [B, J], and the caches.
     """
     limit = caches[0].keys.shape[1]
     position = layers.sinusoids(limit, self.width)[at]
@@ -182,4 +189,6 @@ class PoseDecoder(nnx.Module):
     )
     predicted = self._predict(x, frame[:, None], source)
     visible = None if predicted.visible is None else predicted.visible[:, 0]
-    return Prediction(predicted.frames[:, 0, :FRAME], visible), caches
+    return Prediction(
+      predicted.frames[:, 0, : self.frame_size], visible
+    ), caches

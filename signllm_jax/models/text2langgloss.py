@@ -10,6 +10,7 @@ from flax import nnx
 
 from signllm_jax.config import Model
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.models.flow_decoder import FlowDecoder
 from signllm_jax.models.pose_decoder import PoseDecoder
 from signllm_jax.models.text_to_gloss import TextToGloss, prepend_bos
@@ -19,7 +20,12 @@ class _GlossEncoder(nnx.Module):
   """Encodes the text by its gloss, for the decoder, the next base class."""
 
   def __init__(
-    self, config: Model, vocabulary: int, glosses: int, rngs: nnx.Rngs
+    self,
+    config: Model,
+    vocabulary: int,
+    glosses: int,
+    skeleton: Skeleton,
+    rngs: nnx.Rngs,
   ):
     """Builds the model.
 
@@ -27,11 +33,12 @@ class _GlossEncoder(nnx.Module):
       config: its shape; both decoders have `decoder_layers`.
       vocabulary: number of source tokens, specials included.
       glosses: number of gloss tokens, specials included.
+      skeleton: of the frames.
       rngs: stream `params`.
     """
     self.text = TextToGloss(config, vocabulary, glosses, rngs)
     # The next base class is a decoder, which a type checker does not see here.
-    super().__init__(config, rngs)  # pyright: ignore[reportCallIssue]
+    super().__init__(config, skeleton, rngs)  # pyright: ignore[reportCallIssue]
 
   def encode(
     self, source: jax.Array, gloss: jax.Array, key: jax.Array | None = None
@@ -67,8 +74,12 @@ class FlowText2LangGloss(_GlossEncoder, FlowDecoder):
 
 
 def build(
-  config: Model, vocabulary: int, glosses: int, rngs: nnx.Rngs
+  config: Model,
+  vocabulary: int,
+  glosses: int,
+  skeleton: Skeleton,
+  rngs: nnx.Rngs,
 ) -> Text2LangGloss | FlowText2LangGloss:
   """Builds the model with the decoder of the configuration."""
   kind = FlowText2LangGloss if config.decoder == "flow" else Text2LangGloss
-  return kind(config, vocabulary, glosses, rngs)
+  return kind(config, vocabulary, glosses, skeleton, rngs)

@@ -11,22 +11,21 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from signllm_jax.core import skeleton
 from signllm_jax.losses import dtw, frame_cost
 
 
 class Truth(NamedTuple):
   """The true sequences of a batch."""
 
-  poses: jax.Array  # [B, T, 150]
-  valid: jax.Array  # [B, T, 50] bool, False on padding
+  poses: jax.Array  # [B, T, C]
+  valid: jax.Array  # [B, T, J] bool, False on padding
   length: jax.Array  # [B] frames; 0 in empty rows
 
 
 class MotionLack(NamedTuple):
   """What the motion of the joints lacks against the truth."""
 
-  motion: jax.Array  # [B, 50] path lengths, true minus produced
+  motion: jax.Array  # [B, J] path lengths, true minus produced
   total: jax.Array  # [B] path lengths of all joints of the truth
 
 
@@ -34,18 +33,20 @@ def mse(produced: jax.Array, true: Truth) -> jax.Array:
   """Minus the squared errors; over a frame's joints they sum to its reward.
 
   Args:
-    produced: [..., B, T, 150], frame by frame with the truth.
+    produced: [..., B, T, C], frame by frame with the truth.
     true: the truth.
 
   Returns:
-    [..., B, T, 50]; the sum over the joints is `reward.per_frame`.
+    [..., B, T, J]; the sum over the joints is `reward.per_frame`.
   """
-  squares = jnp.sum(_by_joint(produced - true.poses) ** 2, -1)
-  return -squares / 3 * _shares(true)
+  joints = true.valid.shape[-1]
+  squares = jnp.sum(_by_joint(produced - true.poses, joints) ** 2, -1)
+  dims = true.poses.shape[-1] // joints
+  return -squares / dims * _shares(true)
 
 
 def dtw_path(produced: jax.Array, length: jax.Array, true: Truth) -> dtw.Cells:
-  """Aligns produced [B, T, 150], of [B] frames, with the truth.
+  """Aligns produced [B, T, C], of [B] frames, with the truth.
 
   The local cost is the mean distance of the joints that the truth shows.
   """
@@ -60,12 +61,12 @@ def along_path(produced: jax.Array, true: Truth, path: dtw.Cells) -> jax.Array:
   that sequence it changes as the distance does.
 
   Args:
-    produced: [..., B, T, 150].
+    produced: [..., B, T, C].
     true: the truth.
     path: of `dtw_path`.
 
   Returns:
-    [..., B, T, 50], by produced frame.
+    [..., B, T, J], by produced frame.
   """
 
   def at(x: jax.Array, index: jax.Array) -> jax.Array:
@@ -73,17 +74,17 @@ def along_path(produced: jax.Array, true: Truth, path: dtw.Cells) -> jax.Array:
 
   weights = at(_shares(true), path.rows)
   weights = jnp.where((path.real & _filled(true))[..., None], weights, 0)
-  poses = at(true.poses, path.rows)
+  poses, joints = at(true.poses, path.rows), true.valid.shape[-1]
 
-  def reward(sample: jax.Array) -> jax.Array:  # [B, T, 150]
-    gaps = _by_joint(at(sample, path.columns) - poses)
+  def reward(sample: jax.Array) -> jax.Array:  # [B, T, C]
+    gaps = _by_joint(at(sample, path.columns) - poses, joints)
     costs = jnp.linalg.norm(gaps, axis=-1) * weights
     into = path.columns[..., None] == jnp.arange(sample.shape[1])
     return -jnp.einsum("bkt,bkj->btj", into.astype(costs.dtype), costs)
 
   flat = produced.reshape(-1, *produced.shape[-3:])
   found = jax.lax.map(reward, flat)
-  return found.reshape(*produced.shape[:-1], skeleton.J)
+  return found.reshape(*produced.shape[:-1], joints)
 
 
 def motion_lack(
@@ -95,16 +96,17 @@ def motion_lack(
   steps, extrapolated; one that it never shows lacks nothing.
 
   Args:
-    produced: [B, T, 150].
+    produced: [B, T, C].
     length: [B] its frames.
     true: the truth.
   """
+  joints = true.valid.shape[-1]
   seen = true.valid[:, 1:] & true.valid[:, :-1]
   count = jnp.sum(seen, 1)
-  steps = jnp.where(seen, _steps(true.poses)[:, 1:], 0)
+  steps = jnp.where(seen, _steps(true.poses, joints)[:, 1:], 0)
   everywhere = jnp.maximum(true.length - 1, 0)[:, None]
   wanted = jnp.sum(steps, 1) * everywhere / jnp.maximum(count, 1)
-  own = jnp.sum(_inside(_steps(produced), length), 1)
+  own = jnp.sum(_inside(_steps(produced, joints), length), 1)
   lack = jnp.where(count > 0, wanted - own, 0)
   return MotionLack(lack, jnp.sum(wanted, -1))
 
@@ -119,17 +121,18 @@ def where_lacking(
   frames of the truth.
 
   Args:
-    produced: [..., B, T, 150].
+    produced: [..., B, T, C].
     length: [B] its frames.
     true: the truth.
     lack: of `motion_lack`.
 
   Returns:
-    [..., B, T, 50]; a step belongs to the frame where it ends.
+    [..., B, T, J]; a step belongs to the frame where it ends.
   """
   scale = true.length / jnp.maximum(lack.total, 1e-6)
   signs = jnp.sign(lack.motion) * scale[:, None]
-  return _inside(_steps(produced), length) * signs[:, None]
+  steps = _steps(produced, true.valid.shape[-1])
+  return _inside(steps, length) * signs[:, None]
 
 
 def motion(lack: MotionLack) -> jax.Array:
@@ -138,13 +141,13 @@ def motion(lack: MotionLack) -> jax.Array:
   return -missing / jnp.maximum(lack.total, 1e-6)
 
 
-def _by_joint(poses: jax.Array) -> jax.Array:
-  """Poses [..., 150] as [..., 50, 3]."""
-  return poses.reshape(*poses.shape[:-1], skeleton.J, 3)
+def _by_joint(poses: jax.Array, joints: int) -> jax.Array:
+  """Poses [..., C] as [..., J, D]."""
+  return poses.reshape(*poses.shape[:-1], joints, -1)
 
 
 def _shares(true: Truth) -> jax.Array:
-  """Shares [B, T, 50] of the valid joints in the mean of their frame."""
+  """Shares [B, T, J] of the valid joints in the mean of their frame."""
   valid = true.valid.astype(jnp.float32)
   return valid / jnp.maximum(jnp.sum(valid, -1, keepdims=True), 1)
 
@@ -154,14 +157,14 @@ def _filled(true: Truth) -> jax.Array:
   return (true.length > 0)[:, None]
 
 
-def _steps(poses: jax.Array) -> jax.Array:
-  """Distances [..., T, 50] from the frame before; 0 in the first frame."""
-  joints = _by_joint(poses)
-  steps = jnp.linalg.norm(jnp.diff(joints, axis=-3), axis=-1)
+def _steps(poses: jax.Array, joints: int) -> jax.Array:
+  """Distances [..., T, J] from the frame before; 0 in the first frame."""
+  moved = jnp.diff(_by_joint(poses, joints), axis=-3)
+  steps = jnp.linalg.norm(moved, axis=-1)
   return jnp.concatenate([jnp.zeros_like(steps[..., :1, :]), steps], -2)
 
 
 def _inside(values: jax.Array, length: jax.Array) -> jax.Array:
-  """Values [..., B, T, 50], 0 from frame `length` [B] on."""
+  """Values [..., B, T, J], 0 from frame `length` [B] on."""
   frames = jnp.arange(values.shape[-2])
   return jnp.where((frames < length[:, None])[..., None], values, 0)

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax.core import skeleton
 from signllm_jax.models.pose_decoder import PoseDecoder, Source
 
 
@@ -27,7 +26,7 @@ class Clock(NamedTuple):
 class Samples(NamedTuple):
   """Sampled sequences; no gradient flows through them."""
 
-  actions: jax.Array  # [B, T, 150] normalised poses
+  actions: jax.Array  # [B, T, C] normalised poses
   clock: Clock
 
 
@@ -78,21 +77,21 @@ def sample(
     source: what it attends to.
     clock: of the sequences; or T, the most frames of sequences that follow the
       counters that the model predicts.
-    seen: [50] or [B, 50] bool; joints that are valid in no clip stay 0.
+    seen: [J] or [B, J] bool; joints that are valid in no clip stay 0.
     std: of the policy, in normalised units.
     key: of the noise.
   """
   given = clock.counters if isinstance(clock, Clock) else None
   t = clock if isinstance(clock, int) else clock.counters.shape[1]
   b = len(source.mask)
-  cells = jnp.repeat(seen, 3, axis=-1)
+  cells = jnp.repeat(seen, model.skeleton.dims, axis=-1)
 
   def step(carry, inputs):
     frame, caches = carry
     i, noise_key, counter = inputs
     predicted, caches = model.step(frame, i, caches, source)
     frame = predicted.frames
-    noise = std * jax.random.normal(noise_key, (b, skeleton.C))
+    noise = std * jax.random.normal(noise_key, (b, model.skeleton.num_values))
     action = jnp.where(cells, frame[:, :-1] + noise, 0)
     if counter is None:
       counter = jnp.clip(frame[:, -1], 0, 1)
@@ -114,7 +113,7 @@ def sample(
 
 
 def means(model: PoseDecoder, source: Source, samples: Samples) -> jax.Array:
-  """Means [B, T, 150] of the distributions that `sample` drew from.
+  """Means [B, T, C] of the distributions that `sample` drew from.
 
   Computed in one pass over the sampled frames, without dropout.
 
@@ -127,7 +126,7 @@ def means(model: PoseDecoder, source: Source, samples: Samples) -> jax.Array:
   taken = jnp.concatenate([actions, counters[..., None]], -1)
   start = model.start_frames(len(taken))
   inputs = jnp.concatenate([start[:, None], taken[:, :-1]], 1)
-  return model.decode(inputs, source).frames[..., : skeleton.C]
+  return model.decode(inputs, source).frames[..., : model.skeleton.num_values]
 
 
 def log_probabilities(
@@ -136,17 +135,18 @@ def log_probabilities(
   seen: jax.Array | np.ndarray,
   std: float,
 ) -> jax.Array:
-  """Log-probabilities of the joints' actions up to a constant: [..., T, 50].
+  """Log-probabilities of the joints' actions up to a constant: [..., T, J].
 
   Their sum over the joints is log pi(a_t | s_t).
 
   Args:
-    actions: [..., T, 150].
-    mean: [..., T, 150] of `means`.
-    seen: [50] or [B, 50] bool, as of `sample`.
+    actions: [..., T, C].
+    mean: [..., T, C] of `means`.
+    seen: [J] or [B, J] bool, as of `sample`.
     std: as there.
   """
-  deviation = (actions - mean).reshape(*actions.shape[:-1], skeleton.J, 3)
+  joints = np.shape(seen)[-1]
+  deviation = (actions - mean).reshape(*actions.shape[:-1], joints, -1)
   squares = jnp.sum(deviation**2, -1) / (2 * std**2)
   return -jnp.where(jnp.asarray(seen)[..., None, :], squares, 0)
 

@@ -8,8 +8,8 @@ def per_frame(error: jax.Array, mask: jax.Array) -> jax.Array:
   """r_t = -(1/C) sum (y - y^)^2 over the C valid numbers of the truth.
 
   Args:
-    error: [..., T, 150] produced - true, normalised.
-    mask: [..., T, 150], 0 on missing joints and padding.
+    error: [..., T, C] produced - true, normalised.
+    mask: [..., T, C], 0 on missing joints and padding.
 
   Returns:
     [..., T], 0 in a frame without a valid number.

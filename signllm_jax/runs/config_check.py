@@ -4,13 +4,14 @@ from typing import get_args
 
 from signllm_jax import config as config_lib
 from signllm_jax import tasks
-from signllm_jax.core import errors, vocabulary
+from signllm_jax.core import errors, skeleton, vocabulary
 from signllm_jax.losses import frame_cost
 
 _CHOICES = {
   "task": tuple(tasks.TASKS),
   "data.source": ("text", "prompt", "gloss"),
   "data.tokens": vocabulary.TOKEN_UNITS,
+  "data.skeleton": skeleton.SKELETONS,
   "model.decoder": ("regression", "flow"),
   "model.activation": ("relu", "gelu"),
   "model.bones": ("free", "fixed"),
@@ -125,7 +126,8 @@ def _check_ranges(config: config_lib.Experiment) -> None:
   for name, choices in _CHOICES.items():
     if flat[name] not in choices:
       raise errors.UsageError(
-        f"--config.{name}={flat[name]!r}", expected="one of " + repr(choices)
+        f"--config.{name}={flat[name]!r}",
+        expected="one of " + repr(tuple(choices)),
       )
   ranges = (
     (_AT_LEAST_ONE, lambda value: value >= 1, "at least 1"),

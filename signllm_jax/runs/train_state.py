@@ -14,11 +14,10 @@ from jax.sharding import Mesh
 
 from signllm_jax import config as config_lib
 from signllm_jax import tasks
-from signllm_jax.core import skeleton
+from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.data import corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
 from signllm_jax.models import flow_noise
-from signllm_jax.models.pose_decoder import FRAME
 from signllm_jax.parallel import sharding as sharding_lib
 from signllm_jax.rl import priority
 from signllm_jax.runs import optimizer
@@ -119,7 +118,7 @@ def _new_group(
   rngs = nnx.Rngs(init_key)
   model = build(config, sizes.vocabulary, sizes.glosses, rngs)
   params = nnx.state(model, nnx.Param)
-  zero = jnp.zeros(FRAME)
+  zero = jnp.zeros(skeleton_lib.get(config.data.skeleton).num_values + 1)
   return Group(
     params=params,
     opt_state=optimizer.make_optimizer(config.optim).init(params),
@@ -200,15 +199,18 @@ def abstract_state(
   if config.task == "text2langgloss":
     stack = (len(config_lib.corpora(config)),)
 
+  skeleton = skeleton_lib.get(config.data.skeleton)
+  values = skeleton.num_values
+
   def build() -> TrainState:
     statistics = PoseStatistics(
-      jnp.zeros((*stack, skeleton.C)),
+      jnp.zeros((*stack, values)),
       jnp.ones(stack),
-      jnp.zeros((*stack, skeleton.J), bool),
-      jnp.zeros((*stack, skeleton.BONES))
+      jnp.zeros((*stack, skeleton.num_joints), bool),
+      jnp.zeros((*stack, skeleton.num_bones))
       if config.model.bones == "fixed"
       else None,
-      jnp.zeros((*stack, skeleton.C, skeleton.C))
+      jnp.zeros((*stack, values, values))
       if config.model.decoder == "flow"
       else None,
     )
@@ -226,10 +228,11 @@ def abstract_state(
 
 
 def measured(
-  summary: corpus_info.CorpusSummary, model: config_lib.Model
+  summary: corpus_info.CorpusSummary, config: config_lib.Experiment
 ) -> PoseStatistics:
   """The pose statistics of a training split, as arrays of the host."""
-  mean, scale = summary.mean, summary.scale
+  mean, scale, model = summary.mean, summary.scale, config.model
+  skeleton = skeleton_lib.get(config.data.skeleton)
   if not model.normalize:
     mean, scale = np.zeros_like(mean), np.ones_like(scale)
   return PoseStatistics(
@@ -237,7 +240,7 @@ def measured(
     scale,
     summary.seen,
     summary.bones if model.bones == "fixed" else None,
-    flow_noise.factor(summary.covariance, scale)
+    flow_noise.factor(summary.covariance, scale, skeleton)
     if model.decoder == "flow"
     else None,
   )

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from signllm_jax.config import Experiment
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.losses import pose as losses
@@ -25,15 +25,17 @@ from signllm_jax.tasks.task import LossContext, LossOutput
 _LATEST = 0.1  # least 1 - t of the loss's weight
 
 
-def targets(batch: Batch, statistics: PoseStatistics) -> jax.Array:
-  """Clips in the decoder's coordinates, without gaps: [B, T, 150]."""
+def targets(
+  batch: Batch, statistics: PoseStatistics, skeleton: Skeleton
+) -> jax.Array:
+  """Clips in the decoder's coordinates, without gaps: [B, T, C]."""
   poses = statistics.normalise(batch["frames"])
-  shape = (*poses.shape[:2], skeleton.J, 3)
+  shape = (*poses.shape[:2], *skeleton.shape)
   valid = batch["valid"]
   poses = jnp.where(valid[..., None], poses.reshape(shape), 0)
-  coordinates = hand_space.to_hand_space(poses)
-  filled = hand_space.fill_gaps(coordinates, hand_space.known(valid))
-  return filled.reshape(*shape[:2], skeleton.C)
+  coordinates = hand_space.to_hand_space(poses, skeleton)
+  filled = hand_space.fill_gaps(coordinates, hand_space.known(valid, skeleton))
+  return filled.reshape(*shape[:2], skeleton.num_values)
 
 
 def flow_loss(
@@ -58,7 +60,7 @@ def flow_loss(
   """
   noise_key, time_key, absent_key, dropout_key = jax.random.split(key, 4)
   settings, length = config.flow, batch["length"]
-  clip = targets(batch, context.statistics)
+  clip = targets(batch, context.statistics, model.skeleton)
   rows = len(clip)
   assert context.statistics.noise is not None
   white = jax.random.normal(noise_key, clip.shape)
@@ -79,7 +81,7 @@ def flow_loss(
   error = jnp.mean((made.frames - clip) ** 2, -1)
   velocity = error / jnp.maximum(1 - time, _LATEST)[:, None] ** 2
   terms = {
-    "flow": skeleton.C * jnp.sum(velocity * weights),
+    "flow": clip.shape[-1] * jnp.sum(velocity * weights),
     "length": _length_loss(source, batch),
   }
   if made.visible is not None:

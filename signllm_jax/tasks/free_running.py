@@ -4,11 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from signllm_jax.config import Experiment, Loss
-from signllm_jax.core import skeleton
 from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.losses import soft_dtw
-from signllm_jax.models.pose_decoder import FRAME, PoseDecoder, Source
+from signllm_jax.models.pose_decoder import PoseDecoder, Source
 
 
 def soft_dtw_distance(
@@ -30,7 +29,7 @@ def soft_dtw_distance(
     config: the run.
     model: the decoder, with an alignment.
     source: what it attends to.
-    target: [B, T, 151] normalised; T is also the most frames that are made.
+    target: [B, T, C + 1] normalised; T is also the most frames that are made.
     batch: with frames.
     statistics: of all clips or of each row.
     key: of dropout.
@@ -41,11 +40,13 @@ def soft_dtw_distance(
   assert source.timeline is not None  # `config_check`
   rows, frames = target.shape[:2]
   counters, length = clock(source.timeline.total, frames)
-  inputs = jnp.zeros((rows, frames, FRAME)).at[..., -1].set(counters)
+  inputs = jnp.zeros((rows, frames, model.frame_size)).at[..., -1].set(counters)
   dropout_key = jax.random.fold_in(key, 2) if config.model.dropout else None
-  poses = model.decode(inputs, source, dropout_key).frames[..., : skeleton.C]
+  skeleton = model.skeleton
+  made = model.decode(inputs, source, dropout_key).frames
+  poses = made[..., : skeleton.num_values]
   values = distance(
-    statistics.hold_bones(poses),
+    statistics.hold_bones(poses, skeleton),
     length,
     target[..., :-1],
     batch["length"],
@@ -85,11 +86,11 @@ def distance(
   """Soft-DTW of each clip, 0 for empty rows: [B] float32.
 
   Args:
-    poses: [B, Q, 150] normalised.
+    poses: [B, Q, C] normalised.
     length: [B] frames, at least 1.
-    true: [B, R, 150] normalised; 0 where missing.
+    true: [B, R, C] normalised; 0 where missing.
     true_length: [B] frames; 0 in empty rows.
-    valid: [B, R, 50] bool. Missing joints have no cost in "mean_joint"; in the
+    valid: [B, R, J] bool. Missing joints have no cost in "mean_joint"; in the
       other costs they count at the mean pose.
     config: gamma, window and cost.
   """

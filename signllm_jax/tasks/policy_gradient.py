@@ -35,7 +35,7 @@ def policy_loss(
     model: the decoder.
     source: what it attends to.
     true: the truth.
-    seen: [50] or [B, 50] bool, False for joints that are valid in no clip.
+    seen: [J] or [B, J] bool, False for joints that are valid in no clip.
     weight: [B] of the rows.
     key: of the noise.
 
@@ -74,10 +74,10 @@ def _sample_at_once(
   settings: Reinforce,
   key: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """Rewards [B], returns and log-probabilities [S, B, T, 50] of samples."""
+  """Rewards [B], returns and log-probabilities [S, B, T, J] of samples."""
   still = policy.Samples(jnp.zeros_like(true.poses), clock)
   mean = policy.means(model, source, still)
-  cells = jnp.repeat(seen, 3, axis=-1)[..., None, :]
+  cells = jnp.repeat(seen, model.skeleton.dims, axis=-1)[..., None, :]
   fixed = jax.lax.stop_gradient(jnp.where(cells, mean, 0))
   noise = jax.random.normal(key, (settings.samples, *mean.shape))
   actions = fixed + jnp.where(cells, settings.std * noise, 0)
@@ -135,14 +135,14 @@ def _rewards(
 
   Args:
     name: `rl.reward`.
-    made: [..., B, T, 150] samples.
-    near: [B, T, 150] the sequences themselves, or one near all samples: its
+    made: [..., B, T, C] samples.
+    near: [B, T, C] the sequences themselves, or one near all samples: its
       alignment with the truth is that of the samples.
     length: [B] frames of each.
     true: the truth.
 
   Returns:
-    [B] rewards of `near`, and [..., B, T, 50] those of the samples by frame
+    [B] rewards of `near`, and [..., B, T, J] those of the samples by frame
     and joint, whose sums are on the scale of the reward times the frames.
   """
   frames = jnp.maximum(true.length, 1)

@@ -10,6 +10,7 @@ import jax
 from flax import nnx
 
 from signllm_jax.config import Experiment
+from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.data.batch import Batch
 from signllm_jax.models import text2langgloss
 from signllm_jax.models.text2langgloss import FlowText2LangGloss, Text2LangGloss
@@ -31,7 +32,8 @@ def build_model(
   config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
 ) -> Text2LangGloss | FlowText2LangGloss:
   """Builds the model of all languages."""
-  return text2langgloss.build(config.model, vocabulary, glosses, rngs)
+  skeleton = skeleton_lib.get(config.data.skeleton)
+  return text2langgloss.build(config.model, vocabulary, glosses, skeleton, rngs)
 
 
 def loss_denominator(config: Experiment, batch: Batch) -> Denominators:

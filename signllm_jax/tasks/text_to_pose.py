@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from signllm_jax.config import Experiment
-from signllm_jax.core import skeleton
+from signllm_jax.core import skeleton as skeleton_lib
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data import augmentation
 from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
@@ -16,7 +17,7 @@ from signllm_jax.losses import bones
 from signllm_jax.losses import pose as losses
 from signllm_jax.models import text_to_pose, visibility
 from signllm_jax.models.flow_decoder import FlowDecoder, FlowSource
-from signllm_jax.models.pose_decoder import FRAME, PoseDecoder, Source
+from signllm_jax.models.pose_decoder import PoseDecoder, Source
 from signllm_jax.models.text_to_pose import FlowTextToPose, TextToPose
 from signllm_jax.rl import reward
 from signllm_jax.rl.joint_rewards import Truth
@@ -38,18 +39,21 @@ def build_model(
   config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
 ) -> TextToPose | FlowTextToPose:
   """Builds the base model, which does not use glosses beside the source."""
-  return text_to_pose.build(config.model, vocabulary, rngs)
+  skeleton = skeleton_lib.get(config.data.skeleton)
+  return text_to_pose.build(config.model, vocabulary, skeleton, rngs)
 
 
 def teacher_inputs(start: jax.Array, target: jax.Array) -> jax.Array:
-  """The start frame, then all targets but the last: [B, T, 151]."""
+  """The start frame, then all targets but the last: [B, T, C + 1]."""
   return jnp.concatenate([start[:, None], target[:, :-1]], 1)
 
 
-def _targets(batch: Batch, statistics: PoseStatistics) -> jax.Array:
+def _targets(
+  batch: Batch, statistics: PoseStatistics, skeleton: Skeleton
+) -> jax.Array:
   """Normalised frames with counter; missing and padded cells are 0."""
   poses = statistics.normalise(batch["frames"])
-  valid = jnp.repeat(batch["valid"], 3, axis=-1)
+  valid = jnp.repeat(batch["valid"], skeleton.dims, axis=-1)
   return losses.append_counter(jnp.where(valid, poses, 0), batch["length"])
 
 
@@ -60,24 +64,27 @@ def _is_reward_loss(config: Experiment) -> bool:
 
 def loss_denominator(config: Experiment, batch: Batch) -> Denominators:
   """Weights of all true numbers and limbs of a batch."""
+  skeleton = skeleton_lib.get(config.data.skeleton)
   if config.model.decoder == "flow":  # all numbers have a target
     frames = jnp.maximum(jnp.sum(batch["length"]), 1)
-    return Denominators(skeleton.C * frames, jnp.float32(1), frames)
+    return Denominators(skeleton.num_values * frames, jnp.float32(1), frames)
   counter = config.loss.counter_weight * jnp.sum(batch["length"])
   # A frame is predicted by each of the `future` steps before it that exist.
   steps = jnp.arange(1, batch["valid"].shape[1] + 1)
   times = jnp.minimum(steps, config.model.future)[:, None]
   weights = batch["valid"]
   if _is_reward_loss(config):  # all frames with a valid joint weigh the same
-    weights = jnp.any(weights, -1, keepdims=True) * skeleton.J
-  numbers = 3.0 * jnp.sum(weights * times) + counter
-  limbs = jnp.sum(_limb_weights(batch)) if config.loss.bones else 1
+    weights = jnp.any(weights, -1, keepdims=True) * skeleton.num_joints
+  numbers = float(skeleton.dims) * jnp.sum(weights * times) + counter
+  limbs = jnp.sum(_limb_weights(batch, skeleton)) if config.loss.bones else 1
   frames = jnp.sum(batch["length"])
   return Denominators(*(jnp.maximum(n, 1) for n in (numbers, limbs, frames)))
 
 
-def _limb_weights(batch: Batch) -> jax.Array:
-  return bones.limb_weights(batch["frames"], batch["valid"], batch["length"])
+def _limb_weights(batch: Batch, skeleton: Skeleton) -> jax.Array:
+  return bones.limb_weights(
+    batch["frames"], batch["valid"], batch["length"], skeleton
+  )
 
 
 def loss(
@@ -126,11 +133,13 @@ def pose_loss(
       config, model, source, batch, context, key, denominator.numbers
     )
   assert isinstance(source, Source)
-  target = _targets(batch, context.statistics)
-  settings = config.loss
+  skeleton, settings = model.skeleton, config.loss
+  target = _targets(batch, context.statistics, skeleton)
   if _is_reward_loss(config):
     settings = dataclasses.replace(settings, kind="mse")
-  weights = losses.cell_weights(batch["valid"], batch["length"], settings)
+  weights = losses.cell_weights(
+    batch["valid"], batch["length"], settings, skeleton
+  )
   forced = _regress(config, model, source, target, weights, batch, context, key)
   terms = {"regression": forced.loss / denominator.numbers}
   total = terms["regression"]
@@ -138,7 +147,9 @@ def pose_loss(
     terms["visibility"] = forced.visibility / denominator.numbers
     total = total + terms["visibility"]
   if config.loss.bones:
-    bone_error = _bone_error(forced.produced, batch, context.statistics)
+    bone_error = _bone_error(
+      forced.produced, batch, context.statistics, skeleton
+    )
     terms["bones"] = bone_error / denominator.limbs
     total = total + config.loss.bones * terms["bones"]
   if config.loss.dtw:
@@ -172,23 +183,25 @@ def _policy_loss(
   key: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
   """Loss [] of REINFORCE on the scale of a squared error, and rewards [B]."""
-  true = Truth(target[..., :-1], mask[..., ::3] > 0, batch["length"])
+  shown = mask[..., :: model.skeleton.dims] > 0
+  true = Truth(target[..., :-1], shown, batch["length"])
   seen = jnp.asarray(context.statistics.seen)
   weight = batch.get("weight", jnp.ones(len(target)))
   key = jax.random.fold_in(key, 1)
   rewards, surrogate = policy_gradient.policy_loss(
     config, model, source, true, seen, weight, key
   )
-  return surrogate * skeleton.C / denominator.numbers, rewards
+  values = model.skeleton.num_values
+  return surrogate * values / denominator.numbers, rewards
 
 
 class _TeacherForcing(NamedTuple):
   """Result of a teacher-forced pass."""
 
   loss: jax.Array  # [] summed
-  produced: jax.Array  # [B, T, 151] the next frame
+  produced: jax.Array  # [B, T, C + 1] the next frame
   visibility: jax.Array | None  # [] loss, summed
-  error: jax.Array  # [B, T, 151] of the next frame
+  error: jax.Array  # [B, T, C + 1] of the next frame
 
 
 def _regress(
@@ -201,7 +214,7 @@ def _regress(
   context: LossContext,
   key: jax.Array,
 ) -> _TeacherForcing:
-  """Regression loss summed over the cells of target [B, T, 151]."""
+  """Regression loss summed over the cells of target [B, T, C + 1]."""
   noise_key, dropout_key = jax.random.split(key)
   inputs = teacher_inputs(model.start_frames(len(target)), target)
   if config.augment.noise:
@@ -222,14 +235,14 @@ def _regress(
     weights = weights.at[..., :-1].multiply(config.loss.frames)
   if "weight" in batch:
     weights = weights * batch["weight"][:, None, None]
-  made = _hold_bones(predicted.frames, context.statistics)
+  made = _hold_bones(predicted.frames, context.statistics, model.skeleton)
   total = losses.regression(
     made,
     losses.append_future(target, config.model.future),
     losses.append_future(weights, config.model.future),
     kind,
   )
-  produced = made[..., :FRAME]
+  produced = made[..., : model.frame_size]
   visible = None
   if predicted.visible is not None:
     frames = losses.frame_weights(batch)
@@ -237,26 +250,32 @@ def _regress(
   return _TeacherForcing(total, produced, visible, produced - target)
 
 
-def _hold_bones(predicted: jax.Array, statistics: PoseStatistics) -> jax.Array:
-  """Holds the bones of all poses in predictions [B, T, 151 + 150 (k - 1)]."""
+def _hold_bones(
+  predicted: jax.Array, statistics: PoseStatistics, skeleton: Skeleton
+) -> jax.Array:
+  """Holds the bones of all poses in predictions [B, T, C + 1 + C (k - 1)]."""
   if statistics.bones is None:
     return predicted
-  first, counter, later = jnp.split(predicted, (skeleton.C, FRAME), -1)
+  values = skeleton.num_values
+  first, counter, later = jnp.split(predicted, (values, values + 1), -1)
   poses = jnp.concatenate([first, later], -1)
-  held = statistics.hold_bones(poses.reshape(len(poses), -1, skeleton.C))
-  first, later = jnp.split(held.reshape(poses.shape), (skeleton.C,), -1)
+  held = statistics.hold_bones(poses.reshape(len(poses), -1, values), skeleton)
+  first, later = jnp.split(held.reshape(poses.shape), (values,), -1)
   return jnp.concatenate([first, counter, later], -1)
 
 
 def _bone_error(
-  produced: jax.Array, batch: Batch, statistics: PoseStatistics
+  produced: jax.Array,
+  batch: Batch,
+  statistics: PoseStatistics,
+  skeleton: Skeleton,
 ) -> jax.Array:
   """Relative error of bone lengths, summed over the limbs of a batch."""
-  weights = _limb_weights(batch)
+  weights = _limb_weights(batch, skeleton)
   if "weight" in batch:
     weights = weights * batch["weight"][:, None, None]
-  poses = statistics.denormalise(produced[..., : skeleton.C])
-  return bones.relative_error(poses, batch["frames"], weights)
+  poses = statistics.denormalise(produced[..., : skeleton.num_values])
+  return bones.relative_error(poses, batch["frames"], weights, skeleton)
 
 
 def update_residuals(

@@ -122,7 +122,7 @@ class Run:
   def create_state(self) -> train_state.TrainState:
     """Creates a fresh state on the mesh."""
     statistics = [
-      train_state.measured(corpus.summary, self.config.model)
+      train_state.measured(corpus.summary, self.config)
       for corpus in self.corpora
     ]
     return train_state.create_state(

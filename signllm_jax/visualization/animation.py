@@ -49,7 +49,7 @@ def _drawing(clip: clips.Clip, title: str) -> str:
   figures = [_paths(clip, view, t) for t in times]
   seconds = len(times) * step / clip.fps
   paths = []
-  for stroke in (*svg_figure.limbs(), svg_figure.HEAD):
+  for stroke in (*svg_figure.limbs(clip.skeleton), svg_figure.HEAD):
     values = [figure.get(stroke, _NOTHING) for figure in figures]
     paths.append(
       f'<path stroke="{stroke.colour}" stroke-width="{stroke.width}" '

@@ -6,7 +6,8 @@ import itertools
 import numpy as np
 from PIL import Image, ImageDraw
 
-from signllm_jax.core import clips, skeleton
+from signllm_jax.core import clips
+from signllm_jax.core.skeleton import HAND_JOINTS, SIDES, Skeleton
 from signllm_jax.visualization import fonts
 
 PAGE, CARD, EDGE = "#f4f6f8", "#ffffff", "#e0e4ec"
@@ -19,7 +20,6 @@ LEFT = ("#2f6fde", "#3b2fb5", "#1c8fe0", "#0ca5a0", "#2f9e44", "#7c4ddb")
 PALMS = {"right": "#f8d8d0", "left": "#d0e0fc"}
 COLOURS = (PAGE, CARD, EDGE, INK, FAINT, BONE, TORSO)
 COLOURS += (*RIGHT, *LEFT, *PALMS.values())
-HANDS = {"right": skeleton.RIGHT_HAND, "left": skeleton.LEFT_HAND}
 OVER = 4  # oversampling, for smooth edges
 
 
@@ -44,39 +44,68 @@ def fit(sequence: list[clips.Clip]) -> View:
   """Fits a view to all clips, without their outliers."""
   frames = np.concatenate([clip.frames[..., :2] for clip in sequence])
   valid = np.concatenate([clip.valid for clip in sequence])
-  nose, neck = frames[:, skeleton.NOSE], frames[:, skeleton.NECK]
-  both = valid[:, skeleton.NOSE] & valid[:, skeleton.NECK]
+  skeleton = sequence[0].skeleton
+  neck, neck_seen = (
+    skeleton.origin_of(frames)[:, 0],
+    skeleton.origin_shown(valid),
+  )
+  nose, nose_seen = place(skeleton, "nose", frames, valid)
+  both = nose_seen & neck_seen
   head = 0.0
   if both.any():
     head = 0.55 * float(np.median(np.linalg.norm(nose - neck, axis=-1)[both]))
-  tops = nose[valid[:, skeleton.NOSE]] - [0, 1.2 * head]
+  tops = nose[nose_seen] - [0, 1.2 * head]
   points = np.concatenate([frames[valid], tops])
   if not len(points):
     return View(np.zeros(2), 1.0, 1.0, head)
   low, high = np.percentile(points, [0.2, 99.8], axis=0)
   middle = (low + high) / 2
-  if valid[:, skeleton.NECK].any():  # centred on the signer
-    middle[0] = np.median(neck[valid[:, skeleton.NECK], 0])
+  if neck_seen.any():  # centred on the signer
+    middle[0] = np.median(neck[neck_seen, 0])
   half = max(*(high - middle), *(middle - low), 1e-6)
   reach = [
-    np.abs(_about_hand(clip, root))[clip.valid[:, root : root + 21]].ravel()
+    np.abs(_about_hand(clip, side))[clip.valid[:, _hand(clip, side)]].ravel()
     for clip in sequence
-    for root in HANDS.values()
+    for side in SIDES
   ]
   reach = np.concatenate(reach)
   hand = max(float(np.percentile(reach, 99.8)), 1e-6) if len(reach) else 1.0
   return View(middle, 1.1 * half, 1.15 * hand, head)
 
 
-def _about_hand(clip: clips.Clip, root: int) -> np.ndarray:
+def place(
+  skeleton: Skeleton, name: str, frames: np.ndarray, valid: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """The position [T, D] of a joint, and where it is seen [T].
+
+  A joint that the skeleton derives from others has their weighted mean. One
+  that it lacks is never seen.
+  """
+  joint = skeleton.find(name)
+  if joint is not None:
+    return frames[:, joint], valid[:, joint]
+  weights = skeleton.derived.get(name)
+  if weights is None:
+    return np.zeros_like(frames[:, 0]), np.zeros(len(frames), bool)
+  joints = [skeleton.joint(each) for each in weights]
+  share = np.array(list(weights.values()), np.float32)[:, None]
+  return (frames[:, joints] * share).sum(1), np.all(valid[:, joints], axis=1)
+
+
+def _hand(clip: clips.Clip, side: str) -> slice:
+  root = clip.skeleton.hand(side)
+  return slice(root, root + HAND_JOINTS)
+
+
+def _about_hand(clip: clips.Clip, side: str) -> np.ndarray:
   """Joints of a hand [T, 21, 2] relative to its smoothed centre.
 
   The centre is the wrist plus the smoothed offset from the wrist to the mean
   joint: the wrist alone would leave half of the window empty, and the mean
   joint moves with every finger.
   """
-  seen = clip.valid[:, root : root + 21]
-  joints = clip.frames[:, root : root + 21, :2] * seen[..., None]
+  seen = clip.valid[:, _hand(clip, side)]
+  joints = clip.frames[:, _hand(clip, side), :2] * seen[..., None]
   offset = joints.mean(1) - joints[:, 0]
   reach = max(1, round(clip.fps))
   bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (clip.fps / 4)) ** 2)
@@ -126,14 +155,14 @@ class Artist:
       clip.frames[..., :2] - view.centre, view.half, self.body
     )
     self._hands = {
-      side: pixels(_about_hand(clip, root), view.hand, self.inset)
-      for side, root in HANDS.items()
+      side: pixels(_about_hand(clip, side), view.hand, self.inset)
+      for side in SIDES
     }
     self._page = Image.new("RGB", self.size, PAGE)
     self._body_card = self._card(self.body)
     if label:
       self._draw_label(ImageDraw.Draw(self._body_card), label)
-    self._hand_cards = {side: self._card(self.inset) for side in HANDS}
+    self._hand_cards = {side: self._card(self.inset) for side in SIDES}
     for side, card in self._hand_cards.items():
       at = 8 * self._px
       ImageDraw.Draw(card).text((at, at), f"{side} hand", FAINT, self._face)
@@ -179,29 +208,33 @@ class Artist:
       if valid[a] and valid[b]:
         _stroke(draw, points[a], points[b], colour, width)
 
-    right, left = skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER
+    skeleton = self.clip.skeleton
+    right, left = skeleton.shoulders
+    neck, nose = skeleton.find("neck"), skeleton.find("nose")
     if valid[right] and valid[left]:
       self._draw_torso(draw, *points[right], *points[left])
-    limb(right, skeleton.NECK, BONE, thick)
-    limb(left, skeleton.NECK, BONE, thick)
-    limb(skeleton.NOSE, skeleton.NECK, BONE, thick)
-    if valid[skeleton.NOSE]:
-      x, y = points[skeleton.NOSE]
+    if neck is None:
+      limb(right, left, BONE, thick)
+    else:
+      limb(right, neck, BONE, thick)
+      limb(left, neck, BONE, thick)
+    if nose is not None and neck is not None:
+      limb(nose, neck, BONE, thick)
+    if nose is not None and valid[nose]:
+      x, y = points[nose]
       y -= 0.12 * self._head
       _disc(draw, (x, y), self._head, BONE)
       _disc(draw, (x, y), self._head - 2.5 * self._px, PAGE)
-    for side, colours, shoulder in (
-      ("left", LEFT, left),
-      ("right", RIGHT, right),
-    ):
-      limb(shoulder, shoulder + 1, colours[0], thick)
-      limb(shoulder + 1, shoulder + 2, colours[0], 0.85 * thick)
-      root = HANDS[side]
-      limb(shoulder + 2, root, colours[0], 0.6 * thick)
+    for side, colours in (("left", LEFT), ("right", RIGHT)):
+      shoulder, elbow, wrist = skeleton.arm(side)
+      limb(shoulder, elbow, colours[0], thick)
+      limb(elbow, wrist, colours[0], 0.85 * thick)
+      hand = _hand(self.clip, side)
+      limb(wrist, hand.start, colours[0], 0.6 * thick)
       _draw_hand(
         draw,
-        points[root : root + 21],
-        valid[root : root + 21],
+        points[hand],
+        valid[hand],
         side,
         3 * self._px,
       )
@@ -217,11 +250,10 @@ class Artist:
 
   def _draw_inset(self, t: int, side: str) -> Image.Image:
     card = self._hand_cards[side].copy()
-    root = HANDS[side]
     _draw_hand(
       ImageDraw.Draw(card),
       self._hands[side][t].tolist(),
-      self.clip.valid[t, root : root + 21].tolist(),
+      self.clip.valid[t, _hand(self.clip, side)].tolist(),
       side,
       6 * self._px,
       halo=1.5 * self._px,

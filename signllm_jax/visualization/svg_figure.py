@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from signllm_jax.core import clips, skeleton
+from signllm_jax.core import clips
+from signllm_jax.core.skeleton import SIDES, Skeleton
 from signllm_jax.visualization import skeleton_drawing
 
 CELL = 1000  # side of the square that a figure is drawn in
@@ -37,18 +38,25 @@ HEAD = Stroke(skeleton_drawing.BONE, 8)
 
 
 @functools.cache
-def limbs() -> Mapping[Stroke, list[tuple[int, int]]]:
+def limbs(skeleton: Skeleton) -> Mapping[Stroke, list[tuple[int, int]]]:
   """The pairs of joints of each stroke, in the order of drawing."""
+  colours = {"left": skeleton_drawing.LEFT, "right": skeleton_drawing.RIGHT}
+  arms = {
+    joint: Stroke(colours[side][0], _THICK)
+    for side in SIDES
+    for joint in (*skeleton.arm(side)[1:], skeleton.hand(side))
+  }
+  fingers = {
+    joint: Stroke(
+      colours[side][1 + (joint - skeleton.hand(side) - 1) // 4], _THIN
+    )
+    for side in SIDES
+    for joint in skeleton.parts[f"{side}_hand"][1:]
+  }
   found: dict[Stroke, list[tuple[int, int]]] = {}
-  for parent, child, bone in skeleton.LIMBS:
-    colours = skeleton_drawing.LEFT
-    if child in range(2, 5) or child >= skeleton.RIGHT_HAND:
-      colours = skeleton_drawing.RIGHT
+  for parent, child, _ in skeleton.limbs:
     stroke = Stroke(skeleton_drawing.BONE, _THICK)
-    if bone >= 5:  # of the fingers: four bones each
-      stroke = Stroke(colours[1 + (bone - 5) // 4], _THIN)
-    elif bone >= 2:
-      stroke = Stroke(colours[0], _THICK)
+    stroke = (arms | fingers).get(child, stroke)
     found.setdefault(stroke, []).append((parent, child))
   return found
 
@@ -67,7 +75,7 @@ def draw(
   points = np.round(points * CELL / 2).astype(np.int64).tolist()
   valid = clip.valid[t].tolist()
   paths = {}
-  for stroke, pairs in limbs().items():
+  for stroke, pairs in limbs(clip.skeleton).items():
     lines = [
       "M{} {}L{} {}".format(*points[a], *points[b])
       for a, b in pairs
@@ -76,9 +84,10 @@ def draw(
     if lines:
       paths[stroke] = "".join(lines)
   head = None
-  if valid[skeleton.NOSE]:
+  nose = clip.skeleton.find("nose")
+  if nose is not None and valid[nose]:
     radius = round(view.head / view.half * CELL / 2)
-    x, y = points[skeleton.NOSE]
+    x, y = points[nose]
     head = Head(x, y, radius)
   return paths, head
 

@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from signllm_jax.core import skeleton
 from signllm_jax.web import schema
 
 
@@ -29,16 +28,6 @@ class Language(schema.Base):
   ]
 
 
-class Model(schema.Base):
-  """A model that is served."""
-
-  name: str
-  stochastic: Annotated[
-    bool, Meta(description="Whether its clips depend on a seed.")
-  ]
-  languages: Annotated[list[Language], Meta(min_length=1)]
-
-
 class FormatInfo(schema.Base):
   """A file format of downloads."""
 
@@ -57,9 +46,9 @@ class Colours(schema.Base):
 class Skeleton(schema.Base):
   """The joints of a frame and how to draw them."""
 
-  joints: Annotated[
-    list[str], Meta(min_length=skeleton.J, max_length=skeleton.J)
-  ]
+  name: str
+  dims: Annotated[int, Meta(description="Numbers a joint: 2 or 3.")]
+  joints: Annotated[list[str], Meta(min_length=1)]
   limbs: Annotated[
     list[tuple[int, int]], Meta(description="Parent and child joint.")
   ]
@@ -69,8 +58,19 @@ class Skeleton(schema.Base):
   colours: Colours
 
 
+class Model(schema.Base):
+  """A model that is served."""
+
+  name: str
+  stochastic: Annotated[
+    bool, Meta(description="Whether its clips depend on a seed.")
+  ]
+  languages: Annotated[list[Language], Meta(min_length=1)]
+  skeleton: Skeleton
+
+
 class Info(schema.Base):
-  """The models, file formats and skeleton of a server."""
+  """The models and file formats of a server; the first model's skeleton."""
 
   models: Annotated[list[Model], Meta(min_length=1)]
   formats: list[FormatInfo]

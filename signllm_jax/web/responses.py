@@ -8,7 +8,8 @@ from typing import Any, get_args
 import msgspec
 import numpy as np
 
-from signllm_jax.core import clips, errors, languages, skeleton
+from signllm_jax.core import clips, errors, languages
+from signllm_jax.core.skeleton import SIDES, Skeleton
 from signllm_jax.inference import display, long_text, text_input
 from signllm_jax.visualization import skeleton_drawing
 from signllm_jax.web import download, info_schema, jobs, schema
@@ -98,15 +99,21 @@ def info(engines: Sequence[engine_lib.Engine]) -> info_schema.Info:
     ],
     modes=list(get_args(schema.Mode)),
     max_text=schema.MAX_TEXT,
-    skeleton=info_schema.Skeleton(
-      joints=list(skeleton.JOINT_NAMES),
-      limbs=[(parent, child) for parent, child, _ in skeleton.LIMBS],
-      hands=skeleton_drawing.HANDS,
-      colours=info_schema.Colours(
-        bone=skeleton_drawing.BONE,
-        right=list(skeleton_drawing.RIGHT),
-        left=list(skeleton_drawing.LEFT),
-      ),
+    skeleton=_skeleton(engines[0].producer.skeleton),
+  )
+
+
+def _skeleton(skeleton: Skeleton) -> info_schema.Skeleton:
+  return info_schema.Skeleton(
+    name=skeleton.name,
+    dims=skeleton.dims,
+    joints=list(skeleton.joints),
+    limbs=[(parent, child) for parent, child, _ in skeleton.limbs],
+    hands={side: skeleton.hand(side) for side in SIDES[::-1]},
+    colours=info_schema.Colours(
+      bone=skeleton_drawing.BONE,
+      right=list(skeleton_drawing.RIGHT),
+      left=list(skeleton_drawing.LEFT),
     ),
   )
 
@@ -119,6 +126,7 @@ def _model(
     name=name,
     stochastic=engines[0].stochastic,
     languages=[_language(engine) for engine in engines],
+    skeleton=_skeleton(engines[0].producer.skeleton),
   )
 
 
@@ -144,10 +152,11 @@ def _language(engine: engine_lib.Engine) -> info_schema.Language:
 
 
 def frames(clip: clips.Clip) -> list[list[float | None]]:
-  """150 numbers a frame, null for a joint that is missing."""
+  """C numbers a frame, null for a joint that is missing."""
+  dims = clip.skeleton.dims
   # In double precision, or rounding leaves a float32's odd digits.
   rounded = np.round(clip.frames.astype(np.float64), DECIMALS)
   values: list[list[Any]] = rounded.reshape(len(clip), -1).tolist()
   for t, joint in np.argwhere(~clip.valid).tolist():
-    values[t][3 * joint : 3 * joint + 3] = [None, None, None]
+    values[t][dims * joint : dims * (joint + 1)] = [None] * dims
   return values

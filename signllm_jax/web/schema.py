@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from signllm_jax.core import skeleton
 from signllm_jax.inference import text_signer
 
 MAX_TEXT = 5000  # characters
@@ -30,14 +29,12 @@ FileFormat = Literal[
   "openpose",
   "dwpose",
 ]
-Joints = Annotated[
-  list[float | None], Meta(min_length=skeleton.C, max_length=skeleton.C)
-]
 Frames = Annotated[
-  list[Joints],
+  list[list[float | None]],
   Meta(
-    description="Frames: x, y, z of 50 joints (right, down, depth), in units "
-    "where the shoulders are 1/3 apart; null where a joint is missing."
+    description="Frames: x, y and, in 3-D, z (right, down, depth) of each "
+    "joint of the model's skeleton in /v1/info, in units where the shoulders "
+    "are 1/3 apart; null where a joint is missing."
   ),
 ]
 Length = Annotated[int, Meta(description="Number of frames.")]

@@ -14,7 +14,8 @@ from helpers import serving
 from helpers.paths import ROOT
 
 import signllm_jax as slp
-from signllm_jax.core import errors, skeleton
+from signllm_jax.core import errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.inference import text_input
 
 FORMS = (
@@ -93,9 +94,9 @@ def test_functions_stay_callable_beside_the_commands_of_their_names():
 
 def test_a_text_is_a_clip_and_a_list_is_a_list(signer, clip):
   assert isinstance(clip, slp.Clip)
-  assert clip.frames.shape == (len(clip), skeleton.J, 3)
+  assert clip.frames.shape == (len(clip), PROMPT2SIGN50.num_joints, 3)
   assert clip.frames.dtype == np.float32
-  assert clip.valid.shape == (len(clip), skeleton.J)
+  assert clip.valid.shape == (len(clip), PROMPT2SIGN50.num_joints)
   assert (clip.fps, clip.text, clip.gloss) == (25, "wind", "")
   assert repr(clip) == f"Clip('wind': {len(clip)} frames, 0.60 s at 25 fps)"
   with pytest.warns(UserWarning, match=CUT_OFF):
@@ -190,7 +191,7 @@ def test_clips_stand_side_by_side(clip, true, tmp_path):
 def test_a_clip_moves_in_a_notebook_without_script_or_network(true):
   long = np.concatenate([clip.frames for clip in true] * 2)[:75]
   valid = np.ones(long.shape[:2], bool)
-  valid[10:20, skeleton.NOSE] = False
+  valid[10:20, PROMPT2SIGN50.joint("nose")] = False
   valid[10:20, 4:8] = False
   shown = slp.Clip(long, valid, 25.0, text="<b>&")._repr_html_()
   assert len(shown) < 300_000

@@ -5,28 +5,37 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from signllm_jax.core import bones, skeleton
+from signllm_jax.core import bones
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 RANDOM = np.random.default_rng(0)
-POSES = RANDOM.normal(size=(3, 4, skeleton.J, 3)).astype(np.float32)
+POSES = RANDOM.normal(size=(3, 4, PROMPT2SIGN50.num_joints, 3)).astype(
+  np.float32
+)
 LENGTHS = RANDOM.uniform(0.1, 2, (3, 1, 49)).astype(np.float32)
-ALL = np.ones(skeleton.J, bool)
+ALL = np.ones(PROMPT2SIGN50.num_joints, bool)
 
 
 def vectors(poses):
-  return poses[..., skeleton.CHILDREN, :] - poses[..., skeleton.PARENTS, :]
+  return (
+    poses[..., PROMPT2SIGN50.children, :] - poses[..., PROMPT2SIGN50.parents, :]
+  )
 
 
 def test_lengths_are_those_of_the_limbs():
   expected = np.linalg.norm(vectors(POSES), axis=-1)
-  np.testing.assert_allclose(bones.limb_lengths(POSES), expected, rtol=1e-6)
-  made = jax.jit(bones.limb_lengths)(POSES)
+  np.testing.assert_allclose(
+    bones.limb_lengths(POSES, PROMPT2SIGN50), expected, rtol=1e-6
+  )
+  made = jax.jit(bones.limb_lengths, static_argnums=1)(POSES, PROMPT2SIGN50)
   np.testing.assert_allclose(made, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("as_array", [np.asarray, jnp.asarray])
 def test_held_poses_have_the_lengths_the_directions_and_the_neck(as_array):
-  made = bones.hold(as_array(POSES), as_array(LENGTHS), as_array(ALL))
+  made = bones.hold(
+    as_array(POSES), as_array(LENGTHS), as_array(ALL), PROMPT2SIGN50
+  )
   assert type(made) is type(as_array(POSES))
   found = np.linalg.norm(vectors(made), axis=-1)
   np.testing.assert_allclose(
@@ -38,22 +47,25 @@ def test_held_poses_have_the_lengths_the_directions_and_the_neck(as_array):
     atol=1e-4,
   )
   np.testing.assert_array_equal(
-    made[:, :, skeleton.NECK], POSES[:, :, skeleton.NECK]
+    made[:, :, PROMPT2SIGN50.joint("neck")],
+    POSES[:, :, PROMPT2SIGN50.joint("neck")],
   )
 
 
 def test_poses_with_these_lengths_stay():
-  lengths = bones.limb_lengths(POSES)
-  np.testing.assert_allclose(bones.hold(POSES, lengths, ALL), POSES, atol=1e-5)
+  lengths = bones.limb_lengths(POSES, PROMPT2SIGN50)
+  np.testing.assert_allclose(
+    bones.hold(POSES, lengths, ALL, PROMPT2SIGN50), POSES, atol=1e-5
+  )
 
 
 def test_limbs_without_an_end_or_a_length_keep_their_vector():
   visible, lengths = ALL.copy(), LENGTHS.copy()
-  visible[skeleton.RIGHT_ELBOW] = False
+  visible[PROMPT2SIGN50.joint("right_elbow")] = False
   lengths[..., 20] = 0
-  made = bones.hold(POSES, lengths, visible)
+  made = bones.hold(POSES, lengths, visible, PROMPT2SIGN50)
   before, after = vectors(POSES), vectors(made)
-  kept = (~bones.limbs_visible(visible)) | (np.arange(49) == 20)
+  kept = (~bones.limbs_visible(visible, PROMPT2SIGN50)) | (np.arange(49) == 20)
   assert kept.sum() == 3
   np.testing.assert_allclose(
     after[..., kept, :], before[..., kept, :], atol=1e-5
@@ -62,10 +74,12 @@ def test_limbs_without_an_end_or_a_length_keep_their_vector():
   expected = np.broadcast_to(lengths, found.shape)
   np.testing.assert_allclose(found[..., ~kept], expected[..., ~kept], rtol=1e-4)
   moved = POSES.copy()
-  moved[..., skeleton.RIGHT_ELBOW, :] = 7
-  others = np.arange(skeleton.J) != skeleton.RIGHT_ELBOW
+  moved[..., PROMPT2SIGN50.joint("right_elbow"), :] = 7
+  others = np.arange(PROMPT2SIGN50.num_joints) != PROMPT2SIGN50.joint(
+    "right_elbow"
+  )
   np.testing.assert_allclose(
-    bones.hold(moved, lengths, visible)[..., others, :],
+    bones.hold(moved, lengths, visible, PROMPT2SIGN50)[..., others, :],
     made[..., others, :],
     atol=1e-5,
   )
@@ -75,7 +89,7 @@ def test_the_gradient_is_finite_and_that_of_the_function():
   weights = RANDOM.normal(size=POSES.shape).astype(np.float32)
 
   def value(poses):
-    return jnp.sum(weights * bones.hold(poses, LENGTHS, ALL))
+    return jnp.sum(weights * bones.hold(poses, LENGTHS, ALL, PROMPT2SIGN50))
 
   gradient = jax.jit(jax.grad(value))
   along = RANDOM.normal(size=POSES.shape).astype(np.float32)
@@ -86,6 +100,10 @@ def test_the_gradient_is_finite_and_that_of_the_function():
   # All joints in one place: no direction.
   nowhere = jnp.zeros_like(POSES)
   assert jnp.isfinite(gradient(nowhere)).all()
-  np.testing.assert_array_equal(bones.hold(nowhere, LENGTHS, ALL), nowhere)
-  lengths = jax.grad(lambda poses: jnp.sum(bones.limb_lengths(poses)))
+  np.testing.assert_array_equal(
+    bones.hold(nowhere, LENGTHS, ALL, PROMPT2SIGN50), nowhere
+  )
+  lengths = jax.grad(
+    lambda poses: jnp.sum(bones.limb_lengths(poses, PROMPT2SIGN50))
+  )
   np.testing.assert_array_equal(lengths(nowhere), nowhere)

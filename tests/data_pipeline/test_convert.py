@@ -10,7 +10,8 @@ from helpers.paths import DATA
 from data_pipeline import convert
 from data_pipeline.cli import parser
 from data_pipeline.keypoints import find_clips
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import dwpose, npz, openpose, pose, registry, splits
 
 # Of canonical values: five decimals; 384 pixels a unit in float32.
@@ -23,12 +24,12 @@ def canonical_clips(count: int) -> list[clips.Clip]:
   made = []
   for seed in range(count):
     rng = np.random.default_rng(seed)
-    frames = rng.uniform(-0.4, 0.4, (6 + seed, skeleton.J, 3))
-    frames[:, skeleton.RIGHT_SHOULDER] = -1 / 6, 0.01, 0.02
-    frames[:, skeleton.LEFT_SHOULDER] = 1 / 6, 0.01, 0.03
+    frames = rng.uniform(-0.4, 0.4, (6 + seed, PROMPT2SIGN50.num_joints, 3))
+    frames[:, PROMPT2SIGN50.joint("right_shoulder")] = -1 / 6, 0.01, 0.02
+    frames[:, PROMPT2SIGN50.joint("left_shoulder")] = 1 / 6, 0.01, 0.03
     valid = rng.random(frames.shape[:2]) < 0.9
     valid[:, :6] = True
-    frames[~valid] = frames[:, skeleton.NECK] = 0
+    frames[~valid] = frames[:, PROMPT2SIGN50.joint("neck")] = 0
     clip = clips.Clip(
       frames.astype(np.float32),
       valid,

@@ -17,7 +17,8 @@ from helpers.paths import DATA
 import signllm_jax.evaluate as evaluate
 import signllm_jax.train as train
 from signllm_jax import config
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.evaluation import evaluate_run, signing
 from signllm_jax.evaluation.metrics import catalogue
 from signllm_jax.evaluation.report import (
@@ -41,7 +42,10 @@ ROWS = [
   "other_clip",
   "nearest_train",
 ]
-METRICS = (*catalogue.POSE, catalogue.hidden_parts({}))
+METRICS = (
+  *catalogue.pose_metrics(PROMPT2SIGN50),
+  catalogue.hidden_parts({}, PROMPT2SIGN50),
+)
 KEYS = [metric.key for metric in METRICS]
 pytestmark = pytest.mark.skipif(
   not REAL.exists(), reason="../shared/data is not there"
@@ -270,7 +274,7 @@ def test_leaky_protocol_equals_pt(home):
     scaled = statistics.normalise(frame.reshape(-1))
     return np.where(np.repeat(valid, 3), scaled, 0)
 
-  inputs = np.zeros((1, n, skeleton.C + 1), np.float32)
+  inputs = np.zeros((1, n, PROMPT2SIGN50.num_values + 1), np.float32)
   inputs[0, 0] = model().start_frames(1)[0]
   inputs[0, 1, :-1] = numbers(true.frames[0], true.valid[0])
   for t in range(2, n):

@@ -15,7 +15,8 @@ from PIL import Image, ImageSequence
 
 import signllm_jax.train as train
 from signllm_jax import config, produce
-from signllm_jax.core import clips, errors, limits, skeleton, vocabulary
+from signllm_jax.core import clips, errors, limits, vocabulary
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import corpus_info
 from signllm_jax.formats import h5, npz, pose, registry, skels, splits
 from signllm_jax.inference import clip_files, load, text_input
@@ -38,12 +39,20 @@ def corpus(split: str) -> list[clips.Clip]:
   made = []
   for i in range(5):
     t = FRAMES - 4 + i
-    pose_0 = np.random.default_rng(i).normal(0, 0.2, (skeleton.J, 3))
-    pose_0[skeleton.NECK] = 1e-4
-    pose_0[[skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER], 0] = -0.2, 0.2
+    pose_0 = np.random.default_rng(i).normal(
+      0, 0.2, (PROMPT2SIGN50.num_joints, 3)
+    )
+    pose_0[PROMPT2SIGN50.joint("neck")] = 1e-4
+    pose_0[
+      [
+        PROMPT2SIGN50.joint("right_shoulder"),
+        PROMPT2SIGN50.joint("left_shoulder"),
+      ],
+      0,
+    ] = -0.2, 0.2
     waves = 0.05 * np.sin(np.arange(t) + i)[:, None, None]
     frames = (pose_0 + waves * (np.arange(50) > 7)[:, None]).astype(np.float32)
-    valid = np.ones((t, skeleton.J), bool)
+    valid = np.ones((t, PROMPT2SIGN50.num_joints), bool)
     line = f"{TEXTS[i % 3]} {i + 1}"
     made.append(clips.Clip(frames, valid, 25, f"{split}/{i}", line))
   return made
@@ -224,7 +233,10 @@ def test_long_text_is_joined_and_the_joints_are_told(home, tmp_path, capsys):
   assert parts >= 9
   (clip,) = npz.read(out)
   assert clip.text.count("regen") == 8
-  ends = clip.frames[:, skeleton.CHILDREN] - clip.frames[:, skeleton.PARENTS]
+  ends = (
+    clip.frames[:, PROMPT2SIGN50.children]
+    - clip.frames[:, PROMPT2SIGN50.parents]
+  )
   lengths = np.linalg.norm(ends, axis=-1)
   assert lengths.std(0).max() < 1e-5
 

@@ -10,7 +10,8 @@ import pytest
 from helpers.paths import DATA
 
 from data_pipeline import convert
-from signllm_jax.core import clips, errors, limits, skeleton
+from signllm_jax.core import clips, errors, limits
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import bvh, bvh_rig, npz, splits
 from signllm_jax.inference import clip_files
 
@@ -25,8 +26,12 @@ EXACT = 1e-3 * clips.SHOULDER_WIDTH
 def random_clip(t: int = 40, seed: int = 0, fps: float = 25.0) -> clips.Clip:
   """Joints anywhere: bones that change length and turn any way."""
   rng = np.random.default_rng(seed)
-  frames = rng.normal(0, 0.3, (t, skeleton.J, 3)).astype(np.float32)
-  return clips.Clip(frames, np.ones((t, skeleton.J), bool), fps, "a")
+  frames = rng.normal(0, 0.3, (t, PROMPT2SIGN50.num_joints, 3)).astype(
+    np.float32
+  )
+  return clips.Clip(
+    frames, np.ones((t, PROMPT2SIGN50.num_joints), bool), fps, "a"
+  )
 
 
 def back(clip: clips.Clip, path: pathlib.Path) -> clips.Clip:
@@ -39,7 +44,7 @@ def of_bvhio(path: pathlib.Path, frame: int) -> np.ndarray:
   root = bvhio.readAsHierarchy(str(path))
   root.loadPose(frame)
   places = {joint.Name: joint.PositionWorld for joint, _, _ in root.layout()}
-  ours = [list(places[name]) for name in skeleton.JOINT_NAMES]
+  ours = [list(places[name]) for name in PROMPT2SIGN50.joints]
   return np.array(ours) * [1, -1, -1]
 
 
@@ -52,7 +57,7 @@ def by_hand(
   text += _channels(channels, extra or "neck")
   if extra:
     text += "JOINT neck {\nOFFSET 0 1 0\n" + _channels(channels, "neck")
-  for name in reversed(skeleton.JOINT_NAMES):
+  for name in reversed(PROMPT2SIGN50.joints):
     if name != "neck":
       text += f"JOINT {name} {{\nOFFSET 1 2 3\n{_channels(channels, name)}"
       text += "End Site {\nOFFSET 0 0 0 }\n}\n"
@@ -122,9 +127,9 @@ def test_turns_point_bones_along_their_children(tmp_path):
   order = list(bvh_rig.walk(0))
   joints = [
     bvh_rig.Joint(
-      skeleton.JOINT_NAMES[joint],
+      PROMPT2SIGN50.joints[joint],
       order.index(
-        int(skeleton.PARENTS[skeleton.CHILDREN.tolist().index(joint)])
+        int(PROMPT2SIGN50.parents[PROMPT2SIGN50.children.tolist().index(joint)])
       )
       if joint
       else -1,
@@ -137,7 +142,7 @@ def test_turns_point_bones_along_their_children(tmp_path):
     bvh_rig.forward(joints, values[..., 3:].reshape(9, -1)) * bvh_rig.AXES
   )
   checked = 0
-  for parent, child, _ in skeleton.LIMBS:
+  for parent, child, _ in PROMPT2SIGN50.limbs:
     if len(bvh_rig.children(parent)) == 1:
       way = clip.frames[:, child] - clip.frames[:, parent]
       way = way / np.linalg.norm(way, axis=-1, keepdims=True)
@@ -155,15 +160,15 @@ def test_a_still_rest_pose_has_no_turns():
   )
   values = bvh_rig.solve(places, directions)
   assert np.abs(values[..., 3:]).max() < 1e-4
-  assert np.allclose(places[:, skeleton.NECK], 0)
+  assert np.allclose(places[:, PROMPT2SIGN50.joint("neck")], 0)
 
 
 def test_angles_do_not_jump():
   """An arm that circles twice turns by 720 degrees, not from 180 to -180."""
   angle = np.linspace(0, 4 * np.pi, 100)
   frames = np.zeros((100, 50, 3), np.float32)
-  frames[:, skeleton.LEFT_ELBOW :, 0] = np.cos(angle)[:, None]
-  frames[:, skeleton.LEFT_ELBOW :, 1] = np.sin(angle)[:, None]
+  frames[:, PROMPT2SIGN50.joint("left_elbow") :, 0] = np.cos(angle)[:, None]
+  frames[:, PROMPT2SIGN50.joint("left_elbow") :, 1] = np.sin(angle)[:, None]
   values = bvh_rig.solve(frames * bvh_rig.AXES, bvh_rig.rest_directions())
   assert np.abs(np.diff(values[..., 3:], axis=0)).max() < 180
 
@@ -171,10 +176,12 @@ def test_angles_do_not_jump():
 def test_missing_joints_keep_their_way_from_their_parent(tmp_path):
   clip = random_clip(6)
   frames, valid = clip.frames.copy(), clip.valid.copy()
-  wrist, hand = skeleton.LEFT_WRIST, skeleton.LEFT_HAND
+  wrist, hand = PROMPT2SIGN50.joint("left_wrist"), PROMPT2SIGN50.hand("left")
   valid[[0, 3, 4], hand] = False
-  valid[:, skeleton.RIGHT_HAND :] = False  # never seen: rests like the other
-  valid[2, skeleton.NOSE] = False
+  valid[:, PROMPT2SIGN50.hand("right") :] = (
+    False  # never seen: rests like the other
+  )
+  valid[2, PROMPT2SIGN50.joint("nose")] = False
   frames[~valid] = 0
   found = back(clips.Clip(frames, valid), tmp_path / "a.bvh").frames
   assert np.abs(found - frames)[valid].max() < EXACT
@@ -182,7 +189,7 @@ def test_missing_joints_keep_their_way_from_their_parent(tmp_path):
   for missing, seen in ((0, 1), (3, 2), (4, 2)):
     assert np.abs(way[missing] - way[seen]).max() < EXACT
   assert np.abs(found[2, 0] - frames[1, 0]).max() < EXACT
-  index = skeleton.RIGHT_HAND + 5
+  index = PROMPT2SIGN50.hand("right") + 5
   way = found[:, index + 1] - found[:, index]
   assert (way[:, 0] < -0.1).all() and np.abs(way[:, 1:]).max() < EXACT
   nothing = clips.Clip(
@@ -193,7 +200,11 @@ def test_missing_joints_keep_their_way_from_their_parent(tmp_path):
 
 def test_up_in_a_clip_is_up_in_the_file(tmp_path):
   clip = random_clip(2)
-  clip.frames[:, skeleton.RIGHT_WRIST] = 0.2, -0.9, -0.4  # up, to the viewer
+  clip.frames[:, PROMPT2SIGN50.joint("right_wrist")] = (
+    0.2,
+    -0.9,
+    -0.4,
+  )  # up, to the viewer
   bvh.write(tmp_path / "a.bvh", clip)
   root = bvhio.readAsHierarchy(str(tmp_path / "a.bvh"))
   root.loadPose(0)
@@ -228,7 +239,9 @@ def test_joints_of_others_move_ours(tmp_path):
   path = tmp_path / "a.bvh"
   path.write_text(by_hand(["180"], {"hips": "Zrotation"}, extra="hips"))
   clip = bvh.read(path)
-  assert np.allclose(clip.frames[0, skeleton.NECK], [0, 1, 0], atol=1e-6)
+  assert np.allclose(
+    clip.frames[0, PROMPT2SIGN50.joint("neck")], [0, 1, 0], atol=1e-6
+  )
   assert np.allclose(clip.frames[0, 0], [-1, 3, -3], atol=1e-6)
 
 

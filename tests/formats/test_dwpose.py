@@ -8,11 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import dwpose
 
 SIZE = (1280, 720)
-LEFT = slice(skeleton.LEFT_HAND, skeleton.LEFT_HAND + skeleton.HAND_JOINTS)
-RIGHT = slice(skeleton.RIGHT_HAND, skeleton.RIGHT_HAND + skeleton.HAND_JOINTS)
+LEFT = slice(
+  PROMPT2SIGN50.hand("left"), PROMPT2SIGN50.hand("left") + skeleton.HAND_JOINTS
+)
+RIGHT = slice(
+  PROMPT2SIGN50.hand("right"),
+  PROMPT2SIGN50.hand("right") + skeleton.HAND_JOINTS,
+)
 
 
 def person(x: float = 0.5, number: int = 0, scores: bool = True) -> dict:
@@ -60,7 +66,7 @@ def test_published_form(tmp_path):
   assert len(keypoints) == 3
   np.testing.assert_array_equal(keypoints.valid.any(1), [1, 0, 0])
   valid = np.ones(50, bool)
-  valid[[3, skeleton.LEFT_HAND + 2]] = False
+  valid[[3, PROMPT2SIGN50.hand("left") + 2]] = False
   np.testing.assert_array_equal(keypoints.valid[0], valid)
   np.testing.assert_allclose(
     keypoints.frames[0, 0, :2],
@@ -69,8 +75,8 @@ def test_published_form(tmp_path):
   )
   # Scores of the body are the points' numbers, 0 for the nose.
   np.testing.assert_array_equal(keypoints.frames[0, valid, 2][:7], 1)
-  assert keypoints.frames[0, skeleton.LEFT_HAND, 2] == np.float32(0.75)
-  assert keypoints.frames[0, skeleton.RIGHT_HAND, 2] == 1
+  assert keypoints.frames[0, PROMPT2SIGN50.hand("left"), 2] == np.float32(0.75)
+  assert keypoints.frames[0, PROMPT2SIGN50.hand("right"), 2] == 1
 
 
 def test_without_scores_and_size(tmp_path):
@@ -108,7 +114,7 @@ def test_hands_of_two_people(tmp_path, dealt_wrongly):
   for number in (1, 2, 3):
     put(tmp_path, number, *two)
   frames = dwpose.read(tmp_path).frames
-  signer = 0 if frames[0, skeleton.NECK, 0] < 0.5 else 1
+  signer = 0 if frames[0, PROMPT2SIGN50.joint("neck"), 0] < 0.5 else 1
   for frame in frames:
     np.testing.assert_allclose(frame[RIGHT, :2], expected[signer], rtol=1e-6)
 

@@ -8,16 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import h5
 
-SECRET = np.full((4, skeleton.C), 0.5, np.float32)
+SECRET = np.full((4, PROMPT2SIGN50.num_values), 0.5, np.float32)
 
 
 def clip(t: int = 5, name: str = "a", seed: int = 0, **more) -> clips.Keypoints:
   random = np.random.default_rng(seed)
-  frames = random.uniform(0, 1, (t, skeleton.J, 3)).astype(np.float32)
-  frames[random.random((t, skeleton.J)) < 0.3] = 0
+  frames = random.uniform(0, 1, (t, PROMPT2SIGN50.num_joints, 3)).astype(
+    np.float32
+  )
+  frames[random.random((t, PROMPT2SIGN50.num_joints)) < 0.3] = 0
   return clips.Keypoints(frames, name=name, **more)
 
 
@@ -50,7 +53,7 @@ def test_same_clips_same_bytes(tmp_path):
 def test_foreign_files_get_the_callers_fps(tmp_path):
   expected = clip(20)
   with h5py.File(tmp_path / "a.h5", "w") as file:
-    rows = expected.frames.reshape(-1, skeleton.C)
+    rows = expected.frames.reshape(-1, PROMPT2SIGN50.num_values)
     file.create_dataset("plain", data=rows)
     file.create_dataset("big endian", data=rows.astype(">f4"))
     file.create_dataset(
@@ -62,7 +65,7 @@ def test_foreign_files_get_the_callers_fps(tmp_path):
 
 
 def test_confidence_is_clipped(tmp_path):
-  rows = np.full((1, skeleton.C), 1.07, np.float32)
+  rows = np.full((1, PROMPT2SIGN50.num_values), 1.07, np.float32)
   rows[0, 5] = 0
   with h5py.File(tmp_path / "a.h5", "w") as file:
     file["a"] = rows
@@ -95,15 +98,21 @@ def dangling_link(file, other):
 
 
 def virtual(file, other):
-  layout = h5py.VirtualLayout((4, skeleton.C), np.float32)
-  layout[:] = h5py.VirtualSource(other, "secret", (4, skeleton.C))
+  layout = h5py.VirtualLayout((4, PROMPT2SIGN50.num_values), np.float32)
+  layout[:] = h5py.VirtualSource(other, "secret", (4, PROMPT2SIGN50.num_values))
   file.create_virtual_dataset("a", layout)
 
 
 def virtual_of_any_length(file, other):
-  layout = h5py.VirtualLayout((4, skeleton.C), np.float32, (None, skeleton.C))
+  layout = h5py.VirtualLayout(
+    (4, PROMPT2SIGN50.num_values), np.float32, (None, PROMPT2SIGN50.num_values)
+  )
   source = h5py.VirtualSource(
-    other, "secret", (4, skeleton.C), np.float32, (None, skeleton.C)
+    other,
+    "secret",
+    (4, PROMPT2SIGN50.num_values),
+    np.float32,
+    (None, PROMPT2SIGN50.num_values),
   )
   layout[: h5py.h5s.UNLIMITED, :] = source[: h5py.h5s.UNLIMITED, :]
   file.create_virtual_dataset("a", layout)
@@ -111,7 +120,7 @@ def virtual_of_any_length(file, other):
 
 def external_storage(file, other):
   file.create_dataset(
-    "a", (4, skeleton.C), np.float32, external=[(other, 0, 2400)]
+    "a", (4, PROMPT2SIGN50.num_values), np.float32, external=[(other, 0, 2400)]
   )
 
 
@@ -128,11 +137,11 @@ def named_type(file, other):
 
 
 def objects(file, other):
-  file.create_dataset("a", (4, skeleton.C), h5py.ref_dtype)
+  file.create_dataset("a", (4, PROMPT2SIGN50.num_values), h5py.ref_dtype)
 
 
 def strings(file, other):
-  file.create_dataset("a", (4, skeleton.C), h5py.string_dtype())
+  file.create_dataset("a", (4, PROMPT2SIGN50.num_values), h5py.string_dtype())
 
 
 def ragged(file, other):
@@ -140,7 +149,9 @@ def ragged(file, other):
 
 
 def compound(file, other):
-  file.create_dataset("a", (4, skeleton.C), [("x", "f4"), ("y", "f4")])
+  file.create_dataset(
+    "a", (4, PROMPT2SIGN50.num_values), [("x", "f4"), ("y", "f4")]
+  )
 
 
 def doubles(file, other):
@@ -160,23 +171,33 @@ def wrong_width(file, other):
 
 
 def three_dimensions(file, other):
-  file["a"] = SECRET.reshape(-1, skeleton.J, 3)
+  file["a"] = SECRET.reshape(-1, PROMPT2SIGN50.num_joints, 3)
 
 
 def claims_much(file, other):
-  file.create_dataset("a", (10**12, skeleton.C), np.float32, chunks=(1, 150))
+  file.create_dataset(
+    "a", (10**12, PROMPT2SIGN50.num_values), np.float32, chunks=(1, 150)
+  )
 
 
 def huge_chunks(file, other):
   file.create_dataset(
-    "a", (4, skeleton.C), "f4", chunks=(5 * 10**6, 150), maxshape=(None, 150)
+    "a",
+    (4, PROMPT2SIGN50.num_values),
+    "f4",
+    chunks=(5 * 10**6, 150),
+    maxshape=(None, 150),
   )
 
 
 def bomb(file, other):
   """A chunk, to be 600 bytes, that unpacks to a thousand times as much."""
   made = file.create_dataset(
-    "a", (1, skeleton.C), "f4", chunks=(1, skeleton.C), compression="gzip"
+    "a",
+    (1, PROMPT2SIGN50.num_values),
+    "f4",
+    chunks=(1, PROMPT2SIGN50.num_values),
+    compression="gzip",
   )
   packed = zlib.compress(bytes(64 << 20), 9)[:1600]
   made.id.write_direct_chunk((0, 0), packed)
@@ -184,14 +205,18 @@ def bomb(file, other):
 
 def damaged_chunk(file, other):
   made = file.create_dataset(
-    "a", (1, skeleton.C), "f4", chunks=(1, skeleton.C), compression="gzip"
+    "a",
+    (1, PROMPT2SIGN50.num_values),
+    "f4",
+    chunks=(1, PROMPT2SIGN50.num_values),
+    compression="gzip",
   )
   made.id.write_direct_chunk((0, 0), b"junk" * 20)
 
 
 def packed_twice(file, other):
   plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-  plan.set_chunk((4, skeleton.C))
+  plan.set_chunk((4, PROMPT2SIGN50.num_values))
   plan.set_deflate(9)
   plan.set_deflate(9)
   space = h5py.h5s.create_simple(SECRET.shape)
@@ -264,7 +289,9 @@ HOSTILE = [
 def test_hostile_file(tmp_path, make):
   other, path = tmp_path / "other.h5", tmp_path / "a.h5"
   with h5py.File(other, "w") as file:
-    file.create_dataset("secret", data=SECRET, maxshape=(None, skeleton.C))
+    file.create_dataset(
+      "secret", data=SECRET, maxshape=(None, PROMPT2SIGN50.num_values)
+    )
   with h5py.File(path, "w", libver="latest") as file:
     make(file, str(other))
   before = other.stat().st_atime_ns

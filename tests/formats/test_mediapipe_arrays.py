@@ -11,7 +11,8 @@ import pytest
 from helpers.landmarks import frames_258, write_recording
 from helpers.paths import DATA
 
-from signllm_jax.core import errors, limits, skeleton
+from signllm_jax.core import errors, limits
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import mediapipe_arrays
 
 SIZE = (640, 480)
@@ -43,13 +44,13 @@ def test_points_go_to_the_joints_of_their_names(tmp_path):
   clip = read(tmp_path / "tea" / "7")
   assert (clip.name, clip.fps, clip.size) == ("tea/7", 15, SIZE)
   body = {
-    skeleton.NOSE: 0,
-    skeleton.LEFT_SHOULDER: 11,
-    skeleton.RIGHT_SHOULDER: 12,
-    skeleton.LEFT_ELBOW: 13,
-    skeleton.RIGHT_ELBOW: 14,
-    skeleton.LEFT_WRIST: 15,
-    skeleton.RIGHT_WRIST: 16,
+    PROMPT2SIGN50.joint("nose"): 0,
+    PROMPT2SIGN50.joint("left_shoulder"): 11,
+    PROMPT2SIGN50.joint("right_shoulder"): 12,
+    PROMPT2SIGN50.joint("left_elbow"): 13,
+    PROMPT2SIGN50.joint("right_elbow"): 14,
+    PROMPT2SIGN50.joint("left_wrist"): 15,
+    PROMPT2SIGN50.joint("right_wrist"): 16,
   }
   for joint, point in body.items():
     np.testing.assert_allclose(
@@ -59,9 +60,11 @@ def test_points_go_to_the_joints_of_their_names(tmp_path):
       atol=1e-5,
     )
   np.testing.assert_allclose(
-    clip.frames[0, skeleton.NECK], [6.4 * 11.5, 240, 0.88], rtol=1e-5
+    clip.frames[0, PROMPT2SIGN50.joint("neck")],
+    [6.4 * 11.5, 240, 0.88],
+    rtol=1e-5,
   )
-  first = skeleton.LEFT_HAND
+  first = PROMPT2SIGN50.hand("left")
   np.testing.assert_allclose(
     clip.frames[0, first : first + 21],
     [[320 + 6.4 * i, 120, 1] for i in range(21)],
@@ -80,7 +83,9 @@ def test_both_lengths_give_the_same_joints_in_order_of_number(tmp_path, kind):
   short, long = read(tmp_path / "a" / "0"), read(tmp_path / "a" / "1")
   np.testing.assert_array_equal(short.frames, long.frames)
   np.testing.assert_allclose(  # 10.npy after 9.npy
-    short.frames[:, skeleton.NOSE, 0], 640 * frames[:, 0], rtol=2e-3
+    short.frames[:, PROMPT2SIGN50.joint("nose"), 0],
+    640 * frames[:, 0],
+    rtol=2e-3,
   )
 
 
@@ -91,9 +96,9 @@ def test_a_part_of_zeros_is_not_seen(tmp_path):
   write_recording(tmp_path / "a" / "0", frames)
   valid = read(tmp_path / "a" / "0").valid
   assert valid[0].all()
-  assert not valid[1, : skeleton.LEFT_HAND].any()
-  assert valid[1, skeleton.LEFT_HAND :].all()
-  assert not valid[2, skeleton.RIGHT_HAND :].any()
+  assert not valid[1, : PROMPT2SIGN50.hand("left")].any()
+  assert valid[1, PROMPT2SIGN50.hand("left") :].all()
+  assert not valid[2, PROMPT2SIGN50.hand("right") :].any()
 
 
 def test_damaged_frames_are_named(tmp_path):
@@ -238,12 +243,14 @@ def test_real_recordings_of_both_layouts():
   assert sum(numbers) == 2209
   clip = mediapipe_arrays.read_from_archive(path, "i", 0, fps=15, size=SIZE)
   assert len(clip) == 20
-  assert not clip.valid[:, skeleton.LEFT_HAND : skeleton.RIGHT_HAND].any()
+  assert not clip.valid[
+    :, PROMPT2SIGN50.hand("left") : PROMPT2SIGN50.hand("right")
+  ].any()
   clip = read(REAL / "MP_Data" / "coffee" / "0")
   assert len(clip) == 20
-  assert clip.valid[:, : skeleton.LEFT_HAND].all()
+  assert clip.valid[:, : PROMPT2SIGN50.hand("left")].all()
   # A wrist of the body and of the hand, found by two networks, agree.
-  wrist, hand = clip.frames[:, [skeleton.LEFT_WRIST, skeleton.LEFT_HAND], :2][
-    clip.valid[:, skeleton.LEFT_HAND]
-  ].swapaxes(0, 1)
+  wrist, hand = clip.frames[
+    :, [PROMPT2SIGN50.joint("left_wrist"), PROMPT2SIGN50.hand("left")], :2
+  ][clip.valid[:, PROMPT2SIGN50.hand("left")]].swapaxes(0, 1)
   assert np.median(np.linalg.norm(wrist - hand, axis=-1)) < 30

@@ -15,10 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from signllm_jax.core import clips, errors, limits, skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import detections, openpose
 
-LEFT = slice(skeleton.LEFT_HAND, skeleton.LEFT_HAND + skeleton.HAND_JOINTS)
-RIGHT = slice(skeleton.RIGHT_HAND, skeleton.RIGHT_HAND + skeleton.HAND_JOINTS)
+LEFT = slice(
+  PROMPT2SIGN50.hand("left"), PROMPT2SIGN50.hand("left") + skeleton.HAND_JOINTS
+)
+RIGHT = slice(
+  PROMPT2SIGN50.hand("right"),
+  PROMPT2SIGN50.hand("right") + skeleton.HAND_JOINTS,
+)
 
 
 def real(path: pathlib.Path) -> pathlib.Path:
@@ -32,13 +38,15 @@ def someone(
 ) -> np.ndarray:
   """[J, 3] a person whose neck is near x, with shoulders that far apart."""
   random = np.random.default_rng(seed)
-  values = random.uniform(-width / 2, width / 2, (skeleton.J, 3)) + 500
+  values = (
+    random.uniform(-width / 2, width / 2, (PROMPT2SIGN50.num_joints, 3)) + 500
+  )
   values[:, 0] += x - 500
-  values[skeleton.NECK, :2] = x, 300
-  values[skeleton.NOSE, :2] = x, 300 - width / 2
-  values[skeleton.RIGHT_SHOULDER, :2] = x - width / 2, 300
-  values[skeleton.LEFT_SHOULDER, :2] = x + width / 2, 300
-  values[:, 2] = random.uniform(0.5, 1, skeleton.J)
+  values[PROMPT2SIGN50.joint("neck"), :2] = x, 300
+  values[PROMPT2SIGN50.joint("nose"), :2] = x, 300 - width / 2
+  values[PROMPT2SIGN50.joint("right_shoulder"), :2] = x - width / 2, 300
+  values[PROMPT2SIGN50.joint("left_shoulder"), :2] = x + width / 2, 300
+  values[:, 2] = random.uniform(0.5, 1, PROMPT2SIGN50.num_joints)
   return values.astype(np.float32)
 
 
@@ -92,10 +100,12 @@ def test_version_1_0_with_coco_18_and_two_people(tmp_path):
     keypoints.valid[0], [False, *[True] * 7, *[False] * 42]
   )
   np.testing.assert_allclose(
-    keypoints.frames[0, skeleton.NECK], [622.155, 473.702, 0.827694]
+    keypoints.frames[0, PROMPT2SIGN50.joint("neck")],
+    [622.155, 473.702, 0.827694],
   )
   np.testing.assert_allclose(
-    keypoints.frames[0, skeleton.LEFT_WRIST, :2], [540.53, 590.628]
+    keypoints.frames[0, PROMPT2SIGN50.joint("left_wrist"), :2],
+    [540.53, 590.628],
   )
 
 
@@ -344,7 +354,7 @@ def test_following_does_not_depend_on_order():
       for t in range(10)
     ]
   )  # [T, 4, J, 3]
-  crowd[:, :, skeleton.NECK, 2] *= random.random((10, 4)) > 0.3
+  crowd[:, :, PROMPT2SIGN50.joint("neck"), 2] *= random.random((10, 4)) > 0.3
   frame = np.repeat(np.arange(10), 4)
   first = detections.select_signer(
     detections.clean(crowd).reshape(-1, 50, 3), frame, 10
@@ -355,16 +365,17 @@ def test_following_does_not_depend_on_order():
     detections.clean(crowd).reshape(-1, 50, 3), frame, 10
   )
   np.testing.assert_array_equal(first, again)
-  assert (first[:, skeleton.LEFT_SHOULDER, 2] > 0).all()
+  assert (first[:, PROMPT2SIGN50.joint("left_shoulder"), 2] > 0).all()
 
 
 keypoints = st.builds(
   lambda seed, t, missing: detections.clean(
     np.where(
-      np.random.default_rng(seed).random((t, skeleton.J, 1)) < missing,
+      np.random.default_rng(seed).random((t, PROMPT2SIGN50.num_joints, 1))
+      < missing,
       0,
       np.random.default_rng(seed + 1).uniform(
-        [-50, -50, 1e-4], [2000, 2000, 1], (t, skeleton.J, 3)
+        [-50, -50, 1e-4], [2000, 2000, 1], (t, PROMPT2SIGN50.num_joints, 3)
       ),
     )
   ),

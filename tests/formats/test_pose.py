@@ -8,7 +8,8 @@ import pytest
 from pose_format import pose_header
 from pose_format.numpy import NumPyPoseBody
 
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import landmarks, pose
 from signllm_jax.formats.pose import openpose
 
@@ -16,9 +17,9 @@ from signllm_jax.formats.pose import openpose
 def signer(t: int = 5) -> clips.Clip:
   rng = np.random.default_rng(0)
   frames = rng.uniform(-0.5, 0.5, (t, 50, 3)).astype(np.float32)
-  frames[:, skeleton.NECK] = 0
+  frames[:, PROMPT2SIGN50.joint("neck")] = 0
   valid = np.ones((t, 50), bool)
-  valid[1:2, skeleton.LEFT_HAND :][:, :21] = False
+  valid[1:2, PROMPT2SIGN50.hand("left") :][:, :21] = False
   frames[~valid] = 0
   return clips.Clip(frames, valid, 12.5, "a")
 
@@ -52,7 +53,7 @@ def test_what_other_viewers_see(tmp_path):
   np.testing.assert_allclose(seen.body.data[0, 0, 1].data, [256, 192, 0])
   np.testing.assert_allclose(
     seen.body.data[0, 0, 116].data,
-    clip.frames[0, skeleton.RIGHT_HAND] * 384 + [256, 192, 0],
+    clip.frames[0, PROMPT2SIGN50.hand("right")] * 384 + [256, 192, 0],
     rtol=1e-5,
   )
   assert not np.ma.getmaskarray(seen.body.data)[0, 0, 116].any()
@@ -161,14 +162,14 @@ def test_keypoints_of_holistic(tmp_path, holistic, points):
   dimensions = holistic.header.dimensions
   assert keypoints.size == (dimensions.width, dimensions.height)
   expected = {
-    skeleton.RIGHT_SHOULDER: ("POSE_LANDMARKS", "RIGHT_SHOULDER"),
-    skeleton.LEFT_ELBOW: ("POSE_LANDMARKS", "LEFT_ELBOW"),
-    skeleton.LEFT_HAND: ("LEFT_HAND_LANDMARKS", "WRIST"),
-    skeleton.RIGHT_HAND + 4: ("RIGHT_HAND_LANDMARKS", "THUMB_TIP"),
-    skeleton.RIGHT_HAND + 20: ("RIGHT_HAND_LANDMARKS", "PINKY_TIP"),
+    PROMPT2SIGN50.joint("right_shoulder"): ("POSE_LANDMARKS", "RIGHT_SHOULDER"),
+    PROMPT2SIGN50.joint("left_elbow"): ("POSE_LANDMARKS", "LEFT_ELBOW"),
+    PROMPT2SIGN50.hand("left"): ("LEFT_HAND_LANDMARKS", "WRIST"),
+    PROMPT2SIGN50.hand("right") + 4: ("RIGHT_HAND_LANDMARKS", "THUMB_TIP"),
+    PROMPT2SIGN50.hand("right") + 20: ("RIGHT_HAND_LANDMARKS", "PINKY_TIP"),
   }
   if points != 178:
-    expected[skeleton.NOSE] = ("POSE_LANDMARKS", "NOSE")
+    expected[PROMPT2SIGN50.joint("nose")] = ("POSE_LANDMARKS", "NOSE")
   for joint, point in expected.items():
     at = holistic.header.get_point_index(*point)
     xy = holistic.body.data[:, 0, at, :2].filled(0)
@@ -176,7 +177,7 @@ def test_keypoints_of_holistic(tmp_path, holistic, points):
     confidence = np.clip(holistic.body.confidence[:, 0, at], 0, 1)
     np.testing.assert_array_equal(keypoints.frames[:, joint, 2], confidence)
   ends = keypoints.frames[:, [2, 5]]
-  neck = keypoints.frames[:, skeleton.NECK]
+  neck = keypoints.frames[:, PROMPT2SIGN50.joint("neck")]
   np.testing.assert_allclose(neck[:, :2], ends[..., :2].mean(1), rtol=1e-6)
   np.testing.assert_array_equal(neck[:, 2], ends[..., 2].min(1))
   assert keypoints.valid.any()

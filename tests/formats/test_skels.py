@@ -8,7 +8,8 @@ from helpers.paths import DATA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signllm_jax.core import clips, errors, limits, skeleton
+from signllm_jax.core import clips, errors, limits
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import skels, splits
 
 PHOENIX = DATA / "phoenix14t_mini"
@@ -24,7 +25,7 @@ def real(path: pathlib.Path) -> pathlib.Path:
 def person(t: int = 3, seed: int = 0) -> clips.Clip:
   """A clip in OpenPose's labels with five decimals, nothing exactly 0."""
   frames = np.random.default_rng(seed).uniform(0.02, 0.9, (t, 50, 3))
-  frames[:, skeleton.RIGHT_SHOULDER, 0] = -0.2
+  frames[:, PROMPT2SIGN50.joint("right_shoulder"), 0] = -0.2
   frames = np.round(frames, 5).astype(np.float32)
   return clips.Clip(frames, np.ones((t, 50), bool))
 
@@ -178,8 +179,8 @@ def test_canonical_clip_keeps_its_neck(tmp_path):
     path = tmp_path / f"{convention}.skels"
     skels.write(path, map(clips.canonical, sequence), convention)
     for back, clip in zip(skels.read(path), sequence, strict=True):
-      assert back.valid[:, skeleton.NECK].all()
-      assert (back.frames[:, skeleton.NECK] == 0).all()
+      assert back.valid[:, PROMPT2SIGN50.joint("neck")].all()
+      assert (back.frames[:, PROMPT2SIGN50.joint("neck")] == 0).all()
       expected = clips.canonical(clip).frames
       kept = expected != 0  # prompt2sign has no zero
       np.testing.assert_allclose(
@@ -191,7 +192,10 @@ def test_real_pt_file_comes_in_openpose_labels(tmp_path):
   sequence = list(skels.read(real(PHOENIX / "dev.skels")))
   assert [len(clip) for clip in sequence] == [42, 111, 148, 142, 93]
   for clip in sequence:
-    right, left = clip.frames[:, skeleton.RIGHT_SHOULDER], clip.frames[:, 5]
+    right, left = (
+      clip.frames[:, PROMPT2SIGN50.joint("right_shoulder")],
+      clip.frames[:, 5],
+    )
     assert (right[:, 0] < left[:, 0]).all()
     assert clip.valid.all()
   raw = np.array(

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from signllm_jax import config
-from signllm_jax.core import skeleton
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.parallel import sharding
@@ -44,10 +44,10 @@ def write_flow_model(path: pathlib.Path) -> pathlib.Path:
   mesh = sharding.make_mesh(config.Mesh(), jax.devices()[:1])
   abstract = train_state.abstract_state(experiment, sizes, mesh)
   statistics = PoseStatistics(
-    np.zeros(skeleton.C, np.float32),
+    np.zeros(PROMPT2SIGN50.num_values, np.float32),
     np.float32(1),
-    np.ones(skeleton.J, bool),
-    noise=np.eye(skeleton.C, dtype=np.float32),
+    np.ones(PROMPT2SIGN50.num_joints, bool),
+    noise=np.eye(PROMPT2SIGN50.num_values, dtype=np.float32),
   )
   state = train_state.create_state(experiment, statistics, abstract, sizes)
   # Layers that start at 0 would make all clips equal.

@@ -22,7 +22,8 @@ from helpers.paths import ROOT
 from helpers.tfrecords import framed
 from tensorflow_datasets.proto import tf_example_pb2
 
-from signllm_jax.core import clips, skeleton
+from signllm_jax.core import clips
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import bvh, h5, npz, openpose, pose, skels, tfrecord
 
 FIXTURES = ROOT / "tests" / "fixtures" / "version_0_1"
@@ -41,16 +42,22 @@ class Case(NamedTuple):
 
 
 def keypoints(random: np.random.Generator, name: str) -> clips.Keypoints:
-  frames = random.uniform(1, 500, (3, skeleton.J, 3)).astype(np.float32)
-  frames[..., 2] = random.uniform(0.5, 1, (3, skeleton.J))
+  frames = random.uniform(1, 500, (3, PROMPT2SIGN50.num_joints, 3)).astype(
+    np.float32
+  )
+  frames[..., 2] = random.uniform(0.5, 1, (3, PROMPT2SIGN50.num_joints))
   return clips.Keypoints(frames, size=(512, 512), name=name)
 
 
 def clip(random: np.random.Generator, name: str = "a") -> clips.Clip:
-  frames = random.normal(size=(4, skeleton.J, 3)).astype(np.float32)
-  frames[:, skeleton.RIGHT_SHOULDER, 0] = -2
-  frames[:, skeleton.LEFT_SHOULDER, 0] = 2
-  return clips.Clip(frames, np.ones((4, skeleton.J), bool), name=name, text="x")
+  frames = random.normal(size=(4, PROMPT2SIGN50.num_joints, 3)).astype(
+    np.float32
+  )
+  frames[:, PROMPT2SIGN50.joint("right_shoulder"), 0] = -2
+  frames[:, PROMPT2SIGN50.joint("left_shoulder"), 0] = 2
+  return clips.Clip(
+    frames, np.ones((4, PROMPT2SIGN50.num_joints), bool), name=name, text="x"
+  )
 
 
 def extract(folder: pathlib.Path) -> list[str]:

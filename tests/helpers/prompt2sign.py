@@ -5,7 +5,8 @@ import pathlib
 import numpy as np
 from helpers.paths import DATA
 
-from signllm_jax.core import clips, skeleton
+from signllm_jax.core import clips
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import skels
 
 PHOENIX = DATA / "phoenix14t_mini"
@@ -13,10 +14,12 @@ PHOENIX = DATA / "phoenix14t_mini"
 
 def numbers(frames: int, seed: int) -> clips.Clip:
   """Numbers in the shape of a clip, for tests of form: nobody signs here."""
-  values = np.random.default_rng(seed).normal(size=(frames, skeleton.J, 3))
-  values[:, skeleton.RIGHT_SHOULDER, 0] = -2
-  values[:, skeleton.LEFT_SHOULDER, 0] = 2
-  valid = np.ones((frames, skeleton.J), bool)
+  values = np.random.default_rng(seed).normal(
+    size=(frames, PROMPT2SIGN50.num_joints, 3)
+  )
+  values[:, PROMPT2SIGN50.joint("right_shoulder"), 0] = -2
+  values[:, PROMPT2SIGN50.joint("left_shoulder"), 0] = 2
+  valid = np.ones((frames, PROMPT2SIGN50.num_joints), bool)
   valid[0, -1] = False
   return clips.Clip(values.astype(np.float32), valid)
 

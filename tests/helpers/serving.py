@@ -16,7 +16,8 @@ from helpers.paths import ROOT
 
 import signllm_jax.train as train
 from signllm_jax import config
-from signllm_jax.core import clips, skeleton
+from signllm_jax.core import clips
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import skels
 
 TEXTS = ("regen", "sonne", "wind", "nacht", "norden")
@@ -27,12 +28,20 @@ def corpus() -> list[clips.Clip]:
   made = []
   for i, line in enumerate(TEXTS):
     t = 6 + i
-    still = np.random.default_rng(0).normal(0, 0.2, (skeleton.J, 3))
-    still[skeleton.NECK] = 1e-4
-    still[[skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER], 0] = -0.2, 0.2
+    still = np.random.default_rng(0).normal(
+      0, 0.2, (PROMPT2SIGN50.num_joints, 3)
+    )
+    still[PROMPT2SIGN50.joint("neck")] = 1e-4
+    still[
+      [
+        PROMPT2SIGN50.joint("right_shoulder"),
+        PROMPT2SIGN50.joint("left_shoulder"),
+      ],
+      0,
+    ] = -0.2, 0.2
     waves = 0.05 * np.sin(np.arange(t) + i)[:, None, None]
     frames = (still + waves * (np.arange(50) > 7)[:, None]).astype(np.float32)
-    valid = np.ones((t, skeleton.J), bool)
+    valid = np.ones((t, PROMPT2SIGN50.num_joints), bool)
     made.append(clips.Clip(frames, valid, 25, f"clip-{i}", line))
   return made
 

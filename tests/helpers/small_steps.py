@@ -70,7 +70,7 @@ def start(experiment, devices):
   with jax.set_mesh(mesh):
     fresh = train_state.create_state(
       experiment,
-      train_state.measured(summary, experiment.model),
+      train_state.measured(summary, experiment),
       abstract,
       sizes,
     )

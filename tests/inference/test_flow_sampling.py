@@ -7,8 +7,9 @@ from flax import nnx
 from helpers.flow_models import SHAPE, moved
 
 from signllm_jax import config, tasks
-from signllm_jax.core import bones, errors, skeleton
+from signllm_jax.core import bones, errors
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import flow_sampling
@@ -26,18 +27,19 @@ def build(solver=SOLVER, lengths=None, limit=100) -> producer_lib.Producer:
   experiment = config.Experiment(model=SHAPE)
   task = tasks.get_task(experiment.task)
   model = moved(task.build_model(experiment, len(vocabulary), 0, nnx.Rngs(0)))
-  seen = np.ones(skeleton.J, bool)
+  seen = np.ones(PROMPT2SIGN50.num_joints, bool)
   seen[10] = False
   return producer_lib.Producer(
     *nnx.split(model),
     PoseStatistics(
-      np.zeros(skeleton.C, np.float32),
+      np.zeros(PROMPT2SIGN50.num_values, np.float32),
       np.float32(1),
       seen,
       lengths,
       np.eye(150, dtype=np.float32),
     ),
     corpus_info.CorpusInfo(vocabulary, 7, 20, 25.0),
+    skeleton=PROMPT2SIGN50,
     limit=limit,
     batch_size=4,
     mesh=sharding.make_mesh(config.Mesh(), jax.devices()[:1]),
@@ -114,17 +116,21 @@ def test_other_solvers_give_other_clips_of_the_same_lengths(producer, solver):
 
 
 def test_fixed_bones_keep_their_length_within_a_clip(producer):
-  fixed = build(lengths=np.ones(skeleton.BONES, np.float32))
+  fixed = build(lengths=np.ones(PROMPT2SIGN50.num_bones, np.float32))
   for free, clip in zip(
     producer.produce(TEXTS), fixed.produce(TEXTS), strict=True
   ):
-    both = bones.limbs_visible(clip.valid)
-    lengths = np.where(both, bones.limb_lengths(clip.frames), np.nan)
+    both = bones.limbs_visible(clip.valid, PROMPT2SIGN50)
+    lengths = np.where(
+      both, bones.limb_lengths(clip.frames, PROMPT2SIGN50), np.nan
+    )
     shown = np.flatnonzero(both.sum(0) > 1)
     assert len(shown)
     change = np.nanstd(lengths[:, shown], 0) / np.nanmean(lengths[:, shown], 0)
     assert change.max() < 1e-3
-    before = np.where(both, bones.limb_lengths(free.frames), np.nan)
+    before = np.where(
+      both, bones.limb_lengths(free.frames, PROMPT2SIGN50), np.nan
+    )
     assert np.nanmax(np.nanstd(before[:, shown], 0)) > 1e-2
 
 

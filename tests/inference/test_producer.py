@@ -10,8 +10,9 @@ from flax import nnx
 from helpers.flow_model import write_flow_model
 
 from signllm_jax import config, tasks
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import (
@@ -54,12 +55,15 @@ def build(
   model.alignment.duration.kernel[...] *= 0
   model.alignment.duration.bias[...] += patience
   statistics = PoseStatistics(
-    np.zeros(skeleton.C, np.float32), np.float32(1), np.ones(skeleton.J, bool)
+    np.zeros(PROMPT2SIGN50.num_values, np.float32),
+    np.float32(1),
+    np.ones(PROMPT2SIGN50.num_joints, bool),
   )
   return producer_lib.Producer(
     *nnx.split(model),
     statistics,
     corpus_info.CorpusInfo(vocabulary, 7, 20, 25.0),
+    skeleton=PROMPT2SIGN50,
     limit=LIMIT,
     batch_size=8,
     mesh=sharding.make_mesh(config.Mesh(), jax.devices()[:1]),
@@ -78,10 +82,10 @@ def endless() -> producer_lib.Producer:
 
 def wave(t: int, fps: float = 25) -> clips.Clip:
   """A figure whose joints turn at half a turn a second."""
-  still = np.random.default_rng(0).normal(0, 0.2, (skeleton.J, 3))
+  still = np.random.default_rng(0).normal(0, 0.2, (PROMPT2SIGN50.num_joints, 3))
   angle = np.arange(t)[:, None, None] / fps * np.pi
   frames = still * (1 + 0.1 * np.sin(angle + np.arange(50)[:, None]))
-  valid = np.ones((t, skeleton.J), bool)
+  valid = np.ones((t, PROMPT2SIGN50.num_joints), bool)
   return clips.Clip(frames.astype(np.float32), valid, fps)
 
 
@@ -255,7 +259,10 @@ def test_speed_changes_time_and_nothing_else():
 
 
 def lengths(clip: clips.Clip) -> np.ndarray:
-  ends = clip.frames[:, skeleton.CHILDREN] - clip.frames[:, skeleton.PARENTS]
+  ends = (
+    clip.frames[:, PROMPT2SIGN50.children]
+    - clip.frames[:, PROMPT2SIGN50.parents]
+  )
   return np.linalg.norm(ends, axis=-1)
 
 
@@ -266,19 +273,24 @@ def test_constant_bones_have_the_median_length_and_keep_directions():
   made = postprocess.with_constant_bones(clip)
   found, before = lengths(made), lengths(clip)
   touched = np.ones(found.shape, bool)
-  for limb, (parent, child, _) in enumerate(skeleton.LIMBS):
+  for limb, (parent, child, _) in enumerate(PROMPT2SIGN50.limbs):
     touched[3, limb] = 20 not in (parent, child)
-  for bone in range(skeleton.BONES):
-    own = bone == skeleton.LIMB_BONES
+  for bone in range(PROMPT2SIGN50.num_bones):
+    own = bone == PROMPT2SIGN50.limb_bones
     median = np.median(before[:, own][touched[:, own]])
     np.testing.assert_allclose(
       found[:, own][touched[:, own]], median, rtol=1e-4
     )
   assert (made.frames[3, 20] == 0).all()
-  np.testing.assert_allclose(made.frames[:, skeleton.NECK], 0, atol=1e-7)
+  np.testing.assert_allclose(
+    made.frames[:, PROMPT2SIGN50.joint("neck")], 0, atol=1e-7
+  )
 
   def directions(clip):
-    ends = clip.frames[:, skeleton.CHILDREN] - clip.frames[:, skeleton.PARENTS]
+    ends = (
+      clip.frames[:, PROMPT2SIGN50.children]
+      - clip.frames[:, PROMPT2SIGN50.parents]
+    )
     return ends / lengths(clip)[..., None]
 
   np.testing.assert_allclose(
@@ -288,7 +300,7 @@ def test_constant_bones_have_the_median_length_and_keep_directions():
 
 def test_one_euro_takes_noise_of_what_rests_and_follows_what_moves():
   t = 200
-  rest = np.zeros((t, skeleton.J, 3), np.float32)
+  rest = np.zeros((t, PROMPT2SIGN50.num_joints, 3), np.float32)
   noise = np.random.default_rng(0).normal(0, 0.003, rest.shape)
   valid = np.ones(rest.shape[:2], bool)
   noisy = clips.Clip((rest + noise).astype(np.float32), valid)

@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 from helpers.flow_models import SHAPE, moved
 
-from signllm_jax.core import skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.models import flow_decoder, hand_space, text_to_pose
 
 LENGTH = np.array([6, 9])
@@ -15,7 +15,7 @@ SOURCE = np.array([[4, 5, 3, 0], [6, 3, 0, 0]], np.int32)
 
 @pytest.fixture(scope="module")
 def model() -> flow_decoder.FlowDecoder:
-  return moved(text_to_pose.build(SHAPE, 9, nnx.Rngs(0)))
+  return moved(text_to_pose.build(SHAPE, 9, PROMPT2SIGN50, nnx.Rngs(0)))
 
 
 @nnx.jit
@@ -68,29 +68,37 @@ def test_durations_are_stretched_to_the_length(model):
 
 
 def test_coordinates_are_invertible_and_hands_their_own():
-  poses = np.random.default_rng(1).normal(size=(4, skeleton.J, 3))
-  coordinates = hand_space.to_hand_space(jnp.asarray(poses, jnp.float32))
+  poses = np.random.default_rng(1).normal(size=(4, PROMPT2SIGN50.num_joints, 3))
+  coordinates = hand_space.to_hand_space(
+    jnp.asarray(poses, jnp.float32), PROMPT2SIGN50
+  )
   np.testing.assert_allclose(
-    hand_space.from_hand_space(coordinates), poses, atol=1e-5
+    hand_space.from_hand_space(coordinates, PROMPT2SIGN50), poses, atol=1e-5
   )
   carried = poses.copy()  # the left arm and its hand, moved together
-  carried[:, [skeleton.LEFT_WRIST, *skeleton.PARTS["left_hand"]]] += 1.0
-  after = hand_space.to_hand_space(jnp.asarray(carried, jnp.float32))
+  carried[
+    :, [PROMPT2SIGN50.joint("left_wrist"), *PROMPT2SIGN50.parts["left_hand"]]
+  ] += 1.0
+  after = hand_space.to_hand_space(
+    jnp.asarray(carried, jnp.float32), PROMPT2SIGN50
+  )
   changed = np.abs(after - coordinates).max((0, 2)) > 1e-4
-  assert np.flatnonzero(changed).tolist() == [skeleton.LEFT_WRIST]
+  assert np.flatnonzero(changed).tolist() == [PROMPT2SIGN50.joint("left_wrist")]
 
 
 def test_a_coordinate_is_known_where_its_origin_is():
-  valid = np.ones((1, skeleton.J), bool)
-  valid[0, skeleton.LEFT_HAND] = False
-  known = np.asarray(hand_space.known(jnp.asarray(valid)))[0]
-  assert not known[list(skeleton.PARTS["left_hand"])].any()
-  assert known[list(skeleton.PARTS["right_hand"])].all() and known[:8].all()
+  valid = np.ones((1, PROMPT2SIGN50.num_joints), bool)
+  valid[0, PROMPT2SIGN50.hand("left")] = False
+  known = np.asarray(hand_space.known(jnp.asarray(valid), PROMPT2SIGN50))[0]
+  assert not known[list(PROMPT2SIGN50.parts["left_hand"])].any()
+  assert (
+    known[list(PROMPT2SIGN50.parts["right_hand"])].all() and known[:8].all()
+  )
 
 
 def test_gaps_are_filled_in_time():
-  values = np.zeros((1, 6, skeleton.J, 3), np.float32)
-  valid = np.zeros((1, 6, skeleton.J), bool)
+  values = np.zeros((1, 6, PROMPT2SIGN50.num_joints, 3), np.float32)
+  valid = np.zeros((1, 6, PROMPT2SIGN50.num_joints), bool)
   values[0, 1, 0], values[0, 4, 0] = 1.0, 4.0
   valid[0, [1, 4], 0] = True
   values[0, :, 1] = 9.0  # of a joint that the clip never shows

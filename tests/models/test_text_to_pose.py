@@ -9,6 +9,7 @@ from helpers.paths import DATA
 
 from configs import progressive_transformer
 from signllm_jax import config
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.models.text_to_pose import TextToPose
 
 GOLDEN = DATA / "golden/progressive_transformer.npz"
@@ -71,7 +72,7 @@ def published():
   }
   shape = progressive_transformer.get_config().model
   shape.width, shape.feed_forward = 32, 64
-  model = TextToPose(shape, 40, nnx.Rngs(0))
+  model = TextToPose(shape, 40, PROMPT2SIGN50, nnx.Rngs(0))
   model.encoder.embedding[...] = jnp.asarray(weights["src_embed.lut.weight"])
   _linear(model.frame_in, weights, "trg_embed")
   for i, layer in enumerate(model.encoder.layers):
@@ -119,7 +120,9 @@ def test_frame_by_frame_equals_the_published_model(published):
 
 
 def _count(shape: config.Model, vocabulary: int) -> int:
-  model = nnx.eval_shape(lambda: TextToPose(shape, vocabulary, nnx.Rngs(0)))
+  model = nnx.eval_shape(
+    lambda: TextToPose(shape, vocabulary, PROMPT2SIGN50, nnx.Rngs(0))
+  )
   return sum(x.size for x in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
 
@@ -139,7 +142,7 @@ def test_cache_equals_one_pass(alignment, just_counter):
     alignment=alignment,
     just_counter=just_counter,
   )
-  model = TextToPose(shape, 12, nnx.Rngs(3))
+  model = TextToPose(shape, 12, PROMPT2SIGN50, nnx.Rngs(3))
   source = np.array([[4, 5, 6, 3], [7, 3, 0, 0]], np.int32)
   frames = jax.random.normal(jax.random.key(0), (2, 9, 151))
   whole = nnx.jit(lambda model, *inputs: model(*inputs))(model, source, frames)
@@ -153,7 +156,7 @@ def test_cache_equals_one_pass(alignment, just_counter):
 
 def test_just_counter_sees_no_pose():
   shape = config.Model(width=32, heads=2, feed_forward=48, just_counter=True)
-  model = TextToPose(shape, 12, nnx.Rngs(3))
+  model = TextToPose(shape, 12, PROMPT2SIGN50, nnx.Rngs(3))
   source = np.array([[4, 5, 6, 3]], np.int32)
   frames = jax.random.normal(jax.random.key(0), (1, 5, 151))
   moved = frames.at[..., :150].add(1.0)
@@ -165,7 +168,7 @@ def test_just_counter_sees_no_pose():
 
 def test_padding_of_the_source_changes_nothing():
   shape = config.Model(width=32, heads=2, feed_forward=48, alignment=True)
-  model = TextToPose(shape, 12, nnx.Rngs(3))
+  model = TextToPose(shape, 12, PROMPT2SIGN50, nnx.Rngs(3))
   frames = jax.random.normal(jax.random.key(0), (1, 5, 151))
   short = _apply(model, np.array([[4, 5, 3]], np.int32), frames)
   long = _apply(model, np.array([[4, 5, 3, 0, 0, 0]], np.int32), frames)
@@ -174,7 +177,7 @@ def test_padding_of_the_source_changes_nothing():
 
 def test_frames_see_only_the_past():
   shape = config.Model(width=32, heads=2, feed_forward=48)
-  model = TextToPose(shape, 12, nnx.Rngs(3))
+  model = TextToPose(shape, 12, PROMPT2SIGN50, nnx.Rngs(3))
   source = np.array([[4, 5, 6, 3]], np.int32)
   frames = jax.random.normal(jax.random.key(0), (1, 6, 151))
   changed = frames.at[:, 4:].add(1.0)

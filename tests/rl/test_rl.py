@@ -15,6 +15,7 @@ from scipy import stats
 
 from signllm_jax import config
 from signllm_jax.core import errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.losses import dtw
 from signllm_jax.models.text_to_pose import TextToPose
@@ -276,7 +277,7 @@ def test_the_policy_has_at_most_its_share_of_a_step(longer):
 def test_durations_have_no_gradient_of_the_policy(reward_name):
   experiment = _reinforced(reward=reward_name)
   shape = experiment.model
-  model = TextToPose(shape, 6, nnx.Rngs(0))
+  model = TextToPose(shape, 6, PROMPT2SIGN50, nnx.Rngs(0))
   graph, params = nnx.split(model)
   rng = np.random.default_rng(0)
   true = joint_rewards.Truth(
@@ -361,7 +362,7 @@ def test_policy_gradient_is_that_of_the_expected_reward():
     feed_forward=8,
     dropout=0.0,
   )
-  model = TextToPose(shape, 6, nnx.Rngs(0))
+  model = TextToPose(shape, 6, PROMPT2SIGN50, nnx.Rngs(0))
   graph, params = nnx.split(model)
   statistics = PoseStatistics(
     jnp.zeros(150),
@@ -432,7 +433,7 @@ def test_a_sample_is_as_likely_as_it_was_drawn():
   shape = config.Model(
     encoder_layers=1, decoder_layers=2, width=16, heads=2, feed_forward=16
   )
-  model = TextToPose(shape, 6, nnx.Rngs(0))
+  model = TextToPose(shape, 6, PROMPT2SIGN50, nnx.Rngs(0))
   statistics = PoseStatistics(
     jnp.zeros(150), jnp.float32(1), jnp.ones(50, bool)
   )

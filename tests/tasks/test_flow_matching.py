@@ -11,7 +11,8 @@ from helpers import devices, small_steps
 
 import signllm_jax.train as train
 from signllm_jax import config, export_model
-from signllm_jax.core import clips, errors, skeleton, vocabulary
+from signllm_jax.core import clips, errors, vocabulary
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import skels
 from signllm_jax.inference import load
 from signllm_jax.runs import config_check
@@ -154,7 +155,7 @@ def test_every_task_trains_signs_and_is_exported(folders, tmp_path, task):
   poses, shown, length = sign.call(*inputs, np.uint32(1))
   n = int(length[0])
   assert min(n, about["limit"]) == len(first)
-  assert poses.shape == (1, about["limit"], skeleton.J, 3)
+  assert poses.shape == (1, about["limit"], PROMPT2SIGN50.num_joints, 3)
   np.testing.assert_array_equal(shown[0, :n], first.valid)
   np.testing.assert_allclose(poses[0, :n], first.frames, atol=1e-4)
   assert tokens[-1] == vocabulary.EOS

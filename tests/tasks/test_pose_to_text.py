@@ -16,6 +16,7 @@ from helpers import devices
 import signllm_jax.train as train
 from signllm_jax import config
 from signllm_jax.core import clips, errors, vocabulary
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import augmentation, corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.evaluation import reading
@@ -433,7 +434,9 @@ def test_columns_of_a_report_say_what_was_read(trained, loaded):
   true = [_spelt(word, word) for word in WORDS]
   rows = {"produced": true[::-1], "truth": true, "nearest_train": true}
   weights = bootstrap.resample(len(true), 20)
-  length = [m for m in catalogue.POSE if m.key == "length_ratio"]
+  length = [
+    m for m in catalogue.pose_metrics(PROMPT2SIGN50) if m.key == "length_ratio"
+  ]
   facts = {"protocol": "free"}
   poses = report.build(facts, length, true, rows, weights)
   settings = stored_config.from_json((trained / "config.json").read_text()).data

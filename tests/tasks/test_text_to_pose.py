@@ -9,7 +9,8 @@ from helpers import devices, small_steps
 
 import signllm_jax.train as train
 from signllm_jax import config
-from signllm_jax.core import bones, clips, errors, skeleton
+from signllm_jax.core import bones, clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import datasets
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.formats import skels
@@ -25,17 +26,19 @@ SIZES = (1.0, 1.5)  # of the people of each language
 def _clip(size: float, number: int) -> clips.Clip:
   """Limbs of constant length that turn."""
   random = np.random.default_rng(7)
-  lengths = size * random.uniform(0.2, 0.5, skeleton.BONES)
+  lengths = size * random.uniform(0.2, 0.5, PROMPT2SIGN50.num_bones)
   lengths[1] = 1 / 6  # shoulders are the unit of canonical poses
   vectors = random.normal(size=(1, 49, 3)) + 0.3 * np.sin(
     np.arange(8)[:, None, None] / 3 + number
   )
   vectors[:, 1], vectors[:, 4] = (-1, 0, 0), (1, 0, 0)
-  vectors *= (lengths[skeleton.LIMB_BONES] / np.linalg.norm(vectors, axis=-1))[
-    ..., None
+  vectors *= (
+    lengths[PROMPT2SIGN50.limb_bones] / np.linalg.norm(vectors, axis=-1)
+  )[..., None]
+  frames = PROMPT2SIGN50.ancestor_matrix() @ vectors
+  frames -= frames[
+    :, PROMPT2SIGN50.joint("neck") : PROMPT2SIGN50.joint("neck") + 1
   ]
-  frames = skeleton.ancestor_matrix() @ vectors
-  frames -= frames[:, skeleton.NECK : skeleton.NECK + 1]
   valid = np.ones((8, 50), bool)
   valid[2, 20] = False
   frames[~valid] = 0
@@ -98,12 +101,13 @@ def test_produced_bones_have_the_lengths_of_their_language(
     train_split = datasets.open_clips(part, "train")
     poses = np.concatenate([clip.frames for clip in train_split])
     poses = poses[poses[:, 20].any(-1)]
-    means = bones.limb_lengths(poses).mean(0)
+    means = bones.limb_lengths(poses, PROMPT2SIGN50).mean(0)
     sides = [
-      means[b == skeleton.LIMB_BONES].mean() for b in skeleton.LIMB_BONES
+      means[b == PROMPT2SIGN50.limb_bones].mean()
+      for b in PROMPT2SIGN50.limb_bones
     ]
     expected = np.array(sides)
-    found = bones.limb_lengths(made.frames)
+    found = bones.limb_lengths(made.frames, PROMPT2SIGN50)
     np.testing.assert_allclose(
       found, np.broadcast_to(expected, found.shape), rtol=1e-3
     )
@@ -113,17 +117,19 @@ def test_statistics_of_each_row_hold_their_own_bones():
   random = np.random.default_rng(0)
   mean, scale, lengths = (
     random.uniform(0.5, 1, shape).astype(np.float32)
-    for shape in ((2, 150), (2,), (2, skeleton.BONES))
+    for shape in ((2, 150), (2,), (2, PROMPT2SIGN50.num_bones))
   )
   every = PoseStatistics(mean, scale, np.ones((2, 50), bool), lengths)
   poses = random.normal(size=(3, 4, 150)).astype(np.float32)
   language = np.array([1, 0, 1])
-  rows = every.for_languages(language).hold_bones(poses)
+  rows = every.for_languages(language).hold_bones(poses, PROMPT2SIGN50)
   for row, at in enumerate(language):
     own = jax.tree.map(lambda x, at=at: x[at], every)
-    np.testing.assert_allclose(rows[row], own.hold_bones(poses[row]), atol=1e-5)
+    np.testing.assert_allclose(
+      rows[row], own.hold_bones(poses[row], PROMPT2SIGN50), atol=1e-5
+    )
   free = every._replace(bones=None)
-  assert free.hold_bones(poses) is poses
+  assert free.hold_bones(poses, PROMPT2SIGN50) is poses
 
 
 def test_bones_on_eight_devices_equal_one():

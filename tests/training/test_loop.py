@@ -19,7 +19,8 @@ import signllm_jax.train as train
 from configs import asl, gsl
 from data_pipeline.building import build, build_plan
 from signllm_jax import config
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import datasets, loader, records
 from signllm_jax.evaluation import signing
 from signllm_jax.formats import splits, tfrecord
@@ -123,7 +124,7 @@ def test_the_average_is_evaluated_and_not_the_parameters(straight):
   evaluation = signing.Evaluation(
     datasets.open_clips(restored.config.data, "dev"),
     restored.config,
-    np.zeros(skeleton.C),
+    np.zeros(PROMPT2SIGN50.num_values),
   )
 
   def score(state) -> float:

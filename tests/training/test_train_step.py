@@ -9,6 +9,7 @@ from helpers import small_steps
 from benchmarks import communication
 from signllm_jax import config
 from signllm_jax.core import errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.inference import compiled_model, decoding
 from signllm_jax.losses import pose
 from signllm_jax.parallel import sharding
@@ -297,7 +298,7 @@ def test_future_prediction_is_taught_the_frames_after():
   real = jnp.arange(5) < lengths[:, None]
   valid = valid & real[..., None]
   settings = config.Loss(counter_weight=2.0)
-  weights = pose.cell_weights(valid, lengths, settings)
+  weights = pose.cell_weights(valid, lengths, settings, PROMPT2SIGN50)
   target = jnp.arange(2 * 5 * 151.0).reshape(2, 5, 151) * weights
   after = np.asarray(pose.append_future(target, 3))
   np.testing.assert_array_equal(after[:, :, :151], target)

@@ -9,7 +9,8 @@ import pytest
 from helpers.paths import DATA
 from PIL import Image, ImageColor, ImageSequence
 
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import skels
 from signllm_jax.visualization import render, skeleton_drawing
 
@@ -17,11 +18,14 @@ from signllm_jax.visualization import render, skeleton_drawing
 def signer(t: int = 6, fps: float = 25.0) -> clips.Clip:
   """A person with open hands that rise slowly; canonical."""
   frames = np.zeros((t, 50, 3), np.float32)
-  frames[:, skeleton.NOSE] = [0, -0.2, 0]
+  frames[:, PROMPT2SIGN50.joint("nose")] = [0, -0.2, 0]
   for first, side in ((2, -1), (5, 1)):
     for i, (x, y) in enumerate([(1 / 6, 0), (0.25, 0.28), (0.2, 0.1)]):
       frames[:, first + i, :2] = [side * x, y]
-  for root, wrist in ((skeleton.LEFT_HAND, 7), (skeleton.RIGHT_HAND, 4)):
+  for root, wrist in (
+    (PROMPT2SIGN50.hand("left"), 7),
+    (PROMPT2SIGN50.hand("right"), 4),
+  ):
     frames[:, root] = frames[:, wrist]
     for finger in range(5):
       for j in range(4):
@@ -36,7 +40,7 @@ def signer(t: int = 6, fps: float = 25.0) -> clips.Clip:
 
 def hide(clip: clips.Clip, part: str) -> clips.Clip:
   frames, valid = clip.frames.copy(), clip.valid.copy()
-  joints = list(skeleton.PARTS[part])
+  joints = list(PROMPT2SIGN50.parts[part])
   frames[:, joints], valid[:, joints] = 0, False
   return dataclasses.replace(clip, frames=frames, valid=valid)
 
@@ -91,7 +95,7 @@ def test_missing_hand_is_not_drawn(part, gone, kept):
 
 def test_missing_joint_and_nothing_at_all():
   clip = signer(1)
-  clip.valid[:, skeleton.RIGHT_ELBOW] = False
+  clip.valid[:, PROMPT2SIGN50.joint("right_elbow")] = False
   image = next(render.frames({"a": clip}))
   wrist = count(image, skeleton_drawing.RIGHT[0])
   assert wrist < 0.2 * count(image, skeleton_drawing.LEFT[0])
@@ -109,8 +113,8 @@ def test_missing_joint_and_nothing_at_all():
 
 def test_hand_without_its_wrist_stays_in_its_window():
   clip = signer(3)
-  clip.valid[1, skeleton.RIGHT_HAND] = False
-  clip.frames[1, skeleton.RIGHT_HAND] = 0
+  clip.valid[1, PROMPT2SIGN50.hand("right")] = False
+  clip.frames[1, PROMPT2SIGN50.hand("right")] = 0
   images = list(render.frames({"a": clip}))
   for colour in skeleton_drawing.RIGHT[1:]:
     inset = [count(i[320:468, 8:156], colour) for i in images]

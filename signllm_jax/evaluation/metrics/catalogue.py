@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from signllm_jax.core import clips
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.evaluation.metrics import (
   distances,
   frechet,
@@ -56,44 +57,23 @@ DTW_MJE = _mean(
   f"length, {_UNIT}",
 )
 
-POSE: tuple[metric.Metric, ...] = (
-  DTW_MJE,
-  _part("body"),
-  _part("left_hand"),
-  _part("right_hand"),
-  _mean(
-    "mpjpe",
-    "aligned MPJPE",
-    distances.mpjpe,
-    "position error of the truth's visible joints along DTW-MJE's path, each "
-    f"true frame once, {_UNIT}",
-  ),
-  _mean(
-    "dtw_pt",
-    "PT DTW",
-    distances.dtw_pt,
-    "exact DTW, L1 over 150 numbers, total over frames of the truth (Saunders "
-    f"et al. 2020), {_UNIT}",
-    "{:.3f}",
-  ),
-  _mean(
-    "ndtw_mje",
-    "nDTW-MJE",
-    distances.ndtw_mje,
-    "shoulder-normalised, exact DTW a keypoint, missing in truth 0, missing in "
-    "hypothesis half the distance from the origin, total of the path, mean "
-    "over 50 keypoints (Arkushin et al. 2023), shoulder widths",
-    "{:.3f}",
-  ),
-  _mean(
-    "dtwp",
-    "nDTWp",
-    distances.dtwp,
-    "shoulder-normalised, frames without hands trimmed, hands only, missing "
-    "filled with 10, exact DTW a keypoint, root of the squared Euclidean "
-    "total, mean over 42 keypoints (Jiang et al. 2025), shoulder widths",
-    "{:.3f}",
-  ),
+_MPJPE = _mean(
+  "mpjpe",
+  "aligned MPJPE",
+  distances.mpjpe,
+  "position error of the truth's visible joints along DTW-MJE's path, each "
+  f"true frame once, {_UNIT}",
+)
+_DTWP = _mean(
+  "dtwp",
+  "nDTWp",
+  distances.dtwp,
+  "shoulder-normalised, frames without hands trimmed, hands only, missing "
+  "filled with 10, exact DTW a keypoint, root of the squared Euclidean "
+  "total, mean over 42 keypoints (Jiang et al. 2025), shoulder widths",
+  "{:.3f}",
+)
+_MOTION: tuple[metric.Metric, ...] = (
   metric.Metric(
     "frechet",
     "Fréchet",
@@ -133,52 +113,106 @@ POSE: tuple[metric.Metric, ...] = (
     metric.ratio,
     "{:.3f}",
   ),
-  metric.Metric(
-    "bone_length_error",
-    "bone error",
-    "lower",
-    "|length / its median in the clip - 1|, mean over limbs and frames, plus "
-    "|mean over clips of the medians, produced over true - 1|, mean over limbs",
-    pose.bones,
-    pose.bone_length_error,
-    "{:.3f}",
-    biased=True,
-    version=2,
-  ),
-  metric.Metric(
-    "spread",
-    "spread",
-    "one",
-    "root mean squared distance of visible joints from the mean of the text's "
-    f"clips, interpolated to {spread.FRAMES} frames, unbiased, produced over "
-    "true, sums over texts with several true clips",
-    spread.sums,
-    spread.ratio,
-    "{:.3f}",
-  ),
-  _mean(
-    "visibility_error",
-    "visibility error",
-    visibility.errors,
-    "|share of frames that show a part, produced - true|, mean over body, left "
-    "and right hand",
-    "{:.3f}",
-  ),
+)
+_BONES = metric.Metric(
+  "bone_length_error",
+  "bone error",
+  "lower",
+  "|length / its median in the clip - 1|, mean over limbs and frames, plus "
+  "|mean over clips of the medians, produced over true - 1|, mean over limbs",
+  pose.bones,
+  pose.bone_length_error,
+  "{:.3f}",
+  biased=True,
+  version=2,
+)
+_SPREAD = metric.Metric(
+  "spread",
+  "spread",
+  "one",
+  "root mean squared distance of visible joints from the mean of the text's "
+  f"clips, interpolated to {spread.FRAMES} frames, unbiased, produced over "
+  "true, sums over texts with several true clips",
+  spread.sums,
+  spread.ratio,
+  "{:.3f}",
 )
 
 
-def hidden_parts(trained: Mapping[str, np.ndarray]) -> metric.Metric:
+def _of_all_numbers(skeleton: Skeleton) -> tuple[metric.Metric, ...]:
+  """Published distances over all numbers or joints of a frame."""
+  return (
+    _mean(
+      "dtw_pt",
+      "PT DTW",
+      distances.dtw_pt,
+      f"exact DTW, L1 over {skeleton.num_values} numbers, total over frames of "
+      f"the truth (Saunders et al. 2020), {_UNIT}",
+      "{:.3f}",
+    ),
+    _mean(
+      "ndtw_mje",
+      "nDTW-MJE",
+      distances.ndtw_mje,
+      "shoulder-normalised, exact DTW a keypoint, missing in truth 0, "
+      "missing in hypothesis half the distance from the origin, total of the "
+      "path, mean "
+      f"over {skeleton.num_joints} keypoints (Arkushin et al. 2023), shoulder "
+      "widths",
+      "{:.3f}",
+    ),
+  )
+
+
+def _listed(skeleton: Skeleton, word: str) -> str:
+  """The parts of a skeleton, in words."""
+  if not skeleton.face:
+    return f"body, left {word} right hand"
+  return f"body, left hand, right hand {word} face"
+
+
+@functools.cache
+def pose_metrics(skeleton: Skeleton) -> tuple[metric.Metric, ...]:
+  """The metrics of clips of a skeleton, in the order of the report.
+
+  In 2-D there is no error of bones: those of a projection change their lengths.
+  """
+  visible = _mean(
+    "visibility_error",
+    "visibility error",
+    visibility.errors,
+    "|share of frames that show a part, produced - true|, mean over "
+    + _listed(skeleton, "and"),
+    "{:.3f}",
+  )
+  return (
+    DTW_MJE,
+    *(_part(part) for part in skeleton.parts),
+    _MPJPE,
+    *_of_all_numbers(skeleton),
+    _DTWP,
+    *_MOTION,
+    *([_BONES] if skeleton.dims == 3 else []),
+    _SPREAD,
+    visible,
+  )
+
+
+def hidden_parts(
+  trained: Mapping[str, np.ndarray], skeleton: Skeleton
+) -> metric.Metric:
   """Share of frames that show what no recording of their text shows.
 
   Args:
     trained: `visibility.parts_of_texts` of the training clips.
+    skeleton: of the clips.
   """
   return metric.Metric(
     "hidden_parts",
     "hidden parts shown",
     "lower",
-    "frames that show a part (body, left or right hand) which no training and "
-    "no true clip of the text ever shows, over all frames",
+    f"frames that show a part ({_listed(skeleton, 'or')}) which no training "
+    "and no true clip of the text ever shows, over all frames",
     functools.partial(visibility.hidden_shown, trained=trained),
     metric.ratio,
     "{:.1%}",

@@ -12,13 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax.core import clips, skeleton
+from signllm_jax.core import clips
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.evaluation.metrics import pairs
 from signllm_jax.losses import dtw, frame_cost
 
-HANDS = [*skeleton.PARTS["left_hand"], *skeleton.PARTS["right_hand"]]
 DTWP_FILL = 10.0  # value of a missing joint in pose-evaluation's DTWp
-_SHOULDERS = [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]
 
 
 def dtw_pt(
@@ -26,7 +25,7 @@ def dtw_pt(
 ) -> np.ndarray:
   """Progressive Transformers' DTW of each pair: [n].
 
-  The local cost is the L1 distance over the 150 numbers of a frame; the path's
+  The local cost is the L1 distance over the numbers of a frame; the path's
   total is divided by the frames of the truth. Where joints are missing, their
   numbers count as the mean of the frame's others.
   """
@@ -41,23 +40,23 @@ def _pt(batch: pairs.Batch) -> jax.Array:
 @jax.jit
 def _pt_cost(batch: pairs.Batch) -> jax.Array:
   seen = batch.valid.astype(jnp.float32)
-  share = skeleton.J * seen / jnp.maximum(seen.sum(-1, keepdims=True), 1)
+  share = seen.shape[-1] * seen / jnp.maximum(seen.sum(-1, keepdims=True), 1)
 
-  def values_first(x):  # [B, T, 50, 3] -> [150, B, T]
+  def values_first(x):  # [B, T, J, D] -> [C, B, T]
     return jnp.moveaxis(x.reshape(*x.shape[:2], -1), -1, 0)
 
   def add(cost, values):
     a, b, weight = values
     return cost + weight[..., None] * jnp.abs(a[..., None] - b[:, None]), None
 
-  # Value by value as in `frame_cost`: a trailing axis of 150 is slower.
+  # Value by value as in `frame_cost`: a trailing axis is slower.
   return jax.lax.scan(
     add,
     jnp.zeros((*batch.valid.shape[:2], batch.shown.shape[1])),
     (
       values_first(batch.reference),
       values_first(batch.hypothesis),
-      values_first(share[..., None].repeat(3, -1)),
+      values_first(share[..., None].repeat(batch.reference.shape[-1], -1)),
     ),
     unroll=10,
   )[0]
@@ -86,11 +85,12 @@ def _mean_joint(batch: pairs.Batch) -> jax.Array:
 def dtw_mje_of_part(
   produced: Sequence[clips.Clip], true: Sequence[clips.Clip], part: str
 ) -> np.ndarray:
-  """DTW-MJE of one of `skeleton.PARTS`, aligned by itself: [n].
+  """DTW-MJE of a part of the body, aligned by itself: [n].
 
   NaN where the truth never shows the part.
   """
-  joints = np.isin(np.arange(skeleton.J), skeleton.PARTS[part])
+  skeleton = true[0].skeleton
+  joints = np.isin(np.arange(skeleton.num_joints), skeleton.parts[part])
   # The other joints are masked, not removed: one compiled shape for all parts.
   alone = [pairs.Sequence3D(clip.frames, clip.valid & joints) for clip in true]
   shown = np.array([part.valid.any() for part in alone])
@@ -145,8 +145,8 @@ def _keypoints(batch: pairs.Batch) -> np.ndarray:
 
 @jax.jit
 def _keypoint_costs(pair: pairs.Batch) -> jax.Array:
-  reference = pair.reference.swapaxes(0, 1)  # [K, R, 3]
-  hypothesis = pair.hypothesis.swapaxes(0, 1)  # [K, Q, 3]
+  reference = pair.reference.swapaxes(0, 1)  # [K, R, D]
+  hypothesis = pair.hypothesis.swapaxes(0, 1)  # [K, Q, D]
   cost = jnp.linalg.norm(reference[:, :, None] - hypothesis[:, None], axis=-1)
   missing = jnp.linalg.norm(reference, axis=-1)[..., None] / 2
   cost = jnp.where(pair.shown.T[:, None], cost, missing)
@@ -180,12 +180,17 @@ def dtwp(
   cost, root of the total), and the mean is taken. Our clips have no pixels, so
   they are normalised by their shoulders first (the paper's nDTWp).
   """
+  hands = _hands(true[0].skeleton)
   totals = pairs.over_pairs(
     _squared_keypoints,
-    [_trim(sequence) for sequence in _by_shoulders(produced)],
-    [_trim(sequence) for sequence in _by_shoulders(true)],
+    [_trim(sequence, hands) for sequence in _by_shoulders(produced)],
+    [_trim(sequence, hands) for sequence in _by_shoulders(true)],
   )
-  return np.sqrt(totals[:, HANDS]).mean(-1)
+  return np.sqrt(totals[:, hands]).mean(-1)
+
+
+def _hands(skeleton: Skeleton) -> list[int]:
+  return [*skeleton.parts["left_hand"], *skeleton.parts["right_hand"]]
 
 
 def _squared_keypoints(batch: pairs.Batch) -> np.ndarray:
@@ -199,9 +204,9 @@ def _squared_costs(pair: pairs.Batch) -> jax.Array:
   return ((reference[:, :, None] - hypothesis[:, None]) ** 2).sum(-1)
 
 
-def _trim(sequence: pairs.Sequence3D) -> pairs.Sequence3D:
+def _trim(sequence: pairs.Sequence3D, hands: list[int]) -> pairs.Sequence3D:
   """Cuts to the frames that show a hand and fills missing joints."""
-  shown = np.flatnonzero(sequence.valid[:, HANDS].any(1))
+  shown = np.flatnonzero(sequence.valid[:, hands].any(1))
   span = slice(shown[0], shown[-1] + 1) if len(shown) else slice(None)
   frames, valid = sequence.frames[span], sequence.valid[span]
   return pairs.Sequence3D(np.where(valid[..., None], frames, DTWP_FILL), valid)
@@ -214,10 +219,11 @@ def _by_shoulders(sequence: Sequence[clips.Clip]) -> list[pairs.Sequence3D]:
   """
   normalised = []
   for clip in sequence:
-    middle, width = np.zeros(3), clips.SHOULDER_WIDTH
-    seen = clip.valid[:, _SHOULDERS].all(1)
+    middle, width = np.zeros(clip.skeleton.dims), clips.SHOULDER_WIDTH
+    shoulders = list(clip.skeleton.shoulders)
+    seen = clip.valid[:, shoulders].all(1)
     if seen.any():
-      right, left = clip.frames[seen][:, _SHOULDERS].swapaxes(0, 1)
+      right, left = clip.frames[seen][:, shoulders].swapaxes(0, 1)
       middle = (right + left).mean(0, dtype=np.float64) / 2
       width = np.linalg.norm(right - left, axis=-1).mean(dtype=np.float64)
     frames = (clip.frames - middle) / max(width, 1e-6)

@@ -10,40 +10,45 @@ and the change of each since frame t - 1. Missing cells take the truth's mean;
 a joint that the truth shows in less than half of its frames is left out.
 """
 
+import functools
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax.core import clips, skeleton
+from signllm_jax.core import clips
+from signllm_jax.core.skeleton import SIDES, Skeleton
 
-_BODY = [
-  skeleton.NOSE,
-  skeleton.RIGHT_ELBOW,
-  skeleton.RIGHT_WRIST,
-  skeleton.LEFT_ELBOW,
-  skeleton.LEFT_WRIST,
-]
-_TIPS = [
-  root + 4 * finger
-  for root in (skeleton.LEFT_HAND, skeleton.RIGHT_HAND)
-  for finger in range(1, 6)
-]
-_JOINTS = [*_BODY, *_TIPS]
-_ORIGINS = [
-  *[skeleton.NECK] * len(_BODY),
-  *[skeleton.LEFT_HAND] * 5,
-  *[skeleton.RIGHT_HAND] * 5,
-]
 _RIDGE = 1e-9  # on variances of about 1: Cholesky then accepts still poses
 
 
+@functools.cache
+def _joints(skeleton: Skeleton) -> tuple[list[int], dict[str, list[int]]]:
+  """Joints of the body about the origin, and fingertips by side."""
+  names = ("nose", "right_elbow", "right_wrist", "left_elbow", "left_wrist")
+  found = [skeleton.find(name) for name in names]
+  tips = {
+    side: [skeleton.hand(side) + 4 * finger for finger in range(1, 6)]
+    for side in SIDES
+  }
+  return [joint for joint in found if joint is not None], tips
+
+
 def _frames(clip: clips.Clip) -> np.ndarray:
-  """Features [T - 1, 90]; NaN where missing."""
-  place = clip.frames[:, _JOINTS] - clip.frames[:, _ORIGINS]
-  seen = clip.valid[:, _JOINTS] & clip.valid[:, _ORIGINS]
-  place = np.where(seen[..., None], place, np.nan).astype(np.float64)
-  both = np.stack([place[1:], np.diff(place, axis=0)], 1)
-  return both.reshape(len(clip) - 1, 2 * 3 * len(_JOINTS))
+  """Features [T - 1, 2 n D] of n joints; NaN where missing."""
+  skeleton = clip.skeleton
+  body, tips = _joints(skeleton)
+  frames, valid = clip.frames, clip.valid
+  place = [frames[:, body] - skeleton.origin_of(frames)]
+  seen = [valid[:, body] & skeleton.origin_shown(valid)[:, None]]
+  for side, joints in tips.items():
+    wrist = skeleton.hand(side)
+    place.append(frames[:, joints] - frames[:, wrist, None])
+    seen.append(valid[:, joints] & valid[:, wrist, None])
+  shown = np.concatenate(seen, 1)[..., None]
+  known = np.where(shown, np.concatenate(place, 1), np.nan).astype(np.float64)
+  both = np.stack([known[1:], np.diff(known, axis=0)], 1)
+  return both.reshape(len(both), math.prod(both.shape[1:]))
 
 
 def sums(
@@ -52,7 +57,7 @@ def sums(
   """Moments of each pair's features: [n, 2 (1 + D + D^2)].
 
   Count, sum and outer products of the produced frames, then of the true ones;
-  D is at most 90.
+  D is at most 90 in 3-D.
   """
   reference = [_frames(clip) for clip in true]
   pooled = np.concatenate(reference)
@@ -79,7 +84,7 @@ def finish(total: np.ndarray) -> np.ndarray:
   """Squared Frechet distance of summed moments: [..., k] -> [...].
 
   Covariances are shrunk towards their diagonal by D / (D + true frames): few
-  frames do not determine the correlations of 90 features. 0 without any joint.
+  frames do not determine the correlations of D features. 0 without any joint.
   """
   half = total.shape[-1] // 2
   d = round((np.sqrt(4 * half - 3) - 1) / 2)

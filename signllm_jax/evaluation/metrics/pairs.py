@@ -17,7 +17,7 @@ class Joints(Protocol):
 
   @property
   def frames(self) -> np.ndarray:
-    """[T, K, 3] float32."""
+    """[T, K, D] float32."""
     ...
 
   @property
@@ -36,10 +36,10 @@ class Sequence3D(NamedTuple):
 class Batch(NamedTuple):
   """Padded pairs."""
 
-  reference: jax.Array  # [B, R, K, 3]
+  reference: jax.Array  # [B, R, K, D]
   valid: jax.Array  # [B, R, K] bool
   rows: jax.Array  # [B] frames of the reference
-  hypothesis: jax.Array  # [B, Q, K, 3]
+  hypothesis: jax.Array  # [B, Q, K, D]
   shown: jax.Array  # [B, Q, K] bool
   columns: jax.Array  # [B] frames of the hypothesis
 
@@ -83,9 +83,9 @@ def over_pairs(
 
 
 def _padded(group: Sequence[Joints], rows: int, t: int):
-  joints = group[0].frames.shape[1]
-  frames = np.zeros((rows, t, joints, 3), np.float32)
-  valid = np.zeros((rows, t, joints), bool)
+  shape = group[0].frames.shape[1:]
+  frames = np.zeros((rows, t, *shape), np.float32)
+  valid = np.zeros((rows, t, shape[0]), bool)
   length = np.ones(rows, np.int32)
   for row, sequence in enumerate(group):
     length[row] = len(sequence.frames)

@@ -9,16 +9,22 @@ from collections.abc import Sequence
 import numpy as np
 
 from signllm_jax.core import bones as bones_lib
-from signllm_jax.core import clips, skeleton
+from signllm_jax.core import clips
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.evaluation.metrics import distances, metric
 
-WRISTS = [skeleton.RIGHT_WRIST, skeleton.LEFT_WRIST]
 _SHORTEST = 1e-6  # a shorter limb has no length to compare with
+
+
+def wrist_joints(skeleton: Skeleton) -> list[int]:
+  """The right and the left wrist of the arms."""
+  return [skeleton.joint("right_wrist"), skeleton.joint("left_wrist")]
 
 
 def wrist_path(clip: clips.Clip) -> float:
   """Path length of both wrists, over steps between frames that show them."""
-  wrists, seen = clip.frames[:, WRISTS], clip.valid[:, WRISTS]
+  joints = wrist_joints(clip.skeleton)
+  wrists, seen = clip.frames[:, joints], clip.valid[:, joints]
   steps = np.linalg.norm(np.diff(wrists, axis=0), axis=-1)
   return float((steps * (seen[1:] & seen[:-1])).sum())
 
@@ -74,15 +80,15 @@ def jerk_ratio(sums: np.ndarray) -> np.ndarray:
 
 
 def bone_lengths(clip: clips.Clip) -> tuple[np.ndarray, np.ndarray]:
-  """Length [T, 49] of each limb, and whether both its ends are visible."""
-  seen = bones_lib.limbs_visible(clip.valid)
-  return bones_lib.limb_lengths(clip.frames), seen
+  """Length [T, N] of each limb, and whether both its ends are visible."""
+  seen = bones_lib.limbs_visible(clip.valid, clip.skeleton)
+  return bones_lib.limb_lengths(clip.frames, clip.skeleton), seen
 
 
 def bones(
   produced: Sequence[clips.Clip], true: Sequence[clips.Clip]
 ) -> np.ndarray:
-  """Bone lengths of each pair: [n, 2 + 2 * 49].
+  """Bone lengths of each pair: [n, 2 + 2 N].
 
   Sum over visible limbs and frames of |length / the clip's own median - 1| of
   the produced clip, and its number of terms; then the median length of every
@@ -105,7 +111,7 @@ def _bones_of_pair(produced: clips.Clip, true: clips.Clip) -> np.ndarray:
 
 
 def _medians(length: np.ndarray, seen: np.ndarray) -> np.ndarray:
-  """Median [49] over the frames that show each limb; 0 without one."""
+  """Median [N] over the frames that show each limb; 0 without one."""
   return np.array(
     [
       np.median(x[shown]) if shown.any() else 0
@@ -134,9 +140,12 @@ def scores(
   produced: Sequence[clips.Clip], true: Sequence[clips.Clip]
 ) -> dict[str, float]:
   """Scores of poses during training, as `catalogue` defines them."""
-  return {
+  found = {
     "dtw_mje": float(distances.dtw_mje(produced, true).mean()),
     "motion_share": float(metric.ratio(motion(produced, true).sum(0))),
     "length_ratio": float(metric.ratio(lengths(produced, true).sum(0))),
-    "bone_length_error": float(bone_length_error(bones(produced, true).sum(0))),
   }
+  if true[0].skeleton.dims == 3:
+    total = bones(produced, true).sum(0)
+    found["bone_length_error"] = float(bone_length_error(total))
+  return found

@@ -1,21 +1,23 @@
 """Which parts of the body are shown, produced against true.
 
 A part is shown in a frame that shows any of its joints. The parts are those of
-`skeleton.PARTS`: the body and each hand.
+the skeleton: the body, each hand and, if it has one, the face.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from signllm_jax.core import clips, skeleton
-
-_PARTS = [list(joints) for joints in skeleton.PARTS.values()]
+from signllm_jax.core import clips
 
 
 def parts(clip: clips.Clip) -> np.ndarray:
   """Whether each part is shown in each frame: [T, P] bool."""
-  return np.stack([clip.valid[:, joints].any(1) for joints in _PARTS], -1)
+  shown = [
+    clip.valid[:, list(joints)].any(1)
+    for joints in clip.skeleton.parts.values()
+  ]
+  return np.stack(shown, -1)
 
 
 def parts_of_texts(listed: Iterable[clips.Clip]) -> dict[str, np.ndarray]:

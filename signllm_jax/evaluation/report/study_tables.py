@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from signllm_jax.core.skeleton import PROMPT2SIGN50, SKELETONS
 from signllm_jax.evaluation.metrics import catalogue, text
 from signllm_jax.evaluation.metrics.metric import Metric
 from signllm_jax.evaluation.report import bootstrap, plots, published, tables
@@ -24,7 +25,12 @@ _SIGNING = (
 )
 _REFERENCES = ("truth", "same_text", "text_mean")  # rows of "signing"
 _METRICS: Mapping[str, Metric] = {
-  m.key: m for m in (*catalogue.POSE, catalogue.hidden_parts({}), *text.TEXT)
+  one.key: one
+  for one in (
+    *(m for any_ in SKELETONS.values() for m in catalogue.pose_metrics(any_)),
+    catalogue.hidden_parts({}, PROMPT2SIGN50),
+    *text.TEXT,
+  )
 }
 # Rows that the paper has as well -> their names in `published`.
 _COMPONENTS = {

@@ -24,10 +24,16 @@ _COLUMNS = (
 
 def training_table(rows: ScoreTable, title: str) -> str:
   """Formats the scores of poses during training."""
-  cells = [["", *(head for _, head, _ in _COLUMNS)]]
-  for name, row in with_shares(rows).items():
+  shared = with_shares(rows)
+  columns = [
+    column
+    for column in _COLUMNS
+    if all(column[0] in row for row in shared.values())
+  ]
+  cells = [["", *(head for _, head, _ in columns)]]
+  for name, row in shared.items():
     cells.append(
-      [name.replace("_", " "), *(f.format(row[key]) for key, _, f in _COLUMNS)]
+      [name.replace("_", " "), *(f.format(row[key]) for key, _, f in columns)]
     )
   return f"{title}\n\n{markdown(cells)}"
 

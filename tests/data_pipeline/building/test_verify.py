@@ -19,7 +19,8 @@ from data_pipeline.building import (
   checksums,
   verify,
 )
-from signllm_jax.core import errors, skeleton
+from signllm_jax.core import errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import records
 from signllm_jax.formats import tfrecord
 
@@ -246,7 +247,7 @@ def test_faults_of_a_record(built_tfrecord, values, expected):
     (4, 0.5, 2, "frame 3 has values other than 0 and 1"),
     (4, 0.5, 0, "frame 3 has a missing joint that is not 0"),
     (4, 0.0, 1, "frame 3 has a joint at 0 that is not masked"),
-    (skeleton.NECK, 0.5, 1, "frame 3 has its neck not at 0"),
+    (PROMPT2SIGN50.joint("neck"), 0.5, 1, "frame 3 has its neck not at 0"),
   ],
 )
 def test_faults_of_a_pose(built_tfrecord, joint, number, seen, expected):

@@ -19,6 +19,7 @@ from data_pipeline.lifting import lifted_folder, lifter, stage_files
 from data_pipeline.prompt2sign import prompt2sign_dataset_builder
 from data_pipeline.texts import prompts
 from signllm_jax.core import clips, languages, skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import records
 from signllm_jax.formats import h5, skels, splits
 
@@ -183,7 +184,7 @@ def test_skels_of_the_reference_mode_are_the_published_ones(tmp_path):
     near = np.abs(one - other)[:, :-1] < 1e-4
     # What nobody saw is marked by us and lifted all the same by the tool.
     marked = (one[:, :-1] == skels.MISSING) & ~near
-    joints = marked.reshape(len(one), skeleton.J, 3)
+    joints = marked.reshape(len(one), PROMPT2SIGN50.num_joints, 3)
     assert (joints.all(-1) == joints.any(-1)).all()
     assert near[~marked].mean() >= 0.99
     assert near.mean() >= 0.99
@@ -195,10 +196,17 @@ def test_skels_in_the_other_convention(from_json, tmp_path):
     == 0
   )
   for clip in splits.read_split(tmp_path, "a"):
-    ends = clip.frames[:, [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER], :2]
+    ends = clip.frames[
+      :,
+      [
+        PROMPT2SIGN50.joint("right_shoulder"),
+        PROMPT2SIGN50.joint("left_shoulder"),
+      ],
+      :2,
+    ]
     width = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)
     assert np.median(width) == pytest.approx(1 / 3, abs=1e-5)
-    assert (clip.frames[:, skeleton.NECK] == 0).all()
+    assert (clip.frames[:, PROMPT2SIGN50.joint("neck")] == 0).all()
     expected = clips.canonical(lifted_folder.read(from_json, clip.name))
     np.testing.assert_allclose(clip.frames, expected.frames, atol=6e-6)
 
@@ -220,7 +228,10 @@ def test_real_variants_of_openpose_are_lifted(tmp_path, capsys):
     "spin_im1010_openpose": 1,
     "posefmt_openpose": 93,
   }
-  hand = slice(skeleton.LEFT_HAND, skeleton.LEFT_HAND + skeleton.HAND_JOINTS)
+  hand = slice(
+    PROMPT2SIGN50.hand("left"),
+    PROMPT2SIGN50.hand("left") + skeleton.HAND_JOINTS,
+  )
   seen = found["posefmt_openpose"].valid[:, hand].mean()
   assert 0.4 < seen < 0.6
   (record,) = (

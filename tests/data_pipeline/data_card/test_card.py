@@ -16,7 +16,8 @@ from PIL import Image
 from data_pipeline.building import build, build_plan, record_reader
 from data_pipeline.data_card import card, statistics
 from data_pipeline.lifting import quality
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import skels
 
 HOSTILE = (
@@ -60,10 +61,12 @@ def build_of(folder, splits: dict[str, list[clips.Clip]]):
 def built(tmp_path_factory):
   train = [clip(i, text) for i, text in enumerate((*HOSTILE, SHARED, "a b c"))]
   jumpy = clip(7, "far too jumpy", 30)
-  jumpy.frames[::2, [skeleton.LEFT_WRIST, skeleton.RIGHT_WRIST]] *= 500
+  jumpy.frames[
+    ::2, [PROMPT2SIGN50.joint("left_wrist"), PROMPT2SIGN50.joint("right_wrist")]
+  ] *= 500
   handless = clip(8, "a b")
-  handless.valid[:, skeleton.LEFT_HAND :] = False
-  handless.frames[:, skeleton.LEFT_HAND :] = 0
+  handless.valid[:, PROMPT2SIGN50.hand("left") :] = False
+  handless.frames[:, PROMPT2SIGN50.hand("left") :] = 0
   train += [jumpy, handless, clip(9, "a b")]
   test = [clip(20, SHARED.lower()), clip(1, "unheard of"), clip(21, "a d")]
   return build_of(
@@ -217,7 +220,7 @@ def test_counts(counted):
   assert train.missing("body") == 0
   assert counted.glosses == 13 and counted.rule_glosses == 0
   assert counted.languages == {"GSL": 13} and counted.rates == {25.0: 13}
-  assert counted.bones.shape == (13, skeleton.BONES)
+  assert counted.bones.shape == (13, PROMPT2SIGN50.num_bones)
   unseen = np.isnan(counted.bones)  # the hands of one clip
   assert (
     unseen.any(1).sum() == 1

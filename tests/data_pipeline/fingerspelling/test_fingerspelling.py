@@ -18,11 +18,17 @@ from tensorflow_datasets.proto import tf_example_pb2
 from data_pipeline.building import build_plan, record_reader
 from data_pipeline.cli import parser
 from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import records
 from signllm_jax.formats import shards
 
-LEFT = slice(skeleton.LEFT_HAND, skeleton.LEFT_HAND + skeleton.HAND_JOINTS)
-RIGHT = slice(skeleton.RIGHT_HAND, skeleton.RIGHT_HAND + skeleton.HAND_JOINTS)
+LEFT = slice(
+  PROMPT2SIGN50.hand("left"), PROMPT2SIGN50.hand("left") + skeleton.HAND_JOINTS
+)
+RIGHT = slice(
+  PROMPT2SIGN50.hand("right"),
+  PROMPT2SIGN50.hand("right") + skeleton.HAND_JOINTS,
+)
 
 with warnings.catch_warnings():
   # Escapes in the package's own code; seen where Python keeps no bytecode.
@@ -90,8 +96,8 @@ def package_joints(word: str, language) -> np.ndarray:
   # Its interpolation overshoots the confidence 1; ours is cut there.
   confidence = np.minimum(pose.body.confidence[:, 0, :, None], 1)
   values = np.concatenate([xy, confidence], -1)
-  joints = np.zeros((len(values), skeleton.J, 3))
-  for joint, name in enumerate(skeleton.JOINT_NAMES[:8]):
+  joints = np.zeros((len(values), PROMPT2SIGN50.num_joints, 3))
+  for joint, name in enumerate(PROMPT2SIGN50.joints[:8]):
     if name not in ("nose", "neck"):
       joints[:, joint] = values[:, index("POSE_LANDMARKS", name.upper())]
   for side, hand in (("LEFT", LEFT), ("RIGHT", RIGHT)):
@@ -112,23 +118,35 @@ def test_spelt_as_by_the_package(code, word):
   with contextlib.redirect_stdout(io.StringIO()):
     ours = spell._to_joints(spell._join(parts, language))
   expected = package_joints(word, language)
-  shown = np.r_[2 : skeleton.J]  # without the nose, which only we keep
+  shown = np.r_[
+    2 : PROMPT2SIGN50.num_joints
+  ]  # without the nose, which only we keep
   difference = np.abs(ours - expected)[:, shown]
   assert difference[..., :2].max() < 1e-5 * np.abs(expected).max()
   assert difference[..., 2].max() < 1e-5
-  assert (ours[:, skeleton.NOSE, 2] > 0).all()
+  assert (ours[:, PROMPT2SIGN50.joint("nose"), 2] > 0).all()
 
 
 def test_neck_is_between_the_shoulders():
   clip = spell.spell("key", ASL, 12.5)
-  ends = clip.frames[:, [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER]]
+  ends = clip.frames[
+    :,
+    [
+      PROMPT2SIGN50.joint("right_shoulder"),
+      PROMPT2SIGN50.joint("left_shoulder"),
+    ],
+  ]
   np.testing.assert_allclose(
-    clip.frames[:, skeleton.NECK, :2], ends[..., :2].mean(1), rtol=1e-6
+    clip.frames[:, PROMPT2SIGN50.joint("neck"), :2],
+    ends[..., :2].mean(1),
+    rtol=1e-6,
   )
-  assert clip.valid[:, skeleton.NECK].all()
+  assert clip.valid[:, PROMPT2SIGN50.joint("neck")].all()
   # Viewed from the front, y down: her right is on the left, the nose above.
   assert (ends[:, 0, 0] < ends[:, 1, 0]).all()
-  assert (clip.frames[:, skeleton.NOSE, 1] < ends[..., 1].min(1)).all()
+  assert (
+    clip.frames[:, PROMPT2SIGN50.joint("nose"), 1] < ends[..., 1].min(1)
+  ).all()
 
 
 def test_missing_stays_missing():
@@ -206,8 +224,15 @@ def test_records(splits):
     assert clip.text == clip.name and clip.fps == 12.5
     assert clip.gloss.replace(" ", "").lower() == clip.text
     assert not clip.valid[:, LEFT].any() and clip.valid[:, RIGHT].any()
-    assert (clip.frames[:, skeleton.NECK] == 0).all()
-    ends = clip.frames[:, [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER], :2]
+    assert (clip.frames[:, PROMPT2SIGN50.joint("neck")] == 0).all()
+    ends = clip.frames[
+      :,
+      [
+        PROMPT2SIGN50.joint("right_shoulder"),
+        PROMPT2SIGN50.joint("left_shoulder"),
+      ],
+      :2,
+    ]
     width = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)
     assert np.median(width) == pytest.approx(1 / 3, abs=1e-5)
     depth = np.ptp(clip.frames[:, RIGHT, 2], axis=1)
@@ -216,7 +241,11 @@ def test_records(splits):
 
 def test_bones_are_one_signers(splits):
   """Of the right hand: each finger's parts have one length in all words."""
-  limbs = [limb for limb in skeleton.LIMBS if limb[0] >= skeleton.RIGHT_HAND]
+  limbs = [
+    limb
+    for limb in PROMPT2SIGN50.limbs
+    if limb[0] >= PROMPT2SIGN50.hand("right")
+  ]
   found = []
   for record in (each for part in splits.values() for each in part):
     clip = records.to_clip(record)

@@ -9,21 +9,26 @@ import pytest
 from helpers.paths import DATA
 
 from data_pipeline.keypoints import find_clips
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import dwpose, h5, openpose, pose
 
 
 def keypoints(name: str = "a", t: int = 3, seed: int = 0) -> clips.Keypoints:
   random = np.random.default_rng(seed)
-  frames = random.uniform(10, 500, (t, skeleton.J, 3)).astype(np.float32)
+  frames = random.uniform(10, 500, (t, PROMPT2SIGN50.num_joints, 3)).astype(
+    np.float32
+  )
   frames[..., 2] = 1
   return clips.Keypoints(frames, size=(512, 512), name=name)
 
 
 def put_pose(path: pathlib.Path) -> None:
   path.parent.mkdir(parents=True, exist_ok=True)
-  frames = np.random.default_rng(0).uniform(0, 0.3, (3, skeleton.J, 3))
-  valid = np.ones((3, skeleton.J), bool)
+  frames = np.random.default_rng(0).uniform(
+    0, 0.3, (3, PROMPT2SIGN50.num_joints, 3)
+  )
+  valid = np.ones((3, PROMPT2SIGN50.num_joints), bool)
   pose.write(path, clips.Clip(frames.astype(np.float32), valid))
 
 

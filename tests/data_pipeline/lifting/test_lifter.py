@@ -11,11 +11,17 @@ from helpers.paths import DATA
 from data_pipeline.keypoints import cleaning
 from data_pipeline.lifting import gradient_descent, lifter
 from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import skels
 
 GOLDEN = DATA / "golden" / "lift"
-LEFT = slice(skeleton.LEFT_HAND, skeleton.LEFT_HAND + skeleton.HAND_JOINTS)
-RIGHT = slice(skeleton.RIGHT_HAND, skeleton.RIGHT_HAND + skeleton.HAND_JOINTS)
+LEFT = slice(
+  PROMPT2SIGN50.hand("left"), PROMPT2SIGN50.hand("left") + skeleton.HAND_JOINTS
+)
+RIGHT = slice(
+  PROMPT2SIGN50.hand("right"),
+  PROMPT2SIGN50.hand("right") + skeleton.HAND_JOINTS,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,7 +55,7 @@ def by_mode(seen) -> dict[str, list[lifter.Lifted]]:
 
 
 def limb_lengths(frames: np.ndarray) -> np.ndarray:
-  ends = frames[:, skeleton.CHILDREN] - frames[:, skeleton.PARENTS]
+  ends = frames[:, PROMPT2SIGN50.children] - frames[:, PROMPT2SIGN50.parents]
   return np.linalg.norm(ends, axis=-1)  # [T, N]
 
 
@@ -86,7 +92,9 @@ def test_reference_is_the_published_export(by_mode, tmp_path):
   published = path.read_text().splitlines()
   for our_line, line in zip(ours, published, strict=True):
     found, expected = (
-      np.array(each.split(), np.float64).reshape(-1, skeleton.C + 1)
+      np.array(each.split(), np.float64).reshape(
+        -1, PROMPT2SIGN50.num_values + 1
+      )
       for each in (our_line, line)
     )
     np.testing.assert_array_equal(found[:, -1], expected[:, -1])
@@ -130,7 +138,9 @@ def test_wide_windows_are_the_published_ones(seen):
 
 def test_a_long_clip_without_a_hand_takes_no_time():
   random = np.random.default_rng(0)
-  points = random.uniform(0.5, 1, (8000, skeleton.J, 3)).astype(np.float32)
+  points = random.uniform(0.5, 1, (8000, PROMPT2SIGN50.num_joints, 3)).astype(
+    np.float32
+  )
   points[:-1, LEFT] = 0
   began = time.perf_counter()
   found = cleaning.interpolate(points)
@@ -150,9 +160,11 @@ def test_gradient_is_that_of_the_objective(seen):
   points = (seen[0][:8] / 1000).astype(np.float32)
   random = np.random.default_rng(0)
   parameters = gradient_descent.Parameters(
-    lengths=jnp.asarray(random.normal(-2, 1, skeleton.BONES)),
+    lengths=jnp.asarray(random.normal(-2, 1, PROMPT2SIGN50.num_bones)),
     root=jnp.asarray(random.normal(size=(3, 8))),
-    directions=jnp.asarray(random.normal(size=(len(skeleton.LIMBS), 3, 8))),
+    directions=jnp.asarray(
+      random.normal(size=(len(PROMPT2SIGN50.limbs), 3, 8))
+    ),
   )
   goal = jax.jit(gradient_descent.target)(points, 6)  # two frames of padding
   by_hand = jax.jit(gradient_descent.gradient)(parameters, goal)
@@ -170,21 +182,27 @@ def test_objective_is_formula_3(seen):
   parameters = gradient_descent.Parameters(
     *(
       jnp.asarray(random.normal(-1, 1, shape), jnp.float32)
-      for shape in ((skeleton.BONES,), (3, t), (len(skeleton.LIMBS), 3, t))
+      for shape in (
+        (PROMPT2SIGN50.num_bones,),
+        (3, t),
+        (len(PROMPT2SIGN50.limbs), 3, t),
+      )
     )
   )
   bones, root, directions = (np.float64(each) for each in parameters)
-  joints = np.zeros((skeleton.J, 3, t))
+  joints = np.zeros((PROMPT2SIGN50.num_joints, 3, t))
   joints[0] = root
-  for limb, (parent, child, bone) in enumerate(skeleton.LIMBS):
+  for limb, (parent, child, bone) in enumerate(PROMPT2SIGN50.limbs):
     unit = directions[limb] / np.linalg.norm(directions[limb], axis=0)
     joints[child] = joints[parent] + np.exp(bones[bone]) * unit
   joints = joints.transpose(2, 0, 1)[:length]
   gap = np.sum((joints[..., :2] - points[:length, :, :2]) ** 2, -1)
   expected = (
-    np.sum(points[:length, :, 2] * gap) / (skeleton.J * length)
+    np.sum(points[:length, :, 2] * gap) / (PROMPT2SIGN50.num_joints * length)
     + 0.001 * np.sum(np.exp(bones))
-    + 0.1 * np.sum(np.diff(joints, axis=0) ** 2) / (skeleton.J * (length - 1))
+    + 0.1
+    * np.sum(np.diff(joints, axis=0) ** 2)
+    / (PROMPT2SIGN50.num_joints * (length - 1))
   )
   goal = jax.jit(gradient_descent.target)(points.astype(np.float32), length)
   found = jax.jit(gradient_descent.objective)(parameters, goal)
@@ -212,7 +230,7 @@ def test_padding_changes_nothing(seen, by_mode, monkeypatch):
 def test_bones_keep_their_length(seen, by_mode):
   for lifted in by_mode["fast"]:
     expected = np.broadcast_to(
-      lifted.bone_lengths[skeleton.LIMB_BONES], (len(lifted.frames), 49)
+      lifted.bone_lengths[PROMPT2SIGN50.limb_bones], (len(lifted.frames), 49)
     )
     np.testing.assert_allclose(
       limb_lengths(lifted.frames), expected, rtol=1e-3, atol=1e-3
@@ -225,7 +243,7 @@ def test_known_lengths_are_kept(seen, by_mode):
     np.testing.assert_allclose(lifted.bone_lengths, known, rtol=1e-5)
     np.testing.assert_allclose(
       limb_lengths(lifted.frames).mean(0),
-      known[skeleton.LIMB_BONES],
+      known[PROMPT2SIGN50.limb_bones],
       rtol=1e-3,
     )
     assert lifted.objective[1] < lifted.objective[0]
@@ -242,7 +260,14 @@ def test_missing_hand(seen, by_mode):
   assert np.isfinite(lifted.frames).all()
   shown = lifted.valid & whole.valid
   gap = np.linalg.norm(lifted.frames[..., :2] - points[..., :2], axis=-1)
-  shoulders = points[:, [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER], :2]
+  shoulders = points[
+    :,
+    [
+      PROMPT2SIGN50.joint("right_shoulder"),
+      PROMPT2SIGN50.joint("left_shoulder"),
+    ],
+    :2,
+  ]
   width = np.linalg.norm(shoulders[:, 0] - shoulders[:, 1], axis=-1).mean()
   assert gap[shown].mean() < 0.1 * width
   # The right hand alone now tells how long fingers are, not the zeros.
@@ -251,28 +276,30 @@ def test_missing_hand(seen, by_mode):
 
 
 def test_nothing_seen_at_all():
-  (lifted,) = lifter.lift([np.zeros((3, skeleton.J, 3), np.float32)], batch=2)
+  (lifted,) = lifter.lift(
+    [np.zeros((3, PROMPT2SIGN50.num_joints, 3), np.float32)], batch=2
+  )
   assert np.isfinite(lifted.frames).all()
   assert not lifted.valid.any()
 
 
 def test_one_frame(seen):
   (lifted,) = lifter.lift([seen[0][:1]], batch=2)
-  assert lifted.frames.shape == (1, skeleton.J, 3)
+  assert lifted.frames.shape == (1, PROMPT2SIGN50.num_joints, 3)
   assert np.isfinite(lifted.frames).all()
   assert lifter.lift([]) == []
 
 
 @pytest.mark.parametrize("shape", [(0, 50, 3), (4, 49, 3), (4, 50, 2), (4, 50)])
 def test_wrong_shapes(shape):
-  good = np.ones((2, skeleton.J, 3), np.float32)
+  good = np.ones((2, PROMPT2SIGN50.num_joints, 3), np.float32)
   with pytest.raises(errors.DataError, match="clip 1 has keypoints of shape"):
     lifter.lift([good, np.ones(shape, np.float32)])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_not_finite(value):
-  clip = np.ones((4, skeleton.J, 3), np.float32)
+  clip = np.ones((4, PROMPT2SIGN50.num_joints, 3), np.float32)
   clip[2, 7, 1] = value
   with pytest.raises(errors.DataError, match="clip 0 is not finite") as caught:
     lifter.lift([clip])
@@ -280,7 +307,7 @@ def test_not_finite(value):
 
 
 def test_out_of_range():
-  clip = np.ones((4, skeleton.J, 3), np.float32)
+  clip = np.ones((4, PROMPT2SIGN50.num_joints, 3), np.float32)
   clip[2, 7, 1] = -1e9
   with pytest.raises(errors.DataError, match="clip 0 has a coordinate of 1e"):
     lifter.lift([clip])

@@ -9,12 +9,13 @@ from helpers.paths import DATA
 
 from data_pipeline.keypoints import cleaning
 from data_pipeline.lifting import bones, lifter, quality
-from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import splits
 
 FPS = 24.0
 T = 62  # frames of the clip used most
-HANDS = [*skeleton.PARTS["left_hand"], *skeleton.PARTS["right_hand"]]
+HANDS = [*PROMPT2SIGN50.parts["left_hand"], *PROMPT2SIGN50.parts["right_hand"]]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def lifted(golden) -> lifter.Lifted:
   return lifter.Lifted(
     frames=golden["lifted_3d"].astype(np.float32),
     valid=golden["keypoints"][..., 2] > 0,
-    bone_lengths=np.ones(skeleton.BONES, np.float32),
+    bone_lengths=np.ones(PROMPT2SIGN50.num_bones, np.float32),
     objective=(0.016, 0.014),
   )
 
@@ -62,7 +63,7 @@ def test_good_clips_are_good(seen, lifted, clip):
     assert (measured.name, measured.frames) == ("clip", T)
     assert measured.seconds == pytest.approx(T / FPS)
     assert measured.missing == dict.fromkeys(
-      skeleton.PARTS, quality.Missing(0.0, 0, 0)
+      PROMPT2SIGN50.parts, quality.Missing(0.0, 0, 0)
     )
     assert measured.pruned == 0
     assert measured.flipped == {"shoulders": 0, "hands": 0}
@@ -105,10 +106,10 @@ def test_fits_in_json(seen, lifted):
 
 
 def test_missing(seen):
-  left = skeleton.PARTS["left_hand"]
+  left = PROMPT2SIGN50.parts["left_hand"]
   hide(seen.frames, slice(3, 8), list(left))
   hide(seen.frames, slice(20, 22), list(left))
-  hide(seen.frames, slice(0, 31), skeleton.NOSE)
+  hide(seen.frames, slice(0, 31), PROMPT2SIGN50.joint("nose"))
   missing = quality.measure(seen).missing
   assert missing["left_hand"] == quality.Missing(
     pytest.approx(7 / T), frames=7, longest=5
@@ -123,7 +124,7 @@ def test_real_missing_hand():
   paths = sorted(folder.glob("**/*.json"))
   if not paths:
     pytest.skip("needs ../shared/data/openpose_variants")
-  frames = np.zeros((len(paths), skeleton.J, 3), np.float32)
+  frames = np.zeros((len(paths), PROMPT2SIGN50.num_joints, 3), np.float32)
   for t, path in enumerate(paths):
     person = json.loads(path.read_text())["people"][0]
     points = [
@@ -158,7 +159,7 @@ def test_pruned_are_those_of_the_lifting(seen):
 
 
 def test_flipped_shoulders(seen):
-  order = skeleton.SWAP_SIDES[:8]
+  order = PROMPT2SIGN50.swap_sides[:8]
   seen.frames[5:9, :8] = seen.frames[5:9, order]
   found = quality.flipped(seen)
   assert np.flatnonzero(found["shoulders"]).tolist() == [5, 6, 7, 8]
@@ -167,18 +168,21 @@ def test_flipped_shoulders(seen):
 
 def test_sides_of_most_frames_are_right(seen):
   """A clip with PT's labels throughout is no flip."""
-  frames = seen.frames[:, skeleton.SWAP_SIDES]
+  frames = seen.frames[:, PROMPT2SIGN50.swap_sides]
   other = dataclasses.replace(seen, frames=frames)
   assert quality.measure(other).flipped == {"shoulders": 0, "hands": 0}
 
 
 def test_flipped_hands(seen):
-  wrists = [skeleton.LEFT_WRIST, skeleton.RIGHT_WRIST]
+  wrists = [
+    PROMPT2SIGN50.joint("left_wrist"),
+    PROMPT2SIGN50.joint("right_wrist"),
+  ]
   apart = seen.frames[:, wrists, :2]
   apart = np.linalg.norm(apart[:, 0] - apart[:, 1], axis=-1)
   at = int(apart.argmax())
   assert apart[at] > 0.5 * quality.shoulder_width(seen)
-  swapped = skeleton.SWAP_SIDES[HANDS]
+  swapped = PROMPT2SIGN50.swap_sides[HANDS]
   seen.frames[at, HANDS] = seen.frames[at, swapped]
   found = quality.flipped(seen)
   assert np.flatnonzero(found["hands"]).tolist() == [at]
@@ -190,8 +194,8 @@ def test_jitter_is_the_jerk(seen):
   for fps in (10.0, 25.0):
     frames = np.tile(seen.frames[:1], (20, 1, 1))
     x = 7 * (np.arange(20) / fps) ** 3
-    frames[:, skeleton.RIGHT_WRIST, 0] += x
-    frames[:, skeleton.LEFT_WRIST, 0] += x
+    frames[:, PROMPT2SIGN50.joint("right_wrist"), 0] += x
+    frames[:, PROMPT2SIGN50.joint("left_wrist"), 0] += x
     still = clips.Keypoints(frames, fps)
     expected = 42 / quality.shoulder_width(still)
     assert quality.measure(still).jitter == pytest.approx(expected, rel=0.02)
@@ -203,17 +207,20 @@ def test_jitter_of_seen_frames_only(seen):
   noise = np.random.default_rng(0).normal(0, 5, (*noisy.shape[:2], 2))
   noisy[..., :2] += noise.astype(np.float32)
   assert quality.measure(clips.Keypoints(noisy, FPS)).jitter > 2 * calm
-  hide(seen.frames, slice(None, None, 4), skeleton.LEFT_WRIST)
+  hide(seen.frames, slice(None, None, 4), PROMPT2SIGN50.joint("left_wrist"))
   one = quality.measure(seen).jitter  # a jump to (0, 0) would be huge
   assert one == pytest.approx(calm, rel=0.8)
-  hide(seen.frames, slice(None, None, 3), skeleton.RIGHT_WRIST)
+  hide(seen.frames, slice(None, None, 3), PROMPT2SIGN50.joint("right_wrist"))
   assert quality.measure(seen).jitter is None
 
 
 def test_strange_bones(clip):
-  elbow, wrist = skeleton.RIGHT_ELBOW, skeleton.RIGHT_WRIST
+  elbow, wrist = (
+    PROMPT2SIGN50.joint("right_elbow"),
+    PROMPT2SIGN50.joint("right_wrist"),
+  )
   reach = clip.frames[:, wrist] - clip.frames[:, elbow]
-  for joint in (wrist, *skeleton.PARTS["right_hand"]):
+  for joint in (wrist, *PROMPT2SIGN50.parts["right_hand"]):
     clip.frames[:, joint] += 9 * reach
   measured = quality.measure(clip)
   assert measured.strange == (
@@ -223,7 +230,7 @@ def test_strange_bones(clip):
 
 
 def test_changing_bones(clip):
-  clip.frames[30:, skeleton.NOSE] *= 1.5
+  clip.frames[30:, PROMPT2SIGN50.joint("nose")] *= 1.5
   assert quality.measure(clip).bone_change == pytest.approx(0.5, abs=0.2)
 
 
@@ -231,7 +238,7 @@ def test_bone_lengths_are_the_liftings(lifted):
   limbs = bones.limb_lengths(lifted.frames, lifted.valid)
   lengths = bones.bone_lengths(limbs)
   np.testing.assert_allclose(
-    lengths[skeleton.LIMB_BONES], np.median(limbs, 0), rtol=1e-4
+    lengths[PROMPT2SIGN50.limb_bones], np.median(limbs, 0), rtol=1e-4
   )
   lifted.valid[:, HANDS] = False
   lengths = bones.bone_lengths(bones.limb_lengths(lifted.frames, lifted.valid))
@@ -251,8 +258,8 @@ def test_phoenix_is_good():
 
 @pytest.mark.parametrize("frames", [0, 1, 3])
 def test_nothing_to_measure(frames):
-  empty = np.zeros((frames, skeleton.J, 3), np.float32)
-  valid = np.zeros((frames, skeleton.J), bool)
+  empty = np.zeros((frames, PROMPT2SIGN50.num_joints, 3), np.float32)
+  valid = np.zeros((frames, PROMPT2SIGN50.num_joints), bool)
   for each in (clips.Keypoints(empty), clips.Clip(empty, valid)):
     measured = quality.measure(each)
     assert measured.pruned == measured.frames == frames
@@ -294,9 +301,9 @@ def test_drop(seen):
 
 
 def test_one_hand_is_enough(seen):
-  hide(seen.frames, slice(None), list(skeleton.PARTS["left_hand"]))
+  hide(seen.frames, slice(None), list(PROMPT2SIGN50.parts["left_hand"]))
   assert quality.faults(quality.measure(seen)) == {}
-  hide(seen.frames, slice(None), list(skeleton.PARTS["right_hand"]))
+  hide(seen.frames, slice(None), list(PROMPT2SIGN50.parts["right_hand"]))
   assert quality.faults(quality.measure(seen)) == {"hands_missing": "1 > 0.7"}
 
 
@@ -306,19 +313,19 @@ def test_unknown_policy(seen):
 
 
 def test_every_fifth_frame(seen, clip):
-  hide(seen.frames, 10, skeleton.NOSE)
-  clip.valid[10, skeleton.NOSE] = False
+  hide(seen.frames, 10, PROMPT2SIGN50.joint("nose"))
+  clip.valid[10, PROMPT2SIGN50.joint("nose")] = False
   for each in (seen, clip):
     fewer = quality.condense(each, "1/5")
     np.testing.assert_array_equal(fewer.frames, each.frames[::5])
     np.testing.assert_array_equal(fewer.valid, each.valid[::5])
     assert fewer.fps == FPS / 5 and type(fewer) is type(each)
-    assert not fewer.valid[2, skeleton.NOSE]
+    assert not fewer.valid[2, PROMPT2SIGN50.joint("nose")]
 
 
 def test_resampled(seen, clip):
-  hide(seen.frames, 10, skeleton.NOSE)
-  clip.valid[10, skeleton.NOSE] = False
+  hide(seen.frames, 10, PROMPT2SIGN50.joint("nose"))
+  clip.valid[10, PROMPT2SIGN50.joint("nose")] = False
   for each in (seen, clip):
     fewer = quality.condense(each, "12.5fps")
     expected = clips.resample(clips.Clip(each.frames, each.valid, FPS), 12.5)
@@ -326,10 +333,10 @@ def test_resampled(seen, clip):
     np.testing.assert_array_equal(fewer.valid, expected.valid)
     assert fewer.fps == 12.5 and type(fewer) is type(each)
     # Both new frames that frame 10 would be a part of lack it.
-    lacking = np.flatnonzero(~fewer.valid[:, skeleton.NOSE])
+    lacking = np.flatnonzero(~fewer.valid[:, PROMPT2SIGN50.joint("nose")])
     at = lacking * (T - 1) / (len(fewer) - 1)
     assert len(lacking) and (np.abs(at - 10) < 1).all()
-    assert (fewer.frames[lacking, skeleton.NOSE] == 0).all()
+    assert (fewer.frames[lacking, PROMPT2SIGN50.joint("nose")] == 0).all()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import pytest
 from helpers.paths import DATA
 
 from data_pipeline.lifting import stage_files
-from signllm_jax.core import errors, skeleton
+from signllm_jax.core import errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 GOLDEN = DATA / "golden" / "lift"
 
@@ -13,7 +14,8 @@ GOLDEN = DATA / "golden" / "lift"
 def five(t: int = 3) -> list[np.ndarray]:
   random = np.random.default_rng(t)
   return [
-    random.normal(size=(t, skeleton.J, 3)).astype(np.float32) for _ in range(5)
+    random.normal(size=(t, PROMPT2SIGN50.num_joints, 3)).astype(np.float32)
+    for _ in range(5)
   ]
 
 
@@ -39,10 +41,10 @@ def test_what_was_written_is_read(tmp_path):
 
 def test_form(tmp_path):
   stage_files.write(
-    tmp_path, [np.full((2, skeleton.J, 3), -0.5, np.float32)] * 5
+    tmp_path, [np.full((2, PROMPT2SIGN50.num_joints, 3), -0.5, np.float32)] * 5
   )
   assert sorted(os.listdir(tmp_path)) == [f"{i}.txt" for i in range(1, 6)]
-  line = "-5.000000e-01\t" * skeleton.C + "\n"
+  line = "-5.000000e-01\t" * PROMPT2SIGN50.num_values + "\n"
   assert (tmp_path / "5.txt").read_text() == 2 * line
 
 

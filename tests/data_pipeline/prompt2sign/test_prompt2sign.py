@@ -23,7 +23,8 @@ from data_pipeline.building import (
 )
 from data_pipeline.cli import parser
 from data_pipeline.texts import prompts
-from signllm_jax.core import clips, errors, languages, skeleton
+from signllm_jax.core import clips, errors, languages
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import records
 from signllm_jax.formats import shards, skels, splits, tfrecord
 
@@ -219,10 +220,10 @@ def test_real_sentences(tmp_path):
   assert train.hours == pytest.approx(frames / 25 / 3600)
   for record in built_data.read_records(folder)["dev"]:
     clip = records.to_clip(record)
-    ends = clip.frames[:, [skeleton.RIGHT_SHOULDER, skeleton.LEFT_SHOULDER], :2]
+    ends = clip.frames[:, list(PROMPT2SIGN50.shoulders), :2]
     width = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)
     assert np.median(width) == pytest.approx(1 / 3, abs=1e-5)
-    assert (clip.frames[:, skeleton.NECK] == 0).all()
+    assert (clip.frames[:, PROMPT2SIGN50.joint("neck")] == 0).all()
 
 
 def failing(source, tmp_path, **changes):
@@ -281,7 +282,7 @@ def test_damaged_number(source, tmp_path):
 def test_clip_without_neck(source, tmp_path):
   path = source / "train.skels"
   sequence = list(skels.read(path))
-  sequence[3].valid[:, skeleton.NECK] = False
+  sequence[3].valid[:, PROMPT2SIGN50.joint("neck")] = False
   sequence[3].frames[..., :2] += 9  # far from 0: no canonical origin
   skels.write(path, sequence)
   ((name, error),) = left_out(source, tmp_path)["train"].items()

@@ -8,7 +8,8 @@ import pytest
 import scipy.linalg
 from helpers.paths import DATA
 
-from signllm_jax.core import clips, skeleton
+from signllm_jax.core import clips
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.evaluation import baselines
 from signllm_jax.evaluation.metrics import (
   catalogue,
@@ -20,7 +21,7 @@ from signllm_jax.evaluation.metrics import (
 from signllm_jax.evaluation.report import bootstrap
 from signllm_jax.formats import splits
 
-METRICS = {m.key: m for m in catalogue.POSE}
+METRICS = {m.key: m for m in catalogue.pose_metrics(PROMPT2SIGN50)}
 
 
 def _clip(seed: int, length: int, missing: float = 0.0) -> clips.Clip:
@@ -69,9 +70,9 @@ def _mean_cost(made, true, joints) -> np.ndarray:
   return (gaps * seen).sum(-1) / np.maximum(seen.sum(-1), 1)
 
 
-@pytest.mark.parametrize("part", [None, *skeleton.PARTS])
+@pytest.mark.parametrize("part", [None, *PROMPT2SIGN50.parts])
 def test_dtw_mje_and_parts_equal_plain_python(part):
-  joints = list(range(50)) if part is None else list(skeleton.PARTS[part])
+  joints = list(range(50)) if part is None else list(PROMPT2SIGN50.parts[part])
   expected = []
   for made, true in zip(MADE, TRUE, strict=True):
     total, path = _best_path(_mean_cost(made, true, joints))
@@ -86,7 +87,7 @@ def test_dtw_mje_and_parts_equal_plain_python(part):
 
 def test_part_that_the_truth_never_shows_is_not_scored():
   hidden = dataclasses.replace(TRUE[1], valid=TRUE[1].valid.copy())
-  hidden.valid[:, skeleton.PARTS["left_hand"]] = False
+  hidden.valid[:, PROMPT2SIGN50.parts["left_hand"]] = False
   true = [TRUE[0], hidden, TRUE[2]]
   found = distances.dtw_mje_of_part(MADE, true, "left_hand")
   assert np.isnan(found).tolist() == [False, True, False]
@@ -238,7 +239,9 @@ def test_frechet_takes_missing_joints_and_short_clips():
 def test_baselines_and_truth_take_their_known_values():
   rows = {"truth": TRUE, **baselines.of_clips(TRUE, np.zeros((50, 3)))}
   found = {
-    name: {m.key: m.score(made, TRUE) for m in catalogue.POSE}
+    name: {
+      m.key: m.score(made, TRUE) for m in catalogue.pose_metrics(PROMPT2SIGN50)
+    }
     for name, made in rows.items()
   }
   for key, value in found["truth"].items():
@@ -291,7 +294,7 @@ def test_bone_error_is_shrinkage_plus_change():
   shaken = [_scaled(clip, 0.9, 0.03) for clip in true]
   assert bones.score(shaken, true) == pytest.approx(0.12, rel=1e-3)
   for clip in short:
-    clip.valid[:, skeleton.PARTS["left_hand"]] = False
+    clip.valid[:, PROMPT2SIGN50.parts["left_hand"]] = False
   assert bones.score(short, true) == pytest.approx(0.1, rel=1e-4)
 
 
@@ -374,8 +377,10 @@ def test_nearest_training_text():
 
 
 def test_signature_names_what_was_computed():
-  for one in catalogue.POSE:
+  for one in catalogue.pose_metrics(PROMPT2SIGN50):
     said = one.signature("free", 7)
     assert said.startswith(f"{one.key}|v{one.version}|protocol:free|n:7|")
     assert one.definition in said
-  assert len({one.key for one in catalogue.POSE}) == len(catalogue.POSE)
+  assert len({one.key for one in catalogue.pose_metrics(PROMPT2SIGN50)}) == len(
+    catalogue.pose_metrics(PROMPT2SIGN50)
+  )

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from signllm_jax.core import clips
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.evaluation.metrics import catalogue, spread
 
-SPREAD = next(m for m in catalogue.POSE if m.key == "spread")
+SPREAD = next(
+  m for m in catalogue.pose_metrics(PROMPT2SIGN50) if m.key == "spread"
+)
 
 
 def _clip(seed: int, text: str, length: int, size: float = 1.0) -> clips.Clip:

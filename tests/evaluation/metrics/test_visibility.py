@@ -3,6 +3,7 @@
 import numpy as np
 
 from signllm_jax.core import clips
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.evaluation.metrics import catalogue, visibility
 
 LEFT = slice(8, 29)
@@ -20,7 +21,9 @@ def _clip(text: str, left: int, length: int = 10) -> clips.Clip:
 
 def test_hidden_parts_are_those_of_no_recording():
   train = [_clip("a", 0), _clip("b", 0), _clip("b", 2)]
-  metric = catalogue.hidden_parts(visibility.parts_of_texts(train))
+  metric = catalogue.hidden_parts(
+    visibility.parts_of_texts(train), PROMPT2SIGN50
+  )
   true = [_clip("a", 0), _clip("b", 0), _clip("new", 0), _clip("new", 1)]
   assert metric.score(true, true) == 0
   made = [_clip("", 4, 20), _clip("", 10), _clip("", 10), _clip("", 3)]
@@ -39,7 +42,10 @@ def test_every_metric_takes_clips_without_whole_parts():
   empty = _clip("a", 0)
   empty.valid[:] = False
   empty.frames[:] = 0
-  metrics = (*catalogue.POSE, catalogue.hidden_parts({}))
+  metrics = (
+    *catalogue.pose_metrics(PROMPT2SIGN50),
+    catalogue.hidden_parts({}, PROMPT2SIGN50),
+  )
   for made in ([_clip("", 0)] * 2, [empty] * 2):
     for a, b in ((made, true), (true, made)):
       for metric in metrics:
