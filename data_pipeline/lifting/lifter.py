@@ -215,14 +215,11 @@ def lift(
     DataError: a clip of another shape, empty, not finite or out of range.
   """
   for index, clip in enumerate(clips):
-    if (
-      clip.ndim != 3
-      or clip.shape[1:] != (PROMPT2SIGN50.num_joints, 3)
-      or not len(clip)
-    ):
+    joints = PROMPT2SIGN50.num_joints
+    if clip.ndim != 3 or clip.shape[1:] != (joints, 3) or not len(clip):
       raise errors.DataError(
         f"clip {index} has keypoints of shape {clip.shape}",
-        expected=f"(T >= 1, {PROMPT2SIGN50.num_joints}, 3)",
+        expected=f"(T >= 1, {joints}, 3)",
       )
     if not np.isfinite(clip).all():
       frame = int(np.flatnonzero(~np.isfinite(clip).all((1, 2)))[0])

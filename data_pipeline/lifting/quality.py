@@ -1,8 +1,7 @@
 """Measures the quality of clips, applies a policy and condenses in time.
 
-Detected coordinates are not changed and missing joints are not filled in:
-policies and condensing select frames; resampling keeps a joint only where both
-neighbouring frames have it.
+Detected coordinates are not changed and missing joints are not filled in.
+Resampling keeps a joint only where both neighbouring frames have it.
 
 Dim letters: T frames, J joints, N limbs.
 """
@@ -16,7 +15,7 @@ import numpy as np
 from data_pipeline.keypoints import cleaning
 from data_pipeline.lifting import bones, lifter
 from signllm_jax.core import clips, errors, limits
-from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50, SIDES
 
 Policy = Literal["drop", "trim", "keep"]
 AnyClip = TypeVar("AnyClip", clips.Clip, clips.Keypoints)
@@ -96,7 +95,7 @@ def measure(
       3-D. A clip in 3-D needs none.
   """
   t, valid, skeleton = len(clip), clip.valid, clip.skeleton
-  parts = {**skeleton.parts, "body": upper_body(skeleton)}
+  parts = {**skeleton.parts, "body": skeleton.upper_body}
   width = shoulder_width(clip)
   limbs = None
   if lifted is not None:
@@ -110,18 +109,14 @@ def measure(
     name=clip.name,
     frames=t,
     seconds=t / clip.fps,
-    missing={
-      part: _missing(valid[:, joints]) for part, joints in parts.items()
-    },
+    missing={k: _missing(valid[:, joints]) for k, joints in parts.items()},
     pruned=int(np.sum(unusable(clip))),
     objective=None if lifted is None else lifted.objective,
     bone_ratios=ratios,
     strange=bones.strange(ratios or {}),
     bone_change=None if limbs is None else bones.change(limbs, skeleton),
     jitter=_jitter(clip, width),
-    flipped={
-      name: int(np.sum(frames)) for name, frames in flipped(clip).items()
-    },
+    flipped={k: int(np.sum(frames)) for k, frames in flipped(clip).items()},
   )
 
 
@@ -212,24 +207,10 @@ def resample(clip: AnyClip, fps: float) -> AnyClip:
   """Resamples a clip or keypoints; confidences are interpolated too."""
   if isinstance(clip, clips.Clip):
     return clips.resample(clip, fps)
-  rows = clips.Clip(
-    clip.frames,
-    clip.valid,
-    clip.fps,
-    clip.name,
-    skeleton=clip.skeleton.in_3d,
-  )
+  fields = clip.frames, clip.valid, clip.fps, clip.name
+  rows = clips.Clip(*fields, skeleton=clip.skeleton.in_3d)
   resampled = clips.resample(rows, fps)
   return dataclasses.replace(clip, frames=resampled.frames, fps=resampled.fps)
-
-
-def upper_body(skeleton: Skeleton) -> tuple[int, ...]:
-  """The joints of the body without those of the legs."""
-  return tuple(
-    joint
-    for joint in skeleton.parts["body"]
-    if not skeleton.joints[joint].endswith(("_hip", "_knee", "_ankle"))
-  )
 
 
 def unusable(clip: clips.Keypoints | clips.Clip) -> np.ndarray:
@@ -237,7 +218,7 @@ def unusable(clip: clips.Keypoints | clips.Clip) -> np.ndarray:
   confidence = (
     clip.valid if isinstance(clip, clips.Clip) else clip.frames[..., 2]
   )
-  joints = list(upper_body(clip.skeleton))
+  joints = list(clip.skeleton.upper_body)
   body = confidence[:, joints].mean(1, dtype=np.float32)
   return body < cleaning.MIN_BODY_CONFIDENCE
 
@@ -256,9 +237,8 @@ def shoulder_width(clip: clips.Keypoints | clips.Clip) -> float | None:
 def flipped(clip: clips.Keypoints | clips.Clip) -> dict[str, np.ndarray]:
   """Frames [T] bool in which left and right differ from most frames.
 
-  Shoulders are compared by the order of their x. A hand is compared by the
-  wrist of the arms it is nearer to, where the wrists are apart: arms cross in
-  signing, but a hand stays at its arm.
+  Shoulders are compared by the order of their x, a hand by the wrist of the
+  arms it is nearer to: arms cross in signing, but a hand stays at its arm.
   """
   xy, valid = clip.frames[..., :2], clip.valid
   skeleton = clip.skeleton
@@ -268,10 +248,8 @@ def flipped(clip: clips.Keypoints | clips.Clip) -> dict[str, np.ndarray]:
   apart = _APART * (shoulder_width(clip) or 0)
   wrists = skeleton.joint("left_wrist"), skeleton.joint("right_wrist")
   hands = np.zeros(len(clip), bool)
-  for root, own, other in (
-    (skeleton.hand("left"), *wrists),
-    (skeleton.hand("right"), *wrists[::-1]),
-  ):
+  for side, (own, other) in zip(SIDES, (wrists, wrists[::-1]), strict=True):
+    root = skeleton.hand(side)
     to_own, to_other = (
       np.linalg.norm(xy[:, root] - xy[:, end], axis=-1) for end in (own, other)
     )
@@ -296,8 +274,7 @@ def _jitter(
   clip: clips.Keypoints | clips.Clip, width: float | None
 ) -> float | None:
   """Mean jerk of the wrists, over runs of four frames that have them."""
-  skeleton = clip.skeleton
-  wrists = [skeleton.joint("right_wrist"), skeleton.joint("left_wrist")]
+  wrists = [clip.skeleton.joint(f"{side}_wrist") for side in SIDES[::-1]]
   seen, n = clip.valid[:, wrists], len(clip) - 3
   if width is None or n < 1:
     return None

@@ -130,6 +130,13 @@ class Skeleton:
     return self.parts[f"{side}_hand"][0]
 
   @property
+  def upper_body(self) -> tuple[int, ...]:
+    """The joints of the body without those of the legs."""
+    legs = ("_hip", "_knee", "_ankle")
+    body = self.parts["body"]
+    return tuple(j for j in body if not self.joints[j].endswith(legs))
+
+  @property
   def face(self) -> tuple[int, ...]:
     """The joints of the face; none in a skeleton without one."""
     return self.parts.get("face", ())
@@ -164,6 +171,25 @@ class Skeleton:
     if len(self.origin) == 1:
       return frames[..., self.origin[0] : self.origin[0] + 1, :]
     return frames[..., list(self.origin), :].mean(-2, keepdims=True)
+
+  def place(
+    self, name: str, frames: np.ndarray, valid: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """The position [T, D] of a joint, and where it is seen [T].
+
+    A joint that is derived from others has their weighted mean. One that the
+    skeleton lacks is never seen.
+    """
+    joint = self.find(name)
+    if joint is not None:
+      return frames[:, joint], valid[:, joint]
+    weights = self.derived.get(name)
+    if weights is None:
+      return np.zeros_like(frames[:, 0]), np.zeros(len(frames), bool)
+    joints = [self.joint(each) for each in weights]
+    share = np.array(list(weights.values()), np.float32)[:, None]
+    place = (frames[:, joints] * share).sum(1)
+    return place, np.all(valid[:, joints], axis=1)
 
   def origin_shown(self, valid: np.ndarray) -> np.ndarray:
     """Whether all of the origin's joints are valid: [..., J] to [...]."""

@@ -24,7 +24,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from signllm_jax.core import clips, errors, limits
-from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import (
   archives,
   detections,
@@ -292,9 +291,7 @@ def _to_joints(
   pixels = share.clip(-limit, limit) * np.array(size, np.float32)
   joints = landmarks.to_joints(_POINTS, pixels, confidence)
   if joints is None:
-    raise AssertionError(
-      f"points that lack one of {PROMPT2SIGN50.num_joints} joints"
-    )
+    raise AssertionError("points that lack a joint")
   if bad := detections.first_invalid(joints):
     at, problem = bad
     raise errors.DataError(

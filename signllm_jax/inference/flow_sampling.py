@@ -146,13 +146,7 @@ class Solver(NamedTuple):
 
 
 def white_noise(keys: jax.Array, frames: int, size: int) -> jax.Array:
-  """White noise for `flow_noise.colour`; a frame's does not depend on T.
-
-  Args:
-    keys: [B] of the clips.
-    frames: T.
-    size: C, numbers a frame.
-  """
+  """White noise [B, T, size] for `colour`; a frame's does not depend on T."""
 
   def of_frame(key: jax.Array, frame: jax.Array) -> jax.Array:
     return jax.random.normal(jax.random.fold_in(key, frame), (size,))

@@ -137,9 +137,8 @@ def pose_loss(
   target = _targets(batch, context.statistics, skeleton)
   if _is_reward_loss(config):
     settings = dataclasses.replace(settings, kind="mse")
-  weights = losses.cell_weights(
-    batch["valid"], batch["length"], settings, skeleton
-  )
+  shown = batch["valid"], batch["length"]
+  weights = losses.cell_weights(*shown, settings, skeleton)
   forced = _regress(config, model, source, target, weights, batch, context, key)
   terms = {"regression": forced.loss / denominator.numbers}
   total = terms["regression"]
@@ -147,18 +146,15 @@ def pose_loss(
     terms["visibility"] = forced.visibility / denominator.numbers
     total = total + terms["visibility"]
   if config.loss.bones:
-    bone_error = _bone_error(
-      forced.produced, batch, context.statistics, skeleton
-    )
-    terms["bones"] = bone_error / denominator.limbs
+    made = forced.produced, batch, context.statistics, skeleton
+    terms["bones"] = _bone_error(*made) / denominator.limbs
     total = total + config.loss.bones * terms["bones"]
   if config.loss.dtw:
     own = source, target, batch, context.statistics, key
     distance = free_running.soft_dtw_distance(config, model, *own)
     terms["dtw"] = distance / denominator.frames
     total = total + config.loss.dtw * terms["dtw"]
-  errors = (forced.error, weights)
-  mask = weights[..., :-1]
+  errors, mask = (forced.error, weights), weights[..., :-1]
   if config.rl.loss != "policy_gradient":
     rewards = reward.per_frame(forced.error[..., :-1], mask)
     clips = reward.per_clip(rewards, mask)

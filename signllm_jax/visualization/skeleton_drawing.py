@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from signllm_jax.core import clips
-from signllm_jax.core.skeleton import HAND_JOINTS, SIDES, Skeleton
+from signllm_jax.core.skeleton import HAND_JOINTS, SIDES
 from signllm_jax.visualization import fonts
 
 PAGE, CARD, EDGE = "#f4f6f8", "#ffffff", "#e0e4ec"
@@ -49,7 +49,7 @@ def fit(sequence: list[clips.Clip]) -> View:
     skeleton.origin_of(frames)[:, 0],
     skeleton.origin_shown(valid),
   )
-  nose, nose_seen = place(skeleton, "nose", frames, valid)
+  nose, nose_seen = skeleton.place("nose", frames, valid)
   both = nose_seen & neck_seen
   head = 0.0
   if both.any():
@@ -71,25 +71,6 @@ def fit(sequence: list[clips.Clip]) -> View:
   reach = np.concatenate(reach)
   hand = max(float(np.percentile(reach, 99.8)), 1e-6) if len(reach) else 1.0
   return View(middle, 1.1 * half, 1.15 * hand, head)
-
-
-def place(
-  skeleton: Skeleton, name: str, frames: np.ndarray, valid: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """The position [T, D] of a joint, and where it is seen [T].
-
-  A joint that the skeleton derives from others has their weighted mean. One
-  that it lacks is never seen.
-  """
-  joint = skeleton.find(name)
-  if joint is not None:
-    return frames[:, joint], valid[:, joint]
-  weights = skeleton.derived.get(name)
-  if weights is None:
-    return np.zeros_like(frames[:, 0]), np.zeros(len(frames), bool)
-  joints = [skeleton.joint(each) for each in weights]
-  share = np.array(list(weights.values()), np.float32)[:, None]
-  return (frames[:, joints] * share).sum(1), np.all(valid[:, joints], axis=1)
 
 
 def _hand(clip: clips.Clip, side: str) -> slice:

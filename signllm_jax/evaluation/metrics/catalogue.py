@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from signllm_jax.core import clips
-from signllm_jax.core.skeleton import Skeleton
+from signllm_jax.core.skeleton import PROMPT2SIGN50, SKELETONS, Skeleton
 from signllm_jax.evaluation.metrics import (
   distances,
   frechet,
@@ -217,3 +217,9 @@ def hidden_parts(
     metric.ratio,
     "{:.1%}",
   )
+
+
+def all_metrics() -> list[metric.Metric]:
+  """The metrics of every skeleton, for their names and styles."""
+  listed = [m for each in SKELETONS.values() for m in pose_metrics(each)]
+  return [*listed, hidden_parts({}, PROMPT2SIGN50)]

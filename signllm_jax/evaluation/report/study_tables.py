@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from signllm_jax.core.skeleton import PROMPT2SIGN50, SKELETONS
 from signllm_jax.evaluation.metrics import catalogue, text
 from signllm_jax.evaluation.metrics.metric import Metric
 from signllm_jax.evaluation.report import bootstrap, plots, published, tables
@@ -25,12 +24,7 @@ _SIGNING = (
 )
 _REFERENCES = ("truth", "same_text", "text_mean")  # rows of "signing"
 _METRICS: Mapping[str, Metric] = {
-  one.key: one
-  for one in (
-    *(m for any_ in SKELETONS.values() for m in catalogue.pose_metrics(any_)),
-    catalogue.hidden_parts({}, PROMPT2SIGN50),
-    *text.TEXT,
-  )
+  m.key: m for m in (*catalogue.all_metrics(), *text.TEXT)
 }
 # Rows that the paper has as well -> their names in `published`.
 _COMPONENTS = {
