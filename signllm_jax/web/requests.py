@@ -36,7 +36,11 @@ def decode(body: bytes, kind: type[Request]) -> Request:
   """
   try:
     # Not by msgspec: it takes a lone surrogate for a fault of the JSON.
-    value = json.loads(body.decode(), object_pairs_hook=foreign_files.distinct)
+    value = json.loads(
+      body.decode(),
+      object_pairs_hook=foreign_files.distinct,
+      parse_float=_number,
+    )
   except (ValueError, RecursionError) as error:
     # ValueError: not UTF-8, not JSON, a key twice, or thousands of digits.
     reason = "too deep" if isinstance(error, RecursionError) else str(error)
@@ -55,6 +59,12 @@ def decode(body: bytes, kind: type[Request]) -> Request:
     return msgspec.convert(value, kind)
   except msgspec.ValidationError as error:
     _refuse(str(error), value, kind)
+
+
+def _number(text: str) -> float | int:
+  """A number; an integer where it has no fraction, as JSON Schema takes it."""
+  value = float(text)
+  return int(value) if value.is_integer() else value
 
 
 def _refuse(fault: str, value: dict[str, Any], kind: type[Request]) -> NoReturn:
