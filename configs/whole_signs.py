@@ -5,13 +5,8 @@
   python -m signllm_jax.train --config=configs/whole_signs.py
 
 The build takes two minutes (2,209 recordings of 20 frames), training a few
-minutes on two CPU cores. The generative decoder signs each text in a new way:
-
-  python -m signllm_jax.train --config=configs/whole_signs.py \
-    --config.model.decoder=flow --config.model.decoder_layers=4 \
-    --config.model.dropout=0 --config.model.bones=fixed \
-    --config.optim.ema=0.999 --config.optim.learning_rate=1e-3 \
-    --config.steps=2000 --workdir=runs/whole_signs_flow
+minutes on two CPU cores. `configs/whole_signs_flow.py` trains the generative
+decoder, which signs each text in a new way.
 """
 
 from signllm_jax import config, config_files

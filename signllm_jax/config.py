@@ -75,13 +75,16 @@ class Model:
 class Flow:
   """Flow matching, of `model.decoder="flow"`: training and sampling."""
 
-  time_mean: float = -0.4  # of the logit of the times in training, normal with
-  # standard deviation 1; time 0 is noise
   absent: float = 0.1  # share of training samples without their source
-  steps: int = 24  # of the solver, from noise to clip
-  solver: str = "euler"  # or "heun": second order, two evaluations a step
+  steps: int = 12  # of the solver, from noise to clip
+  solver: str = "multistep"  # second order, one evaluation a step; or "euler":
+  # first order; or "heun": second order, two evaluations a step
   guidance: float = 1.5  # above 1: away from clips without source, at twice the
   # computation of 1
+  temperature: float = (
+    1.0  # factor of the noise that is common to the frames of
+  )
+  # a clip; above 1: samples of a text differ more
 
 
 @dataclasses.dataclass

@@ -6,28 +6,25 @@ on the batch around it nor on the padding.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax import config
 from signllm_jax.core import bones
 from signllm_jax.data.pose_statistics import PoseStatistics
-from signllm_jax.inference import compiled_model, decoding
-from signllm_jax.models import flow_noise, hand_space, visibility
+from signllm_jax.inference import compiled_model, decoding, flow_solver
 from signllm_jax.models.flow_decoder import (
-  FlowDecoder,
   FlowSource,
   stretch,
 )
 from signllm_jax.parallel import sharding
 
-_FIRST_FRAMES = 32  # of the shortest compiled program
+_FIRST_FRAMES = 24  # of the shortest compiled program
 _GROWTH = 1.5  # of the next ones
-_MULTIPLE = 16
+_MULTIPLE = 8
 
 
 class Draw(NamedTuple):
@@ -96,7 +93,7 @@ def sample(
   statistics: PoseStatistics,
   encoded: Encoded,
   frames: int,
-  settings: "Solver",
+  settings: flow_solver.Solver,
 ) -> tuple[jax.Array, jax.Array]:
   """Samples the clips of a batch.
 
@@ -113,7 +110,7 @@ def sample(
     [B, frames, J] bool; what follows the end of a clip is undefined.
   """
   model = structure.merge(leaves)
-  poses, shown = integrate(
+  poses, shown = flow_solver.integrate(
     model,
     encoded.source,
     encoded.keys,
@@ -132,112 +129,6 @@ def sample(
   return poses, shown
 
 
-class Solver(NamedTuple):
-  """How the path from noise to clip is followed; fields of `config.Flow`."""
-
-  steps: int
-  solver: str
-  guidance: float
-
-  @classmethod
-  def of(cls, settings: config.Flow) -> "Solver":
-    """The solver of a configuration."""
-    return cls(settings.steps, settings.solver, settings.guidance)
-
-
-def white_noise(keys: jax.Array, frames: int, size: int) -> jax.Array:
-  """White noise [B, T, size] for `colour`; a frame's does not depend on T."""
-
-  def of_frame(key: jax.Array, frame: jax.Array) -> jax.Array:
-    return jax.random.normal(jax.random.fold_in(key, frame), (size,))
-
-  of_clip = jax.vmap(of_frame, (None, 0))
-  return jax.vmap(of_clip, (0, None))(keys, jnp.arange(1, frames + 1))
-
-
-def integrate(
-  model: FlowDecoder,
-  source: FlowSource,
-  keys: jax.Array,
-  length: jax.Array,
-  frames: int,
-  settings: Solver,
-  statistics: PoseStatistics,
-) -> tuple[jax.Array, jax.Array]:
-  """Follows the flow from noise to clips.
-
-  Args:
-    model: the decoder.
-    source: of its `project_memory`.
-    keys: [B] of the noise.
-    length: [B] frames.
-    frames: T, at least the longest.
-    settings: of the solver.
-    statistics: of the training poses.
-
-  Returns:
-    Normalised poses [B, T, C] and which joints they show, [B, T, J] bool.
-  """
-  estimate = _estimator(model, source, length, settings.guidance)
-
-  def slope(x: jax.Array, time: jax.Array) -> jax.Array:
-    return (estimate(x, time)[0] - x) / (1 - time)
-
-  def step(x: jax.Array, time: jax.Array) -> tuple[jax.Array, None]:
-    size = 1 / settings.steps
-    first = slope(x, time)
-    if settings.solver == "euler":
-      return x + size * first, None
-    # Heun's method; it never evaluates at time 1.
-    second = slope(x + size * first, time + size)
-    return x + size * (first + second) / 2, None
-
-  times = jnp.arange(settings.steps - 1) / settings.steps
-  assert statistics.noise is not None
-  skeleton = model.skeleton
-  white = white_noise(keys, frames, skeleton.num_values)
-  noise = flow_noise.colour(white, statistics.noise)
-  x, _ = jax.lax.scan(step, noise, times)
-  clip, visible = estimate(x, jnp.float32(1 - 1 / settings.steps))
-  shape = (*clip.shape[:2], skeleton.num_joints)
-  shown = (
-    jnp.broadcast_to(statistics.seen, shape)
-    if visible is None
-    else visibility.shown(visible, statistics.seen, skeleton)
-  )
-  joints = hand_space.from_hand_space(clip.reshape(*shape, -1), skeleton)
-  return joints.reshape(clip.shape), shown
-
-
-def _estimator(
-  model: FlowDecoder, source: FlowSource, length: jax.Array, guidance: float
-) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array | None]]:
-  """Builds `estimate(x_t, t)`: clips and visibility, guided by the source."""
-  rows = len(length)
-  if guidance == 1:
-    present = jnp.ones(rows, bool)
-  else:  # conditional rows, then the same rows without their source
-    source, length = jax.tree.map(
-      lambda x: jnp.concatenate([x, x]), (source, length)
-    )
-    present = jnp.arange(2 * rows) < rows
-
-  def mixed(x: jax.Array) -> jax.Array:
-    return x if guidance == 1 else x[rows:] + guidance * (x[:rows] - x[rows:])
-
-  def estimate(
-    x: jax.Array, time: jax.Array
-  ) -> tuple[jax.Array, jax.Array | None]:
-    if guidance != 1:
-      x = jnp.concatenate([x, x])
-    times = jnp.broadcast_to(time, len(x))
-    made = model.estimate(x, times, length, source, present)
-    visible = None if made.visible is None else mixed(made.visible)
-    return mixed(made.frames), visible
-
-  return estimate
-
-
 def frame_counts(limit: int) -> list[int]:
   """Numbers of frames of the compiled programs, the last at least `limit`."""
   counts = [_FIRST_FRAMES]
@@ -252,7 +143,7 @@ def decode(
   inputs: tuple[jax.Array, ...],
   draws: dict[str, jax.Array],
   limit: int,
-  settings: Solver,
+  settings: flow_solver.Solver,
 ) -> Iterator[decoding.Chunk]:
   """Signs a batch of encoded texts, as `decoding.decode` does, in one chunk.
 
@@ -279,7 +170,7 @@ def warm_up(
   inputs: tuple[jax.Array, ...],
   draws: dict[str, jax.Array],
   limit: int,
-  settings: Solver,
+  settings: flow_solver.Solver,
 ) -> None:
   """Compiles the programs that `decode` needs for these inputs and limit."""
   encoded = encode(model.structure, model.leaves, inputs, draws)
@@ -288,7 +179,10 @@ def warm_up(
 
 
 def _sample(
-  model: compiled_model.Model, encoded: Encoded, frames: int, settings: Solver
+  model: compiled_model.Model,
+  encoded: Encoded,
+  frames: int,
+  settings: flow_solver.Solver,
 ) -> tuple[jax.Array, jax.Array]:
   return sample(
     model.structure, model.leaves, model.statistics, encoded, frames, settings

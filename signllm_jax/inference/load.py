@@ -11,7 +11,7 @@ from signllm_jax import config as config_lib
 from signllm_jax.core import errors, languages, skeleton
 from signllm_jax.data import corpus_info
 from signllm_jax.inference import (
-  flow_sampling,
+  flow_solver,
   gloss_first,
   glosser,
   pose_reader,
@@ -58,7 +58,7 @@ def generator(
     "limit": int(infos[code].longest_clip * config.evaluate.length_limit),
     "batch_size": config.evaluate.batch_size,
     "mesh": mesh,
-    "solver": flow_sampling.Solver.of(config.flow)
+    "solver": flow_solver.Solver.of(config.flow)
     if config.model.decoder == "flow"
     else None,
   }

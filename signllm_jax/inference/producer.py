@@ -22,12 +22,13 @@ from signllm_jax.inference import (
   compiled_model,
   decoding,
   flow_sampling,
+  flow_solver,
   pt_protocol,
   sequences,
 )
 from signllm_jax.parallel import sharding
 
-_LEAKY_MULTIPLE = 32  # frames; keeps the number of compiled limits small
+_LEAKY_MULTIPLE = 32  # frames; keeps the compiled limits few
 
 
 class Producer:
@@ -47,7 +48,7 @@ class Producer:
     limit: int,
     batch_size: int,
     mesh: Mesh,
-    solver: flow_sampling.Solver | None = None,
+    solver: flow_solver.Solver | None = None,
   ):
     """Wraps a model.
 
@@ -162,10 +163,8 @@ class Producer:
         if sample and self.solver is None:
           key = jax.random.fold_in(keys[sample - 1], at)
           mode = decoding.Noise(np.array(std, np.float32), key)
-        draws = [
-          flow_sampling.Draw(seed, start + row, sample)
-          for row in range(len(group))
-        ]
+        places = range(start, start + len(group))
+        draws = [flow_sampling.Draw(seed, place, sample) for place in places]
         stream = self._decode(group, *prepared, self.limit, mode, draws)
         signed.append(sequences.collect(stream, len(group)))
       yield list(zip(*signed, strict=True))

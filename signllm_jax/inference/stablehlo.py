@@ -37,7 +37,12 @@ import jax.numpy as jnp
 
 from signllm_jax.core import atomic_files, errors, gloss
 from signllm_jax.data import batch_plan, loader
-from signllm_jax.inference import decoding, flow_sampling, gloss_first
+from signllm_jax.inference import (
+  decoding,
+  flow_sampling,
+  flow_solver,
+  gloss_first,
+)
 from signllm_jax.inference import producer as producer_lib
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -88,7 +93,7 @@ def _programs(
 
 
 def _sign_program(
-  producer: producer_lib.Producer, solver: flow_sampling.Solver
+  producer: producer_lib.Producer, solver: flow_solver.Solver
 ) -> Callable[..., tuple[jax.Array, ...]]:
   """The program of a generative decoder: (*inputs, seed) -> clip."""
   model, limit = producer.model, producer.limit

@@ -127,6 +127,8 @@ class FlowDecoder(nnx.Module):
     self.skeleton = skeleton
     self.time_in = linear(d, d, ("embed", "mlp"))
     self.time_out = linear(d, d, ("mlp", "embed"))
+    self.smooth_in = linear(d, d, ("embed", "mlp"))
+    self.smooth_out = linear(d, skeleton.num_values, ("mlp", "frame"))
     self.summary = linear(d, d, ("embed", "mlp"))
     self.modulation = linear(d, _MODULATIONS * d, ("embed", "frame"))
     # Every layer begins as the identity.
@@ -207,27 +209,39 @@ class FlowDecoder(nnx.Module):
     x = stacks.apply(self.decoder, call, x, source.memories, keys[1:])
     x = self.decoder_norm(x)
     visible = None if self.visible_out is None else self.visible_out(x)
-    return Prediction(_smooth(self.frame_out(x), length), visible)
+    return Prediction(self._smooth(self.frame_out(x), time, length), visible)
+
+  def _smooth(
+    self, clips: jax.Array, time: jax.Array, length: jax.Array
+  ) -> jax.Array:
+    """Moves clips [B, T, C] towards the means of neighbouring frames.
+
+    Errors of single frames, which people see as trembling, are damped. The
+    share is learnt by coordinate and time: fast movement is estimated late.
+    """
+    waves = self._waves(time)
+    share = self.smooth_out(jax.nn.silu(self.smooth_in(waves)))
+    share = jax.nn.sigmoid(share)[:, None]
+    return clips + share * (_neighbour_means(clips, length) - clips)
+
+  def _waves(self, time: jax.Array) -> jax.Array:
+    """Sinusoids [B, D] of times [B]."""
+    rates = jnp.exp(-jnp.log(10000) * jnp.arange(0, self.width, 2) / self.width)
+    angles = _TIMES * time[:, None] * rates
+    return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1)
 
   def _modulate(
     self, time: jax.Array, summary: jax.Array, present: jax.Array
   ) -> jax.Array:
     """Modulations [B, 9, D] of the norms by time and source."""
-    rates = jnp.exp(-jnp.log(10000) * jnp.arange(0, self.width, 2) / self.width)
-    angles = _TIMES * time[:, None] * rates
-    waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1)
-    state = self.time_out(jax.nn.silu(self.time_in(waves)))
+    state = self.time_out(jax.nn.silu(self.time_in(self._waves(time))))
     state = state + jnp.where(present[:, None], self.summary(summary), 0)
     modulation = self.modulation(jax.nn.silu(state))
     return modulation.reshape(len(time), _MODULATIONS, self.width)
 
 
-def _smooth(clips: jax.Array, length: jax.Array) -> jax.Array:
-  """Means [B, T, C] of each frame (half) and its two neighbours (a quarter).
-
-  Errors of single frames, which people see as trembling, are damped; what is
-  as fast in the data can be learnt against it.
-  """
+def _neighbour_means(clips: jax.Array, length: jax.Array) -> jax.Array:
+  """Means [B, T, C] of each frame (half) and its two neighbours (a quarter)."""
   frame = jnp.arange(clips.shape[1])
   last = jnp.maximum(length, 1)[:, None] - 1
   before = jnp.clip(frame - 1, 0, last)[..., None]

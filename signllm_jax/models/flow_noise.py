@@ -1,8 +1,11 @@
 """The noise from which a generative decoder's samples start.
 
-It has the covariance of the training poses, in the decoder's coordinates, and
-is independent from frame to frame: a decoder need not remove what no pose has,
-such as a longer bone, and finds a slow movement among fast noise.
+It has the covariance of the training poses, in the decoder's coordinates: a
+decoder need not remove what no pose has, such as a longer bone. Half of its
+variance is common to all frames of a clip, half is independent from frame to
+frame (mixed noise, Ge et al. 2023, arXiv 2305.10474): what distinguishes one
+recording from another is mostly constant in it, and is thus learnt from noise
+of its size, while a decoder still finds movement among fast noise.
 """
 
 import jax
@@ -13,6 +16,7 @@ from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.models import hand_space
 
 _LEAST = 1e-3  # standard deviation of any coordinate, normalised
+_COMMON = 0.5  # share of the variance that all frames of a clip have in common
 
 
 def factor(
@@ -35,6 +39,19 @@ def factor(
   roots = np.sqrt(np.maximum(values, _LEAST**2))
   root = (vectors * roots[..., None, :]) @ np.swapaxes(vectors, -1, -2)
   return root.astype(np.float32)
+
+
+def mix(common: jax.Array, single: jax.Array) -> jax.Array:
+  """Mixes white noise of clips and of frames, both standard normal.
+
+  Args:
+    common: [B, 1, C].
+    single: [B, T, C].
+
+  Returns:
+    [B, T, C], standard normal.
+  """
+  return _COMMON**0.5 * common + (1 - _COMMON) ** 0.5 * single
 
 
 def colour(white: jax.Array, factor: jax.Array | np.ndarray) -> jax.Array:

@@ -35,7 +35,18 @@ _VISIBILITY = {"model.visibility": True}
 _BONES = _VISIBILITY | {"model.bones": "fixed"}
 _DTW = _BONES | {"loss.dtw": 1.0}
 _EMA = {"optim.ema": 0.999}
-_FLOW = _BONES | _EMA | {"model.decoder": "flow"}
+# As `configs/whole_signs_flow.py`; only the width is the base's.
+_FLOW = (
+  _BONES
+  | _EMA
+  | {
+    "model.decoder": "flow",
+    "model.decoder_layers": 4,
+    "model.dropout": 0.0,
+    "optim.kind": "muon",
+    "optim.learning_rate": 2e-3,
+  }
+)
 _ROWS: Mapping[str, Mapping[str, Changes]] = {
   "components": {
     "base": {},

@@ -9,7 +9,7 @@ import unicodedata
 import numpy as np
 import pytest
 from helpers import devices
-from helpers.flow_model import write_flow_model
+from helpers.flow_models import write_flow_model
 from helpers.paths import DATA
 from PIL import Image, ImageSequence
 

@@ -1,9 +1,18 @@
-"""A small generative decoder that was never trained, for tests."""
+"""Small generative decoders that were never trained, for tests."""
+
+import pathlib
 
 import jax
+import numpy as np
 from flax import nnx
 
 from signllm_jax import config
+from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.data import corpus_info
+from signllm_jax.data.pose_statistics import PoseStatistics
+from signllm_jax.parallel import sharding
+from signllm_jax.runs import model_file, train_state
 
 SHAPE = config.Model(
   decoder="flow",
@@ -14,6 +23,55 @@ SHAPE = config.Model(
   feed_forward=32,
   alignment=True,
 )
+
+TEXTS = ("regen", "sonne", "wind", "nacht", "norden")
+
+
+def write_flow_model(path: pathlib.Path) -> pathlib.Path:
+  """Writes a small model whose clips depend on seed and text."""
+  experiment = config.Experiment(
+    compilation_cache=False,
+    data=config.Data(
+      folder=str(path.parent / "no_data"), language="GSL", tokens="characters"
+    ),
+    model=config.Model(
+      decoder="flow",
+      encoder_layers=1,
+      decoder_layers=1,
+      width=32,
+      heads=2,
+      feed_forward=32,
+      dropout=0.0,
+      alignment=True,
+      visibility=False,
+    ),
+    augment=config.Augment(noise=0.0),
+    flow=config.Flow(steps=2),
+    evaluate=config.Evaluate(batch_size=4),
+  )
+  vocabulary = vocabulary_lib.build_vocabulary(TEXTS, "characters")
+  infos = {"GSL": corpus_info.CorpusInfo(vocabulary, 7, 21, 25.0)}
+  sizes = train_state.sizes_of(infos)
+  mesh = sharding.make_mesh(config.Mesh(), jax.devices()[:1])
+  abstract = train_state.abstract_state(experiment, sizes, mesh)
+  statistics = PoseStatistics(
+    np.zeros(PROMPT2SIGN50.num_values, np.float32),
+    np.float32(1),
+    np.ones(PROMPT2SIGN50.num_joints, bool),
+    noise=np.eye(PROMPT2SIGN50.num_values, dtype=np.float32),
+  )
+  state = train_state.create_state(experiment, statistics, abstract, sizes)
+  # Layers that start at 0 would make all clips equal.
+  random = np.random.default_rng(0)
+  params = jax.tree.map(
+    lambda x: x + random.normal(0, 0.05, x.shape).astype(np.float32),
+    state.params,
+  )
+  # A token lasts a frame or two: all clips fit the program of 24 frames.
+  params["alignment"]["duration"]["bias"][...] -= 1.5
+  described = model_file.Description(experiment, infos)
+  model_file.write(path, described, state._replace(params=params))
+  return path
 
 
 def moved(module: nnx.Module) -> nnx.Module:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
-from helpers.flow_model import write_flow_model
+from helpers.flow_models import write_flow_model
 
 from signllm_jax import config, tasks
 from signllm_jax.core import clips, errors

@@ -16,7 +16,7 @@ import numpy as np
 import openapi_spec_validator
 import psutil
 import pytest
-from helpers.flow_model import write_flow_model
+from helpers.flow_models import write_flow_model
 from helpers.serving import TEXTS, Server, corpus, make_home, serving
 from PIL import Image
 from prometheus_client import parser

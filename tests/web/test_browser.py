@@ -6,7 +6,7 @@ import pathlib
 import shutil
 
 import pytest
-from helpers.flow_model import write_flow_model
+from helpers.flow_models import write_flow_model
 from helpers.serving import make_home, serving
 
 sync_api = pytest.importorskip("playwright.sync_api")

@@ -1,0 +1,71 @@
+"""Solvers of the flow against a case with a known solution."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from signllm_jax.core.skeleton import PROMPT2SIGN50 as SKELETON
+from signllm_jax.data.pose_statistics import PoseStatistics
+from signllm_jax.inference import flow_solver
+from signllm_jax.models import hand_space
+from signllm_jax.models.pose_decoder import Prediction
+
+STEPS, FRAMES, SCALE = 12, 6, 0.5
+
+
+class Gaussian:
+  """The exact estimate where clips are normal noise of deviation SCALE."""
+
+  skeleton = SKELETON
+
+  def estimate(self, noisy, time, length, source, present):
+    """E[x_1 | x_t], without visibility."""
+    t = time[:, None, None]
+    share = t * SCALE**2 / (t**2 * SCALE**2 + (1 - t) ** 2)
+    return Prediction(share * noisy, None)
+
+
+def _error(solver: str, steps: int = STEPS) -> float:
+  """Root mean square error of the clip, as a share of SCALE."""
+  statistics = PoseStatistics(
+    np.zeros(SKELETON.num_values, np.float32),
+    np.float32(1),
+    np.ones(SKELETON.num_joints, bool),
+    noise=np.eye(SKELETON.num_values, dtype=np.float32),
+  )
+  keys = jax.random.split(jax.random.key(3), 2)
+  settings = flow_solver.Solver(steps, solver, 1.0)
+  poses, _ = flow_solver.integrate(
+    Gaussian(), None, keys, jnp.full(2, FRAMES), FRAMES, settings, statistics
+  )
+  noise = flow_solver.white_noise(keys, FRAMES, SKELETON.num_values)
+  # The path at time t is sqrt((1 - t)^2 + (t SCALE)^2) times the noise.
+  last = jax.nn.sigmoid(2.5)
+  path = jnp.sqrt((1 - last) ** 2 + (last * SCALE) ** 2)
+  exact = last * SCALE**2 / path**2 * path * noise
+  exact = hand_space.from_hand_space(exact.reshape(2, FRAMES, -1, 3), SKELETON)
+  difference = np.asarray(poses) - np.asarray(exact).reshape(poses.shape)
+  return float(np.sqrt(np.mean(difference**2)) / np.std(exact))
+
+
+def test_the_multistep_solver_is_more_exact_at_the_same_cost():
+  euler, multistep = _error("euler"), _error("multistep")
+  assert multistep < 0.4 * euler
+  assert _error("heun") < 0.4 * euler
+
+
+@pytest.mark.parametrize("solver", ["euler", "multistep", "heun"])
+def test_more_steps_are_more_exact(solver):
+  assert _error(solver, 4 * STEPS) < 0.6 * _error(solver)
+  assert _error(solver, 100) < 0.05
+
+
+def test_noise_is_half_common_to_the_frames_of_a_clip():
+  keys = jax.random.split(jax.random.key(0), 200)
+  noise = np.asarray(flow_solver.white_noise(keys, 4, 150))
+  assert np.var(noise) == pytest.approx(1, abs=0.02)
+  between = np.mean(noise[:, 0] * noise[:, 3])
+  assert between == pytest.approx(0.5, abs=0.02)
+  longer = flow_solver.white_noise(keys[:3], 9, 150)
+  np.testing.assert_array_equal(longer[:, :4], noise[:3])
