@@ -128,7 +128,7 @@ class FlowDecoder(nnx.Module):
     self.time_in = linear(d, d, ("embed", "mlp"))
     self.time_out = linear(d, d, ("mlp", "embed"))
     self.smooth_in = linear(d, d, ("embed", "mlp"))
-    self.smooth_out = linear(d, skeleton.num_values, ("mlp", "frame"))
+    self.smooth_out = linear(d, values, ("mlp", "frame"))
     self.summary = linear(d, d, ("embed", "mlp"))
     self.modulation = linear(d, _MODULATIONS * d, ("embed", "frame"))
     # Every layer begins as the identity.
