@@ -1,5 +1,6 @@
 """Checks of a request to build a data set, before any work."""
 
+import dataclasses
 import importlib.util
 import math
 import os
@@ -8,7 +9,8 @@ import pathlib
 import tensorflow_datasets as tfds
 
 from data_pipeline.building import held_out, record_reader
-from data_pipeline.lifting import lifted_folder, lifting_run
+from data_pipeline.keypoints import find_splits
+from data_pipeline.lifting import lifted_folder
 from signllm_jax.core import errors, extras
 from signllm_jax.formats import dataset_info
 
@@ -179,7 +181,8 @@ def check_lifting(
       path=source,
       hint="Leave --fps out, or lift with it",
     )
-  if lifting != lifted_folder.DEFAULT and not is_keypoints(source):
+  usual = dataclasses.replace(lifted_folder.DEFAULT, skeleton=lifting.skeleton)
+  if lifting != usual and not is_keypoints(source):
     raise errors.UsageError(
       "options of lifting, but nothing to lift",
       path=source,
@@ -215,5 +218,5 @@ def is_keypoints(source: pathlib.Path | None) -> bool:
 
 def _has_lifted_clips(source: pathlib.Path) -> bool:
   """Whether a folder or the folder of one of its splits has lifted clips."""
-  folders = (source, *(source / split for split in lifting_run.SPLITS))
+  folders = (source, *(source / split for split in find_splits.SPLITS))
   return any(map(lifted_folder.is_lifted, folders))

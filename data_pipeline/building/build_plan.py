@@ -15,9 +15,10 @@ from data_pipeline.building import (
   held_out,
   record_reader,
 )
-from data_pipeline.keypoints import find_clips
-from data_pipeline.lifting import lifted_folder, lifting_run
+from data_pipeline.keypoints import find_clips, find_splits
+from data_pipeline.lifting import lifted_folder
 from signllm_jax.core import errors, extras
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 DATASETS = ("fingerspelling", "prompt2sign")  # packages of data_pipeline
 
@@ -69,13 +70,14 @@ class BuildPlan:
     """Clips of keypoints by split; `note` is called with warnings.
 
     Raises:
-      DataError: as `lifting_run.find_splits`.
+      DataError: as `find_splits.find`.
     """
-    return lifting_run.find_splits(
+    return find_splits.find(
       str(self.input),
       fps=self.fps,
       size=self.size,
       names=self.names,
+      skeleton=self.lifting.skeleton,
       report=note,
     )
 
@@ -106,7 +108,7 @@ def make_plan(
       The default of the data set if not given. It stands in the records.
     size: width and height of the picture, where keypoints do not say.
     names: file with the texts of signs, of landmark recordings.
-    lifting: options of lifting.
+    lifting: options of lifting; its skeleton is part of the configuration.
     apart: clips of train to set aside as dev and test.
     runner: writes the records on Apache Beam.
 
@@ -117,25 +119,26 @@ def make_plan(
     DataError: the folder holds something that is not a complete build.
   """
   build_checks.check_output(output, file_format, shards, fps)
-  builder_class, config = _find_config(name)
+  builder_class, config = _find_config(_with_skeleton(name, lifting.skeleton))
   usual = vars(config)["fps"]
   name = f"{builder_class.name}/{config.name}"
+  folder = pathlib.Path(output, name, str(builder_class.VERSION))
   plan = BuildPlan(
     name=name,
     builder_class=builder_class,
     config=config,
     output=pathlib.Path(output),
-    folder=pathlib.Path(output, name, str(builder_class.VERSION)),
+    folder=folder,
     input=None if input is None else pathlib.Path(input),
     file_format=file_format,
     shards=shards,
     size=size,
     names=None if names is None else pathlib.Path(names),
-    lifting=lifting,
+    lifting=dataclasses.replace(lifting, skeleton=_skeleton_of(config)),
     fps=usual if fps is None else fps,
     held_out=apart,
     download_options=beam.download_options(builder_class, runner),
-    exists=pathlib.Path(output, name, str(builder_class.VERSION)).exists(),
+    exists=folder.exists(),
   )
   _check(plan, fps, usual)
   return plan
@@ -163,6 +166,18 @@ def _check(plan: BuildPlan, fps: float | None, usual: float) -> None:
   build_checks.check_lifting(plan.input, fps, plan.lifting)
   build_checks.check_names(plan.input, plan.names)
   build_checks.check_held_out(plan.builder_class, plan.input, plan.held_out)
+
+
+def _skeleton_of(config: tfds.core.BuilderConfig) -> str:
+  """The skeleton of a configuration."""
+  return vars(config).get("skeleton", PROMPT2SIGN50.name)
+
+
+def _with_skeleton(name: str, skeleton: str) -> str:
+  """The name of a configuration with a skeleton other than the default."""
+  if skeleton == PROMPT2SIGN50.name:
+    return name
+  return f"{name.removesuffix(f'_{skeleton}')}_{skeleton}"
 
 
 def _find_config(

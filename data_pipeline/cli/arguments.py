@@ -5,7 +5,7 @@ import os
 import re
 
 from data_pipeline.building import build_checks
-from signllm_jax.core import limits
+from signllm_jax.core import limits, skeleton
 
 
 def add_rate_and_size(stage: argparse.ArgumentParser) -> None:
@@ -38,6 +38,17 @@ def add_workers(stage: argparse.ArgumentParser) -> None:
     default=os.cpu_count(),
     metavar="N",
     help="processes that read keypoints (default: one a core)",
+  )
+
+
+def add_skeleton(stage: argparse.ArgumentParser) -> None:
+  """Adds --skeleton of the clips."""
+  stage.add_argument(
+    "--skeleton",
+    choices=tuple(skeleton.SKELETONS),
+    default=skeleton.PROMPT2SIGN50.name,
+    help="of the clips (default prompt2sign50, which is lifted). dwpose128 and "
+    "holistic178 have a face and are taken as they are",
   )
 
 
@@ -111,6 +122,7 @@ def add_build(stage: argparse.ArgumentParser) -> None:
     "(default: the sign's name)",
   )
   add_size(stage)
+  add_skeleton(stage)
   add_lifting(stage)
   add_workers(stage)
   stage.add_argument(

@@ -20,6 +20,7 @@ from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lifted_folder, lifting_run
 from data_pipeline.texts import normalisation, prompts
 from signllm_jax.core import atomic_files, clips, errors, extras, languages
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import h5, splits
 
 
@@ -51,8 +52,8 @@ def extract(args: argparse.Namespace) -> None:
 
 def lift(args: argparse.Namespace) -> None:
   """Lifts keypoints into a folder of lifted clips."""
-  sources = _find(args)
   options = _lifting_options(args)
+  sources = _find(args, args.skeleton)
   if args.dry_run:
     print(f"{len(sources)} clips would be lifted into {args.output}: {options}")
     return
@@ -234,12 +235,20 @@ def convert_file(args: argparse.Namespace) -> None:
 
 
 def _lifting_options(args: argparse.Namespace) -> lifted_folder.Options:
-  return lifted_folder.Options(args.mode, args.policy, args.condense)
+  return lifted_folder.Options(
+    args.mode, args.policy, args.condense, args.skeleton
+  )
 
 
-def _find(args: argparse.Namespace) -> list[find_clips.Source]:
+def _find(
+  args: argparse.Namespace, skeleton: str = PROMPT2SIGN50.name
+) -> list[find_clips.Source]:
   return find_clips.find(
-    args.input, fps=args.fps, size=args.size, report=_print_note
+    args.input,
+    fps=args.fps,
+    size=args.size,
+    skeleton=skeleton,
+    report=_print_note,
   )
 
 

@@ -9,6 +9,7 @@ INPUT holds keypoints of one form:
   OpenPose JSON   files NAME_000000000000_keypoints.json, a folder a clip or
                   all in one; versions 1.0 to 1.3, BODY_25 or COCO-18
   DWPose JSON     files with person_0; give --size, as the form does not
+  DWPose npz      files with bodies, hands, faces, with --skeleton=dwpose128
   .pose           of OpenPose or MediaPipe Holistic, a file a clip
   .h5             as `extract` writes it
   landmarks       of MediaPipe Holistic, SIGN/RECORDING/FRAME.npy (258 or 1662

@@ -136,6 +136,7 @@ def _add_lift(stages: Any) -> None:
   )
   arguments.add_rate_and_size(stage)
   arguments.add_workers(stage)
+  arguments.add_skeleton(stage)
   arguments.add_lifting(stage)
   stage.add_argument(
     "--stages",

@@ -4,8 +4,11 @@ import dataclasses
 import pathlib
 
 from signllm_jax.core import clips, errors
+from signllm_jax.core import skeleton as skeleton_lib
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import (
   dwpose,
+  dwpose_npz,
   frame_files,
   h5,
   mediapipe_arrays,
@@ -20,7 +23,8 @@ class Source:
 
   Attributes:
     name: its name, unique among the clips found together.
-    kind: openpose, dwpose, pose, h5, or of landmark recordings npy or npz.
+    kind: openpose, dwpose, dwpose_npz, pose, h5, or of landmark recordings npy
+      or npz.
     place: its frame files, or the file that holds it.
     text: what is signed, as it stands in clips.text; empty if unknown.
     gloss: its gloss, as it stands in clips.gloss; empty if there is none.
@@ -29,6 +33,7 @@ class Source:
     member: the clip's name in its file, of kinds h5 and npz.
     sign: the sign that a landmark recording repeats; empty for other kinds.
     fault: why it cannot be read, if finding it has shown that.
+    skeleton: name of the skeleton to read.
   """
 
   name: str
@@ -41,27 +46,37 @@ class Source:
   member: str = ""
   sign: str = ""
   fault: errors.DataError | None = None
+  skeleton: str = PROMPT2SIGN50.name
 
   def read(self) -> clips.Keypoints:
     """Reads the clip.
 
     Raises:
-      DataError: it is damaged or not of its kind.
+      DataError: it is damaged, not of its kind, or lacks the skeleton.
       StorageError: it cannot be read.
     """
     if self.fault:
       raise self.fault
+    skeleton = skeleton_lib.get(self.skeleton)
     if self.sign:
       keypoints = self._read_recording()
     elif isinstance(self.place, frame_files.FrameFiles):
-      form = openpose if self.kind == "openpose" else dwpose
-      keypoints = form.read(self.place, fps=self.fps, size=self.size)
+      picture = {"fps": self.fps, "size": self.size}
+      if self.kind == "dwpose":
+        keypoints = dwpose.read(self.place, **picture, skeleton=skeleton)
+      elif self.kind == "dwpose_npz":
+        keypoints = dwpose_npz.read(self.place, **picture)
+      else:
+        keypoints = openpose.read(self.place, **picture)
     elif isinstance(self.place, mediapipe_arrays.Recording):
       raise AssertionError(f"recording {self.name!r} without a sign")
     elif self.kind == "pose":
-      keypoints = pose.read_keypoints(self.place)
+      keypoints = pose.read_keypoints(self.place, skeleton)
     else:
       keypoints = h5.read_clip(self.place, self.member, fps=self.fps)
+    skeleton_lib.check_same(
+      keypoints.skeleton, skeleton, f"clip {self.name!r} ({self.kind})"
+    )
     return dataclasses.replace(
       keypoints,
       size=keypoints.size or self.size,

@@ -24,8 +24,10 @@ from absl import logging
 from data_pipeline.keypoints import recordings, sidecar_texts
 from data_pipeline.keypoints.clip_source import Source
 from signllm_jax.core import clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import (
   dwpose,
+  dwpose_npz,
   frame_files,
   h5,
   mediapipe_arrays,
@@ -44,6 +46,7 @@ def find(
   *,
   fps: float = 25.0,
   size: tuple[int, int] | None = None,
+  skeleton: str = PROMPT2SIGN50.name,
   report: Callable[[str], None] = logging.warning,
 ) -> list[Source]:
   """Finds the clips of a file, or of a folder and its subfolders, by name.
@@ -59,6 +62,7 @@ def find(
     path: the file or folder.
     fps: frames a second, for forms that do not say.
     size: width and height of the picture, for forms that do not say.
+    skeleton: name of the skeleton to read.
     report: called with warnings: files that are not clips, names without a
       clip, clips without a name.
 
@@ -90,10 +94,9 @@ def find(
         f"two clips named {first.name!r}", path=path, expected="each name once"
       )
   texts = sidecar_texts.read(path, {source.name for source in sources}, report)
+  facts = {"fps": fps, "size": size, "skeleton": skeleton}
   return [
-    dataclasses.replace(
-      source, fps=fps, size=size, **texts.get(source.name, {})
-    )
+    dataclasses.replace(source, **facts, **texts.get(source.name, {}))
     for source in sources
   ]
 
@@ -123,6 +126,9 @@ def _find_in_folder(root: pathlib.Path, report) -> list[Source]:
         found[kind].append(Source(clip.name, kind, clip))
         json -= {os.path.basename(name) for name in clip.paths}
     other_json += sorted(json)
+    frame_clips, names = _dwpose_npz(folder, names)
+    if frame_clips:
+      found["dwpose_npz"] += frame_clips
     arrays.add(folder, names)
     for name in names:
       file = pathlib.Path(folder, name)
@@ -167,6 +173,19 @@ def _find_in_folder(root: pathlib.Path, report) -> list[Source]:
     )
   (sources,) = found.values()
   return sources
+
+
+def _dwpose_npz(
+  folder: str, names: list[str]
+) -> tuple[list[Source], list[str]]:
+  """Clips of DWPose's .npz, a file a frame, and the names of other files."""
+  found = []
+  for clip in frame_files.group(folder, names, dwpose_npz.NAMING):
+    if dwpose_npz.is_frame(clip.paths[0]):
+      found.append(Source(clip.name, "dwpose_npz", clip))
+      of_clip = set(map(os.path.basename, clip.paths))
+      names = [name for name in names if name not in of_clip]
+  return found, names
 
 
 def _find_in_file(file: pathlib.Path) -> list[Source]:

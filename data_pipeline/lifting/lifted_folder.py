@@ -46,6 +46,7 @@ class Options:
   mode: Mode = "fast"
   policy: quality.Policy = "keep"
   condense: str = ""  # as `quality.condense` takes it; empty for all frames
+  skeleton: str = PROMPT2SIGN50.name  # others are taken as they are, not lifted
 
   def __post_init__(self):
     if self.condense:
@@ -140,7 +141,8 @@ def claim(folder: str | os.PathLike, options: Options) -> None:
     for path in atomic_files.unfinished_files(place)
   ]
   if is_lifted(folder):
-    stored = _load(folder / OPTIONS)
+    # Folders from before there were several skeletons do not name theirs.
+    stored = {"skeleton": PROMPT2SIGN50.name, **_load(folder / OPTIONS)}
     for name in sorted(requested | stored):
       if stored.get(name) != requested.get(name):
         raise errors.UsageError(

@@ -11,7 +11,6 @@ import itertools
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import tqdm
@@ -20,8 +19,8 @@ from data_pipeline.keypoints import cleaning, find_clips, recordings
 from data_pipeline.lifting import lifted_folder, lifter, quality, stage_files
 from data_pipeline.texts import normalisation
 from signllm_jax.core import atomic_files, clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 
-SPLITS = ("train", "dev", "test")
 _CHUNK = 64  # clips lifted a call
 
 
@@ -46,54 +45,6 @@ class Outcome:
     }
     summary = ", ".join(f"{len(v)} {k}" for k, v in counts.items() if v)
     return f"{summary or 'no clips'}: {place}"
-
-
-def find_splits(
-  path: str | os.PathLike,
-  *,
-  names: str | os.PathLike | None = None,
-  **options: Any,
-) -> dict[str, list[find_clips.Source]]:
-  """Finds keypoints by split, in folders train, dev and test.
-
-  Without these folders all clips are train.
-
-  Args:
-    path: file or folder.
-    names: file with the texts of signs, as `recordings.name_signs`.
-    **options: further arguments of `find_clips.find`.
-
-  Raises:
-    DataError: as `find_clips.find` and `recordings.name_signs`; a folder dev or
-      test but no train, or other folders beside train.
-  """
-  found = _find_splits(pathlib.Path(path), **options)
-  return found if names is None else recordings.name_signs(found, names)
-
-
-def _find_splits(
-  path: pathlib.Path, **options: Any
-) -> dict[str, list[find_clips.Source]]:
-  present = [split for split in SPLITS if (path / split).is_dir()]
-  if not present:
-    return {"train": find_clips.find(path, **options)}
-  if "train" not in present:
-    raise errors.DataError(
-      f"a folder {present[0]} but no train", path=path, expected="train"
-    )
-  others = sorted(
-    child.name
-    for child in path.iterdir()
-    if child.is_dir() and child.name not in SPLITS and child.name[0] != "."
-  )
-  if others:
-    raise errors.DataError(
-      f"a folder {others[0]!r} beside train",
-      path=path,
-      expected="train, dev and test only",
-      hint="Name the splits train, dev and test; move other folders elsewhere",
-    )
-  return {split: find_clips.find(path / split, **options) for split in present}
 
 
 def lift_clips(
@@ -262,6 +213,9 @@ class _Run:
         self.outcome.failed[keypoints.name] = error
         continue
       pairs.append((keypoints, kept))
+    if self.options.skeleton != PROMPT2SIGN50.name:
+      self._take(pairs)
+      return
     results = lifter.lift(
       [kept.frames for _, kept in pairs],
       mode=self.options.mode,
@@ -279,6 +233,19 @@ class _Run:
       self._write(keypoints.name, clip, measured)
       self.outcome.lifted.append(keypoints.name)
 
+  def _take(
+    self, pairs: Sequence[tuple[clips.Keypoints, clips.Keypoints]]
+  ) -> None:
+    """Writes keypoints of a skeleton that is not lifted as clips."""
+    for keypoints, kept in pairs:
+      try:
+        clip = _cleaned(kept.as_clip())
+      except errors.DataError as error:
+        self.outcome.failed[keypoints.name] = error
+        continue
+      self._write(keypoints.name, clip, quality.measure(keypoints))
+      self.outcome.lifted.append(keypoints.name)
+
   def _write(
     self, name: str, clip: clips.Clip | None, measured: quality.Quality
   ) -> None:
@@ -289,11 +256,15 @@ def _to_clip(keypoints: clips.Keypoints, result: lifter.Lifted) -> clips.Clip:
   """The lifted clip in the unit of the published stages, its text cleaned."""
   _, centre, scale = cleaning.normalise(keypoints.frames)
   frames = (result.frames - np.append(centre, 0)) / scale
-  return clips.Clip(
-    frames=np.where(result.valid[..., None], frames, 0).astype(np.float32),
-    valid=result.valid,
-    fps=keypoints.fps,
-    name=keypoints.name,
-    text=keypoints.text and normalisation.clean(keypoints.text),
-    gloss=keypoints.gloss and normalisation.clean(keypoints.gloss),
+  frames = np.where(result.valid[..., None], frames, 0).astype(np.float32)
+  texts = keypoints.name, keypoints.text, keypoints.gloss
+  return _cleaned(clips.Clip(frames, result.valid, keypoints.fps, *texts))
+
+
+def _cleaned(clip: clips.Clip) -> clips.Clip:
+  """The clip with its text and gloss cleaned."""
+  return dataclasses.replace(
+    clip,
+    text=clip.text and normalisation.clean(clip.text),
+    gloss=clip.gloss and normalisation.clean(clip.gloss),
   )

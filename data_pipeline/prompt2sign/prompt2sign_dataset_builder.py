@@ -16,6 +16,8 @@ from data_pipeline.building import held_out, local_info, shard_writer
 from data_pipeline.lifting import lifted_folder
 from data_pipeline.texts import lemma_gloss, normalisation, prompts
 from signllm_jax.core import clips, errors, languages
+from signllm_jax.core import skeleton as skeleton_lib
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import records
 from signllm_jax.formats import splits
 
@@ -31,17 +33,26 @@ class Config(tfds.core.BuilderConfig):
   Attributes:
     language: a code of `languages.LANGUAGES`, e.g. LSF-CH.
     fps: frames a second of the source, which `.skels` does not say.
+    skeleton: name of the skeleton of the records.
   """
 
   language: str = ""
   fps: float = 25.0
+  skeleton: str = PROMPT2SIGN50.name
 
 
-def _config(language: languages.Language) -> Config:
+def _config(
+  language: languages.Language, skeleton: skeleton_lib.Skeleton
+) -> Config:
+  name, kind = language.config_name, ""
+  if skeleton != PROMPT2SIGN50:
+    name, kind = f"{name}_{skeleton.name}", f"; skeleton {skeleton.name}"
   return Config(
-    name=language.config_name,
-    description=f"{language.name} ({language.code}); corpus: {language.corpus}",
+    name=name,
+    description=f"{language.name} ({language.code}); corpus: "
+    f"{language.corpus}{kind}",
     language=language.code,
+    skeleton=skeleton.name,
   )
 
 
@@ -50,7 +61,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   VERSION = tfds.core.Version(records.VERSION)
   RELEASE_NOTES: ClassVar = {records.VERSION: "First version."}
-  BUILDER_CONFIGS: ClassVar = [_config(v) for v in languages.LANGUAGES.values()]
+  BUILDER_CONFIGS: ClassVar = [
+    _config(language, skeleton)
+    for skeleton in skeleton_lib.SKELETONS.values()
+    for language in languages.LANGUAGES.values()
+  ]
   MANUAL_DOWNLOAD_INSTRUCTIONS = (
     "A folder with train.skels and train.text, if there are any train.gloss "
     "and train.files, and the same for dev and test; or of lifted clips, or "
@@ -69,7 +84,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     language = languages.get(self.builder_config.language)
     return local_info.make(
       self,
-      features=records.features(),
+      features=records.features(skeleton_lib.get(self.builder_config.skeleton)),
       metadata=tfds.core.MetadataDict(),  # the record of the build
       homepage="https://signllm.github.io",
       license=(
@@ -135,7 +150,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       read = functools.partial(
         _read_entry, folder, split, self.rate or self.builder_config.fps
       )
-    make = functools.partial(_record, read, self.builder_config.language)
+    config = self.builder_config
+    skeleton = skeleton_lib.get(config.skeleton)
+    make = functools.partial(_record, read, config.language, skeleton)
     if self.tolerant:
       entries, self.left_out[split] = _drop_faulty(entries, make)
     return list(entries), make
@@ -255,10 +272,14 @@ def _read_entry(
 
 
 def _record(
-  read: Callable[[Any], clips.Clip], code: str, entry: Any
+  read: Callable[[Any], clips.Clip],
+  code: str,
+  skeleton: skeleton_lib.Skeleton,
+  entry: Any,
 ) -> tuple[str, dict]:
   """Makes the key and the record of a clip, with its prompt and gloss."""
   clip = read(entry)
+  skeleton_lib.check_same(clip.skeleton, skeleton, f"clip {clip.name!r}")
   spoken = languages.get(code).spoken
   gloss, made = lemma_gloss.complete(clip.gloss, clip.text, spoken)
   return clip.name, records.from_clip(

@@ -65,6 +65,7 @@ class Keypoints:
     text: its sentence or word, in the spoken language; empty if unknown.
     gloss: its gloss; empty if there is none.
     skeleton: its joints, whatever numbers a joint its clips have.
+    depth: [T, J] float32, z away in pixels where the source has it; or None.
   """
 
   frames: np.ndarray
@@ -74,6 +75,7 @@ class Keypoints:
   text: str = ""
   gloss: str = ""
   skeleton: Skeleton = PROMPT2SIGN50
+  depth: np.ndarray | None = None
 
   def __post_init__(self):
     t, joints = len(self.frames), self.skeleton.num_joints
@@ -90,6 +92,24 @@ class Keypoints:
   def valid(self) -> np.ndarray:
     """[T, J] bool, False where the joint was not seen."""
     return self.frames[..., 2] > 0
+
+  def as_clip(self) -> Clip:
+    """The clip of a skeleton that needs no lifting: x, y and, in 3-D, depth.
+
+    Raises:
+      DataError: the skeleton is in 3-D and the keypoints have no depth.
+    """
+    frames = self.frames[..., :2]
+    if self.skeleton.dims == 3:
+      if self.depth is None:
+        raise errors.DataError(
+          f"keypoints {self.name!r} have no depth",
+          expected=f"x, y, z of {self.skeleton.name}",
+        )
+      frames = np.concatenate([frames, self.depth[..., None]], -1)
+    frames = np.where(self.valid[..., None], frames, 0).astype(np.float32)
+    texts = self.fps, self.name, self.text, self.gloss
+    return Clip(frames, self.valid, *texts, skeleton=self.skeleton)
 
 
 def check_rate(fps: float, name: str) -> None:

@@ -58,8 +58,7 @@ def check_same(found: Skeleton, expected: Skeleton, what: str) -> None:
     raise errors.DataError(
       f"{what} has the skeleton {found.name}",
       expected=expected.name,
-      hint="One run, file or comparison has one skeleton; "
-      "`python -m data_pipeline convert --skeleton` goes to a smaller one",
+      hint="A run, a file and a comparison have one skeleton",
     )
 
 

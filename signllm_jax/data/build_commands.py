@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from signllm_jax import config
 from signllm_jax.core import errors, languages
+from signllm_jax.core.skeleton import SKELETONS
 
 _DATASETS = ("fingerspelling", "prompt2sign")
 
@@ -18,12 +19,15 @@ def command(folder: str) -> str | None:
   if len(path.parts) < 3:
     return None
   dataset, code = path.parts[-3:-1]
+  kind = next((s for s in SKELETONS if code.endswith(f"_{s}")), "")
+  code = code.removesuffix(f"_{kind}")
   corpora = [each.config_name for each in languages.LANGUAGES.values()]
   if dataset not in _DATASETS or (
     dataset == "prompt2sign" and code not in corpora
   ):
     return None
   source = " --input=FOLDER" if dataset == "prompt2sign" else ""
+  source += f" --skeleton={kind}" if kind else ""
   return (
     f"python -m data_pipeline build --dataset={dataset}/{code}{source} "
     f"--output={path.parents[2]}"

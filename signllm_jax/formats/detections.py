@@ -1,31 +1,29 @@
 """Detections of people: validation, cleaning, selection of the signer.
 
-Dim letters: M detections (one person in one frame), T frames, J = 50 joints.
+Dim letters: M detections (one person in one frame), T frames, J joints.
 """
 
 import numpy as np
 
 from signllm_jax.core import limits
-from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 
 # Joints that keep their place while the arms move.
-_TRUNK = [
-  PROMPT2SIGN50.joint("nose"),
-  PROMPT2SIGN50.joint("neck"),
-  PROMPT2SIGN50.joint("right_shoulder"),
-  PROMPT2SIGN50.joint("left_shoulder"),
-]
+_TRUNK = ("nose", "neck", "right_shoulder", "left_shoulder")
 # Distance, in widths of the trunk, that a person may move since last seen: two
 # people side by side are more than one width apart.
 _NEAR, _NEAR_PER_FRAME, _MAX_GAP = 0.5, 0.05, 50
 _MAX_TRACKS = 200  # people tracked at a time
 
 
-def first_invalid(values: np.ndarray) -> tuple[int, str] | None:
+def first_invalid(
+  values: np.ndarray, skeleton: Skeleton = PROMPT2SIGN50
+) -> tuple[int, str] | None:
   """Finds the first invalid detection; returns its index and the problem.
 
   Args:
     values: [M, J, 3] x, y, confidence.
+    skeleton: of the joints.
   """
   confidence = values[..., 2]
   # NaN compares as False, so it is caught as well.
@@ -35,33 +33,41 @@ def first_invalid(values: np.ndarray) -> tuple[int, str] | None:
     return None
   index, joint = np.unravel_index(np.argmin(ok), ok.shape)
   x, y, c = values[index, joint].tolist()
-  name = PROMPT2SIGN50.joints[joint]
+  name = skeleton.joints[joint]
   return int(index), f"{name} at ({x:g}, {y:g}) with confidence {c:g}"
 
 
 def clean(values: np.ndarray) -> np.ndarray:
   """Clips confidences to 1 and clears joints without; [..., J, 3] float32."""
-  values = np.where(values[..., 2:] > 0, values, 0).astype(np.float32)
+  values = np.where(values[..., 2:3] > 0, values, 0).astype(np.float32)
   np.minimum(values[..., 2], 1, out=values[..., 2])
   values[values[..., 2] == 0] = 0  # in float32, where 1e-50 is 0
   return values
 
 
-def select_signer(values: np.ndarray, frame: np.ndarray, t: int) -> np.ndarray:
-  """The signer [T, J, 3] in each frame; zeros where not detected.
+def select_signer(
+  values: np.ndarray,
+  frame: np.ndarray,
+  t: int,
+  skeleton: Skeleton = PROMPT2SIGN50,
+) -> np.ndarray:
+  """The signer [T, J, N] in each frame; zeros where not detected.
 
   If no frame shows two people, all detections are the signer's. Otherwise every
   person is tracked through the clip by nose, neck and shoulders, in any order
   within a frame. The signer has the largest sum of confidence times size.
 
   Args:
-    values: [M, J, 3] float32 clean detections.
+    values: [M, J, N] float32 clean detections: x, y, confidence, and further
+      numbers that go with them.
     frame: [M] the frame of each, ascending.
     t: frames of the clip.
+    skeleton: of the joints.
   """
-  frames = np.zeros((t, PROMPT2SIGN50.num_joints, 3), np.float32)
+  frames = np.zeros((t, *values.shape[1:]), np.float32)
   if len(values) and np.bincount(frame).max() > 1:
-    signer = np.array(_detections_of_signer(values, frame), np.int64)
+    trunk = [j for j in map(skeleton.find, _TRUNK) if j is not None]
+    signer = _detections_of_signer(values[..., :3], frame, trunk)
     values, frame = values[signer], frame[signer]
   frames[frame] = values
   return frames
@@ -70,8 +76,8 @@ def select_signer(values: np.ndarray, frame: np.ndarray, t: int) -> np.ndarray:
 class _Tracks:
   """The K people tracked so far."""
 
-  def __init__(self):
-    self.trunk = np.zeros((0, len(_TRUNK), 3))  # [K, 4, 3] as last seen
+  def __init__(self, joints: int):
+    self.trunk = np.zeros((0, joints, 3))  # as last seen
     self.width = np.zeros(0)  # [K] largest extent of the trunk, pixels
     self.last = np.zeros(0, np.int64)  # [K] frame
     self.weight = np.zeros(0)  # [K] confidence times size, summed
@@ -108,9 +114,11 @@ class _Tracks:
     self.members += [[] for _ in range(count)]
 
 
-def _detections_of_signer(values: np.ndarray, frame: np.ndarray) -> list[int]:
+def _detections_of_signer(
+  values: np.ndarray, frame: np.ndarray, trunk: list[int]
+) -> np.ndarray:
   """Indices of the signer's detections."""
-  trunks = values[:, _TRUNK].astype(np.float64)  # [M, 4, 3]
+  trunks = values[:, trunk].astype(np.float64)  # [M, 4, 3]
   seen = trunks[..., 2:] > 0
   usable = np.flatnonzero(seen.any((1, 2)))
   high = np.where(seen, trunks[..., :2], -np.inf).max(1)[usable]
@@ -118,7 +126,7 @@ def _detections_of_signer(values: np.ndarray, frame: np.ndarray) -> list[int]:
   width = np.zeros(len(values))
   width[usable] = np.linalg.norm(high - low, axis=-1)
   quality = values[..., 2].mean(1)  # [M]
-  tracks = _Tracks()
+  tracks = _Tracks(len(trunk))
   ends = np.flatnonzero(np.diff(frame[usable])) + 1
   for present in np.split(usable, ends):
     now = int(frame[present[0]])
@@ -133,4 +141,4 @@ def _detections_of_signer(values: np.ndarray, frame: np.ndarray) -> list[int]:
       tracks.last[k] = now
       tracks.weight[k] += quality[m] * width[m]
       tracks.members[k].append(m)
-  return tracks.members[int(np.argmax(tracks.weight))]
+  return np.array(tracks.members[int(np.argmax(tracks.weight))], np.int64)

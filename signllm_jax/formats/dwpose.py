@@ -2,9 +2,10 @@
 
 Files are `<video>/results_dwpose/json/%08d.json`, from 1. A file is
 {"num_persons": 1, "person_0": {...}, ...}. A person has body_keypoints (18
-points of COCO-18, the first 8 are those of the skeleton), a face that is not
-used, left_hand_keypoints and right_hand_keypoints (21 points each), all as
-[x, y] in fractions of the image's width and height. A joint that was not seen
+points of COCO-18, the first 8 are those of prompt2sign50), face_keypoints (68
+points of iBUG), left_hand_keypoints and right_hand_keypoints (21 points each),
+all as [x, y] in fractions of the image's width and height. The face belongs to
+dwpose128 alone. A joint that was not seen
 is [0, 0] or negative. Each list may have scores. Those of the hands are
 confidences; those of the body are the points' numbers in the frame, -1 if not
 seen.
@@ -16,6 +17,7 @@ are reassigned if they then lie nearer to the wrists.
 Source: github.com/SignLLM/Prompt2Sign, tools-new-2025.
 """
 
+import functools
 import os
 from collections.abc import Sequence
 from typing import Annotated
@@ -23,36 +25,28 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from signllm_jax.core import clips, errors, limits, skeleton
-from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.core import clips, errors, limits
+from signllm_jax.core import skeleton as skeleton_lib
+from signllm_jax.core.skeleton import (
+  DWPOSE128,
+  HAND_JOINTS,
+  PROMPT2SIGN50,
+  SIDES,
+  Skeleton,
+)
 from signllm_jax.formats import detections, frame_files, frame_io
 from signllm_jax.formats.frame_files import FrameFiles
 
 NAMING = frame_files.Naming(8, 1, ".json", ("json", "results_dwpose"))
-_BODY_POINTS, _USED = 18, 8
-_HANDS = (
-  slice(
-    PROMPT2SIGN50.hand("left"),
-    PROMPT2SIGN50.hand("left") + skeleton.HAND_JOINTS,
-  ),
-  slice(
-    PROMPT2SIGN50.hand("right"),
-    PROMPT2SIGN50.hand("right") + skeleton.HAND_JOINTS,
-  ),
-)
-_WRISTS = (
-  PROMPT2SIGN50.joint("left_wrist"),
-  PROMPT2SIGN50.joint("right_wrist"),
-)
+_BODY_POINTS, _FACE_POINTS = 18, 68
 _MAX_FRACTION = 2.0  # of the image; detectors guess a little beyond its edge
 
 
 _Point = tuple[float, float]
-_Hand = Annotated[list[_Point], frame_io.fixed_length(skeleton.HAND_JOINTS)]
-_HandScores = Annotated[
-  list[float], frame_io.fixed_length(skeleton.HAND_JOINTS)
-]
-_Unused = msgspec.Raw | msgspec.UnsetType
+_Hand = Annotated[list[_Point], frame_io.fixed_length(HAND_JOINTS)]
+_HandScores = Annotated[list[float], frame_io.fixed_length(HAND_JOINTS)]
+_Face = Annotated[list[_Point], frame_io.fixed_length(_FACE_POINTS)]
+_FaceScores = Annotated[list[float], frame_io.fixed_length(_FACE_POINTS)]
 
 
 class _Person(msgspec.Struct, gc=False):
@@ -65,8 +59,8 @@ class _Person(msgspec.Struct, gc=False):
   ) = msgspec.UNSET
   left_hand_scores: _HandScores | msgspec.UnsetType = msgspec.UNSET
   right_hand_scores: _HandScores | msgspec.UnsetType = msgspec.UNSET
-  face_keypoints: _Unused = msgspec.UNSET
-  face_scores: _Unused = msgspec.UNSET
+  face_keypoints: _Face | msgspec.UnsetType = msgspec.UNSET
+  face_scores: _FaceScores | msgspec.UnsetType = msgspec.UNSET
 
 
 _frame_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -85,10 +79,11 @@ def read(
   fps: float = 25.0,
   size: tuple[int, int] | None = None,
   name: str = "",
+  skeleton: Skeleton = PROMPT2SIGN50,
 ) -> clips.Keypoints:
   """Reads a clip; of several people the signer (`detections.select_signer`).
 
-  Confidences of the body, and of hands without scores, are 1 if seen. A frame
+  Confidences of the body, and of parts without scores, are 1 if seen. A frame
   number without a file is a frame without detections.
 
   Args:
@@ -97,14 +92,19 @@ def read(
     size: width and height of the image, which they lack too. Without it x and
       y stay fractions, as of a square image.
     name: the clip's name; that of its folder if not given.
+    skeleton: prompt2sign50, or dwpose128 with legs, eyes, ears and face.
 
   Raises:
     DataError: no files, or those of several clips; a file is too large, not
       JSON, of another form, repeats a key, or has points far outside the image.
     StorageError: a file cannot be read.
   """
+  if skeleton not in (PROMPT2SIGN50, DWPOSE128):
+    skeleton_lib.check_same(skeleton, DWPOSE128, "DWPose's JSON as asked for")
   files = frame_files.one_clip(source, NAMING)
-  people = [_decode(data, path) for path, data in frame_io.read_all(files)]
+  people = [
+    _decode(data, path, skeleton) for path, data in frame_io.read_all(files)
+  ]
   counts = [len(of_frame) for of_frame in people]
   values = np.concatenate(people)
   fraction = np.where(values[..., 2:] > 0, values[..., :2], 0)
@@ -125,10 +125,11 @@ def read(
     fps=fps,
     size=size,
     name=name,
+    skeleton=skeleton,
   )
 
 
-def _decode(data: bytes, path: str) -> np.ndarray:
+def _decode(data: bytes, path: str, skeleton: Skeleton) -> np.ndarray:
   """The people [P, J, 3] float64 of a frame, in fractions of the image."""
   try:
     frame = _frame_decoder.decode(data)
@@ -153,39 +154,63 @@ def _decode(data: bytes, path: str) -> np.ndarray:
       path=path,
       expected='{"num_persons": 1, "person_0": {"body_keypoints": [...], ...}}',
     ) from error
-  values = np.zeros((len(people), PROMPT2SIGN50.num_joints, 3))
+  values = np.zeros((len(people), skeleton.num_joints, 3))
+  body, face = list(skeleton.parts["body"]), list(skeleton.face)
   for i, person in enumerate(people):
-    values[i, :_USED, :2] = person.body_keypoints[:_USED]
-    values[i, :_USED, 2] = _body_confidence(person.body_scores, i)[:_USED]
-    hands = (person.left_hand_keypoints, person.right_hand_keypoints)
-    scores = (person.left_hand_scores, person.right_hand_scores)
-    for hand, points, score in zip(_HANDS, hands, scores, strict=True):
-      values[i, hand, :2] = points
-      values[i, hand, 2] = 1 if isinstance(score, msgspec.UnsetType) else score
+    values[i, body, :2] = person.body_keypoints[: len(body)]
+    values[i, body, 2] = body_confidence(person.body_scores, i)[: len(body)]
+    others = [
+      (
+        _hand(skeleton, "left"),
+        person.left_hand_keypoints,
+        person.left_hand_scores,
+      ),
+      (
+        _hand(skeleton, "right"),
+        person.right_hand_keypoints,
+        person.right_hand_scores,
+      ),
+    ]
+    if face and not isinstance(person.face_keypoints, msgspec.UnsetType):
+      others.append((face, person.face_keypoints, person.face_scores))
+    for part, points, score in others:
+      values[i, part, :2] = points
+      values[i, part, 2] = 1 if isinstance(score, msgspec.UnsetType) else score
+  return clear_unseen(values, skeleton)
+
+
+def clear_unseen(values: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+  """Zeroes unseen joints of the people [P, J, 3] of a frame; orders hands."""
   seen = (values[..., :2] >= 0).all(-1) & (values[..., :2] > 0).any(-1)
   values[~seen] = 0
-  return _reassign_hands(values) if len(values) > 1 else values
+  return _reassign_hands(values, skeleton) if len(values) > 1 else values
 
 
-def _body_confidence(
-  scores: list[float] | msgspec.UnsetType, person: int
+def _hand(skeleton: Skeleton, side: str) -> list[int]:
+  return list(skeleton.parts[f"{side}_hand"])
+
+
+def body_confidence(
+  scores: Sequence[float] | np.ndarray | msgspec.UnsetType, person: int
 ) -> np.ndarray:
   """Confidences [18]; published scores are the points' numbers, or -1."""
   if isinstance(scores, msgspec.UnsetType):
     return np.ones(_BODY_POINTS)
-  values = np.array(scores)
+  values = np.array(scores, np.float64)
   numbers = np.arange(_BODY_POINTS) + _BODY_POINTS * person
   if ((values == numbers) | (values == -1)).all():
     return (values >= 0).astype(np.float64)
   return values
 
 
-def _reassign_hands(values: np.ndarray) -> np.ndarray:
+def _reassign_hands(values: np.ndarray, skeleton: Skeleton) -> np.ndarray:
   """Orders the hands of people [P, J, 3] so that they are nearer to wrists."""
-  hands = np.stack([values[:, hand] for hand in _HANDS], 1)  # [P, 2, 21, 3]
+  joints = [_hand(skeleton, side) for side in SIDES]
+  hands = np.stack([values[:, hand] for hand in joints], 1)  # [P, 2, 21, 3]
   n = len(values)
   reordered = hands.reshape(2, n, *hands.shape[2:]).swapaxes(0, 1)
-  wrists = values[:, _WRISTS]  # [P, 2, 3]
+  ends = [skeleton.joint(f"{side}_wrist") for side in SIDES]
+  wrists = values[:, ends]  # [P, 2, 3]
 
   def distance(order: np.ndarray) -> float:
     roots = order[:, :, 0]
@@ -194,7 +219,7 @@ def _reassign_hands(values: np.ndarray) -> np.ndarray:
     return float(gap[both].mean()) if both.any() else np.inf
 
   if distance(reordered) < distance(hands):
-    for side, hand in enumerate(_HANDS):
+    for side, hand in enumerate(joints):
       values[:, hand] = reordered[:, side]
   return values
 
@@ -215,8 +240,10 @@ def write(folder: str | os.PathLike, keypoints: clips.Keypoints) -> None:
     DataError: a point lies far outside the image, or is not finite.
     StorageError: the folder holds other files, or cannot be written.
   """
-  skeleton.check_same(keypoints.skeleton, PROMPT2SIGN50, keypoints.name)
-  frame_io.check_frames(folder, keypoints.frames)
+  skeleton = keypoints.skeleton
+  if skeleton != PROMPT2SIGN50:
+    skeleton_lib.check_same(skeleton, DWPOSE128, f"clip {keypoints.name!r}")
+  frame_io.check_frames(folder, keypoints.frames, skeleton)
   frames = detections.clean(keypoints.frames).astype(np.float64)
   frames[..., :2] /= keypoints.size or 1
   if (far := (frames[..., :2] > _MAX_FRACTION).any((1, 2))).any():
@@ -227,20 +254,22 @@ def write(folder: str | os.PathLike, keypoints: clips.Keypoints) -> None:
       expected="fractions of its width and height, 0 to 1",
       hint="Give the keypoints the size of their image",
     )
-  frame_io.write(folder, "", map(_format, frames), NAMING)
+  form = functools.partial(_format, skeleton)
+  frame_io.write(folder, "", map(form, frames), NAMING)
 
 
-def _format(frame: np.ndarray) -> bytes:
+def _format(skeleton: Skeleton, frame: np.ndarray) -> bytes:
   """Content of the file of a frame [J, 3]."""
   seen = frame[:, 2] > 0
   if not seen.any():
     return b'{"num_persons":0}'
   points = np.where(seen[:, None], frame[:, :2], -1)
   body = np.full((_BODY_POINTS, 2), -1.0)
-  body[:_USED] = points[:_USED]
+  used = len(skeleton.parts["body"])
+  body[:used] = points[:used]
   numbers = np.full(_BODY_POINTS, -1.0)
-  numbers[:_USED] = np.where(seen[:_USED], np.arange(_USED), -1)
-  left, right = _HANDS
+  numbers[:used] = np.where(seen[:used], np.arange(used), -1)
+  left, right = (_hand(skeleton, side) for side in SIDES)
   person = {
     "body_keypoints": body.tolist(),
     "body_scores": numbers.tolist(),
@@ -249,4 +278,7 @@ def _format(frame: np.ndarray) -> bytes:
     "right_hand_keypoints": points[right].tolist(),
     "right_hand_scores": frame[right, 2].tolist(),
   }
+  if face := list(skeleton.face):
+    person["face_keypoints"] = points[face].tolist()
+    person["face_scores"] = frame[face, 2].tolist()
   return msgspec.json.encode({"num_persons": 1, "person_0": person})

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from signllm_jax.core import clips, errors, foreign_files, limits
+from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 from signllm_jax.formats import detections, frame_files
 from signllm_jax.formats.frame_files import FrameFiles
 
@@ -90,6 +91,7 @@ def to_keypoints(
   fps: float,
   size: tuple[int, int] | None,
   name: str,
+  skeleton: Skeleton = PROMPT2SIGN50,
 ) -> clips.Keypoints:
   """Checks the detections of a clip and selects those of the signer.
 
@@ -101,29 +103,35 @@ def to_keypoints(
     fps: frames per second.
     size: width and height of the image.
     name: the clip's name; that of its files if empty.
+    skeleton: of the joints.
 
   Raises:
     DataError: a detection has invalid values.
   """
-  if invalid := detections.first_invalid(values):
+  if invalid := detections.first_invalid(values, skeleton):
     index, problem = invalid
     raise errors.DataError(
       problem, path=path_of(files, counts, index), expected=expected
     )
   rows, t = files.rows()
   frames = detections.select_signer(
-    detections.clean(values), np.repeat(rows, counts), t
+    detections.clean(values), np.repeat(rows, counts), t, skeleton
   )
-  return clips.Keypoints(frames, fps, size, name or files.name)
+  name = name or files.name
+  return clips.Keypoints(frames, fps, size, name, skeleton=skeleton)
 
 
-def check_frames(folder: str | os.PathLike, frames: np.ndarray) -> None:
+def check_frames(
+  folder: str | os.PathLike,
+  frames: np.ndarray,
+  skeleton: Skeleton = PROMPT2SIGN50,
+) -> None:
   """Refuses keypoints [T, J, 3] with invalid values, before they are written.
 
   Raises:
     DataError: names the frame.
   """
-  if invalid := detections.first_invalid(frames):
+  if invalid := detections.first_invalid(frames, skeleton):
     index, problem = invalid
     raise errors.DataError(
       problem, path=folder, frame=index + 1, expected="pixels and a confidence"

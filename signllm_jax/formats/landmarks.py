@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.core.skeleton import HOLISTIC178, PROMPT2SIGN50, Skeleton
 
 Point = tuple[str, str]  # component, name
 
 _BODY, _FACE = "POSE_LANDMARKS", "FACE_LANDMARKS"
+_HANDS = ("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS")
 HOLISTIC_NOSE = (_BODY, "NOSE")
 _FINGERS = ("INDEX_FINGER", "MIDDLE_FINGER", "RING_FINGER", "PINKY")
 _HAND_POINTS = (
@@ -28,6 +29,11 @@ _OPENPOSE_HAND = (
   *(f"T_{part}" for part in ("STT", "BCMC", "MCP", "IP")),
   *(f"{f}_{part}" for f in "IMRP" for part in ("CMC", "MCP", "PIP", "DIP")),
 )
+
+
+def _names(skeleton: Skeleton, part: str) -> list[str]:
+  """The names of the joints of a part."""
+  return [skeleton.joints[joint] for joint in skeleton.parts[part]]
 
 
 def _with_hands(
@@ -66,7 +72,7 @@ HOLISTIC: dict[int, Point] = _with_hands(
     PROMPT2SIGN50.joint("left_elbow"): (_BODY, "LEFT_ELBOW"),
     PROMPT2SIGN50.joint("left_wrist"): (_BODY, "LEFT_WRIST"),
   },
-  ("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS"),
+  _HANDS,
   _HAND_POINTS,
 )
 # Position of the nose, as weights of face points.
@@ -77,21 +83,59 @@ _NOSE_OF_FACE = {
 }
 
 
+# Joint of holistic178 -> point.
+HOLISTIC178_POINTS: dict[str, Point] = {
+  **{name: (_BODY, name.upper()) for name in _names(HOLISTIC178, "body")},
+  **dict(
+    zip(
+      (*_names(HOLISTIC178, "left_hand"), *_names(HOLISTIC178, "right_hand")),
+      ((side, p) for side in _HANDS for p in _HAND_POINTS),
+      strict=True,
+    )
+  ),
+  **{
+    name: (_FACE, name.removeprefix("mesh_"))
+    for name in _names(HOLISTIC178, "face")
+  },
+}
+
+
+def _holistic178(
+  index: dict[Point, int], positions: np.ndarray, confidence: np.ndarray
+) -> np.ndarray | None:
+  """Joints [..., 178, 3 or 4] of holistic178, with z last."""
+  if any(point not in index for point in HOLISTIC178_POINTS.values()):
+    return None
+  chosen = [index[HOLISTIC178_POINTS[name]] for name in HOLISTIC178.joints]
+  found = [positions[..., :2], confidence, positions[..., 2:]]
+  joints = np.concatenate(found, -1)[..., chosen, :].astype(np.float32)
+  joints[joints[..., 2] == 0] = 0
+  return joints
+
+
 def to_joints(
-  points: Sequence[Point], xy: np.ndarray, confidence: np.ndarray
+  points: Sequence[Point],
+  positions: np.ndarray,
+  confidence: np.ndarray,
+  skeleton: Skeleton = PROMPT2SIGN50,
 ) -> np.ndarray | None:
   """Joints [..., J, 3] float32: x, y, confidence in [0, 1]; 0 if not seen.
 
   Args:
     points: [N] the component and name of each point, in any order.
-    xy: [..., N, 2]; arbitrary where the confidence is 0.
+    positions: [..., N, 2 or 3]; arbitrary where the confidence is 0.
     confidence: [..., N]; clipped to [0, 1].
+    skeleton: of the joints; z comes last in those of holistic178.
 
   Returns:
-    The joints; None if the points are neither OpenPose's nor Holistic's.
+    The joints; None if the points lack some.
   """
   index = {point: i for i, point in enumerate(points)}
   confidence = np.clip(confidence, 0, 1)[..., None]
+  if skeleton != PROMPT2SIGN50:
+    known = skeleton == HOLISTIC178
+    return _holistic178(index, positions, confidence) if known else None
+  xy = positions[..., :2]
   seen = np.concatenate([np.where(confidence > 0, xy, 0), confidence], -1)
 
   def weighted_mean(weight_of: dict[int, float]) -> np.ndarray:

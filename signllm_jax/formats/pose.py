@@ -32,7 +32,7 @@ from signllm_jax.core import (
   limits,
   skeleton,
 )
-from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 from signllm_jax.formats import detections, landmarks
 
 with warnings.catch_warnings():
@@ -141,12 +141,18 @@ def read(path: str | os.PathLike) -> clips.Clip:
   return clips.Clip(frames.astype(np.float32), valid, content.fps, path.stem)
 
 
-def read_keypoints(path: str | os.PathLike) -> clips.Keypoints:
+def read_keypoints(
+  path: str | os.PathLike, skeleton: Skeleton = PROMPT2SIGN50
+) -> clips.Keypoints:
   """Reads 2-D keypoints in OpenPose's layout or one of MediaPipe Holistic.
 
   Points are found by component and name (`landmarks.to_joints`), in complete
   and reduced files; z is left out. Of several people the signer is selected
   (`detections.select_signer`). The clip is named after the file.
+
+  Args:
+    path: the file.
+    skeleton: of the keypoints; those of holistic178 have a depth, MediaPipe's.
 
   Raises:
     DataError: the file is missing or damaged, has another layout, nobody in it,
@@ -166,28 +172,31 @@ def read_keypoints(path: str | os.PathLike) -> clips.Keypoints:
       "a confidence that is no number", path=path, frame=strange[0][0] + 1
     )
   joints = landmarks.to_joints(
-    content.points, content.data[..., :2], content.confidence
+    content.points, content.data, content.confidence, skeleton
   )
   if joints is None:
     raise errors.DataError(
       f"components {content.sizes}",
       path=path,
-      expected="OpenPose's or MediaPipe Holistic's, with all joints of ours",
+      expected=f"OpenPose's or MediaPipe Holistic's, with all joints of "
+      f"{skeleton.name}",
     )
-  values = joints.reshape(-1, PROMPT2SIGN50.num_joints, 3)
+  values = joints.reshape(-1, *joints.shape[-2:])
   frame = np.repeat(np.arange(t), count)
-  if bad := detections.first_invalid(values):
+  if bad := detections.first_invalid(values, skeleton):
     at, problem = bad
     raise errors.DataError(
       problem, path=path, frame=int(frame[at]) + 1, expected="pixels"
     )
   detected = (values[..., 2] > 0).any(-1)
   frames = detections.select_signer(
-    detections.clean(values[detected]), frame[detected], t
+    detections.clean(values[detected]), frame[detected], t, skeleton
   )
   width, height, _ = content.size
   size = (width, height) if width and height else None
-  return clips.Keypoints(frames, content.fps, size, path.stem)
+  depth = frames[..., 3] if frames.shape[-1] > 3 else None
+  known = frames[..., :3], content.fps, size, path.stem
+  return clips.Keypoints(*known, skeleton=skeleton, depth=depth)
 
 
 class _PoseFile(NamedTuple):

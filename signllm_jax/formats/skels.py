@@ -1,7 +1,8 @@
 """`.skels`: one clip per line, the format of Prompt2Sign and PT.
 
 Each frame is 150 numbers (x, y, z of 50 joints) and a counter from 0 to 1, all
-separated by single spaces. Two conventions share the suffix:
+separated by single spaces. (A line of 385 numbers a frame is dwpose128's, see
+`dwpose_skels`.) Two conventions share the suffix:
 
   prompt2sign  OpenPose's sides; counter i/N for i = 1..N; a missing joint, and
                any number that is exactly 0, is written as 0.01600.
@@ -26,7 +27,7 @@ from signllm_jax.core import (
   text_files,
 )
 from signllm_jax.core.skeleton import PROMPT2SIGN50
-from signllm_jax.formats import decimals
+from signllm_jax.formats import decimals, dwpose_skels
 
 MISSING = 0.016
 _FRAME = PROMPT2SIGN50.num_values + 1  # numbers of a frame, with its counter
@@ -82,13 +83,16 @@ def parse(
   values = decimals.parse(line)
   if values is None:
     raise _not_a_number(line, path, number)
+  if _is_dwpose(values):
+    rows = dwpose_skels.to_rows(values.reshape(-1, dwpose_skels.FRAME))
+    return dwpose_skels.to_keypoints(rows, fps).as_clip()
   if len(values) % _FRAME:
     raise errors.DataError(
       f"{len(values)} numbers",
       path=path,
       line=number,
       frame=len(values) // _FRAME + 1,
-      expected=f"a multiple of {_FRAME}: {_FORM}",
+      expected=f"a multiple of {_FRAME}: {_FORM}; or of {dwpose_skels.FORM}",
       hint="The line is cut off or of another skeleton",
     )
   # Checked here: values beyond float32 would silently become infinite.
@@ -106,6 +110,16 @@ def parse(
   _check_counter(rows[:, -1], path, number)
   frames = rows[:, :-1].reshape(-1, PROMPT2SIGN50.num_joints, 3)
   return _to_clip(frames, rows[:, -1], fps)
+
+
+def _is_dwpose(values: np.ndarray) -> bool:
+  """Whether the numbers are frames of 385, whose counter says so."""
+  if len(values) % dwpose_skels.FRAME:
+    return False
+  counter = values[dwpose_skels.FRAME - 1 :: dwpose_skels.FRAME]
+  t = len(counter)
+  expected = np.arange(t) / max(t - 1, 1)
+  return bool(np.abs(counter - expected).max() < 1e-6)
 
 
 def write(

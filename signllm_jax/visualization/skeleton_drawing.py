@@ -54,7 +54,7 @@ def fit(sequence: list[clips.Clip]) -> View:
   head = 0.0
   if both.any():
     head = 0.55 * float(np.median(np.linalg.norm(nose - neck, axis=-1)[both]))
-  tops = nose[nose_seen] - [0, 1.2 * head]
+  tops = nose[nose_seen, :2] - [0, 1.2 * head]
   points = np.concatenate([frames[valid], tops])
   if not len(points):
     return View(np.zeros(2), 1.0, 1.0, head)
@@ -199,9 +199,12 @@ class Artist:
     else:
       limb(right, neck, BONE, thick)
       limb(left, neck, BONE, thick)
-    if nose is not None and neck is not None:
+    if nose is not None and neck is not None and not skeleton.face:
       limb(nose, neck, BONE, thick)
-    if nose is not None and valid[nose]:
+    for line in itertools.chain(*skeleton.features.values()):
+      for a, b in itertools.pairwise(line):
+        limb(a, b, BONE, 1.5 * self._px)
+    if not skeleton.face and nose is not None and valid[nose]:
       x, y = points[nose]
       y -= 0.12 * self._head
       _disc(draw, (x, y), self._head, BONE)

@@ -2,6 +2,7 @@
 
 import functools
 import html
+import itertools
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from signllm_jax.core.skeleton import SIDES, Skeleton
 from signllm_jax.visualization import skeleton_drawing
 
 CELL = 1000  # side of the square that a figure is drawn in
-_THICK, _THIN = 20, 6  # strokes of arms and fingers
+_THICK, _THIN, _FACE = 20, 6, 4  # strokes of arms, fingers and faces
 _NOT_XML = re.compile(
   "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # nor escaped
 )
@@ -57,7 +58,11 @@ def limbs(skeleton: Skeleton) -> Mapping[Stroke, list[tuple[int, int]]]:
   for parent, child, _ in skeleton.limbs:
     stroke = Stroke(skeleton_drawing.BONE, _THICK)
     stroke = (arms | fingers).get(child, stroke)
-    found.setdefault(stroke, []).append((parent, child))
+    if not (skeleton.face and child == skeleton.find("neck")):  # from the nose
+      found.setdefault(stroke, []).append((parent, child))
+  for line in itertools.chain(*skeleton.features.values()):
+    stroke = Stroke(skeleton_drawing.BONE, _FACE)
+    found.setdefault(stroke, []).extend(itertools.pairwise(line))
   return found
 
 
@@ -85,7 +90,7 @@ def draw(
       paths[stroke] = "".join(lines)
   head = None
   nose = clip.skeleton.find("nose")
-  if nose is not None and valid[nose]:
+  if nose is not None and valid[nose] and not clip.skeleton.face:
     radius = round(view.head / view.half * CELL / 2)
     x, y = points[nose]
     head = Head(x, y, radius)

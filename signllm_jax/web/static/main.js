@@ -277,6 +277,11 @@ async function start() {
     showProblem("The server cannot be reached. Is it still running?");
     return;
   }
+  const other = facts.models.find((model) => model.skeleton.name !== "prompt2sign50");
+  if (other) {
+    showProblem(`${other.name} signs with the skeleton ${other.skeleton.name}, which this page does not draw yet. The API serves it.`);
+    return;
+  }
   fill();
   stage = new Stage(at("columns"), facts.skeleton, player, showView);
   const place = new URLSearchParams(location.hash.slice(1));
