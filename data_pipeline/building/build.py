@@ -81,16 +81,19 @@ def build_dataset(
 
 @contextlib.contextmanager
 def _new_folder(folder: pathlib.Path) -> Iterator[None]:
-  """Makes a folder and its parents; a refused build leaves none empty."""
+  """Makes a folder and its parents; a refused build leaves no trace of them."""
   made = [each for each in (folder, *folder.parents) if not each.exists()]
+  notes = folder.parent / ".config"  # where tfds names the builder
+  noted = notes.exists()
   atomic_files.make_folder(folder)
   try:
     yield
   except BaseException:
     with contextlib.suppress(OSError):  # one that is not empty stays
+      # Another build may run beside this one.
+      if not noted and {*notes.parent.glob("*/*")} == {*notes.glob("*")}:
+        shutil.rmtree(notes, ignore_errors=True)
       for each in made:
-        if os.listdir(each) == [".config"]:  # of tfds, which names the builder
-          shutil.rmtree(each / ".config")
         each.rmdir()
     raise
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 from data_pipeline.building import record_reader
-from signllm_jax.core import atomic_files, errors
+from signllm_jax.core import atomic_files, errors, foreign_files, limits
 from signllm_jax.formats import tfrecord
 
 SUMS = "SHA256SUMS"
@@ -53,9 +53,7 @@ def problems(
   """
   folder, shards = pathlib.Path(folder), set(shards)
   path = folder / SUMS
-  try:
-    lines = path.read_text(encoding="utf-8").split("\n")
-  except FileNotFoundError:
+  if not path.exists():
     return [
       errors.DataError(
         "no checksums; changed bytes cannot be detected",
@@ -64,10 +62,13 @@ def problems(
         hint=record_reader.REBUILD,
       )
     ]
+  try:
+    text = foreign_files.read(path, limits.MAX_TEXTS_FILE).decode()
+    lines = text.replace("\r\n", "\n").split("\n")
+  except errors.DataError as error:
+    return [error]
   except UnicodeDecodeError as error:
     return [errors.DataError(f"not UTF-8: {error}", path=path)]
-  except OSError as error:
-    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
   faults, named = [], set()
   for number, line in enumerate(lines[:-1] if not lines[-1] else lines, 1):
     match = _LINE.fullmatch(line)

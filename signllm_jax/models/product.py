@@ -74,7 +74,7 @@ def _backward(dtype, axes, residuals, gradient):
     )
   else:
     kernel_gradient = to_kernel(x, gradient)
-  return to_x.reshape(x.shape), kernel_gradient
+  return to_x.reshape(x.shape), sharding.summed(kernel_gradient, axes)
 
 
 _product.defvjp(_forward, _backward)

@@ -152,11 +152,25 @@ def gathered(matrix: jax.Array, axes: tuple[str, ...]) -> jax.Array:
   """
   if not _splits_parameters():
     return matrix
-  split = [RULES[name] for name in axes]
-  whole = [None if axis == "fsdp" else axis for axis in split]
-  for spec in (split, whole):
-    matrix = jax.lax.with_sharding_constraint(matrix, PartitionSpec(*spec))
-  return matrix
+  split = PartitionSpec(*(RULES[name] for name in axes))
+  return summed(jax.lax.with_sharding_constraint(matrix, split), axes)
+
+
+def summed(matrix: jax.Array, axes: tuple[str, ...]) -> jax.Array:
+  """Sums a matrix's gradient as a whole along `fsdp`, before it is split.
+
+  Without this constraint XLA splits what the gradient is computed from like the
+  gradient, and with more axes it replicates activations, and warns of it.
+
+  Args:
+    matrix: a product over rows, or the matrix itself.
+    axes: its logical axes.
+  """
+  if not _splits_parameters():
+    return matrix
+  whole = (RULES[name] for name in axes)
+  spec = PartitionSpec(*(None if axis == "fsdp" else axis for axis in whole))
+  return jax.lax.with_sharding_constraint(matrix, spec)
 
 
 def look_up(table: jax.Array, ids: jax.Array) -> jax.Array:
@@ -164,7 +178,7 @@ def look_up(table: jax.Array, ids: jax.Array) -> jax.Array:
 
   Inside a compiled program. Without the last constraint XLA splits the result
   like the table, along `fsdp`, and gathers the rows of all devices in every
-  later layer. Without the first it would replicate the result on the way, and
+  later layer. Without the others it would replicate the result on the way, and
   warn of it, where the mesh has more axes: each device looks up its columns for
   the rows of its group along `data`, then the group exchanges them.
 
@@ -172,9 +186,11 @@ def look_up(table: jax.Array, ids: jax.Array) -> jax.Array:
     table: [V, D].
     ids: [B, ...] row numbers.
   """
-  states = table[ids]
   if not _splits_parameters():
-    return states
+    return table[ids]
+  # Else XLA splits the look-up like the ids: by rows, and not by language.
+  ids = jax.lax.with_sharding_constraint(ids, PartitionSpec("data"))
+  states = table[ids]
   between = [None] * (ids.ndim - 1)
   for spec in (PartitionSpec("data", *between, "fsdp"), PartitionSpec(_ROWS)):
     states = jax.lax.with_sharding_constraint(states, spec)

@@ -37,8 +37,11 @@ def read(step: pathlib.Path) -> dict[str, Any]:
     DataError: it is of a newer version.
     PermissionError: it may not be read.
   """
+  path = step / NAME
+  if path.exists() and not path.is_file():  # a pipe would block
+    raise Damaged(f"{NAME}: expected a regular file")
   try:
-    text = (step / NAME).read_bytes().decode()
+    text = path.read_bytes().decode()
     manifest = json.loads(text)
     version = manifest["version"]
     whole = text == _render(manifest)

@@ -2,18 +2,21 @@
 
 import contextlib
 import datetime
+import errno
 import fcntl
 import json
 import os
 import pathlib
 import socket
+import stat
 from typing import IO
 
 from absl import logging
 
-from signllm_jax.core import errors
+from signllm_jax.core import errors, foreign_files
 
 _NAME = "lock"
+_MOST = 1000  # characters that are read of it
 
 
 def _try_lock(path: pathlib.Path, mode: str, kind: int) -> tuple[IO[str], str]:
@@ -26,16 +29,18 @@ def _try_lock(path: pathlib.Path, mode: str, kind: int) -> tuple[IO[str], str]:
   left = ""
   try:
     with contextlib.ExitStack() as on_error:
-      file = on_error.enter_context(path.open(mode, encoding="utf-8"))
+      file = on_error.enter_context(
+        open(path, mode, encoding="utf-8", opener=_open_regular)
+      )
       file.seek(0)
-      left = file.read()
+      left = file.read(_MOST)
       fcntl.flock(file, kind | fcntl.LOCK_NB)
       on_error.pop_all()
   except BlockingIOError:
     try:
-      owner = json.loads(left)
+      owner = foreign_files.parse_json(left)
       who = f"process {owner['pid']} on {owner['host']} since {owner['since']}"
-    except (ValueError, KeyError, TypeError):
+    except (errors.DataError, KeyError, TypeError):
       who = "a process that has not yet said which"
     raise errors.UsageError(
       f"{who} trains in this work directory",
@@ -44,9 +49,20 @@ def _try_lock(path: pathlib.Path, mode: str, kind: int) -> tuple[IO[str], str]:
     ) from None
   except (OSError, UnicodeDecodeError) as error:
     raise errors.StorageError(
-      f"cannot be locked: {error}", path=path
+      f"cannot be locked: {error}",
+      path=path,
+      hint="It must be a regular file that may be written, and no link",
     ) from error
   return file, left
+
+
+def _open_regular(path: str, flags: int) -> int:
+  """Opens no pipe, which would block, and no link: its target is written."""
+  handle = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW, 0o666)
+  if not stat.S_ISREG(os.fstat(handle).st_mode):
+    os.close(handle)
+    raise OSError(errno.EINVAL, "not a regular file")
+  return handle
 
 
 def check_free(folder: pathlib.Path) -> None:
@@ -56,7 +72,7 @@ def check_free(folder: pathlib.Path) -> None:
     UsageError: names the process.
     StorageError: the lock cannot be read.
   """
-  if (folder / _NAME).exists():
+  if os.path.lexists(folder / _NAME):
     _try_lock(folder / _NAME, "r", fcntl.LOCK_SH)[0].close()
 
 

@@ -73,6 +73,20 @@ def test_damage_is_found_and_the_step_before_taken(tmp_path, capfd, first):
     assert len(aside) == 1 and aside[0].startswith("2-20")
 
 
+def test_pipes_in_a_step_do_not_block(tmp_path, capfd):
+  """R11: in the place of its manifest and of an array's file."""
+  folder = tmp_path / "c"
+  fill(folder, [1, 2, 3], keep=3)
+  replaced = folder / "3" / "manifest.json", next(folder.glob("2/state/d/*"))
+  for path in replaced:
+    path.unlink()
+    os.mkfifo(path)
+  with checkpointer.Checkpoints(folder, keep=3) as kept:
+    assert kept.restore(ABSTRACT)[0] == 1
+  said = capfd.readouterr().err
+  assert said.count("expected a regular file") == 2
+
+
 def test_all_bad_is_an_error_also_the_next_time(tmp_path):
   folder = tmp_path / "c"
   fill(folder, [1, 2])

@@ -209,3 +209,40 @@ def test_second_trainer_is_refused_and_a_dead_one_replaced(tmp_path):
     holder.wait()
   with workdir.open_workdir(path, config_lib.Experiment()):
     assert json.loads((path / "lock").read_text())["pid"] == os.getpid()
+
+
+def _pipe(path):
+  os.mkfifo(path)
+
+
+def _link(path):
+  (path.parent / "foreign").write_text("kept")
+  path.symlink_to("foreign")
+
+
+def _folder(path):
+  path.mkdir()
+
+
+@pytest.mark.parametrize("make", [_pipe, _link, _folder])
+def test_a_lock_that_is_no_regular_file_is_refused(tmp_path, make):
+  """R13: a pipe would block for ever, the target of a link be emptied."""
+  make(tmp_path / "lock")
+  with pytest.raises(errors.StorageError, match="lock: cannot be locked"):
+    workdir.check_workdir(tmp_path, config_lib.Experiment())
+  with (
+    pytest.raises(errors.StorageError, match="lock: cannot be locked"),
+    workdir.open_workdir(tmp_path, config_lib.Experiment()),
+  ):
+    pass
+  if make is _link:
+    assert (tmp_path / "foreign").read_text() == "kept"
+
+
+@pytest.mark.parametrize("left", ["[" * 10**6, '{"pid": 1}', "x" * 10**6])
+def test_whatever_a_lock_says_it_is_taken_over(tmp_path, left):
+  (tmp_path / "lock").write_text(left)
+  with workdir.open_workdir(tmp_path, config_lib.Experiment()):
+    assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+    with pytest.raises(errors.UsageError, match="trains in this work"):
+      workdir.check_workdir(tmp_path, config_lib.Experiment())

@@ -791,15 +791,18 @@ def test_tfrecords_are_the_same_bytes_after_kills(source, tmp_path):
   assert results[0] == results[1]
 
 
-@pytest.mark.parametrize("found", ["data", "."])
+@pytest.mark.parametrize(
+  "found", [".", "data", "data/prompt2sign", "data/prompt2sign/gsl"]
+)
 def test_a_refused_build_leaves_no_folder(tmp_path, capsys, found):
   """Folders that were there stay; those it made do not."""
   source = tmp_path / "in"
   shutil.copytree(PHOENIX, source)
   (source / "train.text").unlink()
-  (tmp_path / found).mkdir(exist_ok=True)
+  (tmp_path / found).mkdir(parents=True, exist_ok=True)
+  before = sorted(tmp_path.glob("data/**/*"))
   options = build_options(source, tmp_path / "data")
   assert run("build", **options) == 65
   assert "train.text" in capsys.readouterr().err
-  assert (tmp_path / "data").exists() == (found == "data")
-  assert not any(tmp_path.glob("data/*"))
+  assert (tmp_path / "data").exists() == found.startswith("data")
+  assert sorted(tmp_path.glob("data/**/*")) == before

@@ -1,6 +1,7 @@
 """A built data set is whole, or each of its faults is found and placed."""
 
 import functools
+import os
 import pathlib
 import re
 import shutil
@@ -294,6 +295,9 @@ def test_changed_sums(built):
   path.unlink()
   (only,) = found(built)
   assert only.startswith(f"{path.name}: no checksums")
+  os.mkfifo(path)  # reading it would block
+  (only,) = found(built)
+  assert only.startswith(f"{path.name}: not a file")
 
 
 def test_all_problems_in_one_error(built, monkeypatch):
