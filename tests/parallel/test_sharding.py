@@ -51,7 +51,12 @@ experiment = config.Experiment(
   steps=4,
   data=config.Data(folder=folder, batch_size=8, bucket=16),
   model=config.Model(
-    encoder_layers=1, decoder_layers=1, width=32, heads=2, feed_forward=32
+    encoder_layers=1,
+    decoder_layers=1,
+    width=64,
+    heads=4,
+    feed_forward=128,
+    alignment=True,
   ),
   mesh=config.Mesh(data=2, fsdp=2, tensor=2),
 )
