@@ -9,6 +9,12 @@ def get_config(code: str) -> config.Experiment:
 
   15 M parameters (the Progressive Transformer's shape), our loss, input code
   and normalisation; `configs/progressive_transformer.py` has PT's own.
+
+  `alignment` gives every source token a duration and places frames among the
+  tokens in their order. Spelling and single signs keep that order. The signs of
+  a sentence follow its glosses, not its words: there the order is an
+  approximation, and `--config.model.alignment=False` leaves it out. Which is
+  better on sentences has not been measured.
   """
   language = languages.get(code)
   return config.Experiment(

@@ -10,7 +10,7 @@ import numpy as np
 from signllm_jax.core import clips
 from signllm_jax.evaluation import reading, signing
 from signllm_jax.evaluation.report import bootstrap, report
-from signllm_jax.inference import load, text_signer
+from signllm_jax.inference import load, pose_reader, text_signer
 from signllm_jax.inference import producer as producer_lib
 from signllm_jax.runs import restore, workdir
 
@@ -48,6 +48,7 @@ def evaluate(
     NonFiniteError: the model gives NaN or infinity.
     StorageError: the best checkpoint is damaged or cannot be read.
   """
+  reader = load.load_reader(back_translation) if back_translation else None
   signer = text_signer.TextSigner(path)
   checkpoint = restore.identify(path)
   chosen = signer.choose(language)
@@ -74,8 +75,8 @@ def evaluate(
   rows = {"produced": produced[0], **data.rows}
   draws = {"produced": produced[1:], **data.draws}
   result = report.build(details, columns, data.true, rows, weights, draws)
-  if back_translation:
-    result = _add_back_translation(result, back_translation, weights)
+  if reader:
+    result = _add_back_translation(result, reader, back_translation, weights)
   return result
 
 
@@ -95,7 +96,10 @@ def _produce(
 
 
 def _add_back_translation(
-  result: report.Report, path: str | os.PathLike, weights: np.ndarray
+  result: report.Report,
+  model: pose_reader.Reader,
+  path: str | os.PathLike,
+  weights: np.ndarray,
 ) -> report.Report:
   """Adds the scores of a reader's texts to every row."""
   reader = workdir.read_config(path)
@@ -104,7 +108,6 @@ def _add_back_translation(
     "workdir": os.fspath(path),
     "checkpoint": restore.identify(path),
   }
-  model = load.load_reader(path)
   return reading.add_columns(result, model, reader.data, details, weights)
 
 
