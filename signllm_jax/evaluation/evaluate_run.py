@@ -75,9 +75,7 @@ def evaluate(
   rows = {"produced": produced[0], **data.rows}
   draws = {"produced": produced[1:], **data.draws}
   result = report.build(details, columns, data.true, rows, weights, draws)
-  if reader:
-    result = _add_back_translation(result, reader, back_translation, weights)
-  return result
+  return _add_back_translation(result, reader, back_translation, weights)
 
 
 def _produce(
@@ -97,11 +95,13 @@ def _produce(
 
 def _add_back_translation(
   result: report.Report,
-  model: pose_reader.Reader,
+  model: pose_reader.Reader | None,
   path: str | os.PathLike,
   weights: np.ndarray,
 ) -> report.Report:
-  """Adds the scores of a reader's texts to every row."""
+  """Adds the scores of a reader's texts to every row, if there is a reader."""
+  if model is None:
+    return result
   reader = workdir.read_config(path)
   details = {
     "name": reader.name,
