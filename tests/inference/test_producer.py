@@ -197,7 +197,7 @@ def test_parts_that_grow_side_by_side_are_the_passage(lengths):
   whole = long_text.join(
     [sequences.ProducedSequence(clip, True, None) for clip in made]
   )
-  growing = long_text.IncrementalJoin(len(made), 25.0)
+  growing = long_text.IncrementalJoin(len(made), 25.0, PROMPT2SIGN50)
   came, known = [], 0
   for start in range(0, max(lengths), 16):
     for number, clip in enumerate(made):

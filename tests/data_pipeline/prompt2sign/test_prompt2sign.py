@@ -70,10 +70,13 @@ class BuilderTest(tfds.testing.DatasetBuilderTestCase):
     shutil.rmtree(cls.EXAMPLE_DIR)
 
 
-def test_one_configuration_a_language():
+def test_one_configuration_a_language_and_skeleton():
   configs = prompt2sign.Builder.builder_configs
+  names = [each.config_name for each in languages.LANGUAGES.values()]
   assert list(configs) == [
-    each.config_name for each in languages.LANGUAGES.values()
+    *names,
+    *(f"{name}_dwpose128" for name in names),
+    *(f"{name}_holistic178" for name in names),
   ]
   assert all(config.fps == 25 for config in configs.values())
 
