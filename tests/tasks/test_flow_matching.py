@@ -71,10 +71,12 @@ def test_every_number_has_a_target():
   _, fresh, _, batches = small_steps.start(_flow(), jax.devices()[:1])
   batch = {name: jnp.asarray(value) for name, value in batches[0].items()}
   hidden = batch["valid"].at[:, :, 8:29].set(False)
-  made = flow_matching.targets(batch | {"valid": hidden}, fresh.statistics)
+  made = flow_matching.targets(
+    batch | {"valid": hidden}, fresh.statistics, PROMPT2SIGN50
+  )
   hand = made.reshape(*hidden.shape, 3)[:, :, 8:29]
   assert not np.asarray(hand).any() and np.isfinite(np.asarray(made)).all()
-  gaps = flow_matching.targets(batch, fresh.statistics)
+  gaps = flow_matching.targets(batch, fresh.statistics, PROMPT2SIGN50)
   gaps = np.asarray(gaps).reshape(*hidden.shape, 3)
   missing = ~np.asarray(batch["valid"])
   inside = np.arange(missing.shape[1]) < np.asarray(batch["length"])[:, None]

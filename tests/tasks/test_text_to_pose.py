@@ -184,7 +184,7 @@ def test_the_clock_is_that_of_free_running():
   """Poses of the pass that the loss uses equal those that are produced."""
   shape = _with_dtw().model
   shape.dropout, shape.visibility = 0.0, False
-  model = TextToPose(shape, 9, nnx.Rngs(0))
+  model = TextToPose(shape, 9, PROMPT2SIGN50, nnx.Rngs(0))
   ids = jnp.array([[5, 6, 3], [7, 3, 0]])
   poses = _own_poses(model, ids, 40)
   graphdef, params = nnx.split(model)
@@ -212,7 +212,7 @@ def _own_poses(model, ids, limit):
 def test_durations_learn_from_dtw_and_empty_rows_cost_nothing():
   experiment = _with_dtw()
   experiment.model.dropout = 0.0
-  model = TextToPose(experiment.model, 9, nnx.Rngs(0))
+  model = TextToPose(experiment.model, 9, PROMPT2SIGN50, nnx.Rngs(0))
   random = np.random.default_rng(0)
   target = jnp.asarray(random.normal(size=(2, 12, 151)), jnp.float32)
   statistics = PoseStatistics(np.zeros(150), np.float32(1), np.ones(50, bool))

@@ -13,6 +13,7 @@ import signllm_jax.train as train
 from configs import signllm
 from signllm_jax import config
 from signllm_jax.core import clips, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import skels
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.parallel import sharding
@@ -58,7 +59,7 @@ def test_rematerialising_changes_no_gradient():
   grads = []
   for remat in (False, True):
     shape = dataclasses.replace(shape, remat=remat)
-    graph, params = nnx.split(TextToPose(shape, 9, nnx.Rngs(0)))
+    graph, params = nnx.split(TextToPose(shape, 9, PROMPT2SIGN50, nnx.Rngs(0)))
 
     def loss(params, graph=graph):
       model = nnx.merge(graph, params)
@@ -75,7 +76,9 @@ def test_layers_in_a_loop_are_the_same_model():
   shape, source, frames = _small(2, 3)
   found = []
   for scan in (False, True):
-    model = TextToPose(dataclasses.replace(shape, scan=scan), 9, nnx.Rngs(0))
+    model = TextToPose(
+      dataclasses.replace(shape, scan=scan), 9, PROMPT2SIGN50, nnx.Rngs(0)
+    )
     graph, params = nnx.split(model)
 
     def loss(params, graph=graph):
