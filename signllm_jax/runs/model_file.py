@@ -184,7 +184,7 @@ def _about(path: str | os.PathLike, file: Any) -> dict[str, Any]:
     raise _damaged(path, "no metadata of a model")
   version, step = about.get("format"), about.get("step")
   if version != FORMAT or type(step) is not int or not 0 <= step < 1 << 31:
-    raise _damaged(path, f"format {str(version)[:60]}, step {str(step)[:60]}")
+    raise _damaged(path, f"format {repr(version)[:60]}, step {repr(step)[:60]}")
   return about
 
 

@@ -137,7 +137,7 @@ def _field(kind: Any, name: str, value: Any) -> Any:
   kinds = (int, float) if type(default) is float else ()
   if type(value) not in (type(default), *kinds):
     raise errors.DataError(
-      f"{name} is {str(value)[:60]}",
+      f"{name} is {repr(value)[:60]}",
       expected=f"a value of type {type(default).__name__}",
     )
   return value

@@ -21,6 +21,7 @@ from data_pipeline.building import checksums, held_out
 from data_pipeline.keypoints import find_clips, sidecar_texts
 from data_pipeline.lifting import lifted_folder, stage_files
 from signllm_jax.core import clips
+from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import corpus_info, records
 from signllm_jax.formats import (
   bvh,
@@ -138,7 +139,9 @@ def _lifted(folder: pathlib.Path) -> Iterable[bytes]:
 
 
 def _read_features(path: pathlib.Path) -> None:
-  dataset_info.check_features(path.parent, records._stored_features())
+  dataset_info.check_features(
+    path.parent, records._stored_features(PROMPT2SIGN50)
+  )
 
 
 def _read_landmarks(path: pathlib.Path) -> None:

@@ -580,7 +580,7 @@ def test_what_a_kill_leaves_is_removed(source, straight, tmp_path):
   left.with_name(f"{left.name}.npz").write_bytes(b"PK")
   left.with_name(f"{left.name}.json").write_text("{")
   half = tmp_path / "prompt2sign" / "asl" / "incomplete.ABCDEF_1.0.0"
-  half.mkdir()
+  half.mkdir(parents=True)
   (half / "prompt2sign-train.array_record-00000-of-00001").write_bytes(b"")
   (folder / "clip00000.npz").unlink()
   shutil.copytree(folder, folder.with_name("dev"))  # a split that has gone
