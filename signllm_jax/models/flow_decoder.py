@@ -198,7 +198,8 @@ class FlowDecoder(nnx.Module):
     memory_mask = jnp.concatenate([first, source.mask & present[:, None]], 1)[
       :, None, None
     ]
-    modulation = self._modulate(time, source.summary, present)
+    waves = self._waves(time)
+    modulation = self._modulate(waves, source.summary, present)
 
     def call(layer, x, memory, key):
       def inside(x, memory, key):
@@ -209,17 +210,16 @@ class FlowDecoder(nnx.Module):
     x = stacks.apply(self.decoder, call, x, source.memories, keys[1:])
     x = self.decoder_norm(x)
     visible = None if self.visible_out is None else self.visible_out(x)
-    return Prediction(self._smooth(self.frame_out(x), time, length), visible)
+    return Prediction(self._smooth(self.frame_out(x), waves, length), visible)
 
   def _smooth(
-    self, clips: jax.Array, time: jax.Array, length: jax.Array
+    self, clips: jax.Array, waves: jax.Array, length: jax.Array
   ) -> jax.Array:
     """Moves clips [B, T, C] towards the means of neighbouring frames.
 
     Errors of single frames, which people see as trembling, are damped. The
     share is learnt by coordinate and time: fast movement is estimated late.
     """
-    waves = self._waves(time)
     share = self.smooth_out(jax.nn.silu(self.smooth_in(waves)))
     share = jax.nn.sigmoid(share)[:, None]
     return clips + share * (_neighbour_means(clips, length) - clips)
@@ -231,13 +231,13 @@ class FlowDecoder(nnx.Module):
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1)
 
   def _modulate(
-    self, time: jax.Array, summary: jax.Array, present: jax.Array
+    self, waves: jax.Array, summary: jax.Array, present: jax.Array
   ) -> jax.Array:
     """Modulations [B, 9, D] of the norms by time and source."""
-    state = self.time_out(jax.nn.silu(self.time_in(self._waves(time))))
+    state = self.time_out(jax.nn.silu(self.time_in(waves)))
     state = state + jnp.where(present[:, None], self.summary(summary), 0)
     modulation = self.modulation(jax.nn.silu(state))
-    return modulation.reshape(len(time), _MODULATIONS, self.width)
+    return modulation.reshape(len(waves), _MODULATIONS, self.width)
 
 
 def _neighbour_means(clips: jax.Array, length: jax.Array) -> jax.Array:

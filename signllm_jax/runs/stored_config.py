@@ -118,20 +118,23 @@ def _find(values: dict[str, Any], name: str) -> tuple[dict[str, Any], str]:
 
 def _build(kind: Any, values: dict[str, Any]) -> Any:
   """An instance of a dataclass of the configuration."""
-  types = {field.name: field.type for field in dataclasses.fields(kind)}
-  if unknown := set(values) - set(types):
+  default = kind()
+  known = {field.name for field in dataclasses.fields(kind)}
+  if unknown := set(values) - known:
     raise errors.DataError(
       "unknown configuration fields " + ", ".join(sorted(unknown)),
       hint="It was written by another version of signllm_jax",
     )
   return kind(
-    **{name: _field(kind, name, value) for name, value in values.items()}
+    **{
+      name: _field(getattr(default, name), name, value)
+      for name, value in values.items()
+    }
   )
 
 
-def _field(kind: Any, name: str, value: Any) -> Any:
+def _field(default: Any, name: str, value: Any) -> Any:
   """A value of a field, of the type of its default: JSON allows any."""
-  default = getattr(kind(), name)
   if dataclasses.is_dataclass(default) and isinstance(value, dict):
     return _build(type(default), value)
   kinds = (int, float) if type(default) is float else ()

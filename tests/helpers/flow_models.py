@@ -1,5 +1,6 @@
 """Small generative decoders that were never trained, for tests."""
 
+import dataclasses
 import pathlib
 
 import jax
@@ -34,16 +35,8 @@ def write_flow_model(path: pathlib.Path) -> pathlib.Path:
     data=config.Data(
       folder=str(path.parent / "no_data"), language="GSL", tokens="characters"
     ),
-    model=config.Model(
-      decoder="flow",
-      encoder_layers=1,
-      decoder_layers=1,
-      width=32,
-      heads=2,
-      feed_forward=32,
-      dropout=0.0,
-      alignment=True,
-      visibility=False,
+    model=dataclasses.replace(
+      SHAPE, decoder_layers=1, dropout=0.0, visibility=False
     ),
     augment=config.Augment(noise=0.0),
     flow=config.Flow(steps=2),
