@@ -14,6 +14,7 @@ from typing import Any
 from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lifted_folder
 from signllm_jax.core import atomic_files, clips, errors
+from signllm_jax.core.skeleton import DWPOSE128
 from signllm_jax.formats import bvh, h5, npz, pose, registry, skels, splits
 
 
@@ -178,8 +179,8 @@ def _write_poses(
     npz.write(target, poses)
   elif kind == ".skels":
     refuse_existing(*split_files(target).values())
-    if convention == "pt":
-      poses = [clips.canonical(clip) for clip in poses]
+    if convention == "pt" or poses[0].skeleton == DWPOSE128:
+      poses = [registry.to_picture(clips.canonical(clip)) for clip in poses]
     write_split(target, poses, convention)
   else:
     canonical = [clips.canonical(clip) for clip in poses]

@@ -59,10 +59,10 @@ def to_keypoints(rows: np.ndarray, fps: float) -> clips.Keypoints:
   return clips.Keypoints(frames, fps, skeleton=DWPOSE128)
 
 
-def to_rows_of_clip(clip: clips.Keypoints) -> np.ndarray:
+def from_keypoints(keypoints: clips.Keypoints) -> np.ndarray:
   """x, y and scores [T, 128, 3] in the form's convention, of shares."""
-  rows = clip.frames.astype(np.float64)
-  rows[..., :2] /= clip.size or 1
+  rows = keypoints.frames.astype(np.float64)
+  rows[..., :2] /= keypoints.size or 1
   seen = rows[:, :_BODY, 2] > 0
   rows[:, :_BODY, 2] = np.where(seen, np.arange(_BODY), -1)
   rows[:, :_BODY, :2] = np.where(seen[..., None], rows[:, :_BODY, :2], -1)

@@ -46,8 +46,8 @@ _ORIGIN = np.array([0.5, 0.375, 0.0])  # of width, height, depth
 
 
 def to_pixels(frames: np.ndarray) -> np.ndarray:
-  """Converts canonical joints [T, J, 3] to the pixels of the SIZE cube."""
-  return frames * (_SCALE * SIZE) + _ORIGIN * SIZE
+  """Converts canonical joints [T, J, D] to the pixels of the SIZE cube."""
+  return frames * (_SCALE * SIZE) + _ORIGIN[: frames.shape[-1]] * SIZE
 
 
 def write(path: str | os.PathLike, clip: clips.Clip) -> None:

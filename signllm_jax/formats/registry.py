@@ -5,9 +5,12 @@ confidence. Poses become keypoints by dropping the depth; keypoints become poses
 by lifting (`data_pipeline lift`).
 """
 
+import dataclasses
+
 import numpy as np
 
 from signllm_jax.core import clips
+from signllm_jax.core.skeleton import DWPOSE128
 from signllm_jax.formats import bvh, dwpose, openpose, pose
 
 CLIP_FILES = {".pose": pose, ".bvh": bvh}  # one clip per file
@@ -18,8 +21,8 @@ KEYPOINT_FORMATS = (".h5", *FRAME_FOLDERS)
 
 def to_keypoints(clip: clips.Clip) -> clips.Keypoints:
   """Projects a canonical clip to the front view, in the pixels of .pose."""
-  frames = pose.to_pixels(clip.frames)
-  frames[..., 2] = 1
+  pixels = pose.to_pixels(clip.frames[..., :2])
+  frames = np.concatenate([pixels, np.ones_like(pixels[..., :1])], -1)
   return clips.Keypoints(
     frames=np.where(clip.valid[..., None], frames, 0).astype(np.float32),
     fps=clip.fps,
@@ -27,4 +30,17 @@ def to_keypoints(clip: clips.Clip) -> clips.Keypoints:
     name=clip.name,
     text=clip.text,
     gloss=clip.gloss,
+    skeleton=clip.skeleton,
   )
+
+
+def to_picture(clip: clips.Clip) -> clips.Clip:
+  """Places a canonical clip in shares of a picture, as .skels of 385 has them.
+
+  Clips of other skeletons stay as they are.
+  """
+  if clip.skeleton != DWPOSE128:
+    return clip
+  shares = pose.to_pixels(clip.frames) / pose.SIZE
+  frames = np.where(clip.valid[..., None], shares, 0).astype(np.float32)
+  return dataclasses.replace(clip, frames=frames)

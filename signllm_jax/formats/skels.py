@@ -26,7 +26,7 @@ from signllm_jax.core import (
   skeleton,
   text_files,
 )
-from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.core.skeleton import DWPOSE128, PROMPT2SIGN50
 from signllm_jax.formats import decimals, dwpose_skels
 
 MISSING = 0.016
@@ -134,9 +134,13 @@ def write(
   becomes missing, except the neck (see `read`). The convention `pt` cannot mark
   missing joints: they are written as 0.00000 and become valid.
 
+  Clips of dwpose128 are written in the form of `dwpose_skels`, with scores of
+  1; only `prompt2sign` has it.
+
   Args:
     path: the file.
-    sequence: clips with OpenPose's sides.
+    sequence: clips with OpenPose's sides; of dwpose128, in shares of the
+      picture, as `read` returns them.
     convention: `prompt2sign` or `pt`.
 
   Raises:
@@ -224,7 +228,9 @@ def _show(token: bytes) -> str:
 
 
 def _format(clip: clips.Clip, convention: str, path, number: int) -> bytes:
-  skeleton.check_same(clip.skeleton, PROMPT2SIGN50, f"clip {clip.name!r}")
+  faces = clip.skeleton == DWPOSE128 and convention == "prompt2sign"
+  if not faces:
+    skeleton.check_same(clip.skeleton, PROMPT2SIGN50, f"clip {clip.name!r}")
   if not len(clip):
     raise errors.DataError(
       f"clip {clip.name!r} has no frames", path=path, line=number
@@ -238,6 +244,10 @@ def _format(clip: clips.Clip, convention: str, path, number: int) -> bytes:
       frame=int(np.argmin(finite)) + 1,
       expected="finite numbers",
     )
+  if faces:
+    scored = np.concatenate([clip.frames, clip.valid[..., None]], -1)
+    keypoints = clips.Keypoints(scored, clip.fps, skeleton=DWPOSE128)
+    return dwpose_skels.to_line(dwpose_skels.from_keypoints(keypoints))
   t = len(clip)
   if convention == "pt":
     clip = clips.swap_sides(clip)

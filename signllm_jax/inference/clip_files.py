@@ -130,7 +130,8 @@ def save(
       path, [registry.to_keypoints(_slashless(clip)) for clip in produced]
     )
   else:
-    skels.write(path, produced, convention)
+    placed = [registry.to_picture(clip) for clip in produced]
+    skels.write(path, placed, convention)
     _write_lines(files[1], [" ".join(clip.text.split()) for clip in produced])
     _write_lines(files[2], [clip.name for clip in produced])
   return files

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from helpers.paths import DATA
 
+from data_pipeline import convert
 from data_pipeline.cli import parser
 from data_pipeline.keypoints import find_clips
 from signllm_jax import config
@@ -19,10 +20,13 @@ from signllm_jax.formats import (
   dwpose_npz,
   dwpose_skels,
   frame_files,
+  npz,
   pose,
+  registry,
   skels,
   splits,
 )
+from signllm_jax.inference import clip_files
 
 REAL = DATA / "prompt2sign_2025"
 JSON = REAL / "dwpose" / "human_signer_480" / "json"
@@ -70,7 +74,7 @@ def test_json_with_a_face_round_trips(tmp_path):
   dwpose.write(tmp_path / "a", made)
   again = dwpose.read(tmp_path / "a", skeleton=DWPOSE128)
   np.testing.assert_allclose(again.frames, frames, atol=1e-7)
-  rows = dwpose_skels.to_rows_of_clip(made)
+  rows = dwpose_skels.from_keypoints(made)
   text = dwpose_skels.to_keypoints(rows, 25.0)
   np.testing.assert_allclose(text.frames, frames, atol=1e-7)
 
@@ -152,3 +156,58 @@ def test_records_have_the_skeleton(tmp_path):
 def test_a_folder_of_skels_of_385_numbers_is_a_split():
   (clip,) = splits.read_split(REAL / "skels", "train")
   assert clip.skeleton is DWPOSE128 and clip.name == "human_signer_480"
+
+
+@pytest.mark.parametrize("name", ["a.skels", "a"])
+def test_produced_clips_with_a_face_are_written_and_read_again(tmp_path, name):
+  rng = np.random.default_rng(1)
+  frames = rng.uniform(-0.4, 0.4, (5, 128, 2)).astype(np.float32)
+  valid = np.ones((5, 128), bool)
+  valid[2, 40:70] = valid[1, 5:8] = False
+  frames[~valid] = 0
+  made = clips.Clip(frames, valid, 25.0, "a", "hello", skeleton=DWPOSE128)
+  form = "" if "." in name else "dwpose"
+  clip_files.save(tmp_path / name, [made], form=form)
+  if form:
+    keypoints = dwpose.read(tmp_path / name, skeleton=DWPOSE128)
+    again = keypoints.as_clip()
+  else:
+    (again,) = skels.read(tmp_path / name)
+  np.testing.assert_array_equal(again.valid, valid)
+  expected = registry.to_picture(made).frames
+  np.testing.assert_allclose(again.frames, expected, atol=1e-6)
+  np.testing.assert_allclose(
+    clips.canonical(again).frames[valid],
+    clips.canonical(made).frames[valid],
+    atol=1e-4,
+  )
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.pose", "a.bvh"])
+def test_forms_without_a_face_refuse_it_with_both_names(tmp_path, name):
+  frames = np.zeros((2, 128, 2), np.float32)
+  made = clips.Clip(
+    frames, np.ones((2, 128), bool), 25.0, "a", "b", skeleton=DWPOSE128
+  )
+  with pytest.raises(errors.DataError, match=r"dwpose128.*prompt2sign50"):
+    clip_files.save(tmp_path / name, [made])
+
+
+def test_convert_writes_skels_with_a_face(tmp_path):
+  frames = np.random.default_rng(2).uniform(-0.4, 0.4, (4, 128, 2))
+  made = clips.canonical(
+    clips.Clip(
+      frames.astype(np.float32),
+      np.ones((4, 128), bool),
+      25.0,
+      "a",
+      "b",
+      skeleton=DWPOSE128,
+    )
+  )
+  npz.write(tmp_path / "a.npz", [made])
+  assert convert.convert(tmp_path / "a.npz", tmp_path / "b.skels") == 1
+  (again,) = skels.read(tmp_path / "b.skels")
+  np.testing.assert_allclose(
+    again.frames, registry.to_picture(made).frames, atol=1e-5
+  )
