@@ -7,9 +7,12 @@ Orbax does not detect flipped bits, so every committed step has a
 import datetime
 import hashlib
 import json
+import math
 import os
 import pathlib
 from typing import Any
+
+import msgspec
 
 from signllm_jax.core import errors
 from signllm_jax.runs import fault_injection
@@ -22,6 +25,17 @@ class Damaged(Exception):
   """A step is damaged; names the file, what was found and expected."""
 
 
+class _Fields(msgspec.Struct):
+  """The fields of a manifest and their types."""
+
+  version: int
+  step: int
+  leaves: dict[str, str]
+  files: dict[str, str]
+  digest: str
+  score: float | None = None
+
+
 def _render(manifest: dict[str, Any]) -> str:
   """Formats a manifest as JSON, with the SHA-256 of its other fields."""
   body = {name: manifest[name] for name in sorted(manifest) if name != "seal"}
@@ -30,10 +44,11 @@ def _render(manifest: dict[str, Any]) -> str:
 
 
 def read(step: pathlib.Path) -> dict[str, Any]:
-  """Reads the manifest of a step.
+  """Reads the manifest of a committed step.
 
   Raises:
-    Damaged: it is absent or not as it was written.
+    Damaged: it is absent, not as it was written, or of another step than the
+      name of the folder says.
     DataError: it is of a newer version.
     PermissionError: it may not be read.
   """
@@ -59,7 +74,25 @@ def read(step: pathlib.Path) -> dict[str, Any]:
     )
   if not whole:
     raise Damaged(f"{NAME}: not as it was written")
+  _check_fields(step, manifest)
   return manifest
+
+
+def _check_fields(step: pathlib.Path, manifest: dict[str, Any]) -> None:
+  """Checks the types of the fields, and that the step is the folder's.
+
+  A copy that was put back under another number is whole in itself.
+  """
+  try:
+    fields = msgspec.convert(manifest, _Fields)
+  except msgspec.ValidationError as error:
+    raise Damaged(f"{NAME}: {error}") from error
+  if fields.score is not None and not math.isfinite(fields.score):
+    raise Damaged(f"{NAME}: score {fields.score}; expected a finite number")
+  if str(fields.step) != step.name:
+    raise Damaged(
+      f"{NAME}: found step {fields.step}, expected {step.name} as its folder"
+    )
 
 
 def sync_folder(folder: str | os.PathLike) -> None:

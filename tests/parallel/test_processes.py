@@ -296,17 +296,23 @@ def test_lost_process_ends_the_other(folder, tmp_path, victim, number):
 
 @pytest.mark.slow
 def test_run_moves_between_devices_and_processes(folder, tmp_path):
-  """R8: 8 devices, 1, 2 processes, 8; a restored state has its digest."""
+  """R8: 8 devices, 4, fsdp, 2 processes, 1; restored states keep digests."""
   straight, moved = tmp_path / "straight", tmp_path / "moved"
-  ran(folder, straight, 1, 8, "--config.steps=8")
-  for steps, processes, devices in ((2, 1, 8), (4, 1, 1), (6, 2, 1), (8, 1, 8)):
-    for said in ran(
-      folder, moved, processes, devices, f"--config.steps={steps}"
-    ):
+  ran(folder, straight, 1, 8, "--config.steps=10")
+  moves = (
+    (2, 1, 8, 1),
+    (4, 1, 4, 1),
+    (6, 1, 4, 2),
+    (8, 2, 1, 1),
+    (10, 1, 1, 1),
+  )
+  for steps, processes, devices, fsdp in moves:
+    flags = (f"--config.steps={steps}", f"--config.mesh.fsdp={fsdp}")
+    for said in ran(folder, moved, processes, devices, *flags):
       assert (f"resuming at step {steps - 2}" in said) == (steps > 2)
       assert "DAMAGED" not in said
   want, found = losses(straight), losses(moved)
-  assert list(found) == list(want) == [*range(1, 9)]
+  assert list(found) == list(want) == [*range(1, 11)]
   np.testing.assert_allclose([*found.values()], [*want.values()], rtol=1e-5)
 
 

@@ -22,7 +22,7 @@ from helpers.checkpoint_states import (
 )
 
 from signllm_jax.core import errors
-from signllm_jax.runs import checkpointer
+from signllm_jax.runs import checkpoint_manifest, checkpointer
 
 
 def flip(path, seed):
@@ -71,6 +71,48 @@ def test_damage_is_found_and_the_step_before_taken(tmp_path, capfd, first):
     assert os.listdir(folder) == ["1"]
     aside = os.listdir(folder.parent / "quarantine")
     assert len(aside) == 1 and aside[0].startswith("2-20")
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_a_step_under_another_number_is_found(tmp_path, capfd, best):
+  """R11: whole steps, put back under the numbers of each other."""
+  folder = tmp_path / "c"
+  fill(folder, [1, 2, 3], keep=3, scores={1: 0.3, 2: 0.2, 3: 0.1})
+  (folder / "3").rename(folder / "other")
+  (folder / "2").rename(folder / "3")
+  (folder / "other").rename(folder / "2")
+  with checkpointer.Checkpoints(folder, keep=3) as kept:
+    assert kept.scores == {1: 0.3} and kept.best() == 1
+    step, state = kept.restore(ABSTRACT, best=best)
+    assert step == 1 and kept.steps() == ([1, 2, 3] if best else [1])
+  assert_same(state, make_state(1))
+  said = capfd.readouterr().err
+  assert best or said.count("DAMAGED CHECKPOINT") == 2
+  assert best or "found step 2, expected 3 as its folder" in said
+
+
+@pytest.mark.parametrize(
+  ("field", "value"),
+  [
+    ("step", "2"),
+    ("step", True),
+    ("score", float("nan")),
+    ("score", "low"),
+    ("leaves", []),
+    ("files", {"state": 1}),
+    ("digest", None),
+  ],
+)
+def test_a_manifest_with_other_fields_is_damaged(tmp_path, field, value, capfd):
+  """R11: also with a seal that fits."""
+  folder = tmp_path / "c"
+  fill(folder, [1, 2])
+  manifest = checkpoint_manifest.read(folder / "2") | {field: value}
+  text = checkpoint_manifest._render(manifest)
+  (folder / "2" / "manifest.json").write_text(text)
+  with checkpointer.Checkpoints(folder, keep=2) as kept:
+    assert kept.restore(ABSTRACT)[0] == 1
+  assert "manifest.json: " in capfd.readouterr().err
 
 
 def test_pipes_in_a_step_do_not_block(tmp_path, capfd):
