@@ -67,7 +67,7 @@ class Source:
       elif self.kind == "dwpose_npz":
         keypoints = dwpose_npz.read(self.place, **picture)
       else:
-        keypoints = openpose.read(self.place, **picture)
+        keypoints = openpose.read(self.place, **picture, skeleton=skeleton)
     elif isinstance(self.place, mediapipe_arrays.Recording):
       raise AssertionError(f"recording {self.name!r} without a sign")
     elif self.kind == "pose":

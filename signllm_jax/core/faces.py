@@ -134,3 +134,22 @@ def _mediapipe() -> Face:
 
 
 MEDIAPIPE = _mediapipe()
+
+# iBUG's point -> the points of MediaPipe's mesh whose middle it is. Source:
+# github.com/PeizhiYan/Mediapipe_2_Dlib_Landmarks; point 13 is there 361 alone
+# and here the mirror image of point 3.
+IBUG_OF_MESH: tuple[tuple[int, ...], ...] = (
+  # The jaw, from the signer's right ear to the left one.
+  *((127,), (234,), (93,), (132, 58), (58, 172), (136,), (150,), (176,)),
+  *((152,), (400,), (379,), (365,), (397, 288), (361, 288), (323,)),
+  *((454,), (356,)),
+  *((70,), (63,), (105,), (66,), (107,)),  # the right brow
+  *((336,), (296,), (334,), (293,), (300,)),
+  *((168, 6), (197, 195), (5,), (4,)),  # the ridge of the nose
+  *((75,), (97,), (2,), (326,), (305,)),
+  *((33,), (160,), (158,), (133,), (153,), (144,)),  # the right eye
+  *((362,), (385,), (387,), (263,), (373,), (380,)),
+  *((61,), (39,), (37,), (0,), (267,), (269,), (291,)),  # the outer lips
+  *((321,), (314,), (17,), (84,), (91,)),
+  *((78,), (82,), (13,), (312,), (308,), (317,), (14,), (87,)),
+)

@@ -1,17 +1,27 @@
-"""Mapping of OpenPose and MediaPipe Holistic points to the 50 joints, by name.
+"""Mapping of OpenPose and MediaPipe Holistic points to joints, by name.
 
-OpenPose's 137 points include all joints. MediaPipe Holistic's (543, 576 or 586,
-and the reduced 178 and 203) lack the neck, and 178 also the nose. The neck is
-the middle of the shoulders. The nose lies between the inner corners of the eyes
-and the upper lip, 0.013 shoulder widths from that of MediaPipe's body (median
-of 1,233 frames of spoken-to-signed, 0.041 at the 99th percentile).
+Of prompt2sign50, OpenPose's 137 points include all joints. MediaPipe Holistic's
+(543, 576 or 586, and the reduced 178 and 203) lack the neck, and 178 also the
+nose. The neck is the middle of the shoulders. The nose lies between the inner
+corners of the eyes and the upper lip, 0.013 shoulder widths from that of
+MediaPipe's body (median of 1,233 frames of spoken-to-signed, 0.041 at the 99th
+percentile).
+
+holistic178 is in all of Holistic's. dwpose128 is in OpenPose's 137 and, iBUG's
+points by `faces.IBUG_OF_MESH`, in those of Holistic with the whole mesh.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from signllm_jax.core.skeleton import HOLISTIC178, PROMPT2SIGN50, Skeleton
+from signllm_jax.core import faces
+from signllm_jax.core.skeleton import (
+  DWPOSE128,
+  HOLISTIC178,
+  PROMPT2SIGN50,
+  Skeleton,
+)
 
 Point = tuple[str, str]  # component, name
 
@@ -83,32 +93,104 @@ _NOSE_OF_FACE = {
 }
 
 
-# Joint of holistic178 -> point.
-HOLISTIC178_POINTS: dict[str, Point] = {
-  **{name: (_BODY, name.upper()) for name in _names(HOLISTIC178, "body")},
-  **dict(
-    zip(
-      (*_names(HOLISTIC178, "left_hand"), *_names(HOLISTIC178, "right_hand")),
-      ((side, p) for side in _HANDS for p in _HAND_POINTS),
-      strict=True,
-    )
+# Names of OpenPose's points of iBUG, which end in their numbers.
+_IBUG_KINDS = {"FB": 17, "FEB": 10, "FN": 9, "FE": 12, "FLO": 12, "FLI": 8}
+OPENPOSE_FACE = tuple(
+  f"{kind}_{number}"
+  for number, kind in enumerate(
+    kind for kind, count in _IBUG_KINDS.items() for _ in range(count)
+  )
+)
+_LEGS = ("Hip", "Knee", "Ankle")
+OPENPOSE_BODY = (
+  *(point for _, point in list(OPENPOSE.values())[:8]),
+  *(f"{side}{joint}" for side in "RL" for joint in _LEGS),
+  *("REye", "LEye", "REar", "LEar"),
+)
+
+# Joint -> the points whose middle it is.
+_Layout = dict[str, tuple[Point, ...]]
+
+
+def _hands(
+  skeleton: Skeleton, components: Sequence[str], points: Sequence[str]
+) -> _Layout:
+  names = (*_names(skeleton, "left_hand"), *_names(skeleton, "right_hand"))
+  found = [((side, point),) for side in components for point in points]
+  return dict(zip(names, found, strict=True))
+
+
+def _body(skeleton: Skeleton) -> _Layout:
+  """The body in MediaPipe's points, which have no neck."""
+  body: _Layout = {
+    name: ((_BODY, name.upper()),) for name in _names(skeleton, "body")
+  }
+  if "neck" in body:
+    body["neck"] = ((_BODY, "RIGHT_SHOULDER"), (_BODY, "LEFT_SHOULDER"))
+  return body
+
+
+LAYOUTS: dict[str, tuple[_Layout, ...]] = {
+  HOLISTIC178.name: (
+    _body(HOLISTIC178)
+    | _hands(HOLISTIC178, _HANDS, _HAND_POINTS)
+    | {
+      name: ((_FACE, name.removeprefix("mesh_")),)
+      for name in _names(HOLISTIC178, "face")
+    },
   ),
-  **{
-    name: (_FACE, name.removeprefix("mesh_"))
-    for name in _names(HOLISTIC178, "face")
-  },
+  DWPOSE128.name: (
+    dict(
+      zip(
+        (*_names(DWPOSE128, "body"), *_names(DWPOSE128, "face")),
+        (
+          *((("pose_keypoints_2d", point),) for point in OPENPOSE_BODY),
+          *((("face_keypoints_2d", point),) for point in OPENPOSE_FACE),
+        ),
+        strict=True,
+      )
+    )
+    | _hands(
+      DWPOSE128,
+      ("hand_left_keypoints_2d", "hand_right_keypoints_2d"),
+      _OPENPOSE_HAND,
+    ),
+    _body(DWPOSE128)
+    | _hands(DWPOSE128, _HANDS, _HAND_POINTS)
+    | {
+      name: tuple((_FACE, str(number)) for number in numbers)
+      for name, numbers in zip(
+        _names(DWPOSE128, "face"), faces.IBUG_OF_MESH, strict=True
+      )
+    },
+  ),
 }
 
 
-def _holistic178(
-  index: dict[Point, int], positions: np.ndarray, confidence: np.ndarray
+def _by_layout(
+  index: dict[Point, int],
+  positions: np.ndarray,
+  confidence: np.ndarray,
+  skeleton: Skeleton,
 ) -> np.ndarray | None:
-  """Joints [..., 178, 3 or 4] of holistic178, with z last."""
-  if any(point not in index for point in HOLISTIC178_POINTS.values()):
+  """Joints [..., J, 3 or 4] of a skeleton of `LAYOUTS`, with z last."""
+  for layout in LAYOUTS.get(skeleton.name, ()):
+    if all(point in index for points in layout.values() for point in points):
+      break
+  else:
     return None
-  chosen = [index[HOLISTIC178_POINTS[name]] for name in HOLISTIC178.joints]
-  found = [positions[..., :2], confidence, positions[..., 2:]]
-  joints = np.concatenate(found, -1)[..., chosen, :].astype(np.float32)
+  seen = confidence > 0
+  values = np.concatenate([np.where(seen, positions, 0), confidence], -1)
+  at = [[index[point] for point in layout[name]] for name in skeleton.joints]
+  joints = values[..., [points[0] for points in at], :].astype(np.float32)
+  for joint, points in enumerate(at):
+    if len(points) > 1:
+      parts = values[..., points, :]
+      joints[..., joint, :-1] = parts[..., :-1].mean(-2)
+      joints[..., joint, -1] = parts[..., -1].min(-1)
+  xy, z, sure = joints[..., :2], joints[..., 2:-1], joints[..., -1:]
+  depth = [z] if skeleton.dims == 3 else []
+  joints = np.concatenate([xy, sure, *depth], -1)
   joints[joints[..., 2] == 0] = 0
   return joints
 
@@ -133,8 +215,7 @@ def to_joints(
   index = {point: i for i, point in enumerate(points)}
   confidence = np.clip(confidence, 0, 1)[..., None]
   if skeleton != PROMPT2SIGN50:
-    known = skeleton == HOLISTIC178
-    return _holistic178(index, positions, confidence) if known else None
+    return _by_layout(index, positions, confidence, skeleton)
   xy = positions[..., :2]
   seen = np.concatenate([np.where(confidence > 0, xy, 0), confidence], -1)
 
