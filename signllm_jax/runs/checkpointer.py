@@ -105,8 +105,6 @@ class Checkpoints:
       hint="Make room, then start again: it goes on from the step before",
     )
 
-  close = wait
-
   def steps(self) -> list[int]:
     """Committed steps on disk, ascending."""
     return step_folders.committed(self._folder)
@@ -117,7 +115,7 @@ class Checkpoints:
     scores = {}
     for step in self.steps():
       try:
-        score = checkpoint_manifest.read(self._folder / str(step))["score"]
+        score = self.manifest(step)["score"]
       except checkpoint_manifest.Damaged:
         continue  # `restore` reports it and sets it aside
       if score is not None:
@@ -129,7 +127,18 @@ class Checkpoints:
     scores = self.scores
     return min(scores, key=lambda step: (scores[step], step), default=None)
 
-  def save(self, step: int, state: Any, *, score: float | None = None) -> None:
+  def manifest(self, step: int) -> dict[str, Any]:
+    """The manifest of a committed step; raises `Damaged` as its reader."""
+    return checkpoint_manifest.read(self._folder / str(step))
+
+  def save(
+    self,
+    step: int,
+    state: Any,
+    *,
+    score: float | None = None,
+    gradient_norms: dict[str, Any] | None = None,
+  ) -> None:
     """Saves in the background; returns when the state may be donated.
 
     A step that is already there is left as it is, but one without a score is
@@ -139,6 +148,7 @@ class Checkpoints:
       step: its number.
       state: pytree of jax.Array; typed keys are allowed, empty arrays are not.
       score: of the evaluation at this step, if there was one; lower is better.
+      gradient_norms: the history of gradient norms up to this step, as JSON.
 
     Raises:
       StorageError: the previous save failed.
@@ -157,11 +167,9 @@ class Checkpoints:
       finish_writing = self._start_writing(step, host)
     except Exception as error:  # Orbax and TensorStore raise many types
       raise self._failed(step, error) from error
-    fields = {
-      "step": step,
-      "score": None if score is None else float(score),
-      "leaves": leaves,
-    }
+    score = None if score is None else float(score)
+    fields = {"step": step, "score": score, "leaves": leaves}
+    fields["gradient_norms"] = gradient_norms
     future: concurrent.futures.Future[None] = concurrent.futures.Future()
 
     def work() -> None:
@@ -240,7 +248,7 @@ class Checkpoints:
     while (step := processes.decide_on_first(choose)) != _NONE:
       path = self._folder / str(step)
       try:
-        expected = checkpoint_manifest.read(path)["digest"]
+        expected = self.manifest(step)["digest"]
         with literal_paths.literal_path(self._folder) as root:
           arrays = ocp.load(f"{root}/{step}", host_copy.to_load(abstract))
       except Exception as error:  # Orbax and TensorStore raise many types

@@ -16,6 +16,7 @@ from signllm_jax.runs import checkpointer, tensorboard, train_state, workdir
 from signllm_jax.training import (
   early_stopping,
   evaluator,
+  gradient_norms,
   initial_weights,
   profiler,
   setup,
@@ -136,6 +137,8 @@ class Loop:
     self.stopping = False  # in all processes at the same step
     self.train_step = run.make_step()
     self.compiled: set[int] = set()  # padded lengths
+    self.norms = gradient_norms.GradientNorms()
+    self.unread: list[tuple[int, train_step.Metrics]] = []
     candidates = self.config.plc.pool or 1  # of each row that is trained
     read = float(run.rows_of_process.mean())  # by this process, of a batch
     self.clock = throughput.Throughput(
@@ -154,6 +157,9 @@ class Loop:
       StorageError: a checkpoint or the report cannot be written.
     """
     config, first_step = self.config, step
+    if step in self.checkpoints.steps():
+      saved = self.checkpoints.manifest(step).get("gradient_norms")
+      self.norms = gradient_norms.GradientNorms.from_record(saved)
     metrics: train_step.Metrics = {}
     batches = loader.stream(self.run.batches(), step, config.data)
     while True:
@@ -175,7 +181,10 @@ class Loop:
         self._check_finite(metrics)
         self.writer.flush()  # events of a saved step are not written again
         score = evaluator.score_of(step, state)
-        self.checkpoints.save(step, state, score=score)
+        self._read_norms()
+        self.checkpoints.save(
+          step, state, score=score, gradient_norms=self.norms.record()
+        )
       if finished:
         self.scorer.finish(step, self._seconds())
         self.bar.write(finished)
@@ -193,6 +202,7 @@ class Loop:
           batch = next(batches)
         # ---- step
         state, metrics = self._step(state, batch)
+        self.unread.append((step, metrics))
         step += 1
       self.profile.end_step(step, metrics)
       # ---- log
@@ -237,9 +247,10 @@ class Loop:
   def _log(self, step: int, metrics: train_step.Metrics) -> None:
     """Writes metrics and rates to TensorBoard and the progress bar."""
     self._check_finite(metrics)
+    self._read_norms()
     unit = self.run.length_unit
     values = {k: float(v) for k, v in jax.device_get(metrics).items()}
-    values |= self.clock.rates(unit)
+    values |= self.clock.rates(unit) | {"spikes": self.norms.spikes}
     self.clock.stop()
     self.clock.restart()
     self.writer.scalars(step, {f"train/{k}": v for k, v in values.items()})
@@ -248,6 +259,21 @@ class Loop:
       f"wait {values['wait_share']:.0%}",
       refresh=False,
     )
+
+  def _read_norms(self) -> None:
+    """Reports the steps since the last call with a far too large gradient."""
+    names = ("loss", "gradient_norm")
+    unread = [(step, [m[n] for n in names]) for step, m in self.unread]
+    self.unread = []
+    for step, (loss, norm) in jax.device_get(unread):
+      mean = self.norms.mean
+      if times := self.norms.add(float(norm)):
+        self.bar.write(
+          f"step {step}: gradient norm {norm:.4g} is {times:.0f} times the "
+          f"mean of the steps before ({mean:.4g}), loss {loss:.4g}; clipped to "
+          f"{self.config.optim.clip_norm:g}. Check its samples: "
+          + ", ".join(self.run.sample_names(step))
+        )
 
   def _seconds(self) -> dict[str, float]:
     """Seconds of the run by activity, for the report."""

@@ -204,6 +204,40 @@ def test_stopped_inside_an_evaluation(folder, straight, tmp_path, evaluation):
     assert score == np.float32(entry["score"])
 
 
+def _norms(workdir: pathlib.Path, step: int) -> dict[str, float]:
+  manifest = checkpoint_manifest.read(workdir / "checkpoints" / str(step))
+  return manifest["gradient_norms"]
+
+
+def test_a_far_too_large_batch_is_named(folder, tmp_path, monkeypatch, capsys):
+  """R17: by its step and samples; the history survives a resume."""
+  stream = loader.stream
+
+  def spoiled(batches, first, data):
+    for step, batch in enumerate(stream(batches, first, data), first):
+      if step in (12, 26):  # the first one is within the steps without a rule
+        batch["frames"] = batch["frames"] * 1000
+      yield batch
+
+  monkeypatch.setattr(loader, "stream", spoiled)
+  experiment = _experiment(folder, steps=30)
+  experiment.evaluate.every, experiment.log_every = 30, 7
+  experiment.checkpoint.keep = 4
+  whole, part = tmp_path / "whole", tmp_path / "part"
+  assert train.train(experiment, str(whole), dry_run=False) == 0
+  straight = capsys.readouterr().out
+  assert _norms(whole, 24)["spikes"] == 0 and _norms(whole, 30)["spikes"] == 1
+  (line,) = [x for x in straight.splitlines() if "gradient norm" in x]
+  assert "step 26: gradient norm " in line and "samples: " in line
+  with _StopAt(23):
+    assert train.train(experiment, str(part), dry_run=False) == 42
+  assert "gradient norm" not in capsys.readouterr().out
+  assert train.train(experiment, str(part), dry_run=False) == 0
+  assert line in capsys.readouterr().out
+  assert _norms(part, 30) == _norms(whole, 30)
+  assert events.shown(part / "tensorboard", "train/spikes")[-1] == (30, 1)
+
+
 def _history(workdir: pathlib.Path) -> list[dict[str, float]]:
   return json.loads((workdir / "report.json").read_text())["history"]
 
