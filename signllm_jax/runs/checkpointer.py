@@ -178,10 +178,7 @@ class Checkpoints:
         fault_injection.point("arrays_committed")
         if self._first:
           fields["digest"] = host_copy.digest_of(leaves, host)
-          staged = step_folders.staged(self._folder, step)
-          checkpoint_manifest.write(staged, fields)
-          step_folders.publish(self._folder, step)
-          self._delete_old()
+          self._commit(step, fields)
       except Exception as error:  # `wait` raises it in the trainer's thread
         # Files that cannot be removed now are removed at the next start.
         with contextlib.suppress(OSError):
@@ -194,6 +191,14 @@ class Checkpoints:
     self._saving = step, time.monotonic(), future
     # A daemon, so that a stalled disk cannot keep the process from ending.
     threading.Thread(target=work, name="checkpoint", daemon=True).start()
+
+  def _commit(self, step: int, fields: dict[str, Any]) -> None:
+    staged = step_folders.staged(self._folder, step)
+    checkpoint_manifest.write(staged, fields)
+    step_folders.publish(self._folder, step)
+    assert self._keep is not None
+    for old in sorted(set(self.steps()[: -self._keep]) - {self.best()}):
+      step_folders.delete(self._folder, old)
 
   def _start_writing(
     self, step: int, host: dict[str, np.ndarray]
@@ -215,11 +220,6 @@ class Checkpoints:
     # Listing fails if the folder is gone; Orbax would make another.
     there = str(step) in os.listdir(self._folder)
     return there and (score is None or step in self.scores)
-
-  def _delete_old(self) -> None:
-    assert self._keep is not None
-    for step in sorted(set(self.steps()[: -self._keep]) - {self.best()}):
-      step_folders.delete(self._folder, step)
 
   def restore(
     self, abstract: Any, *, best: bool = False

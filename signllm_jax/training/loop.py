@@ -1,7 +1,6 @@
 """The training loop."""
 
 import contextlib
-import json
 from typing import Any
 
 import jax
@@ -17,7 +16,6 @@ from signllm_jax.training import (
   early_stopping,
   evaluator,
   gradient_norms,
-  initial_weights,
   profiler,
   setup,
   start,
@@ -59,7 +57,8 @@ def train(
     ):
       work.check_corpus_infos(run.infos)
       print(prepared.describe(), flush=True)
-      step, state = _restore_or_create(prepared, work, checkpoints)
+      step, state = start.restore_or_create(prepared, work, checkpoints)
+      norms = gradient_norms.GradientNorms.restore(checkpoints, step)
       with (
         tensorboard.Writer(
           work.path / "tensorboard", step, write=work.first
@@ -78,41 +77,12 @@ def train(
         )
         if step:
           scorer.read_history(int(state.progress.evaluated))
-        with (
-          profiler.Profiler(
-            work.path / "profile", profiled, bar.write
-          ) as profile,
-          watchdog.Watchdog(stall_limit) as watch,
-        ):
+        trace = profiler.Profiler(work.path / "profile", profiled, bar.write)
+        with trace as profile, watchdog.Watchdog(stall_limit) as watch:
           loop = Loop(
-            run, scorer, checkpoints, writer, bar, stop, profile, watch
+            run, scorer, checkpoints, writer, bar, stop, profile, watch, norms
           )
           return loop.train(step, state)
-
-
-def _restore_or_create(
-  prepared: start.Start,
-  work: workdir.WorkDir,
-  checkpoints: checkpointer.Checkpoints,
-) -> tuple[int, train_state.TrainState]:
-  """The newest checkpoint with its step, or step 0 and a new state.
-
-  A state with the weights of a trained run is saved at once: the same command
-  without `init` must go on with it.
-  """
-  run = prepared.run
-  restored = checkpoints.restore(run.abstract)
-  if restored is not None:
-    print(f"resuming at step {restored[0]}", flush=True)
-    return restored
-  state = run.create_state()
-  if prepared.initial is not None:
-    state = initial_weights.apply(prepared.initial, run, state)
-    record = json.dumps(prepared.initial.record(), ensure_ascii=False, indent=1)
-    checkpoints.save(0, state)
-    checkpoints.wait()
-    work.write_text(work.path / "initial.json", record)
-  return 0, state
 
 
 class Loop:
@@ -128,17 +98,16 @@ class Loop:
     stop: stop_signals.StopRequest,
     profile: profiler.Profiler,
     watch: watchdog.Watchdog,
+    norms: gradient_norms.GradientNorms,
   ):
     """Builds the step; nothing is compiled yet."""
     self.run, self.config, self.scorer = run, run.config, scorer
     self.checkpoints, self.writer, self.bar = checkpoints, writer, bar
     self.stop, self.vote = stop, processes.Vote()
-    self.profile, self.watch = profile, watch
+    self.profile, self.watch, self.norms = profile, watch, norms
     self.stopping = False  # in all processes at the same step
     self.train_step = run.make_step()
     self.compiled: set[int] = set()  # padded lengths
-    self.norms = gradient_norms.GradientNorms()
-    self.unread: list[tuple[int, train_step.Metrics]] = []
     candidates = self.config.plc.pool or 1  # of each row that is trained
     read = float(run.rows_of_process.mean())  # by this process, of a batch
     self.clock = throughput.Throughput(
@@ -157,9 +126,6 @@ class Loop:
       StorageError: a checkpoint or the report cannot be written.
     """
     config, first_step = self.config, step
-    if step in self.checkpoints.steps():
-      saved = self.checkpoints.manifest(step).get("gradient_norms")
-      self.norms = gradient_norms.GradientNorms.from_record(saved)
     metrics: train_step.Metrics = {}
     batches = loader.stream(self.run.batches(), step, config.data)
     while True:
@@ -180,11 +146,7 @@ class Loop:
       if self.stopping or finished or save_due:
         self._check_finite(metrics)
         self.writer.flush()  # events of a saved step are not written again
-        score = evaluator.score_of(step, state)
-        self._read_norms()
-        self.checkpoints.save(
-          step, state, score=score, gradient_norms=self.norms.record()
-        )
+        self._save(step, state)
       if finished:
         self.scorer.finish(step, self._seconds())
         self.bar.write(finished)
@@ -202,12 +164,27 @@ class Loop:
           batch = next(batches)
         # ---- step
         state, metrics = self._step(state, batch)
-        self.unread.append((step, metrics))
+        self.norms.note(step, metrics)
         step += 1
       self.profile.end_step(step, metrics)
       # ---- log
       if step % config.log_every == 0 or step == config.steps:
         self._log(step, metrics)
+
+  def _save(self, step: int, state: train_state.TrainState) -> None:
+    self._report_spikes()
+    self.checkpoints.save(
+      step,
+      state,
+      score=evaluator.score_of(step, state),
+      gradient_norms=self.norms.record(),
+    )
+
+  def _report_spikes(self) -> None:
+    """Prints steps with a far too large gradient and their samples."""
+    for step, problem in self.norms.read():
+      samples = ", ".join(self.run.sample_names(step))
+      self.bar.write(f"{problem}; it was clipped. Check its samples: {samples}")
 
   def _reason_to_finish(self, step: int, state: train_state.TrainState) -> str:
     """Says why training ends here; empty if it goes on."""
@@ -247,7 +224,7 @@ class Loop:
   def _log(self, step: int, metrics: train_step.Metrics) -> None:
     """Writes metrics and rates to TensorBoard and the progress bar."""
     self._check_finite(metrics)
-    self._read_norms()
+    self._report_spikes()
     unit = self.run.length_unit
     values = {k: float(v) for k, v in jax.device_get(metrics).items()}
     values |= self.clock.rates(unit) | {"spikes": self.norms.spikes}
@@ -259,21 +236,6 @@ class Loop:
       f"wait {values['wait_share']:.0%}",
       refresh=False,
     )
-
-  def _read_norms(self) -> None:
-    """Reports the steps since the last call with a far too large gradient."""
-    names = ("loss", "gradient_norm")
-    unread = [(step, [m[n] for n in names]) for step, m in self.unread]
-    self.unread = []
-    for step, (loss, norm) in jax.device_get(unread):
-      mean = self.norms.mean
-      if times := self.norms.add(float(norm)):
-        self.bar.write(
-          f"step {step}: gradient norm {norm:.4g} is {times:.0f} times the "
-          f"mean of the steps before ({mean:.4g}), loss {loss:.4g}; clipped to "
-          f"{self.config.optim.clip_norm:g}. Check its samples: "
-          + ", ".join(self.run.sample_names(step))
-        )
 
   def _seconds(self) -> dict[str, float]:
     """Seconds of the run by activity, for the report."""

@@ -1,6 +1,7 @@
 """Checks before a run: what it would refuse is refused before it writes."""
 
 import dataclasses
+import json
 import pathlib
 
 import jax
@@ -8,7 +9,7 @@ import jax
 from signllm_jax import config as config_lib
 from signllm_jax.data import build_commands, datasets
 from signllm_jax.parallel import compilation_cache
-from signllm_jax.runs import checkpointer, config_check, workdir
+from signllm_jax.runs import checkpointer, config_check, train_state, workdir
 from signllm_jax.tasks.task import Evaluation
 from signllm_jax.training import initial_weights, setup
 
@@ -120,6 +121,34 @@ def prepare(config: config_lib.Experiment, path: str, init: str = "") -> Start:
     initial = initial_weights.plan(run, init)
   with jax.set_mesh(run.mesh):
     return Start(run, run.open_evaluations(), initial, note)
+
+
+def restore_or_create(
+  prepared: Start,
+  work: workdir.WorkDir,
+  checkpoints: checkpointer.Checkpoints,
+) -> tuple[int, train_state.TrainState]:
+  """The newest checkpoint with its step, or step 0 and a new state.
+
+  A state with the weights of a trained run is saved at once: the same command
+  without `init` must go on with it.
+
+  Raises:
+    SignLLMError: as `Checkpoints.restore` and `Checkpoints.save`.
+  """
+  run = prepared.run
+  restored = checkpoints.restore(run.abstract)
+  if restored is not None:
+    print(f"resuming at step {restored[0]}", flush=True)
+    return restored
+  state = run.create_state()
+  if prepared.initial is not None:
+    state = initial_weights.apply(prepared.initial, run, state)
+    record = json.dumps(prepared.initial.record(), ensure_ascii=False, indent=1)
+    checkpoints.save(0, state)
+    checkpoints.wait()
+    work.write_text(work.path / "initial.json", record)
+  return 0, state
 
 
 def _has_checkpoints(path: str) -> bool:
