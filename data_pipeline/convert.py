@@ -146,10 +146,10 @@ def read(
     return npz.read(source)
   if suffix == ".skels":
     if source.with_suffix(".text").exists():
-      return list(splits.read_split(source.parent, source.stem, fps))
+      return list(splits.read_split(source.parent, source.stem, fps, size))
     return [
       dataclasses.replace(clip, name=f"{source.stem}/{number:06d}")
-      for number, clip in enumerate(skels.read(source, fps), 1)
+      for number, clip in skels.read_numbered(source, fps, size)
     ]
   if suffix == ".pose":
     return [_read_pose(source)]

@@ -158,6 +158,7 @@ def _write(
     on_beam=bool(plan.download_options),
     shards=plan.shards or 0,
     rate=plan.fps,
+    size=plan.size,
     held_out=plan.held_out,
   )
   download = tfds.download.DownloadConfig(

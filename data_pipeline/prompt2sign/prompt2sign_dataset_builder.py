@@ -76,6 +76,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   tolerant = False  # whether bad clips are left out; else they fail the build
   shards = 0  # files a split; 0 if not requested
   rate = 0.0  # frames a second of the source; the configuration's if 0
+  size: tuple[int, int] | None = None  # of the picture, for `skels.read`
   held_out = held_out.NONE  # clips of train to set aside
   undivided: Sequence[str] = ()  # signs with too few recordings to divide
   left_out: dict[str, dict[str, errors.DataError]]  # split -> name -> fault
@@ -147,9 +148,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       read = functools.partial(_read_lifted, lifted)
     else:
       entries = splits.index_split(folder, split)
-      read = functools.partial(
-        _read_entry, folder, split, self.rate or self.builder_config.fps
-      )
+      rate = self.rate or self.builder_config.fps
+      read = functools.partial(_read_entry, folder, split, rate, self.size)
     config = self.builder_config
     skeleton = skeleton_lib.get(config.skeleton)
     make = functools.partial(_record, read, config.language, skeleton)
@@ -255,9 +255,13 @@ def _read_lifted(folder: pathlib.Path, name: str) -> clips.Clip:
 
 
 def _read_entry(
-  folder: pathlib.Path, split: str, fps: float, entry: splits.Entry
+  folder: pathlib.Path,
+  split: str,
+  fps: float,
+  size: tuple[int, int] | None,
+  entry: splits.Entry,
 ) -> clips.Clip:
-  clip = splits.read_entry(folder, split, entry, fps)
+  clip = splits.read_entry(folder, split, entry, fps, size)
   paths = {kind: folder / f"{split}.{kind}" for kind in ("text", "gloss")}
   texts = {
     kind: normalisation.clean(getattr(clip, kind), path=path, line=entry.number)

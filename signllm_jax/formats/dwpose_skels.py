@@ -10,6 +10,9 @@ in the tool's JSON (`dwpose`). 385 tells the form from `skels`.
 Source: github.com/SignLLM/Prompt2Sign, tools-new-2025.
 """
 
+import os
+from collections.abc import Sequence
+
 import numpy as np
 
 from signllm_jax.core import clips
@@ -47,16 +50,23 @@ def to_line(rows: np.ndarray) -> bytes:
   return (form % tuple(values.ravel().tolist())).encode()
 
 
-def to_keypoints(rows: np.ndarray, fps: float) -> clips.Keypoints:
-  """Keypoints of x, y and scores [T, 128, 3]; unseen joints are 0."""
+def to_keypoints(
+  rows: np.ndarray, fps: float, size: tuple[int, int] | None = None
+) -> clips.Keypoints:
+  """Keypoints of x, y and scores [T, 128, 3]; unseen joints are 0.
+
+  With the size of the picture they are in pixels.
+  """
   values = rows.astype(np.float64)
   values[:, :_BODY, 2] = values[:, :_BODY, 2] >= 0
   for frame in values:
     dwpose.clear_unseen(frame[None], DWPOSE128)
   values[values[..., 2] <= 0] = 0
   np.minimum(values[..., 2], 1, out=values[..., 2])
+  if size is not None:
+    values[..., :2] *= size
   frames = values.astype(np.float32)
-  return clips.Keypoints(frames, fps, skeleton=DWPOSE128)
+  return clips.Keypoints(frames, fps, size, skeleton=DWPOSE128)
 
 
 def from_keypoints(keypoints: clips.Keypoints) -> np.ndarray:
@@ -67,3 +77,17 @@ def from_keypoints(keypoints: clips.Keypoints) -> np.ndarray:
   rows[:, :_BODY, 2] = np.where(seen, np.arange(_BODY), -1)
   rows[:, :_BODY, :2] = np.where(seen[..., None], rows[:, :_BODY, :2], -1)
   return rows
+
+
+def is_empty(line: bytes) -> bool:
+  """Whether a line has nothing but its end, as of a clip that failed."""
+  return len(line) <= 3 and not line.strip()
+
+
+def gaps(path: str | os.PathLike, names: Sequence[str]) -> str:
+  """The warning of clips that failed in the published tool."""
+  more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+  return (
+    f"{os.fspath(path)}: {len(names)} clips are missing, their lines are "
+    f"empty: {', '.join(names[:20])}{more}"
+  )

@@ -17,6 +17,7 @@ import os
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from absl import logging
 
 from signllm_jax.core import (
   atomic_files,
@@ -38,7 +39,11 @@ _FORM = (
 )
 
 
-def read(path: str | os.PathLike, fps: float = 25.0) -> Iterator[clips.Clip]:
+def read(
+  path: str | os.PathLike,
+  fps: float = 25.0,
+  size: tuple[int, int] | None = None,
+) -> Iterator[clips.Clip]:
   """Reads the clips of a file one by one, with OpenPose's sides.
 
   The shoulders reveal the convention: in PT's files joint 2 lies to the right
@@ -49,16 +54,49 @@ def read(path: str | os.PathLike, fps: float = 25.0) -> Iterator[clips.Clip]:
   Args:
     path: a `.skels` file.
     fps: frames per second, which the file lacks.
+    size: width and height of the picture, of whose width and height dwpose128
+      has shares; without it they are taken as of a square picture.
 
   Raises:
     DataError: a line is not what the format says; names line and frame.
   """
+  for _, clip in read_numbered(path, fps, size):
+    yield clip
+
+
+def read_numbered(
+  path: str | os.PathLike,
+  fps: float = 25.0,
+  size: tuple[int, int] | None = None,
+) -> Iterator[tuple[int, clips.Clip]]:
+  """Yields number of the line and clip, as `read` reads them.
+
+  In dwpose128 an empty line is a clip that failed in the published tool. It is
+  left out, and a warning names the lines. In the other form it is an error.
+  """
+  empty, skeleton = [], None
   for number, line in text_files.read_lines(path, limits.MAX_LINE):
-    yield parse(line, path, number, fps)
+    if dwpose_skels.is_empty(line) and skeleton in (None, DWPOSE128):
+      empty.append(number)
+      continue
+    clip = parse(line, path, number, fps, size)
+    skeleton = clip.skeleton
+    if empty and skeleton != DWPOSE128:
+      break
+    yield number, clip
+  if empty and skeleton != DWPOSE128:
+    raise _not_a_number(b"", path, empty[0])
+  if empty:
+    named = [f"line {number}" for number in empty]
+    logging.warning("%s", dwpose_skels.gaps(path, named))
 
 
 def parse(
-  line: bytes, path: str | os.PathLike, number: int, fps: float
+  line: bytes,
+  path: str | os.PathLike,
+  number: int,
+  fps: float,
+  size: tuple[int, int] | None = None,
 ) -> clips.Clip:
   """Parses a line, with or without its end, as described in `read`.
 
@@ -67,6 +105,7 @@ def parse(
     path: the file, for messages.
     number: of the line, for messages.
     fps: frames per second.
+    size: of the picture, as of `read`.
 
   Raises:
     DataError: the line is not what the format says; names line and frame.
@@ -85,7 +124,7 @@ def parse(
     raise _not_a_number(line, path, number)
   if _is_dwpose(values):
     rows = dwpose_skels.to_rows(values.reshape(-1, dwpose_skels.FRAME))
-    return dwpose_skels.to_keypoints(rows, fps).as_clip()
+    return dwpose_skels.to_keypoints(rows, fps, size).as_clip()
   if len(values) % _FRAME:
     raise errors.DataError(
       f"{len(values)} numbers",
@@ -171,10 +210,7 @@ def write(
 def _to_clip(frames: np.ndarray, counter: np.ndarray, fps: float) -> clips.Clip:
   marked = frames == MISSING
   valid = ~(marked[..., 0] & marked[..., 1] & marked[..., 2])
-  both = [
-    PROMPT2SIGN50.joint("right_shoulder"),
-    PROMPT2SIGN50.joint("left_shoulder"),
-  ]
+  both = list(PROMPT2SIGN50.shoulders)
   right, left = (frames[:, joint] for joint in both)
   shoulders = valid[:, both].all(1)
   step = np.median((right - left)[shoulders, 0]) if shoulders.any() else 0.0

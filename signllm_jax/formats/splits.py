@@ -9,11 +9,14 @@ import dataclasses
 import os
 import pathlib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from absl import logging
+
 from signllm_jax.core import clips, errors, foreign_files, limits, text_files
-from signllm_jax.formats import skels
+from signllm_jax.core.skeleton import DWPOSE128
+from signllm_jax.formats import dwpose_skels, skels
 
 
 class Entry(NamedTuple):
@@ -36,7 +39,8 @@ def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
 
   Returns:
     Entries with text, gloss and prompt in NFC, named by .files or
-    `split/000001`.
+    `split/000001`. Those of dwpose128 with an empty line are left out, and a
+    warning names them: they failed in the published tool.
 
   Raises:
     DataError: a file is missing or has another number of lines than the texts;
@@ -48,7 +52,7 @@ def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
     for kind in ("text", "skels", "gloss", "prompt", "files")
   }
   texts = list(read_texts(paths["text"]))
-  offsets = list(_offsets(paths["skels"]))
+  offsets, empty = _offsets(paths["skels"])
   counts = {"skels": len(offsets)}
   optional = {kind: [""] * len(texts) for kind in ("gloss", "prompt")}
   for kind in optional:
@@ -73,13 +77,36 @@ def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
       )
   numbers = range(1, len(texts) + 1)
   rows = zip(offsets, numbers, names, texts, *optional.values(), strict=True)
-  return [Entry(*row) for row in rows]
+  entries = [Entry(*row) for row in rows]
+  gaps = [each for each, bare in zip(entries, empty, strict=True) if bare]
+  if not gaps or not _is_dwpose(folder, split, entries, empty):
+    return entries
+  named = [f"{each.name} (line {each.number})" for each in gaps]
+  logging.warning("%s", dwpose_skels.gaps(paths["skels"], named))
+  return [each for each, bare in zip(entries, empty, strict=True) if not bare]
+
+
+def _is_dwpose(
+  folder: str | os.PathLike,
+  split: str,
+  entries: Sequence[Entry],
+  empty: Sequence[bool],
+) -> bool:
+  """Whether the first clip of a split is of dwpose128."""
+  for entry, bare in zip(entries, empty, strict=True):
+    if not bare:
+      return read_entry(folder, split, entry).skeleton == DWPOSE128
+  return False
 
 
 def read_entry(
-  folder: str | os.PathLike, split: str, entry: Entry, fps: float = 25.0
+  folder: str | os.PathLike,
+  split: str,
+  entry: Entry,
+  fps: float = 25.0,
+  size: tuple[int, int] | None = None,
 ) -> clips.Clip:
-  """Reads a clip of `index_split`.
+  """Reads a clip of `index_split`; `size` as of `skels.read`.
 
   Raises:
     DataError: its line is malformed; names line and frame.
@@ -92,7 +119,7 @@ def read_entry(
     file.seek(entry.offset)
     line = file.readline(limits.MAX_LINE + 1)
   return dataclasses.replace(
-    skels.parse(line, path, entry.number, fps),
+    skels.parse(line, path, entry.number, fps, size),
     name=entry.name,
     text=entry.text,
     gloss=entry.gloss,
@@ -101,23 +128,28 @@ def read_entry(
 
 
 def read_split(
-  folder: str | os.PathLike, split: str, fps: float = 25.0
+  folder: str | os.PathLike,
+  split: str,
+  fps: float = 25.0,
+  size: tuple[int, int] | None = None,
 ) -> Iterator[clips.Clip]:
-  """Reads the clips of a split one by one.
+  """Reads the clips of a split one by one; `size` as of `skels.read`.
 
   Raises:
     DataError: as `index_split` and `read_entry`.
   """
   for entry in index_split(folder, split):
-    yield read_entry(folder, split, entry, fps)
+    yield read_entry(folder, split, entry, fps, size)
 
 
-def _offsets(path: pathlib.Path) -> Iterator[int]:
-  """Yields the byte offset of each line."""
-  offset = 0
+def _offsets(path: pathlib.Path) -> tuple[list[int], list[bool]]:
+  """The byte offset of each line, and whether it is empty."""
+  offsets, empty, offset = [], [], 0
   for _, line in text_files.read_lines(path, limits.MAX_LINE):
-    yield offset
+    offsets.append(offset)
+    empty.append(dwpose_skels.is_empty(line))
     offset += len(line)
+  return offsets, empty
 
 
 def check_lines(

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from absl import logging
 from helpers.paths import DATA
 
 from data_pipeline import convert
@@ -211,3 +212,65 @@ def test_convert_writes_skels_with_a_face(tmp_path):
   np.testing.assert_allclose(
     again.frames, registry.to_picture(made).frames, atol=1e-5
   )
+
+
+@pytest.fixture
+def warnings(monkeypatch) -> list[str]:
+  found = []
+  monkeypatch.setattr(
+    logging, "warning", lambda form, *a: found.append(form % a)
+  )
+  return found
+
+
+def _skels_with_gaps(folder, lines: bytes = b"\n%s \n%s") -> None:
+  clip = (REAL / "skels" / "train.skels").read_bytes()
+  (folder / "train.skels").write_bytes(lines % (clip, clip))
+  (folder / "train.text").write_text("one\ntwo\nthree\nfour\n")
+  (folder / "train.files").write_text("a\nb\nc\nd\n")
+
+
+@needs_clip
+def test_an_empty_line_is_a_named_gap(tmp_path, warnings):
+  _skels_with_gaps(tmp_path)
+  found = list(splits.read_split(tmp_path, "train"))
+  assert [(clip.name, clip.text) for clip in found] == [
+    ("b", "two"),
+    ("d", "four"),
+  ]
+  assert "a (line 1), c (line 3)" in warnings[-1]
+  numbers = [n for n, _ in skels.read_numbered(tmp_path / "train.skels")]
+  assert numbers == [2, 4]
+  assert "2 clips are missing" in warnings[-1] and "line 3" in warnings[-1]
+
+
+def test_empty_lines_of_the_other_form_stay_errors(tmp_path):
+  path = tmp_path / "a.skels"
+  path.write_bytes(b"\n\n")
+  with pytest.raises(errors.DataError, match=r"a.skels:1: an empty line"):
+    list(skels.read(path))
+  frames = np.random.default_rng(0).uniform(0.1, 1, (3, 50, 3))
+  made = clips.Clip(frames.astype(np.float32), np.ones((3, 50), bool))
+  skels.write(tmp_path / "b.skels", [made])
+  path.write_bytes(b"\n" + (tmp_path / "b.skels").read_bytes())
+  with pytest.raises(errors.DataError, match=r"a.skels:1: an empty line"):
+    list(skels.read(path))
+
+
+@needs_clip
+def test_a_build_takes_the_picture_and_leaves_gaps_out(tmp_path, warnings):
+  source = tmp_path / "in"
+  source.mkdir()
+  _skels_with_gaps(source)
+  options = [f"--output={tmp_path / 'data'}", "--file_format=array_record"]
+  command = ["build", "--dataset=prompt2sign/asl", f"--input={source}"]
+  command += ["--skeleton=dwpose128", "--size=480x270", *options]
+  assert parser.main(command) == 0
+  assert "a (line 1)" in warnings[-1]
+  folder = tmp_path / "data" / "prompt2sign" / "asl_dwpose128" / "1.0.0"
+  settings = config.Data(str(folder), "ASL", skeleton="dwpose128")
+  found = datasets.open_clips(settings, "train")
+  assert sorted(found[i].name for i in range(len(found))) == ["b", "d"]
+  seen = dwpose.read(JSON, size=(480, 270), skeleton=DWPOSE128)
+  expected = clips.canonical(seen.as_clip())
+  np.testing.assert_allclose(found[0].frames, expected.frames, atol=1e-5)
