@@ -1,4 +1,4 @@
-"""Converts clips between .h5, .npz, .skels, .pose, .bvh and JSON.
+"""Converts clips between .h5, .npz, .skels, .pose, .pt, .bvh and JSON.
 
 `signllm_jax.formats.registry` lists which forms hold keypoints and which poses.
 A .pose is read as either and written as poses.
@@ -15,7 +15,16 @@ from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lifted_folder
 from signllm_jax.core import atomic_files, clips, errors
 from signllm_jax.core.skeleton import DWPOSE128
-from signllm_jax.formats import bvh, h5, npz, pose, registry, skels, splits
+from signllm_jax.formats import (
+  bvh,
+  h5,
+  npz,
+  pose,
+  registry,
+  skels,
+  slrtp,
+  splits,
+)
 
 
 def convert(
@@ -30,8 +39,8 @@ def convert(
   """Converts all clips of a file or folder; returns how many.
 
   Args:
-    source: .npz, .skels (with .text beside it, if there is one), .pose, .bvh,
-      .h5, or a folder of JSON frame files.
+    source: .npz, .skels (with .text beside it, if there is one), .pose, .pt,
+      .bvh, .h5, or a folder of JSON frame files.
     target: must not exist; its suffix says the form. Several clips as .pose,
       .bvh or JSON go to a folder, one file or folder a clip. With .skels go
       .files, .text and .gloss, if the clips have them.
@@ -144,6 +153,8 @@ def read(
   suffix = source.suffix.lower()
   if suffix == ".npz":
     return npz.read(source)
+  if suffix == ".pt":
+    return list(slrtp.read(source))
   if suffix == ".skels":
     if source.with_suffix(".text").exists():
       return list(splits.read_split(source.parent, source.stem, fps, size))
@@ -177,6 +188,8 @@ def _write_poses(
 ) -> None:
   if kind == ".npz":
     npz.write(target, poses)
+  elif kind == ".pt":
+    slrtp.write(target, [clips.canonical(clip) for clip in poses])
   elif kind == ".skels":
     refuse_existing(*split_files(target).values())
     if convention == "pt" or poses[0].skeleton == DWPOSE128:

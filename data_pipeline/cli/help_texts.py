@@ -12,6 +12,7 @@ INPUT holds keypoints of one form:
   DWPose npz      files with bodies, hands, faces, with --skeleton=dwpose128
   .pose           of OpenPose or MediaPipe Holistic, a file a clip
   .h5             as `extract` writes it
+  .pt             of SLRTP 2025, with --skeleton=holistic178
   landmarks       of MediaPipe Holistic, SIGN/RECORDING/FRAME.npy (258 or 1662
                   numbers a frame) or a .npz with an array (recordings, frames,
                   258 or 1662) a sign; give --size. The text is the sign's name

@@ -14,6 +14,7 @@ from signllm_jax.formats import (
   mediapipe_arrays,
   openpose,
   pose,
+  slrtp,
 )
 
 
@@ -23,14 +24,14 @@ class Source:
 
   Attributes:
     name: its name, unique among the clips found together.
-    kind: openpose, dwpose, dwpose_npz, pose, h5, or of landmark recordings npy
-      or npz.
+    kind: openpose, dwpose, dwpose_npz, pose, h5, slrtp, or of landmark
+      recordings npy or npz.
     place: its frame files, or the file that holds it.
     text: what is signed, as it stands in clips.text; empty if unknown.
     gloss: its gloss, as it stands in clips.gloss; empty if there is none.
     fps: frames a second, where the form does not say.
     size: the picture's width and height, where the form does not say.
-    member: the clip's name in its file, of kinds h5 and npz.
+    member: the clip's name in its file, of kinds h5, slrtp and npz.
     sign: the sign that a landmark recording repeats; empty for other kinds.
     fault: why it cannot be read, if finding it has shown that.
     skeleton: name of the skeleton to read.
@@ -72,6 +73,9 @@ class Source:
       raise AssertionError(f"recording {self.name!r} without a sign")
     elif self.kind == "pose":
       keypoints = pose.read_keypoints(self.place, skeleton)
+    elif self.kind == "slrtp":
+      entry = slrtp.entries(self.place)[self.member]
+      keypoints = slrtp.to_keypoints(entry, self.place)
     else:
       keypoints = h5.read_clip(self.place, self.member, fps=self.fps)
     skeleton_lib.check_same(
@@ -108,3 +112,19 @@ class Source:
     return mediapipe_arrays.read_from_archive(
       *place, fps=self.fps, size=self.size
     )
+
+
+def in_slrtp(file: pathlib.Path) -> list[Source]:
+  """The clips of a `.pt`, with their texts; one with its fault if damaged.
+
+  Raises:
+    UsageError: torch is not installed.
+  """
+  try:
+    found = slrtp.entries(file)
+  except errors.DataError as error:
+    return [Source(file.stem, "slrtp", file, fault=error)]
+  return [
+    Source(each.name, "slrtp", file, each.text, each.gloss, member=each.name)
+    for each in found.values()
+  ]

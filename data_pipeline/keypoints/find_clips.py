@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import logging
 
-from data_pipeline.keypoints import recordings, sidecar_texts
+from data_pipeline.keypoints import clip_source, recordings, sidecar_texts
 from data_pipeline.keypoints.clip_source import Source
 from signllm_jax.core import clips, errors
 from signllm_jax.core.skeleton import PROMPT2SIGN50
@@ -35,8 +35,9 @@ from signllm_jax.formats import (
 )
 
 _SUFFIXES = {".pose": "pose", ".h5": "h5", ".hdf5": "h5", ".npz": "npz"}
+_SUFFIXES[".pt"] = "slrtp"
 _FORMS = (
-  "OpenPose's or DWPose's frame files, .pose, .h5 or MediaPipe's landmarks"
+  "OpenPose's or DWPose's frame files, .pose, .h5, .pt or MediaPipe's landmarks"
 )
 _FEW = 500  # clips that are read before other processes have started
 
@@ -201,6 +202,8 @@ def _find_in_file(file: pathlib.Path) -> list[Source]:
     return recordings.in_archive(file)
   if kind == "pose":
     return [Source(file.stem, kind, file)]
+  if kind == "slrtp":
+    return clip_source.in_slrtp(file)
   try:
     names = h5.names(file)
   except errors.DataError:

@@ -23,21 +23,27 @@ _CHUNK = 1 << 20  # bytes unpacked at a time
 
 
 @contextlib.contextmanager
-def open_archive(path: str | os.PathLike) -> Iterator[zipfile.ZipFile]:
-  """Opens a .npz.
+def open_archive(
+  path: str | os.PathLike, form: str = ".npz file"
+) -> Iterator[zipfile.ZipFile]:
+  """Opens a .npz, or another zip file.
+
+  Args:
+    path: the file.
+    form: what it should be, for messages.
 
   Raises:
-    DataError: the file is missing, no regular one, no .npz, lists too many
+    DataError: the file is missing, no regular one, no zip, lists too many
       members, or would unpack to more than the limits.
     StorageError: it cannot be read.
   """
   with foreign_files.open_file(path) as file:
     size = os.fstat(file.fileno()).st_size
-    _check_directory(file, size, path)
-    with foreign_files.parsing(path, ".npz file", "Make it anew"):
+    _check_directory(file, size, path, form)
+    with foreign_files.parsing(path, form, "Make it anew"):
       archive = zipfile.ZipFile(file)
     with archive:
-      _check_sizes(archive.infolist(), size, path)
+      _check_sizes(archive.infolist(), size, path, form)
       yield archive
 
 
@@ -168,7 +174,10 @@ def _float_shape(
 
 
 def _check_sizes(
-  members: list[zipfile.ZipInfo], size: int, path: str | os.PathLike
+  members: list[zipfile.ZipInfo],
+  size: int,
+  path: str | os.PathLike,
+  form: str,
 ) -> None:
   """Refuses members that share bytes, or unpack to more than the limits."""
   stored = sum(member.compress_size for member in members)
@@ -176,7 +185,7 @@ def _check_sizes(
     raise errors.DataError(
       f"members of {stored} bytes in a file of {size}",
       path=path,
-      expected="a whole .npz file",
+      expected=f"a whole {form}",
     )
   packed = sum(
     member.file_size
@@ -191,7 +200,7 @@ def _check_sizes(
 
 
 def _check_directory(
-  file: BinaryIO, size: int, path: str | os.PathLike
+  file: BinaryIO, size: int, path: str | os.PathLike, form: str
 ) -> None:
   """Refuses a list of members that would take much memory when read."""
   tail = min(size, _END.size + (1 << 16))
@@ -200,7 +209,7 @@ def _check_directory(
   at = end.rfind(b"PK\5\6")
   if at < 0 or len(end) - at < _END.size:
     raise errors.DataError(
-      "not a whole .npz file (no list of members)",
+      f"not a whole {form} (no list of members)",
       path=path,
       hint="Make it anew",
     )

@@ -15,7 +15,7 @@ from signllm_jax.formats import bvh, dwpose, openpose, pose
 
 CLIP_FILES = {".pose": pose, ".bvh": bvh}  # one clip per file
 FRAME_FOLDERS = {"openpose": openpose, "dwpose": dwpose}  # one folder per clip
-POSE_FORMATS = (".npz", ".skels", *CLIP_FILES)
+POSE_FORMATS = (".npz", ".skels", ".pt", *CLIP_FILES)
 KEYPOINT_FORMATS = (".h5", *FRAME_FOLDERS)
 
 

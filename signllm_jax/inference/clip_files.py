@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from signllm_jax.core import atomic_files, clips, errors
-from signllm_jax.formats import h5, npz, registry, skels
+from signllm_jax.formats import h5, npz, registry, skels, slrtp
 from signllm_jax.visualization import render
 
 _FIT_NAME = re.compile(r"[^\s.]([^\x00-\x1f]*\S)?")
@@ -91,9 +91,10 @@ def save(
 
   Pictures (.gif, .mp4, .png, .svg) show one text after another. .skels has one
   clip a line, with .text and .files beside it as `splits.read_split` and the
-  builder of prompt2sign want them. .npz and .h5 hold all clips. .pose and .bvh
-  have place for one: several become NAME-001.pose, NAME-002.pose, ... A clip as
-  JSON is a folder with a file a frame, several are folders NAME/NAME-001, ...
+  builder of prompt2sign want them. .npz, .h5 and .pt hold all clips. .pose and
+  .bvh have place for one: several become NAME-001.pose, NAME-002.pose, ... A
+  clip as JSON is a folder with a file a frame, several are folders
+  NAME/NAME-001, ...
   .h5 and JSON hold keypoints: x and y as seen from the front, and no depth.
 
   Args:
@@ -117,6 +118,8 @@ def save(
     render.save_scenes(path, _scenes(produced, true), size)
   elif suffix == ".npz":
     npz.write(path, produced)
+  elif suffix == ".pt":
+    slrtp.write(path, produced)
   elif suffix in registry.CLIP_FILES:
     for file, clip in zip(files, produced, strict=True):
       registry.CLIP_FILES[suffix].write(file, clip)

@@ -5,6 +5,7 @@ error of `core/errors.py`. Whole files come from our writers and, where they are
 at hand, from the real data of `shared/data`.
 """
 
+import importlib.util
 import io
 import json
 import pathlib
@@ -21,7 +22,7 @@ from data_pipeline.building import checksums, held_out
 from data_pipeline.keypoints import find_clips, sidecar_texts
 from data_pipeline.lifting import lifted_folder, stage_files
 from signllm_jax.core import clips
-from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.core.skeleton import HOLISTIC178, PROMPT2SIGN50
 from signllm_jax.data import corpus_info, records
 from signllm_jax.formats import (
   bvh,
@@ -34,6 +35,7 @@ from signllm_jax.formats import (
   plain_arrays,
   pose,
   skels,
+  slrtp,
   splits,
   tfrecord,
 )
@@ -72,6 +74,12 @@ def seeds(parser: Parser, folder: pathlib.Path, most: int = 30) -> list[bytes]:
 
 def _random() -> np.random.Generator:
   return np.random.default_rng(0)
+
+
+def _holistic(random: np.random.Generator) -> clips.Clip:
+  frames = random.uniform(-1, 1, (3, *HOLISTIC178.shape)).astype(np.float32)
+  valid = np.ones(frames.shape[:2], bool)
+  return clips.Clip(frames, valid, 25.0, "a", "b", skeleton=HOLISTIC178)
 
 
 def _frames(form) -> Callable[[pathlib.Path], Iterable[bytes]]:
@@ -268,6 +276,12 @@ PARSERS = {
     lambda folder: [(FIXTURES / "text_to_pose.safetensors").read_bytes()],
   ),
 }
+if importlib.util.find_spec("torch"):
+  PARSERS["slrtp"] = Parser(
+    "a.pt",
+    lambda path: list(slrtp.read(path)),
+    _written(lambda path: slrtp.write(path, [_holistic(_random())]), "a.pt"),
+  )
 # HDF5's own library crashes on some bytes, so it is read in another process.
 HDF5 = Parser(
   "a.h5",
