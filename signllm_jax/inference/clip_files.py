@@ -1,6 +1,7 @@
 """Writes clips to files, in the form that the suffix or a name says."""
 
 import dataclasses
+import math
 import os
 import pathlib
 import re
@@ -64,18 +65,32 @@ def prepare(
 def targets(
   path: pathlib.Path, count: int, form: str = ""
 ) -> list[pathlib.Path]:
-  """The files or folders that `save` writes for so many clips."""
+  """The files or folders that `save` writes for so many clips.
+
+  Sheets without true clips; with them `save` writes twice as many.
+  """
   suffix = path.suffix.lower()
   if suffix == ".skels":
     return [path, path.with_suffix(".text"), path.with_suffix(".files")]
-  if (form or suffix in registry.CLIP_FILES) and count > 1:
-    digits = max(3, len(str(count)))
-    names = [
-      f"{path.stem}-{number:0{digits}}{path.suffix}"
-      for number in range(1, count + 1)
-    ]
-    return [path / name if form else path.with_name(name) for name in names]
+  if suffix in render.SHEETS:
+    return _numbered(path, math.ceil(count / render.MAX_ROWS))
+  if form or suffix in registry.CLIP_FILES:
+    return _numbered(path, count, form)
   return [path]
+
+
+def _numbered(
+  path: pathlib.Path, count: int, form: str = ""
+) -> list[pathlib.Path]:
+  """NAME-001, NAME-002 ..., in the folder NAME if they are folders."""
+  if count <= 1:
+    return [path]
+  digits = max(3, len(str(count)))
+  names = [
+    f"{path.stem}-{number:0{digits}}{path.suffix}"
+    for number in range(1, count + 1)
+  ]
+  return [path / name if form else path.with_name(name) for name in names]
 
 
 def save(
@@ -89,12 +104,13 @@ def save(
 ) -> list[pathlib.Path]:
   """Writes clips.
 
-  Pictures (.gif, .mp4, .png, .svg) show one text after another. .skels has one
-  clip a line, with .text and .files beside it as `splits.read_split` and the
-  builder of prompt2sign want them. .npz, .h5 and .pt hold all clips. .pose and
-  .bvh have place for one: several become NAME-001.pose, NAME-002.pose, ... A
-  clip as JSON is a folder with a file a frame, several are folders
-  NAME/NAME-001, ...
+  Pictures (.gif, .mp4, .png, .svg) show one text after another; more rows than
+  a sheet has (`render.MAX_ROWS`) become NAME-001.png, NAME-002.png ...
+  .skels has one clip a line, with .text and .files beside it as
+  `splits.read_split` and the builder of prompt2sign want them. .npz, .h5 and
+  .pt hold all clips. .pose and .bvh have place for one: several become
+  NAME-001.pose, NAME-002.pose, ... A clip as JSON is a folder with a file a
+  frame, several are folders NAME/NAME-001, ...
   .h5 and JSON hold keypoints: x and y as seen from the front, and no depth.
 
   Args:
@@ -115,7 +131,7 @@ def save(
   files = targets(path, len(produced), form)
   suffix = path.suffix.lower()
   if suffix in render.SUFFIXES:
-    render.save_scenes(path, _scenes(produced, true), size)
+    files = _save_pictures(path, _scenes(produced, true), size)
   elif suffix == ".npz":
     npz.write(path, produced)
   elif suffix == ".pt":
@@ -137,6 +153,18 @@ def save(
     skels.write(path, placed, convention)
     _write_lines(files[1], [" ".join(clip.text.split()) for clip in produced])
     _write_lines(files[2], [clip.name for clip in produced])
+  return files
+
+
+def _save_pictures(
+  path: pathlib.Path, scenes: Sequence[render.Scene], size: int
+) -> list[pathlib.Path]:
+  parts = [scenes]
+  if path.suffix.lower() in render.SHEETS:
+    parts = render.sheets(scenes)
+  files = _numbered(path, len(parts))
+  for file, part in zip(files, parts, strict=True):
+    render.save_scenes(file, part, size)
   return files
 
 

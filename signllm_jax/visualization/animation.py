@@ -4,15 +4,17 @@ The animation is declared in the SVG (SMIL), so it runs without scripts; where
 animation is not supported, the first frame stands still.
 """
 
+import collections
 import math
 
 import numpy as np
 
 from signllm_jax.core import clips
-from signllm_jax.visualization import skeleton_drawing, svg_figure
+from signllm_jax.visualization import marks, posed, svg_figure, themes, view
 
-_MOST_FRAMES = 300  # that are drawn; of a longer clip every n-th
+_MOST_POINTS = 28_000  # that are drawn; of a longer clip every n-th frame
 _NOTHING = "M0 0"  # a path that draws nothing; an empty value is an error
+_CELL = 600  # side of the square that a figure is drawn in
 _SIZE = 280  # pixels
 
 
@@ -43,38 +45,41 @@ def html(clip: clips.Clip) -> str:
 
 
 def _drawing(clip: clips.Clip, title: str) -> str:
-  step = math.ceil(len(clip) / _MOST_FRAMES)
+  geometry = view.Geometry(clip)
+  step = math.ceil(geometry.seen.size / _MOST_POINTS)
   times = range(0, len(clip), step)
-  view = skeleton_drawing.fit([clip])
-  figures = [_paths(clip, view, t) for t in times]
+  shared, figure = view.fit([geometry]), posed.Posed(geometry)
+  figures = [_marks(figure.body(t, shared, _CELL)) for t in times]
   seconds = len(times) * step / clip.fps
+  # Depth changes with time, and the order of elements does not.
+  keys = sorted({key for marks_of in figures for key in marks_of})
   paths = []
-  for stroke in (*svg_figure.limbs(clip.skeleton), svg_figure.HEAD):
-    values = [figure.get(stroke, _NOTHING) for figure in figures]
+  for key in keys:
+    known = [each.get(key) for each in figures]
+    first = next(mark for mark in known if mark)
+    values = [svg_figure.path(mark) if mark else _NOTHING for mark in known]
     paths.append(
-      f'<path stroke="{stroke.colour}" stroke-width="{stroke.width}" '
+      f"<path {svg_figure.look(first, themes.LIGHT)} "
       f'd="{values[0]}"><animate attributeName="d" calcMode="discrete" '
       f'dur="{seconds:.3f}s" repeatCount="indefinite" '
       f'values="{";".join(values)}"/></path>'
     )
-  cell = svg_figure.CELL
+  box = f'width="{_CELL}" height="{_CELL}" rx="30"'
   return (
     f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{_SIZE}" '
-    f'height="{_SIZE}" viewBox="0 0 {cell} {cell}" fill="none" '
-    'stroke-linecap="round" stroke-linejoin="round" style="max-width:100%">'
+    f'height="{_SIZE}" viewBox="0 0 {_CELL} {_CELL}" {svg_figure.STYLE} '
+    'style="max-width:100%">'
     f"<title>{svg_figure.escape(title)}</title>"
-    f'<rect width="{cell}" height="{cell}" rx="30" '
-    f'fill="{skeleton_drawing.CARD}" stroke="{skeleton_drawing.EDGE}"/>'
-    f"{''.join(paths)}</svg>"
+    f'<rect {box} fill="{themes.LIGHT["card"]}"/>{"".join(paths)}'
+    f'<rect {box} stroke="{themes.LIGHT["edge"]}" stroke-width="3"/></svg>'
   )
 
 
-def _paths(
-  clip: clips.Clip, view: skeleton_drawing.View, t: int
-) -> dict[svg_figure.Stroke, str]:
-  paths, head = svg_figure.draw(clip, view, t)
-  if head:
-    x, y, r = head
-    arc = f"a{r} {r} 0 1 0"
-    paths[svg_figure.HEAD] = f"M{x - r} {y}{arc} {2 * r} 0{arc} {-2 * r} 0"
-  return paths
+def _marks(drawn: list[marks.Mark]) -> dict[tuple[int, int], marks.Mark]:
+  """The marks by shape, and number within the shape."""
+  counts = collections.Counter()
+  found = {}
+  for mark in drawn:
+    found[mark.shape, counts[mark.shape]] = mark
+    counts[mark.shape] += 1
+  return found

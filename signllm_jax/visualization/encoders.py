@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from signllm_jax.core import errors
-from signllm_jax.visualization import skeleton_drawing
+from signllm_jax.visualization import themes
 
 
 def make_palette(pictures: Iterable[Image.Image]) -> Image.Image:
@@ -28,7 +28,8 @@ def make_palette(pictures: Iterable[Image.Image]) -> Image.Image:
     pixels = np.asarray(picture).reshape(-1, 3).astype(np.int64)
     codes = np.union1d(codes, pixels @ [1 << 16, 1 << 8, 1])
   shades = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1)
-  own = np.array([ImageColor.getrgb(c) for c in skeleton_drawing.COLOURS])
+  colours = dict.fromkeys(themes.LIGHT.values())
+  own = np.array([ImageColor.getrgb(colour) for colour in colours])
   mixed = Image.fromarray(shades[None].astype(np.uint8)).quantize(
     255 - len(own), Image.Quantize.MEDIANCUT
   )

@@ -13,14 +13,19 @@ from PIL import Image
 from signllm_jax.core import atomic_files, errors
 from signllm_jax.core import clips as clips_lib
 from signllm_jax.visualization import (
+  cells,
   encoders,
+  raster,
   sheet_layout,
-  skeleton_drawing,
   svg_sheet,
+  themes,
+  view,
 )
 
 SUFFIXES = (".gif", ".mp4", ".png", ".svg")
+SHEETS = (".png", ".svg")
 HOLD = 0.5  # seconds that each of several scenes holds its last frame
+MAX_ROWS = 12  # of a sheet; more make pictures that no viewer opens
 
 
 class Scene(NamedTuple):
@@ -83,8 +88,8 @@ def save_scenes(
   .mp4 is H.264, yuv420p. Both play the scenes one after another, on pages of
   one size, and hold the last frame of each of several scenes for HOLD seconds.
   .png is a contact sheet: a row a clip, columns evenly spaced in time, scenes
-  below one another. .svg is the same as vector graphics, without the cards of
-  the hands.
+  below one another. .svg is the same as vector graphics. A sheet has at most
+  MAX_ROWS rows (`sheets` splits scenes).
 
   Args:
     path: the file to make.
@@ -93,7 +98,8 @@ def save_scenes(
     columns: of a contact sheet.
 
   Raises:
-    UsageError: unknown suffix, nothing to draw, or frame rates differ.
+    UsageError: unknown suffix, nothing to draw, frame rates differ, or more
+      rows than a sheet has.
     NonFiniteError: a clip holds NaN or infinity.
     StorageError: the file cannot be written.
   """
@@ -106,6 +112,14 @@ def save_scenes(
       expected="one of " + ", ".join(SUFFIXES),
     )
   fps = _check(scenes)
+  rows = sum(len(scene.clips) for scene in scenes)
+  if suffix in SHEETS and rows > MAX_ROWS:
+    raise errors.UsageError(
+      f"a sheet of {rows} rows",
+      path=path,
+      expected=f"at most {MAX_ROWS}",
+      hint="Draw fewer clips, or a film: .gif or .mp4",
+    )
   with atomic_files.atomic_write(path) as part:
     if suffix == ".png":
       sheets = [_sheet(scene, size, columns) for scene in scenes]
@@ -141,14 +155,23 @@ def _check(scenes: Sequence[Scene]) -> float:
   return rates.pop()
 
 
-def _artists(scene: Scene, size: int) -> list[skeleton_drawing.Artist]:
-  view = skeleton_drawing.fit(list(scene.clips.values()))
-  longest = _longest(scene)
+def sheets(scenes: Sequence[Scene]) -> list[Sequence[Scene]]:
+  """Splits scenes into those of one sheet each, of at most MAX_ROWS rows.
+
+  Every sheet has as many scenes, but the last. A scene is never split.
+  """
+  rows = max((len(scene.clips) for scene in scenes), default=1)
+  each = max(MAX_ROWS // rows, 1)
+  return [scenes[i : i + each] for i in range(0, len(scenes), each)]
+
+
+def _cells(scene: Scene, size: int) -> list[cells.Cell]:
+  drawn = [view.Geometry(clip) for clip in scene.clips.values()]
+  shared, longest = view.fit(drawn), _longest(scene)
+  labels = scene.clips if len(drawn) > 1 else [""]
   return [
-    skeleton_drawing.Artist(
-      clip, label if len(scene.clips) > 1 else "", view, size, longest
-    )
-    for label, clip in scene.clips.items()
+    cells.Cell(geometry, label, shared, size, longest)
+    for label, geometry in zip(labels, drawn, strict=True)
   ]
 
 
@@ -182,22 +205,29 @@ def _play(
   ]
   columns = max(len(scene.clips) for scene in scenes)
   height = max(strip.height for strip in strips)
+  least = max(_heights(scenes, size))
   for scene, strip in zip(scenes, strips, strict=True):
-    head = Image.new("RGB", (size * columns, height), skeleton_drawing.PAGE)
+    head = Image.new("RGB", (size * columns, height), themes.LIGHT["page"])
     head.paste(strip, (0, 0))
-    artists = _artists(scene, size)  # one scene at a time, to save memory
+    # One scene at a time, to save memory.
+    artists = [raster.Artist(cell) for cell in _cells(scene, size)]
     drawn, picture = -1, head
     for t in times(_longest(scene)):
       if t != drawn:
         drawn = t
         picture = sheet_layout.grid(
-          [[artist.draw(t) for artist in artists]], head
+          [[artist.draw(t) for artist in artists]], head, least
         )
       yield picture
 
 
+def _heights(scenes: Sequence[Scene], size: int) -> Iterator[int]:
+  for scene in scenes:
+    yield max(cell.size[1] for cell in _cells(scene, size))
+
+
 def _sheet(scene: Scene, size: int, columns: int) -> Image.Image:
-  artists = _artists(scene, size)
+  artists = [raster.Artist(cell) for cell in _cells(scene, size)]
   times = _sheet_times(scene, columns)
   rows = [[artist.draw(t) for t in times] for artist in artists]
   return sheet_layout.grid(
@@ -212,17 +242,10 @@ def _sheet_times(scene: Scene, columns: int) -> list[int]:
 
 
 def _rows(scene: Scene, columns: int) -> list[svg_sheet.Row]:
-  view = skeleton_drawing.fit(list(scene.clips.values()))
   times = _sheet_times(scene, columns)
   return [
-    svg_sheet.Row(
-      clip,
-      label if len(scene.clips) > 1 else "",
-      "" if number else scene.caption,
-      view,
-      times,
-    )
-    for number, (label, clip) in enumerate(scene.clips.items())
+    svg_sheet.Row(cell, "" if number else scene.caption, times)
+    for number, cell in enumerate(_cells(scene, svg_sheet.CELL))
   ]
 
 

@@ -2,7 +2,7 @@
 
 from PIL import Image, ImageDraw
 
-from signllm_jax.visualization import fonts, skeleton_drawing
+from signllm_jax.visualization import fonts, themes
 
 
 def caption(text: str, width: int, size: int) -> Image.Image:
@@ -13,12 +13,12 @@ def caption(text: str, width: int, size: int) -> Image.Image:
   lines = _wrap(text, face, width - 2 * margin) if text.strip() else []
   step = 18 * unit
   height = round(step * len(lines) + 8 * unit) if lines else 0
-  strip = Image.new("RGB", (width, height), skeleton_drawing.PAGE)
+  strip = Image.new("RGB", (width, height), themes.LIGHT["page"])
   for i, line in enumerate(lines):
     ImageDraw.Draw(strip).text(
       (margin, 9 * unit + step * (i + 0.5)),
       line,
-      skeleton_drawing.INK,
+      themes.LIGHT["ink"],
       face,
       anchor="lm",
     )
@@ -43,18 +43,28 @@ def _wrap(text: str, face, width: float, lines: int = 2) -> list[str]:
   return [*wrapped[:-1], wrapped[-1] + "…" * cut]
 
 
-def grid(rows: list[list[Image.Image]], head: Image.Image) -> Image.Image:
-  """Places rows of pictures below a strip of the same width."""
-  width, height = rows[0][0].size
-  page = Image.new(
-    "RGB",
-    (_even(head.width), _even(head.height + height * len(rows))),
-    skeleton_drawing.PAGE,
-  )
+def grid(
+  rows: list[list[Image.Image]], head: Image.Image, least: int = 0
+) -> Image.Image:
+  """Places rows of pictures below a strip of their width.
+
+  Args:
+    rows: pictures of one width; of a row the highest gives the height.
+    head: the strip.
+    least: height of the picture below the strip, if the rows are lower.
+  """
+  heights = [max(cell.height for cell in row) for row in rows]
+  height = head.height + max(sum(heights), least)
+  size = _even(head.width), _even(height)
+  page = Image.new("RGB", size, themes.LIGHT["page"])
   page.paste(head, (0, 0))
-  for r, row in enumerate(rows):
-    for c, cell in enumerate(row):
-      page.paste(cell, (c * width, head.height + r * height))
+  top = head.height
+  for row, height in zip(rows, heights, strict=True):
+    left = 0
+    for cell in row:
+      page.paste(cell, (left, top))
+      left += cell.width
+    top += height
   return page
 
 
@@ -62,7 +72,7 @@ def stack(sheets: list[Image.Image]) -> Image.Image:
   """Places pictures below one another, on a page as wide as the widest."""
   width = max(sheet.width for sheet in sheets)
   height = sum(sheet.height for sheet in sheets)
-  page = Image.new("RGB", (width, height), skeleton_drawing.PAGE)
+  page = Image.new("RGB", (width, height), themes.LIGHT["page"])
   top = 0
   for sheet in sheets:
     page.paste(sheet, (0, top))

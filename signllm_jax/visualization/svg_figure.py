@@ -1,100 +1,62 @@
-"""The skeleton of a frame as SVG paths, one for each colour and width."""
+"""Marks of a figure as SVG."""
 
-import functools
 import html
-import itertools
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from signllm_jax.core import clips
-from signllm_jax.core.skeleton import SIDES, Skeleton
-from signllm_jax.visualization import skeleton_drawing
+from signllm_jax.visualization import marks
 
-CELL = 1000  # side of the square that a figure is drawn in
-_THICK, _THIN, _FACE = 20, 6, 4  # strokes of arms, fingers and faces
+# Of a group of figures: lines without sharp ends.
+STYLE = 'fill="none" stroke-linecap="round" stroke-linejoin="round"'
 _NOT_XML = re.compile(
   "[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # nor escaped
 )
 
 
-class Stroke(NamedTuple):
-  """Colour and width of a path."""
-
-  colour: str
-  width: int
-
-
-class Head(NamedTuple):
-  """A circle around the nose."""
-
-  x: int
-  y: int
-  radius: int
+def figure(
+  drawn: Iterable[marks.Mark], theme: Mapping[str, str]
+) -> Iterator[str]:
+  """Elements of marks, for a group with `STYLE`."""
+  for mark in drawn:
+    yield f"<path {look(mark, theme)} d={path(mark)!r}/>".replace("'", '"')
 
 
-HEAD = Stroke(skeleton_drawing.BONE, 8)
+def look(mark: marks.Mark, theme: Mapping[str, str]) -> str:
+  """The attributes of a mark's colours and width."""
+  fill = f'fill="{theme[mark.fill]}"' if mark.fill else ""
+  if not mark.colour:
+    return fill
+  width = max(round(mark.width, 1), 1)
+  return (
+    f'stroke="{theme[mark.colour]}" stroke-width="{width:g}" {fill}'.strip()
+  )
 
 
-@functools.cache
-def limbs(skeleton: Skeleton) -> Mapping[Stroke, list[tuple[int, int]]]:
-  """The pairs of joints of each stroke, in the order of drawing."""
-  colours = {"left": skeleton_drawing.LEFT, "right": skeleton_drawing.RIGHT}
-  arms = {
-    joint: Stroke(colours[side][0], _THICK)
-    for side in SIDES
-    for joint in (*skeleton.arm(side)[1:], skeleton.hand(side))
-  }
-  fingers = {
-    joint: Stroke(
-      colours[side][1 + (joint - skeleton.hand(side) - 1) // 4], _THIN
+def path(mark: marks.Mark) -> str:
+  """The data of a mark's path, in whole pixels."""
+  points = np.round(mark.points).astype(int)
+  if mark.kind == "disc":
+    (x, y), r = points[0].tolist(), round(mark.radius)
+    return f"M{x - r} {y}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0z"
+  closed = mark.kind == "area"
+  if mark.smooth and len(points) > 2:
+    curves = marks.controls(mark.points, closed=closed)
+    ways = np.round(curves[:, 1:]).astype(int)
+    starts = np.round(curves[:, :1]).astype(int)
+    numbers = (ways - starts).reshape(len(ways), 6).tolist()
+    steps = "".join("c" + _joined(each) for each in numbers)
+  else:
+    steps = "".join(
+      "l" + _joined(way) for way in np.diff(points, axis=0).tolist()
     )
-    for side in SIDES
-    for joint in skeleton.parts[f"{side}_hand"][1:]
-  }
-  found: dict[Stroke, list[tuple[int, int]]] = {}
-  for parent, child, _ in skeleton.limbs:
-    stroke = Stroke(skeleton_drawing.BONE, _THICK)
-    stroke = (arms | fingers).get(child, stroke)
-    if not (skeleton.face and child == skeleton.find("neck")):  # from the nose
-      found.setdefault(stroke, []).append((parent, child))
-  for line in itertools.chain(*skeleton.features.values()):
-    stroke = Stroke(skeleton_drawing.BONE, _FACE)
-    found.setdefault(stroke, []).extend(itertools.pairwise(line))
-  return found
+  return f"M{_joined(points[0].tolist())}{steps}{'z' if closed else ''}"
 
 
-def draw(
-  clip: clips.Clip, view: skeleton_drawing.View, t: int
-) -> tuple[dict[Stroke, str], Head | None]:
-  """Path data of each stroke with a visible limb, and the head if visible.
-
-  Args:
-    clip: finite.
-    view: the window of the plane that fills the cell.
-    t: the frame.
-  """
-  points = (clip.frames[t, :, :2] - view.centre) / view.half + 1
-  points = np.round(points * CELL / 2).astype(np.int64).tolist()
-  valid = clip.valid[t].tolist()
-  paths = {}
-  for stroke, pairs in limbs(clip.skeleton).items():
-    lines = [
-      "M{} {}L{} {}".format(*points[a], *points[b])
-      for a, b in pairs
-      if valid[a] and valid[b]
-    ]
-    if lines:
-      paths[stroke] = "".join(lines)
-  head = None
-  nose = clip.skeleton.find("nose")
-  if nose is not None and valid[nose] and not clip.skeleton.face:
-    radius = round(view.head / view.half * CELL / 2)
-    x, y = points[nose]
-    head = Head(x, y, radius)
-  return paths, head
+def _joined(numbers: Iterable[int]) -> str:
+  """Numbers with a blank between them where no sign tells them apart."""
+  return " ".join(map(str, numbers)).replace(" -", "-")
 
 
 def escape(text: str) -> str:

@@ -1,87 +1,115 @@
 """Contact sheets as SVG: sharp lines at any size, and no script."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from signllm_jax.core import clips
-from signllm_jax.visualization import skeleton_drawing, svg_figure
+from signllm_jax.visualization import cells, marks, svg_figure, themes
 
-_CELL = svg_figure.CELL
-_GAP, _LINE = 25, 75  # between figures; of a line of text
+CELL = 1000  # width of a cell
+_LINE = 75  # height of a line of text
+_TRACK = 280  # room of the longest time beside a track
 
 
 class Row(NamedTuple):
   """One clip of a sheet.
 
   Attributes:
-    clip: at least one frame, finite.
-    label: shown beside the time; may be empty.
+    cell: of the clip, CELL wide.
     caption: shown in a line above, unless it is empty.
-    view: the visible part of the plane.
     times: the frames to draw; beyond the end the last one.
   """
 
-  clip: clips.Clip
-  label: str
+  cell: cells.Cell
   caption: str
-  view: skeleton_drawing.View
   times: Sequence[int]
 
 
-def sheet(rows: Sequence[Row], size: int) -> str:
+def sheet(
+  rows: Sequence[Row], size: int, theme: Mapping[str, str] = themes.LIGHT
+) -> str:
   """Draws a sheet, a row a clip, and returns the text of the file.
 
   Args:
     rows: at least one.
     size: width of a frame in pixels, unless the viewer scales it.
+    theme: colours.
   """
-  columns = max(len(row.times) for row in rows)
-  width, top, parts = columns * (_CELL + _GAP) + _GAP, _GAP, []
+  width = CELL * max(len(row.times) for row in rows)
+  top, parts = 0, []
   for row in rows:
     if row.caption:
-      parts.append(_text(_GAP, top + 50, _short(row.caption, width), "c"))
+      parts.append(_text(37, top + 55, _short(row.caption, width), "c"))
       top += _LINE
-    for number, time in enumerate(row.times):
-      left = _GAP + number * (_CELL + _GAP)
-      t = min(time, len(row.clip) - 1)
-      now = f"{row.label} {(t + 1) / row.clip.fps:.2f} s".strip()
+    for number, t in enumerate(row.times):
+      inside = "".join(_cell(row.cell, t, theme))
       parts.append(
-        f'<svg x="{left}" y="{top}" width="{_CELL}" height="{_CELL}">'
-        f'<rect width="{_CELL}" height="{_CELL}" rx="30" '
-        f'fill="{skeleton_drawing.CARD}"/>{"".join(_figure(row, t))}</svg>'
+        f'<g transform="translate({number * CELL} {top})">{inside}</g>'
       )
-      parts.append(_text(left, top + _CELL + 50, now, "t"))
-    top += _CELL + _LINE + _GAP
+    top += row.cell.size[1]
   captions = dict.fromkeys(row.caption for row in rows if row.caption)
   title = "; ".join(captions) or "A signing skeleton"
-  scale = size / _CELL
+  scale = size / CELL
   return "\n".join(
     [
       '<svg xmlns="http://www.w3.org/2000/svg" role="img" '
       f'aria-labelledby="title" viewBox="0 0 {width} {top}" '
       f'width="{width * scale:.0f}" height="{top * scale:.0f}">',
       f'<title id="title">{svg_figure.escape(title)}</title>',
-      "<style>text{font-family:sans-serif;font-size:44px}"
-      f".c{{fill:{skeleton_drawing.INK}}}.t{{fill:{skeleton_drawing.FAINT};font-size:36px}}"
-      "path,circle{fill:none;stroke-linecap:round;stroke-linejoin:round}"
-      "</style>",
-      f'<rect width="{width}" height="{top}" fill="{skeleton_drawing.PAGE}"/>',
+      "<style>text{font-family:sans-serif;font-size:34px}"
+      f".c{{fill:{theme['ink']};font-size:44px}}.t{{fill:{theme['faint']}}}"
+      f".e{{fill:{theme['faint']};text-anchor:end}}"
+      f".l{{fill:{theme['card']};text-anchor:middle}}</style>",
+      f'<rect width="{width}" height="{top}" fill="{theme["page"]}"/>',
       *parts,
       "</svg>\n",
     ]
   )
 
 
-def _figure(row: Row, t: int) -> Iterator[str]:
-  paths, head = svg_figure.draw(row.clip, row.view, t)
-  for (colour, width), path in paths.items():
-    yield f'<path stroke="{colour}" stroke-width="{width}" d="{path}"/>'
-  if head:
-    colour, width = svg_figure.HEAD
+def _cell(cell: cells.Cell, t: int, theme: Mapping[str, str]) -> Iterator[str]:
+  yield from _card(cell.body, "", cell.body_marks(t), theme)
+  if cell.label:
+    x, y = cell.body.x + 25, cell.body.y + 25
+    wide = 60 + 20 * len(cell.label)
     yield (
-      f'<circle cx="{head.x}" cy="{head.y}" r="{head.radius}" '
-      f'stroke="{colour}" stroke-width="{width}"/>'
+      f'<rect x="{x}" y="{y}" width="{wide}" height="60" rx="30" '
+      f'fill="{theme["ink"]}"/>'
     )
+    yield _text(x + wide // 2, y + 42, cell.label, "l")
+  for side, card in cell.hands.items():
+    yield from _card(card, f"{side} hand", cell.hand_marks(t, side), theme)
+  yield from _foot(cell, t, theme)
+
+
+def _card(
+  card: cells.Card,
+  title: str,
+  drawn: Iterable[marks.Mark],
+  theme: Mapping[str, str],
+) -> Iterator[str]:
+  size = f'width="{card.width}" height="{card.height}"'
+  edge = f'width="{card.width - 3}" height="{card.height - 3}" rx="30"'
+  yield f'<svg x="{card.x}" y="{card.y}" {size}>'
+  yield f'<rect x="1" y="1" {edge} fill="{theme["card"]}"/>'
+  if title:
+    yield _text(25, 55, title, "t")
+  yield f"<g {svg_figure.STYLE}>"
+  yield from svg_figure.figure(drawn, theme)
+  yield (
+    f'<rect x="1" y="1" {edge} stroke="{theme["edge"]}" stroke-width="3"/>'
+    "</g></svg>"
+  )
+
+
+def _foot(cell: cells.Cell, t: int, theme: Mapping[str, str]) -> Iterator[str]:
+  foot, progress = cell.foot, cell.progress(t)
+  middle, room = foot.y + foot.height // 2, foot.width - _TRACK
+  for share, role in ((progress.track, "edge"), (progress.done, "bone")):
+    yield (
+      f'<rect x="{foot.x}" y="{middle - 6}" width="{max(room * share, 12):.0f}"'
+      f' height="12" rx="6" fill="{theme[role]}"/>'
+    )
+  yield _text(foot.x + foot.width, middle + 12, progress.text, "e")
 
 
 def _text(x: int, y: int, text: str, kind: str) -> str:

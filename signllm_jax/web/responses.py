@@ -11,7 +11,7 @@ import numpy as np
 from signllm_jax.core import clips, errors, languages
 from signllm_jax.core.skeleton import SIDES, Skeleton
 from signllm_jax.inference import display, long_text, text_input
-from signllm_jax.visualization import skeleton_drawing
+from signllm_jax.visualization import themes
 from signllm_jax.web import download, info_schema, jobs, schema
 from signllm_jax.web import engine as engine_lib
 
@@ -111,9 +111,9 @@ def _skeleton(skeleton: Skeleton) -> info_schema.Skeleton:
     limbs=[(parent, child) for parent, child, _ in skeleton.limbs],
     hands={side: skeleton.hand(side) for side in SIDES[::-1]},
     colours=info_schema.Colours(
-      bone=skeleton_drawing.BONE,
-      right=list(skeleton_drawing.RIGHT),
-      left=list(skeleton_drawing.LEFT),
+      bone=themes.LIGHT["bone"],
+      right=list(themes.RIGHT),
+      left=list(themes.LEFT),
     ),
   )
 

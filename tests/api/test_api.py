@@ -200,7 +200,7 @@ def test_a_clip_moves_in_a_notebook_without_script_or_network(true):
   frames = [len(v.split(";")) for v in re.findall(r' values="([^"]+)"', shown)]
   assert set(frames) == {75}  # every path has all frames
   assert shown.count('dur="3.000s"') == len(frames)
-  assert re.search(r'd="M\d+ \d+L', shown)  # the first frame, unanimated
+  assert re.search(r'd="M\d+ \d+l', shown)  # the first frame, unanimated
   minute = slp.Clip(long.repeat(20, 0), valid.repeat(20, 0), 25.0)
   assert len(minute._repr_html_()) < 300_000
   broken = slp.Clip(np.full_like(long, np.nan), valid)

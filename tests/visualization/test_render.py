@@ -12,7 +12,7 @@ from PIL import Image, ImageColor, ImageSequence
 from signllm_jax.core import clips, errors
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import skels
-from signllm_jax.visualization import render, skeleton_drawing
+from signllm_jax.visualization import render, themes, view
 
 
 def signer(t: int = 6, fps: float = 25.0) -> clips.Clip:
@@ -45,6 +45,10 @@ def hide(clip: clips.Clip, part: str) -> clips.Clip:
   return dataclasses.replace(clip, frames=frames, valid=valid)
 
 
+def fit(*sequence: clips.Clip) -> view.View:
+  return view.fit([view.Geometry(clip) for clip in sequence])
+
+
 def count(image: np.ndarray, colour: str) -> int:
   return int((image == ImageColor.getrgb(colour)).all(-1).sum())
 
@@ -75,15 +79,15 @@ def test_shorter_clip_holds_its_last_frame():
 
 def test_fingers_have_their_colours():
   image = next(render.frames({"a": signer()}))
-  for colour in (*skeleton_drawing.LEFT, *skeleton_drawing.RIGHT):
+  for colour in (*themes.LEFT, *themes.RIGHT):
     assert count(image, colour) > 20, colour
 
 
 @pytest.mark.parametrize(
   ("part", "gone", "kept"),
   [
-    ("left_hand", skeleton_drawing.LEFT, skeleton_drawing.RIGHT),
-    ("right_hand", skeleton_drawing.RIGHT, skeleton_drawing.LEFT),
+    ("left_hand", themes.LEFT, themes.RIGHT),
+    ("right_hand", themes.RIGHT, themes.LEFT),
   ],
 )
 def test_missing_hand_is_not_drawn(part, gone, kept):
@@ -97,18 +101,18 @@ def test_missing_joint_and_nothing_at_all():
   clip = signer(1)
   clip.valid[:, PROMPT2SIGN50.joint("right_elbow")] = False
   image = next(render.frames({"a": clip}))
-  wrist = count(image, skeleton_drawing.RIGHT[0])
-  assert wrist < 0.2 * count(image, skeleton_drawing.LEFT[0])
+  wrist = count(image, themes.RIGHT[0])
+  assert wrist < 0.2 * count(image, themes.LEFT[0])
   clip.valid[:] = False
   image = next(render.frames({"a": clip}))
   drawn = (
-    *skeleton_drawing.LEFT,
-    *skeleton_drawing.RIGHT,
-    skeleton_drawing.TORSO,
-    skeleton_drawing.BONE,
+    *themes.LEFT,
+    *themes.RIGHT,
+    themes.LIGHT["torso"],
+    themes.LIGHT["bone"],
   )
   # The track of the foot has the colour of the bones.
-  assert [count(image[:468], colour) for colour in drawn] == [0] * 14
+  assert [count(image[:312], colour) for colour in drawn] == [0] * 14
 
 
 def test_hand_without_its_wrist_stays_in_its_window():
@@ -116,9 +120,9 @@ def test_hand_without_its_wrist_stays_in_its_window():
   clip.valid[1, PROMPT2SIGN50.hand("right")] = False
   clip.frames[1, PROMPT2SIGN50.hand("right")] = 0
   images = list(render.frames({"a": clip}))
-  for colour in skeleton_drawing.RIGHT[1:]:
+  for colour in themes.RIGHT[1:]:
     inset = [count(i[320:468, 8:156], colour) for i in images]
-    assert 0.6 * inset[0] < inset[1] < inset[0]
+    assert 0.6 * inset[0] < inset[1] < 1.1 * inset[0]
 
 
 def test_view_is_one_for_all_frames_and_clips():
@@ -129,13 +133,10 @@ def test_view_is_one_for_all_frames_and_clips():
   cards = 8 + 304 + 8 + 148  # all but the foot, where time goes on
   assert (first[:cards, :320] == last[:cards, :320]).all()
   wide = dataclasses.replace(signer(3), frames=2 * signer(3).frames)
-  assert (
-    skeleton_drawing.fit([signer(3), wide]).half
-    > 1.5 * skeleton_drawing.fit([still]).half
-  )
+  assert fit(signer(3), wide).half > 1.5 * fit(still).half
   outlier = signer(100)
   outlier.frames[50, 20] = 1000
-  assert skeleton_drawing.fit([outlier]).half < 1
+  assert fit(outlier).half < 1
 
 
 def test_gif_times(tmp_path):
@@ -162,7 +163,7 @@ def test_gif_equals_frames(tmp_path):
       image.seek(i)
       error = np.abs(np.asarray(image.convert("RGB")).astype(int) - expected)
       assert error.mean() < 0.5
-      for colour in skeleton_drawing.COLOURS:
+      for colour in themes.LIGHT.values():
         own = (expected == ImageColor.getrgb(colour)).all(-1)
         assert not error[own].any(), colour
 
@@ -209,21 +210,28 @@ def test_svg_sheet(tmp_path):
   pair = render.Scene({"a": signer(3), "<b>": signer(9)}, text)
   scenes = [pair, render.Scene({"a": hide(signer(2), "left_hand")})]
   render.save_scenes(tmp_path / "a.svg", scenes, 100, columns=4)
-  assert (tmp_path / "a.svg").stat().st_size < 60_000
+  assert (tmp_path / "a.svg").stat().st_size < 160_000
   root = ElementTree.parse(tmp_path / "a.svg").getroot()
   spaced = "{http://www.w3.org/2000/svg}"
   title = root.find(f"{spaced}title")
   assert title is not None and title.text and root.get("role") == "img"
   assert title.text.startswith("<script>1 & 2</script> long long")
-  figures = root.findall(f"{spaced}svg")
+  figures = root.findall(f"{spaced}g")
   assert len(figures) == 4 + 4 + 2
-  # Body, two arms, ten fingers; in the last scene one hand is missing.
-  counts = [len(figure.findall(f"{spaced}path")) for figure in figures]
-  assert counts == [13] * 8 + [8] * 2
-  words = [each.text for each in root.findall(f"{spaced}text")]
-  assert words[0] and words[0].endswith("…") and words[5] == "<b> 0.04 s"
+  # A card of the body and of each hand that is seen.
+  cards = [figure.findall(f"{spaced}svg") for figure in figures]
+  assert [len(of_figure) for of_figure in cards] == [3] * 8 + [2] * 2
+  # Torso, shoulders, neck, head and arms; of each hand the palm, five wedges,
+  # five fingers and their halos.
+  counts = [
+    len(figure.findall(f"{spaced}svg[1]//{spaced}path")) for figure in figures
+  ]
+  assert counts == [4 + 6 + 2 * 16] * 8 + [4 + 5 + 16] * 2
+  words = [each.text for each in root.iter(f"{spaced}text")]
+  assert words[0] and words[0].endswith("…") and words.count("<b>") == 4
+  assert words.count("0.04 / 0.36 s") == 1
   tags = {each.tag.removeprefix(spaced) for each in root.iter()}
-  assert tags == {"svg", "title", "style", "rect", "path", "circle", "text"}
+  assert tags == {"svg", "g", "title", "style", "rect", "path", "text"}
 
 
 def test_scenes_play_one_after_another(tmp_path):
@@ -250,7 +258,7 @@ def test_scenes_share_one_palette_and_page(tmp_path):
       for i, expected in enumerate(render.frames(*scene)):
         image.seek(first + i)
         found = np.asarray(image.convert("RGB"))
-        for colour in skeleton_drawing.COLOURS:
+        for colour in themes.LIGHT.values():
           own = (expected == ImageColor.getrgb(colour)).all(-1)
           assert (found[own] == expected[own]).all(), colour
 
