@@ -149,8 +149,7 @@ def save(
       path, [registry.to_keypoints(_slashless(clip)) for clip in produced]
     )
   else:
-    placed = [registry.to_picture(clip) for clip in produced]
-    skels.write(path, placed, convention)
+    skels.write(path, map(registry.to_picture, produced), convention)
     _write_lines(files[1], [" ".join(clip.text.split()) for clip in produced])
     _write_lines(files[2], [clip.name for clip in produced])
   return files

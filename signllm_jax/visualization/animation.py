@@ -12,7 +12,7 @@ import numpy as np
 from signllm_jax.core import clips
 from signllm_jax.visualization import marks, posed, svg_figure, themes, view
 
-_MOST_POINTS = 28_000  # that are drawn; of a longer clip every n-th frame
+_MOST_POINTS = 25_000  # that are drawn; of a longer clip every n-th frame
 _NOTHING = "M0 0"  # a path that draws nothing; an empty value is an error
 _CELL = 600  # side of the square that a figure is drawn in
 _SIZE = 280  # pixels
