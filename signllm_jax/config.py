@@ -149,7 +149,9 @@ class Reinforce:
   # that are sampled free-running
   reward: str = "mse"  # of samples: minus the "mse" of each frame; free running
   # on the model's own durations, minus the "dtw" distance, or minus the share
-  # of the true "motion" that the joints lack or have too much
+  # of the true "motion" that the joints lack or have too much; or the mean
+  # log-probability of the text's tokens that `reader` finds: "recognition"
+  reader: str = ""  # work directory of the model that reads, with "recognition"
   weight: float = 1.0  # of the policy gradient
   balance: float = 0.3  # largest norm of the policy's gradient, as a share of
   # the regression's; 0: no limit

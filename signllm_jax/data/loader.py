@@ -1,7 +1,7 @@
 """Batches of fixed shapes, in the order of a `batch_plan.BatchPlan`."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import grain
 import numpy as np
@@ -28,6 +28,27 @@ class BatchSource(Protocol):
   def __getitem__(self, index: int) -> dict[str, np.ndarray]: ...
 
 
+class ReaderTexts(NamedTuple):
+  """How the texts of clips are given to a model that reads poses."""
+
+  vocabulary: vocabulary_lib.Vocabulary
+  settings: config.Data  # of the reader
+  longest: int  # tokens; longer texts are cut
+
+  def encode(
+    self, listed: Sequence[clips_lib.Clip | None], rows: int
+  ) -> np.ndarray:
+    """Ids [rows, S] of the texts of clips; those of no clip are empty."""
+    texts = [
+      datasets.source_text(clip, self.settings) if clip else ""
+      for clip in listed
+    ]
+    texts += [""] * (rows - len(texts))
+    s = round_up(self.longest, SOURCE_MULTIPLE)
+    ids = [self.vocabulary.encode(text)[:s] for text in texts]
+    return vocabulary_lib.pad(ids, s)
+
+
 class PoseBatches:
   """Random access to the batches of a corpus of clips.
 
@@ -46,6 +67,7 @@ class PoseBatches:
     settings: config.Data,
     count: int,
     rows_of_process: np.ndarray | None = None,
+    reader_texts: ReaderTexts | None = None,
   ):
     """Prepares the batches.
 
@@ -56,7 +78,9 @@ class PoseBatches:
       settings: of the data.
       count: number of batches.
       rows_of_process: [B] bool, rows to read; None for all.
+      reader_texts: adds `read` [B, S], the texts' ids in its vocabulary.
     """
+    self._reader_texts = reader_texts
     self._split, self._plan, self._info = split, plan, info
     self._settings, self._count = settings, count
     self._rows_of_process = rows_of_process
@@ -89,6 +113,8 @@ class PoseBatches:
     if isinstance(self._split, datasets.MultilingualClips):
       batch["language"] = np.zeros(rows, np.int32)
       batch["language"][: len(ids)] = self._split.languages[ids]
+    if self._reader_texts is not None:
+      batch["read"] = self._reader_texts.encode(clips, rows)
     if gloss_vocabulary is not None:
       g = round_up(self._info.longest_gloss, SOURCE_MULTIPLE)
       # Without </s>: it is not a sign, and CTC needs no end token.

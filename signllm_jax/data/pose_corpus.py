@@ -36,6 +36,7 @@ class PoseCorpus:
     """
     self.parts, self.codes = parts, [part.language for part in parts]
     self.code, self.settings = "+".join(self.codes), parts[0]
+    self.reader_texts: loader.ReaderTexts | None = None  # of a reward
     example_ids = None
     if multilingual:
       self.settings = dataclasses.replace(parts[0], glosses=True)
@@ -74,5 +75,11 @@ class PoseCorpus:
   ) -> loader.PoseBatches:
     """The first `count` batches; arguments as of `loader.PoseBatches`."""
     return loader.PoseBatches(
-      self.train, self.plan, self.info, self.settings, count, rows_of_process
+      self.train,
+      self.plan,
+      self.info,
+      self.settings,
+      count,
+      rows_of_process,
+      self.reader_texts,
     )

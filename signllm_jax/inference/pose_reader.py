@@ -11,14 +11,14 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from signllm_jax import config
-from signllm_jax.core import clips, errors, vocabulary
+from signllm_jax.core import clips, errors
 from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.data import batch_plan, corpus_info, loader
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import beam_search, ctc_decoding
-from signllm_jax.models import tokens
 from signllm_jax.models.back_translation import PoseToText
 from signllm_jax.parallel import sharding
+from signllm_jax.rl import recognition
 
 
 class Translation(NamedTuple):
@@ -117,14 +117,9 @@ def log_likelihood(
     [B] mean log-probability of a token, </s> included.
   """
   model: PoseToText = nnx.merge(graphdef, params)
-  encoded = model.encode(statistics.normalise(frames), valid, length)
-  logits = model.decoder(
-    tokens.shift_right(source), model.project_memory(encoded)
+  return model.log_likelihood(
+    statistics.normalise(frames), valid, length, source
   )
-  log_p = jax.nn.log_softmax(logits)
-  own = jnp.take_along_axis(log_p, source[..., None], -1)[..., 0]
-  real = source != vocabulary.PAD
-  return jnp.sum(own * real, -1) / jnp.sum(real, -1)
 
 
 class Reader:
@@ -156,7 +151,7 @@ class Reader:
     self.skeleton = skeleton_lib.get(settings.data.skeleton)
     self._model = (graphdef, params, statistics)
     self._rows, self._mesh = settings.evaluate.batch_size, mesh
-    self._bucket = settings.data.bucket
+    self._bucket, self._data = settings.data.bucket, settings.data
     longest = settings.evaluate.length_limit
     self._limits = SearchLimits(
       settings.read.beam,
@@ -164,6 +159,18 @@ class Reader:
       int(info.longest_source * longest),
       int(info.longest_gloss * longest),
     )
+
+  def texts(self) -> loader.ReaderTexts:
+    """How texts are given to the model, for batches of training."""
+    return loader.ReaderTexts(
+      self.info.vocabulary, self._data, self.info.longest_source
+    )
+
+  def as_reward(self) -> recognition.TextReader:
+    """The model as arrays of the host, for the reward of a policy."""
+    graphdef, params, statistics = self._model
+    params, statistics = sharding.to_host((params, statistics))
+    return recognition.TextReader(graphdef, params, statistics)
 
   def read(
     self,

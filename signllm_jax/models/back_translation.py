@@ -13,6 +13,7 @@ from flax import nnx
 
 from signllm_jax.config import Experiment
 from signllm_jax.core import skeleton as skeleton_lib
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.models import layers, stacks, tokens
 
 KERNEL = 5  # frames of a convolution
@@ -123,6 +124,33 @@ class PoseToText(nnx.Module):
     mask = (jnp.arange(x.shape[1]) < length[:, None])[:, None, None]
     x = stacks.encode(self.encoder, x, mask, keys[1:], self.remat)
     return Encoded(self.encoder_norm(x), length)
+
+  def log_likelihood(
+    self,
+    poses: jax.Array,
+    valid: jax.Array,
+    length: jax.Array,
+    source: jax.Array,
+  ) -> jax.Array:
+    """Log-likelihood of texts given clips, by the decoder.
+
+    Args:
+      poses: [B, T, C] normalised; invalid joints are ignored.
+      valid: [B, T, J] bool, whether a joint was seen.
+      length: [B] frames; the rest is padding.
+      source: [B, S] ids of the texts, PAD at the end.
+
+    Returns:
+      [B] mean log-probability of a token, </s> included.
+    """
+    encoded = self.encode(poses, valid, length)
+    logits = self.decoder(
+      tokens.shift_right(source), self.project_memory(encoded)
+    )
+    log_p = jax.nn.log_softmax(logits)
+    own = jnp.take_along_axis(log_p, source[..., None], -1)[..., 0]
+    real = source != vocabulary_lib.PAD
+    return jnp.sum(own * real, -1) / jnp.maximum(jnp.sum(real, -1), 1)
 
   def gloss_logits(self, encoded: Encoded) -> jax.Array:
     """Logits [B, S, glosses] of the CTC head; id 0 is the blank."""

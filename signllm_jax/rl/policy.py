@@ -112,10 +112,15 @@ def sample(
   return Samples(actions, clock)
 
 
-def means(model: PoseDecoder, source: Source, samples: Samples) -> jax.Array:
-  """Means [B, T, C] of the distributions that `sample` drew from.
+class Means(NamedTuple):
+  """What the model predicts for sampled sequences."""
 
-  Computed in one pass over the sampled frames, without dropout.
+  poses: jax.Array  # [B, T, C], the means of the distributions of `sample`
+  visible: jax.Array | None  # [B, T, J] logits, without gradient
+
+
+def means(model: PoseDecoder, source: Source, samples: Samples) -> Means:
+  """Predicts sampled sequences in one pass, without dropout.
 
   Args:
     model: as of `sample`.
@@ -126,7 +131,9 @@ def means(model: PoseDecoder, source: Source, samples: Samples) -> jax.Array:
   taken = jnp.concatenate([actions, counters[..., None]], -1)
   start = model.start_frames(len(taken))
   inputs = jnp.concatenate([start[:, None], taken[:, :-1]], 1)
-  return model.decode(inputs, source).frames[..., : model.skeleton.num_values]
+  predicted = model.decode(inputs, source)
+  poses = predicted.frames[..., : model.skeleton.num_values]
+  return Means(poses, jax.lax.stop_gradient(predicted.visible))
 
 
 def log_probabilities(

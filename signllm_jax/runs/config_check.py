@@ -20,7 +20,7 @@ _CHOICES = {
   "loss.kind": ("mse", "l1"),
   "loss.dtw_cost": get_args(frame_cost.Metric),
   "rl.loss": ("", "reward_mse", "policy_gradient"),
-  "rl.reward": ("mse", "dtw", "motion"),
+  "rl.reward": ("mse", "dtw", "motion", "recognition"),
   "loss.counter_unit": ("share", "frames"),
   "optim.kind": ("adam", "muon"),
   "optim.schedule": ("cosine", "constant", "plateau"),
@@ -252,6 +252,17 @@ def _check_languages(config: config_lib.Experiment) -> None:
     )
 
 
+def _check_reader(config: config_lib.Experiment) -> None:
+  """Refuses a reward by a reader where none can read."""
+  used = config.rl.reward == "recognition", bool(config.rl.reader)
+  if any(used) and not (all(used) and config.task == "text_to_pose"):
+    raise errors.UsageError(
+      f"--config.rl.reward={config.rl.reward} with task {config.task} and "
+      f"rl.reader={config.rl.reader!r}",
+      expected="in text_to_pose 'recognition' with a model that reads, or none",
+    )
+
+
 def _check_reinforcement(config: config_lib.Experiment) -> None:
   """Refuses `rl` and `plc` where they do not apply."""
   used = {"rl.loss": config.rl.loss, "plc.pool": config.plc.pool}
@@ -262,6 +273,7 @@ def _check_reinforcement(config: config_lib.Experiment) -> None:
         expected="one of " + repr(_POSE_TASKS),
         hint="Rewards are defined for poses",
       )
+  _check_reader(config)
   if config.rl.samples < 2:
     raise errors.UsageError(
       f"--config.rl.samples={config.rl.samples}",

@@ -9,6 +9,7 @@ from flax import nnx
 from signllm_jax.config import Experiment
 from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
+from signllm_jax.rl.recognition import TextReader
 
 ScoreTable = dict[str, dict[str, float]]  # row of a report -> metric -> score
 
@@ -18,6 +19,7 @@ class LossContext(NamedTuple):
 
   statistics: PoseStatistics
   residuals: Residuals
+  reader: TextReader | None = None  # of `rl.reader`
 
 
 class LossOutput(NamedTuple):

@@ -19,7 +19,7 @@ from signllm_jax.models import text_to_pose, visibility
 from signllm_jax.models.flow_decoder import FlowDecoder, FlowSource
 from signllm_jax.models.pose_decoder import PoseDecoder, Source
 from signllm_jax.models.text_to_pose import FlowTextToPose, TextToPose
-from signllm_jax.rl import reward
+from signllm_jax.rl import recognition, reward
 from signllm_jax.rl.joint_rewards import Truth
 from signllm_jax.tasks import flow_matching, free_running, policy_gradient
 from signllm_jax.tasks.task import LossContext, LossOutput
@@ -184,8 +184,17 @@ def _policy_loss(
   seen = jnp.asarray(context.statistics.seen)
   weight = batch.get("weight", jnp.ones(len(target)))
   key = jax.random.fold_in(key, 1)
+  recognise = None
+  if context.reader is not None:
+    recognise = recognition.rewarder(
+      context.reader,
+      batch["read"],
+      batch["length"] > 0,
+      context.statistics,
+      model.skeleton,
+    )
   rewards, surrogate = policy_gradient.policy_loss(
-    config, model, source, true, seen, weight, key
+    config, model, source, true, seen, weight, key, recognise
   )
   values = model.skeleton.num_values
   return surrogate * values / denominator.numbers, rewards

@@ -9,9 +9,16 @@ import numpy as np
 
 from signllm_jax import config as config_lib
 from signllm_jax import tasks
-from signllm_jax.data import corpus_info, loader, text_gloss_corpus
+from signllm_jax.core import errors
+from signllm_jax.data import (
+  corpus_info,
+  loader,
+  pose_corpus,
+  text_gloss_corpus,
+)
 from signllm_jax.inference import load
 from signllm_jax.parallel import sharding as sharding_lib
+from signllm_jax.rl import recognition
 from signllm_jax.runs import train_state
 from signllm_jax.tasks.task import Evaluation
 from signllm_jax.training import corpora as corpora_lib
@@ -46,6 +53,7 @@ class Run:
     Raises:
       UsageError: the mesh cannot split the batches or the model.
       DataError: the data are not there or damaged.
+      StorageError: every checkpoint of `rl.reader` is damaged.
     """
     self.config = config
     started = time.monotonic()
@@ -61,8 +69,23 @@ class Run:
     self.corpora = corpora_lib.open_corpora(config, self.mesh)
     self.codes = [c.code for c in self.corpora] if self.stacked else []
     self.sizes = train_state.sizes_of(self.infos)
+    self._reader = self._open_reader() if config.rl.reader else None
     self.abstract = self._abstract()
     self.data_seconds = time.monotonic() - started
+
+  def _open_reader(self) -> recognition.TextReader:
+    """Opens the model whose reading is the reward of `rl.reader`."""
+    path, (corpus,) = self.config.rl.reader, self.corpora
+    assert isinstance(corpus, pose_corpus.PoseCorpus)
+    reader, info = load.load_reader(path), corpus.info
+    found = f"{reader.skeleton.name} at {reader.info.fps:g} frames a second"
+    expected = f"{corpus.settings.skeleton} at {info.fps:g} frames a second"
+    if found != expected:
+      raise errors.UsageError(
+        f"a reader of {found}", path=path, expected=expected
+      )
+    corpus.reader_texts = reader.texts()
+    return reader.as_reward()
 
   def _abstract(self) -> train_state.TrainState:
     return train_state.abstract_state(
@@ -148,6 +171,7 @@ class Run:
       np.array(epochs) if self.stacked else epochs[0],
       train_state.shardings_of(self.abstract),
       trainable,
+      self._reader,
     )
 
   @property

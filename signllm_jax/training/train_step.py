@@ -15,6 +15,7 @@ from signllm_jax import tasks
 from signllm_jax.data.batch import Batch
 from signllm_jax.rl import balance, priority, reward
 from signllm_jax.rl.balance import GradientParts
+from signllm_jax.rl.recognition import TextReader
 from signllm_jax.runs import optimizer, train_state
 from signllm_jax.tasks.task import LossContext, LossOutput
 
@@ -39,6 +40,7 @@ def make_train_step(
   batches_per_epoch: int | np.ndarray,
   shardings: Any,
   trainable: np.ndarray | None = None,
+  reader: TextReader | None = None,
 ) -> Callable[[train_state.TrainState, Batch], tuple[Any, Metrics]]:
   """Builds `step(state, batch) -> (state, metrics)`; the state is donated.
 
@@ -55,15 +57,15 @@ def make_train_step(
     shardings: of the state; without them XLA may replicate the moments.
     trainable: [L] bool, MLSF's groups that learn; the others stay bit-equal.
       None without stacked groups.
+    reader: of the reward "recognition".
   """
   compute_gradients = functools.partial(
-    _compute_gradients, config, _loss_and_gradient(config, sizes)
+    _compute_gradients, config, _loss_and_gradient(config, sizes, reader)
   )
   apply_update = functools.partial(_apply_update, config)
   epochs = jnp.asarray(batches_per_epoch)
-  learns = jnp.asarray(True)
+  learns = jnp.asarray(True if trainable is None else trainable)
   if trainable is not None:  # one group a language, side by side
-    learns = jnp.asarray(trainable)
     compute_gradients = jax.vmap(
       compute_gradients, (0, 0, None), spmd_axis_name="language"
     )
@@ -89,8 +91,7 @@ def make_train_step(
       progress=progress,
       **group._asdict(),
     )
-    metrics = _step_metrics(computed, new_state, rate, gradient_norm)
-    return new_state, metrics
+    return new_state, _step_metrics(computed, new_state, rate, gradient_norm)
 
   return jax.jit(step, donate_argnames="state", out_shardings=(shardings, None))
 
@@ -114,7 +115,9 @@ def _step_metrics(
 
 
 def _loss_and_gradient(
-  config: config_lib.Experiment, sizes: train_state.Sizes
+  config: config_lib.Experiment,
+  sizes: train_state.Sizes,
+  reader: TextReader | None,
 ) -> Callable[..., tuple[tuple[jax.Array, LossOutput], GradientParts]]:
   """Builds the loss of a micro-batch with its gradients by the parameters."""
   task = tasks.get_task(config.task)
@@ -124,7 +127,7 @@ def _loss_and_gradient(
     params, batch: Batch, group: train_state.Group, key, denominator
   ) -> tuple[jax.Array, LossOutput]:
     model = nnx.merge(graphdef, params)
-    context = LossContext(group.statistics, group.residuals)
+    context = LossContext(group.statistics, group.residuals, reader)
     return task.loss(config, model, batch, context, key, denominator)
 
   def of_policy(*arguments) -> jax.Array:

@@ -18,9 +18,17 @@ from signllm_jax.core import errors
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.losses import dtw
+from signllm_jax.models.back_translation import PoseToText
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.parallel import sharding
-from signllm_jax.rl import balance, joint_rewards, policy, priority, reward
+from signllm_jax.rl import (
+  balance,
+  joint_rewards,
+  policy,
+  priority,
+  recognition,
+  reward,
+)
 from signllm_jax.runs import config_check, host_copy
 from signllm_jax.tasks import policy_gradient
 
@@ -391,7 +399,10 @@ def test_policy_gradient_is_that_of_the_expected_reward():
     made, source, earned = rewards(model, key)
     returns = policy.advantages(reward.to_go(earned)[:, None])[:, 0]
     log_probability = policy.log_probabilities(
-      made.actions, policy.means(model, source, made), statistics.seen, std
+      made.actions,
+      policy.means(model, source, made).poses,
+      statistics.seen,
+      std,
     )
     return jnp.sum(returns * jnp.sum(log_probability, -1)) / count
 
@@ -444,7 +455,7 @@ def test_a_sample_is_as_likely_as_it_was_drawn():
   def sample_and_score(model):
     source = model.project_memory(*model.encode(jnp.array([[4, 5, 3]])))
     made = policy.sample(model, source, clock, statistics.seen, std, key)
-    mean = policy.means(model, source, made)
+    mean = policy.means(model, source, made).poses
     return policy.log_probabilities(made.actions, mean, statistics.seen, std)
 
   noise = jnp.stack(
@@ -456,6 +467,47 @@ def test_a_sample_is_as_likely_as_it_was_drawn():
   np.testing.assert_allclose(found, -squares / 2, rtol=1e-3, atol=1e-4)
 
 
+def _reader() -> recognition.TextReader:
+  """An untrained model of pose to text, of six words."""
+  shape = config.Model(
+    encoder_layers=1, decoder_layers=1, width=32, heads=2, feed_forward=32
+  )
+  model = PoseToText(config.Experiment(model=shape), 6, 0, nnx.Rngs(0))
+  statistics = PoseStatistics(
+    np.zeros(150, np.float32), np.float32(1), np.ones(50, bool)
+  )
+  return recognition.TextReader(*nnx.split(model), statistics)
+
+
+def test_a_readers_reward_is_shared_out_by_its_gradient():
+  reader, rng = _reader(), np.random.default_rng(0)
+  texts = jnp.array([[4, 5, 3, 0], [5, 3, 0, 0], [3, 0, 0, 0]])
+  real, length = jnp.array([True, True, False]), jnp.array([6, 4, 0])
+  recognise = recognition.rewarder(
+    reader, texts, real, reader.statistics, PROMPT2SIGN50
+  )
+  near = jnp.asarray(rng.normal(size=(3, 6, 150)), jnp.float32)
+  away = jnp.asarray(rng.normal(size=(2, 3, 6, 150)), jnp.float32)
+  rewards, shares = recognition.by_joint(
+    recognise, near + 1e-3 * away, near, None, length, 50
+  )
+  assert shares.shape == (2, 3, 6, 50)
+  assert (rewards[:2] < 0).all() and rewards[2] == 0
+  assert not shares[:, 2].any() and not shares[:, 1, 4:].any()
+  up = recognise(
+    (near + 1e-3 * away).reshape(6, 6, 150), None, jnp.tile(length, 2)
+  )
+  down = recognise(
+    (near - 1e-3 * away).reshape(6, 6, 150), None, jnp.tile(length, 2)
+  )
+  slope = (up - down).reshape(2, 3) / 2
+  np.testing.assert_allclose(slope, shares.sum((-2, -1)), rtol=1e-2, atol=1e-6)
+  # A reader sees what the model shows.
+  hidden = jnp.full((3, 6, 50), 9.0).at[..., 8:].set(-9.0)
+  blind = recognise(near, hidden, length)
+  assert blind[0] != rewards[0]
+
+
 @pytest.mark.parametrize(
   ("changes", "said"),
   [
@@ -463,6 +515,15 @@ def test_a_sample_is_as_likely_as_it_was_drawn():
     ({"rl": config.Reinforce(samples=1)}, "at least 2"),
     ({"rl": config.Reinforce(loss="ppo")}, "rl.loss"),
     ({"rl": config.Reinforce(std=0)}, "rl.std"),
+    ({"rl": config.Reinforce(reward="recognition")}, "rl.reader"),
+    ({"rl": config.Reinforce(reader="runs/reader")}, "rl.reader"),
+    (
+      {
+        "rl": config.Reinforce(reward="recognition", reader="runs/reader"),
+        "task": "mlsf",
+      },
+      "task mlsf",
+    ),
     ({"rl": config.Reinforce(reward="dwt")}, "rl.reward"),
     ({"rl": config.Reinforce(balance=-1)}, "rl.balance"),
     (
