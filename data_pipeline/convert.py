@@ -1,7 +1,8 @@
 """Converts clips between .h5, .npz, .skels, .pose, .pt, .bvh and JSON.
 
 `signllm_jax.formats.registry` lists which forms hold keypoints and which poses.
-A .pose is read as either and written as poses.
+A .pose is read as either and written as poses. Clips of a skeleton that is not
+lifted are both. A clip may become one of a smaller skeleton (`core.reduction`).
 """
 
 import collections
@@ -11,10 +12,13 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from absl import logging
+
 from data_pipeline.keypoints import find_clips
 from data_pipeline.lifting import lifted_folder
-from signllm_jax.core import atomic_files, clips, errors
-from signllm_jax.core.skeleton import DWPOSE128
+from signllm_jax.core import atomic_files, clips, errors, reduction
+from signllm_jax.core import skeleton as skeleton_lib
+from signllm_jax.core.skeleton import DWPOSE128, PROMPT2SIGN50, Skeleton
 from signllm_jax.formats import (
   bvh,
   h5,
@@ -35,6 +39,8 @@ def convert(
   convention: str = "prompt2sign",
   fps: float = 25.0,
   size: tuple[int, int] | None = None,
+  skeleton: str = "",
+  report: Callable[[str], None] | None = None,
 ) -> int:
   """Converts all clips of a file or folder; returns how many.
 
@@ -44,17 +50,45 @@ def convert(
     target: must not exist; its suffix says the form. Several clips as .pose,
       .bvh or JSON go to a folder, one file or folder a clip. With .skels go
       .files, .text and .gloss, if the clips have them.
-    form: of a target that is a folder: pose, bvh, openpose or dwpose.
+    form: of a target that is a folder: pose, bvh, openpose, dwpose or
+      dwpose_npz.
     convention: of .skels: prompt2sign (values as they stand) or pt.
     fps: frames a second, where the source does not say.
     size: width and height of the picture, where the source does not say.
+    skeleton: name of the skeleton of the target, which has no joints that the
+      source lacks. If empty, that which the source names, or prompt2sign50.
+    report: called with warnings, which are logged if it is not given.
 
   Raises:
     UsageError: no such form; the target exists; poses asked of keypoints.
-    DataError: the source is damaged, or a clip's name cannot be kept.
+    DataError: the source is damaged or lacks the skeleton, or a clip's name
+      cannot be kept.
     StorageError: the target cannot be written.
   """
   source, target = pathlib.Path(source), pathlib.Path(target)
+  kind = _kind(target, form)
+  refuse_existing(target)
+  sequence = read(source, fps, size, skeleton, report)
+  if not sequence:
+    raise errors.DataError("no clips", path=source)
+  if skeleton:
+    sequence = [_reduce(clip, skeleton_lib.get(skeleton)) for clip in sequence]
+  if kind in registry.KEYPOINT_FORMATS:
+    keypoints = [_as_keypoints(clip) for clip in sequence]
+    _write_keypoints(target, kind, keypoints)
+  else:
+    poses = [_as_pose(clip) for clip in sequence]
+    if None in poses:
+      raise errors.UsageError(
+        f"{source} holds 2-D keypoints, but {kind} holds 3-D poses",
+        hint="Lift them first: python -m data_pipeline lift",
+      )
+    _write_poses(target, kind, [pose for pose in poses if pose], convention)
+  return len(sequence)
+
+
+def _kind(target: pathlib.Path, form: str) -> str:
+  """The form of a target: a suffix, or of a folder of frames its name."""
   kind = target.suffix.lower() or (
     f".{form}" if f".{form}" in registry.CLIP_FILES else form
   )
@@ -63,29 +97,31 @@ def convert(
       f"cannot write the form {kind or 'of a folder'!r}",
       path=target,
       expected=f"a suffix of {' '.join((*registry.POSE_FORMATS, '.h5'))}, or "
-      "for a folder --form=pose, bvh, openpose or dwpose",
+      "for a folder --form=pose, bvh, openpose, dwpose or dwpose_npz",
     )
-  refuse_existing(target)
-  sequence = read(source, fps, size)
-  if not sequence:
-    raise errors.DataError("no clips", path=source)
-  if kind in registry.KEYPOINT_FORMATS:
-    keypoints = [
-      registry.to_keypoints(clips.canonical(clip))
-      if isinstance(clip, clips.Clip)
-      else clip
-      for clip in sequence
-    ]
-    _write_keypoints(target, kind, keypoints)
-  else:
-    poses = [clip for clip in sequence if isinstance(clip, clips.Clip)]
-    if len(poses) < len(sequence):
-      raise errors.UsageError(
-        f"{source} holds 2-D keypoints, but {kind} holds 3-D poses",
-        hint="Lift them first: python -m data_pipeline lift",
-      )
-    _write_poses(target, kind, poses, convention)
-  return len(sequence)
+  return kind
+
+
+def _reduce(
+  clip: clips.Clip | clips.Keypoints, target: Skeleton
+) -> clips.Clip | clips.Keypoints:
+  """A clip of a smaller skeleton; of 2-D to 3-D, keypoints to be lifted."""
+  if isinstance(clip, clips.Clip) and clip.skeleton.dims >= target.dims:
+    return reduction.reduce(clip, target)
+  return reduction.reduce(_as_keypoints(clip), target)
+
+
+def _as_keypoints(clip: clips.Clip | clips.Keypoints) -> clips.Keypoints:
+  if isinstance(clip, clips.Keypoints):
+    return clip
+  return registry.to_keypoints(clips.canonical(clip))
+
+
+def _as_pose(clip: clips.Clip | clips.Keypoints) -> clips.Clip | None:
+  """A clip; None of keypoints that have to be lifted."""
+  if isinstance(clip, clips.Clip):
+    return clip
+  return None if clip.skeleton == PROMPT2SIGN50 else clip.as_clip()
 
 
 def refuse_existing(*paths: str | os.PathLike) -> None:
@@ -142,7 +178,11 @@ def _check_distinct(names: Sequence[str]) -> None:
 
 
 def read(
-  source: pathlib.Path, fps: float, size: tuple[int, int] | None = None
+  source: pathlib.Path,
+  fps: float,
+  size: tuple[int, int] | None = None,
+  skeleton: str = "",
+  report: Callable[[str], None] | None = None,
 ) -> Sequence[clips.Clip | clips.Keypoints]:
   """Reads all clips of a file or folder; arguments as of `convert`.
 
@@ -157,21 +197,35 @@ def read(
     return list(slrtp.read(source))
   if suffix == ".skels":
     if source.with_suffix(".text").exists():
-      return list(splits.read_split(source.parent, source.stem, fps, size))
+      rest = fps, size, report
+      return list(splits.read_split(source.parent, source.stem, *rest))
     return [
       dataclasses.replace(clip, name=f"{source.stem}/{number:06d}")
-      for number, clip in skels.read_numbered(source, fps, size)
+      for number, clip in skels.read_numbered(source, fps, size, report)
     ]
   if suffix == ".pose":
-    return [_read_pose(source)]
+    return [_read_pose(source, skeleton or PROMPT2SIGN50.name)]
   if suffix == ".bvh":
     return [bvh.read(source)]
-  sources = find_clips.find(source, fps=fps, size=size)
+  if suffix in (".h5", ".hdf5"):
+    return list(h5.read(source, fps=fps))
+  wanted = skeleton or PROMPT2SIGN50.name
+  sources = find_clips.find(
+    source,
+    fps=fps,
+    size=size,
+    skeleton=wanted,
+    report=report or logging.warning,
+  )
   return [clip_source.read() for clip_source in sources]
 
 
-def _read_pose(source: pathlib.Path) -> clips.Clip | clips.Keypoints:
+def _read_pose(
+  source: pathlib.Path, skeleton: str
+) -> clips.Clip | clips.Keypoints:
   """Poses if the file is in OpenPose's layout and has depth; else keypoints."""
+  if skeleton != PROMPT2SIGN50.name:
+    return pose.read_keypoints(source, skeleton_lib.get(skeleton))
   keypoints = pose.read_keypoints(source)
   try:
     clip = pose.read(source)

@@ -74,7 +74,7 @@ def build_dataset(
         shutil.rmtree(left)  # of a build that was killed
       if plan.keypoints:
         _lift(plan, workers, report, note)
-      _write(plan, report)
+      _write(plan, report, note)
     _complete(plan)
   return plan.folder
 
@@ -148,6 +148,7 @@ def _lift(
 def _write(
   plan: build_plan.BuildPlan,
   report: Callable[[str, lifting_run.Outcome], None],
+  note: Callable[[str], None],
 ) -> None:
   """Writes the records through the data set's builder."""
   if plan.file_format == "tfrecord":
@@ -159,6 +160,7 @@ def _write(
     shards=plan.shards or 0,
     rate=plan.fps,
     size=plan.size,
+    report=note,
     held_out=plan.held_out,
   )
   download = tfds.download.DownloadConfig(

@@ -26,7 +26,7 @@ from signllm_jax.formats import h5, splits
 
 def extract(args: argparse.Namespace) -> None:
   """Writes keypoints of any form into one .h5."""
-  sources = _find(args)
+  sources = _find(args, args.skeleton)
   convert.refuse_existing(args.output)
   if args.dry_run:
     print(f"{len(sources)} clips would be written to {args.output}")
@@ -230,6 +230,8 @@ def convert_file(args: argparse.Namespace) -> None:
     convention=args.convention,
     fps=args.fps,
     size=args.size,
+    skeleton=args.skeleton,
+    report=_print_note,
   )
   print(f"{count} clips: {args.output}")
 

@@ -78,7 +78,8 @@ CONVERT = """\
 Converts clips of one form to another. The suffix of OUTPUT says the form; for a
 folder with a file or folder a clip, --form does. A .pose of MediaPipe Holistic
 is read as keypoints, one of 3-D poses in OpenPose's layout as poses. 2-D
-keypoints become poses by `lift`, not here.
+keypoints become poses by `lift`, not here. --skeleton takes the joints of a
+smaller skeleton, e.g. prompt2sign50 of dwpose128 or holistic178.
 """
 
 EXAMPLES = """\

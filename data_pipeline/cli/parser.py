@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from data_pipeline.cli import arguments, commands, help_texts
-from signllm_jax.core import errors
+from signllm_jax.core import errors, skeleton
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,6 +122,7 @@ def _add_extract(stages: Any) -> None:
   )
   arguments.add_rate_and_size(stage)
   arguments.add_workers(stage)
+  arguments.add_skeleton(stage)
 
 
 def _add_lift(stages: Any) -> None:
@@ -223,7 +224,7 @@ def _add_convert(stages: Any) -> None:
     stages,
     "convert",
     commands.convert_file,
-    summary="clips of one form -> another (.h5 .npz .skels .pose .bvh JSON)",
+    summary="clips of one form -> another",
     description=help_texts.CONVERT,
     input="file or folder of clips",
     output="file or folder to write; its suffix says the form",
@@ -231,9 +232,16 @@ def _add_convert(stages: Any) -> None:
   )
   stage.add_argument(
     "--form",
-    choices=("pose", "bvh", "openpose", "dwpose"),
+    choices=("pose", "bvh", "openpose", "dwpose", "dwpose_npz"),
     default="",
     help="form of an output that is a folder with a file or folder a clip",
+  )
+  stage.add_argument(
+    "--skeleton",
+    choices=tuple(skeleton.SKELETONS),
+    default="",
+    help="of the output, with no joints that the input lacks (default: that "
+    "which the input names, else prompt2sign50)",
   )
   arguments.add_convention(stage)
   arguments.add_rate_and_size(stage)

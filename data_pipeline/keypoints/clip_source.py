@@ -66,7 +66,7 @@ class Source:
       if self.kind == "dwpose":
         keypoints = dwpose.read(self.place, **picture, skeleton=skeleton)
       elif self.kind == "dwpose_npz":
-        keypoints = dwpose_npz.read(self.place, **picture)
+        keypoints = dwpose_npz.read(self.place, **picture, skeleton=skeleton)
       else:
         keypoints = openpose.read(self.place, **picture, skeleton=skeleton)
     elif isinstance(self.place, mediapipe_arrays.Recording):

@@ -77,6 +77,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   shards = 0  # files a split; 0 if not requested
   rate = 0.0  # frames a second of the source; the configuration's if 0
   size: tuple[int, int] | None = None  # of the picture, for `skels.read`
+  report: Callable[[str], None] | None = None  # called with warnings
   held_out = held_out.NONE  # clips of train to set aside
   undivided: Sequence[str] = ()  # signs with too few recordings to divide
   left_out: dict[str, dict[str, errors.DataError]]  # split -> name -> fault
@@ -147,7 +148,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       entries = lifted_folder.names(lifted)
       read = functools.partial(_read_lifted, lifted)
     else:
-      entries = splits.index_split(folder, split)
+      entries = splits.index_split(folder, split, self.report)
       rate = self.rate or self.builder_config.fps
       read = functools.partial(_read_entry, folder, split, rate, self.size)
     config = self.builder_config

@@ -243,7 +243,20 @@ def write(folder: str | os.PathLike, keypoints: clips.Keypoints) -> None:
   skeleton = keypoints.skeleton
   if skeleton != PROMPT2SIGN50:
     skeleton_lib.check_same(skeleton, DWPOSE128, f"clip {keypoints.name!r}")
-  frame_io.check_frames(folder, keypoints.frames, skeleton)
+  frames = to_shares(folder, keypoints)
+  form = functools.partial(_format, skeleton)
+  frame_io.write(folder, "", map(form, frames), NAMING)
+
+
+def to_shares(
+  folder: str | os.PathLike, keypoints: clips.Keypoints
+) -> np.ndarray:
+  """Frames [T, J, 3] float64 with x and y as shares of the image.
+
+  Raises:
+    DataError: a point lies far outside the image, or is not finite.
+  """
+  frame_io.check_frames(folder, keypoints.frames, keypoints.skeleton)
   frames = detections.clean(keypoints.frames).astype(np.float64)
   frames[..., :2] /= keypoints.size or 1
   if (far := (frames[..., :2] > _MAX_FRACTION).any((1, 2))).any():
@@ -254,8 +267,7 @@ def write(folder: str | os.PathLike, keypoints: clips.Keypoints) -> None:
       expected="fractions of its width and height, 0 to 1",
       hint="Give the keypoints the size of their image",
     )
-  form = functools.partial(_format, skeleton)
-  frame_io.write(folder, "", map(form, frames), NAMING)
+  return frames
 
 
 def _format(skeleton: Skeleton, frame: np.ndarray) -> bytes:

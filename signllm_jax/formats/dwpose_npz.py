@@ -9,10 +9,14 @@ the same tool writes JSON beside it.
 Source: github.com/SignLLM/Prompt2Sign, tools-new-2025.
 """
 
+import io
+import os
+
 import numpy as np
 
-from signllm_jax.core import clips, errors, limits
-from signllm_jax.core.skeleton import DWPOSE128
+from signllm_jax.core import clips, errors, limits, reduction
+from signllm_jax.core import skeleton as skeleton_lib
+from signllm_jax.core.skeleton import DWPOSE128, PROMPT2SIGN50, Skeleton
 from signllm_jax.formats import (
   archives,
   dwpose,
@@ -27,18 +31,25 @@ _BODY, _HAND, _FACE = 18, 21, 68  # points
 _EXPECTED = "bodies, body_scores, hands, hands_scores, faces, faces_scores"
 
 
+def find(root: str | os.PathLike) -> list[FrameFiles]:
+  """Finds the clips in a folder and its subfolders, by folder and prefix."""
+  return frame_files.find(root, NAMING)
+
+
 def read(
   files: FrameFiles,
   *,
   fps: float = 25.0,
   size: tuple[int, int] | None = None,
+  skeleton: Skeleton = PROMPT2SIGN50,
 ) -> clips.Keypoints:
-  """Reads a clip, as `dwpose.read` does, with the face.
+  """Reads a clip, as `dwpose.read` does.
 
   Args:
     files: of the clip.
     fps: frames per second, which the files lack.
     size: width and height of the image, which they lack too.
+    skeleton: dwpose128, or a smaller one, all of whose joints it has.
 
   Raises:
     DataError: a file is damaged, pickled, or of another form; names it.
@@ -49,7 +60,7 @@ def read(
   values = np.concatenate(people)
   if size is not None:
     values[..., :2] *= size
-  return frame_io.to_keypoints(
+  keypoints = frame_io.to_keypoints(
     files,
     values,
     list(map(len, people)),
@@ -59,6 +70,53 @@ def read(
     name="",
     skeleton=DWPOSE128,
   )
+  return reduction.reduce(keypoints, skeleton)
+
+
+def write(folder: str | os.PathLike, keypoints: clips.Keypoints) -> None:
+  """Writes one file per frame, with one person or none.
+
+  As lossy as `dwpose.write`. The files are equal, bit by bit, where the
+  keypoints are.
+
+  Args:
+    folder: the folder to create, or to replace if it holds only such a clip.
+    keypoints: of dwpose128, or of prompt2sign50, whose other joints are not
+      seen. Without an image size x and y must be shares of the image.
+
+  Raises:
+    DataError: another skeleton, or a point far outside the image or not finite.
+    StorageError: the folder holds other files, or cannot be written.
+  """
+  skeleton = keypoints.skeleton
+  if skeleton != PROMPT2SIGN50:
+    skeleton_lib.check_same(skeleton, DWPOSE128, f"clip {keypoints.name!r}")
+  shares = dwpose.to_shares(folder, keypoints)
+  frames = np.zeros((len(shares), DWPOSE128.num_joints, 3))
+  frames[:, [DWPOSE128.joint(name) for name in skeleton.joints]] = shares
+  frame_io.write(folder, "", map(_to_bytes, frames), NAMING)
+
+
+def _to_bytes(frame: np.ndarray) -> bytes:
+  """Content of the file of a frame [128, 3], in shares of the image."""
+  seen = frame[:, 2] > 0
+  people = frame[None][: int(seen.any())]
+  xy = np.where(people[..., 2:] > 0, people[..., :2], -1)
+  n, ends = len(people), np.cumsum([_BODY, 2 * _HAND])
+  body, hands, face = np.split(xy, ends, 1)
+  numbers = np.where(people[:, :_BODY, 2] > 0, np.arange(_BODY), -1.0)
+  _, hands_scores, face_scores = np.split(people[..., 2], ends, 1)
+  arrays = {
+    "bodies": body.reshape(n * _BODY, 2),
+    "body_scores": numbers.reshape(n, _BODY),
+    "hands": hands.reshape(2 * n, _HAND, 2),
+    "hands_scores": hands_scores.reshape(2 * n, _HAND),
+    "faces": face,
+    "faces_scores": face_scores,
+  }
+  buffer = io.BytesIO()
+  np.savez(buffer, allow_pickle=False, **arrays)
+  return buffer.getvalue()
 
 
 def is_frame(path: str) -> bool:

@@ -2,8 +2,9 @@
 
 A row holds x, y and confidence of the 50 joints (stage 2 of Prompt2Sign's
 pipeline). Our attributes, which other tools' files lack, are `fps` (frames per
-second) and `size` (width and height of the image, pixels). Texts are not
-stored.
+second), `size` (width and height of the image, pixels) and, of another skeleton
+than prompt2sign50, `skeleton`: its name. Then a row holds x, y and confidence
+of its joints and, where it has depth, z as a fourth. Texts are not stored.
 
 HDF5 files can refer to other files in several ways and claim any size, so each
 data set is checked before it is read.
@@ -27,16 +28,22 @@ from signllm_jax.core import (
   limits,
   skeleton,
 )
-from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 from signllm_jax.formats import detections
 
-_MAX_CHUNK = limits.MAX_FRAMES * PROMPT2SIGN50.num_values * 4  # bytes
+_MAX_NAME = 64  # letters of a skeleton's name
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE)
 # Free disk space that HDF5 needs when it closes a file: in all, and per clip.
 _SPARE, _SPARE_EACH = 1 << 20, 2 << 10
-_FORM = (
-  f"a data set of float32 in the file itself, T x {PROMPT2SIGN50.num_values}"
-)
+
+
+def _numbers(found: Skeleton) -> int:
+  """Numbers of a row: x, y, confidence and, in 3-D, z of each joint.
+
+  prompt2sign50 has no z here: it is lifted.
+  """
+  deep = found.dims == 3 and found != PROMPT2SIGN50
+  return found.num_joints * (4 if deep else 3)
 
 
 def names(path: str | os.PathLike) -> list[str]:
@@ -79,8 +86,8 @@ def read_clip(
       than gzip, too many frames, or no keypoints in it.
   """
   with _open(path) as file:
-    values, attributes = _load(file, name, path)
-  if strange := detections.first_invalid(values):
+    values, found, attributes = _load(file, name, path)
+  if strange := detections.first_invalid(values, found):
     at, problem = strange
     raise errors.DataError(
       f"clip {name!r}: {problem}",
@@ -88,11 +95,15 @@ def read_clip(
       frame=at + 1,
       expected="pixels and a confidence",
     )
+  values = detections.clean(values)
+  depth = values[..., 3] if values.shape[-1] > 3 else None
   return clips.Keypoints(
-    detections.clean(values),
+    np.ascontiguousarray(values[..., :3]),
     attributes.get("fps", fps),
     attributes.get("size"),
     name,
+    skeleton=found,
+    depth=depth,
   )
 
 
@@ -115,24 +126,38 @@ def write(path: str | os.PathLike, sequence: Iterable[clips.Keypoints]) -> None:
           path=path,
           expected="each name once, without a slash",
         )
-      if strange := detections.first_invalid(clip.frames):
+      if strange := detections.first_invalid(clip.frames, clip.skeleton):
         at, problem = strange
         raise errors.DataError(
           f"clip {clip.name!r}: {problem}", path=path, frame=at + 1
         )
-      skeleton.check_same(clip.skeleton, PROMPT2SIGN50, f"clip {clip.name!r}")
       if len(clip) > limits.MAX_FRAMES:
         raise errors.DataError(
           f"clip {clip.name!r} has {len(clip)} frames",
           path=path,
           expected=f"at most {limits.MAX_FRAMES}",
         )
-      rows = detections.clean(clip.frames).reshape(-1, PROMPT2SIGN50.num_values)
+      rows = _rows(clip)
       _check_room(temporary, rows.nbytes + _SPARE + _SPARE_EACH * len(file))
       data_set = file.create_dataset(clip.name, data=rows)
       data_set.attrs["fps"] = float(clip.fps)
       if clip.size is not None:
         data_set.attrs["size"] = np.array(clip.size, np.int64)
+      if clip.skeleton != PROMPT2SIGN50:
+        data_set.attrs["skeleton"] = clip.skeleton.name
+
+
+def _rows(clip: clips.Keypoints) -> np.ndarray:
+  """Numbers [T, N] of a clip.
+
+  Raises:
+    DataError: its skeleton needs a depth that it lacks.
+  """
+  values = clip.frames
+  if _numbers(clip.skeleton) > 3 * clip.skeleton.num_joints:
+    depth = clip.as_clip().frames[..., 2:]
+    values = np.concatenate([values, depth], -1)
+  return detections.clean(values).reshape(len(clip), _numbers(clip.skeleton))
 
 
 def _check_room(path: os.PathLike, size: int) -> None:
@@ -153,11 +178,19 @@ def _open(path: str | os.PathLike) -> Iterator[h5py.File]:
     yield file
 
 
-def _load(file: h5py.File, name: str, path) -> tuple[np.ndarray, dict]:
-  """Stored keypoints [T, J, 3], and the attributes `fps` and `size` if any."""
+def _load(
+  file: h5py.File, name: str, path
+) -> tuple[np.ndarray, Skeleton, dict]:
+  """Stored numbers [T, J, 3 or 4], skeleton, and `fps` and `size` if any."""
+  found = PROMPT2SIGN50
 
   def invalid(what: str) -> errors.DataError:
-    return errors.DataError(f"clip {name!r} {what}", path=path, expected=_FORM)
+    return errors.DataError(
+      f"clip {name!r} {what}",
+      path=path,
+      expected="a data set of float32 in the file itself, T x "
+      f"{_numbers(found)} ({found.name})",
+    )
 
   if any("\ud800" <= letter <= "\udfff" for letter in name):
     raise invalid("has a name that is not UTF-8")
@@ -173,13 +206,14 @@ def _load(file: h5py.File, name: str, path) -> tuple[np.ndarray, dict]:
   # Before the shape: that of a virtual set is read from other files.
   if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
     raise invalid("lies in other files")
+  found = _skeleton_of(data_set, invalid)
   shape, dtype = item.shape, item.dtype
   if dtype not in (np.dtype("<f4"), np.dtype(">f4")):
     raise invalid(f"is of {dtype}")
   if (
     shape is None
     or len(shape) != 2
-    or shape[1] != PROMPT2SIGN50.num_values
+    or shape[1] != _numbers(found)
     or shape[0] > limits.MAX_FRAMES
   ):
     raise invalid(f"has shape {shape}")
@@ -188,9 +222,25 @@ def _load(file: h5py.File, name: str, path) -> tuple[np.ndarray, dict]:
   values = np.zeros(shape, np.float32)
   if len(values):
     data_set.read_direct(values)
-  return values.reshape(-1, PROMPT2SIGN50.num_joints, 3), _attributes(
-    data_set, invalid
-  )
+  numbers = _numbers(found) // found.num_joints
+  values = values.reshape(-1, found.num_joints, numbers)
+  return values, found, _attributes(data_set, invalid)
+
+
+def _skeleton_of(data_set: h5py.Dataset, invalid) -> Skeleton:
+  """The skeleton that a data set names."""
+  if "skeleton" not in data_set.attrs:
+    return PROMPT2SIGN50
+  attribute = data_set.attrs.get_id("skeleton")
+  kind = attribute.get_type()
+  if attribute.shape != () or not isinstance(kind, h5py.h5t.TypeStringID):
+    raise invalid("has a skeleton that is no name")
+  if not kind.is_variable_str() and kind.get_size() > _MAX_NAME:
+    raise invalid("has a skeleton of too long a name")
+  name = str(data_set.attrs["skeleton"])[:_MAX_NAME]
+  if name not in skeleton.SKELETONS:
+    raise invalid(f"has the skeleton {name!r}")
+  return skeleton.get(name)
 
 
 def _check_chunks(item, plan, invalid) -> None:
@@ -200,11 +250,10 @@ def _check_chunks(item, plan, invalid) -> None:
   """
   chunk_shape = plan.get_chunk()
   size = int(np.prod(chunk_shape, dtype=object)) * 4
-  most = -(-item.shape[0] // chunk_shape[0]) * -(
-    -PROMPT2SIGN50.num_values // chunk_shape[1]
-  )
+  rows, columns = item.shape
+  most = -(-rows // chunk_shape[0]) * -(-columns // chunk_shape[1])
   filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
-  if size > _MAX_CHUNK:
+  if size > limits.MAX_FRAMES * columns * 4:
     raise invalid(f"has chunks of {size} bytes")
   if len(set(filters)) < len(filters) or not set(filters) <= set(_FILTERS):
     raise invalid(f"is packed with filters {filters}, not only gzip")

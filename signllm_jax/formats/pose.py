@@ -1,10 +1,12 @@
-"""`.pose`: the format of pose-format and its viewers, with OpenPose's points.
+"""`.pose`: the format of pose-format and its viewers.
 
-Of the 137 points, the 50 joints are points 0-7 of the body (BODY_25) and the
-two hands; other points and missing joints have confidence 0. Positions are x,
-y, z in a space of 512 x 512 x 512 pixels. The neck of a canonical clip (neck at
-0, shoulders 1/3 apart) is at (256, 192, 0) and its shoulders are 128 pixels
-apart, so that head and signing space are inside the image:
+`pose_layouts` says which points a skeleton has; prompt2sign50 and dwpose128
+have OpenPose's, of whose 137 points the 50 joints are points 0-7 of the body
+(BODY_25) and the two hands. Other points and missing joints have confidence 0.
+Positions are x, y, z in a space of 512 x 512 x 512 pixels. The neck of a
+canonical clip (neck at 0, shoulders 1/3 apart) is at (256, 192, 0) and its
+shoulders are 128 pixels apart, so that head and signing space are inside the
+image:
 
   pixel = 384 * value + (256, 192, 0)
 
@@ -15,7 +17,6 @@ import collections
 import os
 import pathlib
 import struct
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -30,15 +31,10 @@ from signllm_jax.core import (
   errors,
   foreign_files,
   limits,
-  skeleton,
 )
 from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
-from signllm_jax.formats import detections, landmarks
-
-with warnings.catch_warnings():
-  # Compiling the module warns of a pattern in it.
-  warnings.simplefilter("ignore")
-  from pose_format.utils import openpose
+from signllm_jax.formats import detections, landmarks, pose_layouts
+from signllm_jax.formats.pose_layouts import openpose
 
 SIZE = 512  # pixels of width, height and depth
 _SCALE = 0.75  # of the height
@@ -58,10 +54,10 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
     clip: canonical, to be inside the image.
 
   Raises:
-    DataError: the clip holds NaN or infinity.
+    DataError: the clip holds NaN or infinity, or its skeleton has no layout.
     StorageError: the file cannot be written.
   """
-  skeleton.check_same(clip.skeleton, PROMPT2SIGN50, f"clip {clip.name!r}")
+  components = pose_layouts.components(clip.skeleton)
   finite = np.isfinite(clip.frames).all((1, 2))
   if not finite.all():
     raise errors.DataError(
@@ -70,21 +66,17 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
       frame=int(np.argmin(finite)) + 1,
       expected="finite numbers",
     )
-  components = [
-    pose_header.PoseHeaderComponent(
-      part.name, part.points, part.limbs, part.colors, "XYZC"
-    )
-    for part in openpose.OpenPose_Components
-  ]
   header = pose_header.PoseHeader(
     0.2, pose_header.PoseHeaderDimensions(SIZE, SIZE, SIZE), components
   )
-  points = header.total_points()
-  data = np.zeros((len(clip), 1, points, 3), np.float32)
-  confidence = np.zeros((len(clip), 1, points), np.float32)
-  at = _points([(c.name, name) for c in components for name in c.points])
+  points = [(c.name, name) for c in components for name in c.points]
+  shape = len(clip), 1, len(points)
+  data = np.zeros((*shape, clip.skeleton.dims), np.float32)
+  confidence = np.zeros(shape, np.float32)
+  at = [points.index(point) for point in pose_layouts.points_of(clip.skeleton)]
   data[:, 0, at] = np.where(clip.valid[..., None], to_pixels(clip.frames), 0)
   confidence[:, 0, at] = clip.valid
+  pose_layouts.add_middle(clip.skeleton, points, data, confidence)
   body = NumPyPoseBody(clip.fps, data, confidence)
   with (
     atomic_files.atomic_write(path) as temporary,

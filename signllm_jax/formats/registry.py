@@ -10,11 +10,16 @@ import dataclasses
 import numpy as np
 
 from signllm_jax.core import clips
-from signllm_jax.core.skeleton import DWPOSE128
-from signllm_jax.formats import bvh, dwpose, openpose, pose
+from signllm_jax.core.skeleton import DWPOSE128, PROMPT2SIGN50
+from signllm_jax.formats import bvh, dwpose, dwpose_npz, openpose, pose
 
 CLIP_FILES = {".pose": pose, ".bvh": bvh}  # one clip per file
-FRAME_FOLDERS = {"openpose": openpose, "dwpose": dwpose}  # one folder per clip
+# One folder a clip.
+FRAME_FOLDERS = {
+  "openpose": openpose,
+  "dwpose": dwpose,
+  "dwpose_npz": dwpose_npz,
+}
 POSE_FORMATS = (".npz", ".skels", ".pt", *CLIP_FILES)
 KEYPOINT_FORMATS = (".h5", *FRAME_FOLDERS)
 
@@ -31,7 +36,19 @@ def to_keypoints(clip: clips.Clip) -> clips.Keypoints:
     text=clip.text,
     gloss=clip.gloss,
     skeleton=clip.skeleton,
+    depth=_depth(clip),
   )
+
+
+def _depth(clip: clips.Clip) -> np.ndarray | None:
+  """Depth [T, J] in the same pixels; None in 2-D and of lifted clips.
+
+  The joints of prompt2sign50 are lifted: what reads its keypoints makes z anew.
+  """
+  if clip.skeleton.dims < 3 or clip.skeleton == PROMPT2SIGN50:
+    return None
+  z = pose.to_pixels(clip.frames)[..., 2]
+  return np.where(clip.valid, z, 0).astype(np.float32)
 
 
 def to_picture(clip: clips.Clip) -> clips.Clip:

@@ -14,7 +14,7 @@ Source: Prompt2Sign's export; Progressive Transformers (Saunders et al. 2020).
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from absl import logging
@@ -68,11 +68,12 @@ def read_numbered(
   path: str | os.PathLike,
   fps: float = 25.0,
   size: tuple[int, int] | None = None,
+  report: Callable[[str], None] | None = None,
 ) -> Iterator[tuple[int, clips.Clip]]:
   """Yields number of the line and clip, as `read` reads them.
 
   In dwpose128 an empty line is a clip that failed in the published tool. It is
-  left out, and a warning names the lines. In the other form it is an error.
+  left out, and `report` gets a warning (or it is logged); elsewhere an error.
   """
   empty, skeleton = [], None
   for number, line in text_files.read_lines(path, limits.MAX_LINE):
@@ -86,9 +87,8 @@ def read_numbered(
     yield number, clip
   if empty and skeleton != DWPOSE128:
     raise _not_a_number(b"", path, empty[0])
-  if empty:
-    named = [f"line {number}" for number in empty]
-    logging.warning("%s", dwpose_skels.gaps(path, named))
+  if named := [f"line {number}" for number in empty]:
+    (report or logging.warning)(dwpose_skels.gaps(path, named))
 
 
 def parse(

@@ -9,7 +9,7 @@ import dataclasses
 import os
 import pathlib
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from absl import logging
@@ -30,12 +30,17 @@ class Entry(NamedTuple):
   prompt: str
 
 
-def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
+def index_split(
+  folder: str | os.PathLike,
+  split: str,
+  report: Callable[[str], None] | None = None,
+) -> list[Entry]:
   """Lists the clips of a split with their texts, without reading poses.
 
   Args:
     folder: with <split>.skels, .text and optionally .gloss, .prompt and .files.
     split: e.g. `train`.
+    report: called with the warning; logged if not given.
 
   Returns:
     Entries with text, gloss and prompt in NFC, named by .files or
@@ -82,7 +87,7 @@ def index_split(folder: str | os.PathLike, split: str) -> list[Entry]:
   if not gaps or not _is_dwpose(folder, split, entries, empty):
     return entries
   named = [f"{each.name} (line {each.number})" for each in gaps]
-  logging.warning("%s", dwpose_skels.gaps(paths["skels"], named))
+  (report or logging.warning)(dwpose_skels.gaps(paths["skels"], named))
   return [each for each, bare in zip(entries, empty, strict=True) if not bare]
 
 
@@ -132,13 +137,14 @@ def read_split(
   split: str,
   fps: float = 25.0,
   size: tuple[int, int] | None = None,
+  report: Callable[[str], None] | None = None,
 ) -> Iterator[clips.Clip]:
   """Reads the clips of a split one by one; `size` as of `skels.read`.
 
   Raises:
     DataError: as `index_split` and `read_entry`.
   """
-  for entry in index_split(folder, split):
+  for entry in index_split(folder, split, report):
     yield read_entry(folder, split, entry, fps, size)
 
 

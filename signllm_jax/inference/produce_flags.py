@@ -96,7 +96,7 @@ def _add_form(options: argparse.ArgumentParser) -> None:
     "--form",
     choices=tuple(registry.FRAME_FOLDERS),
     default="",
-    help="--out is a folder of JSON, a file a frame, of this form",
+    help="--out is a folder of JSON or npz, a file a frame, of this form",
   )
   add("--size", type=int, default=320, help="width of a clip in pixels (320)")
 

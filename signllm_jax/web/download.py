@@ -27,6 +27,7 @@ FORMATS: dict[schema.FileFormat, tuple[str, str]] = {
   ".skels": ("skels", "application/zip"),
   "openpose": ("OpenPose JSON", "application/zip"),
   "dwpose": ("DWPose JSON", "application/zip"),
+  "dwpose_npz": ("DWPose npz", "application/zip"),
 }
 
 

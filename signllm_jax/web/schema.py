@@ -28,6 +28,7 @@ FileFormat = Literal[
   ".skels",
   "openpose",
   "dwpose",
+  "dwpose_npz",
 ]
 Frames = Annotated[
   list[list[float | None]],
