@@ -8,9 +8,16 @@ import os
 import pathlib
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from data_pipeline.building import record_reader
-from signllm_jax.core import atomic_files, errors, foreign_files, limits
+from signllm_jax.core import (
+  atomic_files,
+  errors,
+  foreign_files,
+  limits,
+  paths,
+)
 from signllm_jax.formats import tfrecord
 
 SUMS = "SHA256SUMS"
@@ -51,9 +58,9 @@ def problems(
   Raises:
     StorageError: a file cannot be read.
   """
-  folder, shards = pathlib.Path(folder), set(shards)
+  folder, shards = paths.resolve(folder), set(shards)
   path = folder / SUMS
-  if not path.exists():
+  if not foreign_files.exists(path):
     return [
       errors.DataError(
         "no checksums; changed bytes cannot be detected",
@@ -97,13 +104,13 @@ def problems(
 
 
 def _compare(
-  path: pathlib.Path, stored: str, is_shard: bool
+  path: paths.AnyPath, stored: str, is_shard: bool
 ) -> errors.DataError | None:
-  if not path.is_file():
-    if is_shard:
-      return None  # see `problems`
-    return errors.DataError("the file is missing", path=path)
   try:
+    if not path.is_file():
+      if is_shard:
+        return None  # see `problems`
+      return errors.DataError("the file is missing", path=path)
     actual = _sha256(path)
   except OSError as error:
     raise errors.StorageError(f"cannot be read: {error}", path=path) from error
@@ -117,6 +124,7 @@ def _compare(
   )
 
 
-def _sha256(path: pathlib.Path) -> str:
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(path: paths.AnyPath) -> str:
+  with foreign_files.open_file(path) as file:
+    opened: Any = file
+    return hashlib.file_digest(opened, "sha256").hexdigest()

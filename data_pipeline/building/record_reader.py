@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from signllm_jax.core import foreign_files
 from signllm_jax.data import records
 from signllm_jax.data.records import REBUILD as REBUILD
 from signllm_jax.data.records import open_build as open_build
@@ -43,7 +44,7 @@ def summarise(folder: str | os.PathLike) -> list[Split]:
         frames,
         seconds / 3600,
         len(split.paths),
-        sum(path.stat().st_size for path in split.paths),
+        sum(foreign_files.check_file(path) for path in split.paths),
       )
     )
   return splits

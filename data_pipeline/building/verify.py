@@ -5,7 +5,6 @@ finds faults from before the checksums were written.
 """
 
 import os
-import pathlib
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ import numpy as np
 import tqdm
 
 from data_pipeline.building import checksums, record_reader
-from signllm_jax.core import errors, languages
+from signllm_jax.core import errors, languages, paths
 from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data import records
 from signllm_jax.formats import dataset_info, shards, tfrecord
@@ -28,7 +27,7 @@ class Shard(NamedTuple):
   """A file of records and the number it should hold."""
 
   split: str
-  path: pathlib.Path
+  path: paths.AnyPath
   count: int
 
 
@@ -62,7 +61,7 @@ def problems(folder: str | os.PathLike) -> list[errors.DataError]:
     DataError: the folder does not hold a build.
     StorageError: a file cannot be read.
   """
-  folder = pathlib.Path(folder)
+  folder = paths.resolve(folder)
   info = record_reader.open_build(folder)
   parts = [
     Shard(name, path, count)

@@ -9,7 +9,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 
-from signllm_jax.core import errors
+from signllm_jax.core import buckets, errors, paths
 
 _UNFINISHED = re.compile(r"\..*\.[0-9a-f]{32}(\.[^.]*)?")  # of `atomic_write`
 
@@ -18,13 +18,18 @@ def check_writable(path: str | os.PathLike, option: str) -> None:
   """Writes a nameless file into a folder, or where it would be made.
 
   Args:
-    path: the folder; it is not made.
+    path: the folder; it is not made. In a bucket an object is written and
+      deleted.
     option: that named it, for the message.
 
   Raises:
     StorageError: it cannot be written.
+    UsageError: a URL that is none of a bucket.
   """
   try:
+    if paths.is_remote(path):
+      buckets.BucketPath(path).probe()
+      return
     existing = pathlib.Path(os.path.abspath(path))
     while not existing.exists():
       existing = existing.parent
@@ -43,9 +48,13 @@ def check_writable(path: str | os.PathLike, option: str) -> None:
 def make_folder(path: str | os.PathLike) -> None:
   """Creates a folder and its parents where they are missing.
 
+  A bucket needs none.
+
   Raises:
     StorageError: it cannot be created, or a file has its name.
   """
+  if paths.is_remote(path):
+    return
   try:
     pathlib.Path(path).mkdir(parents=True, exist_ok=True)
   except OSError as error:
@@ -70,12 +79,17 @@ def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   outlive the content when power is lost.
 
   The temporary file lies in the same folder (a rename is atomic only within a
-  file system) and has the same suffix (writers choose their format by it).
+  file system) and has the same suffix (writers choose their format by it). An
+  object of a bucket is written whole from a temporary file of this machine.
 
   Raises:
     StorageError: the folder is missing or the file cannot be written.
   """
-  path = pathlib.Path(path)
+  path = paths.resolve(path)
+  if isinstance(path, buckets.BucketPath):
+    with _object_write(path) as temporary:
+      yield temporary
+    return
   if not path.parent.is_dir():
     raise errors.StorageError(
       "its folder does not exist", path=path, hint="Make the folder first"
@@ -91,6 +105,17 @@ def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
   finally:
     if temporary.exists():  # a read-only file system refuses even an attempt
       temporary.unlink()
+
+
+@contextlib.contextmanager
+def _object_write(path: buckets.BucketPath) -> Iterator[pathlib.Path]:
+  with tempfile.TemporaryDirectory(dir=paths.scratch()) as folder:
+    temporary = pathlib.Path(folder, path.name)
+    try:
+      yield temporary
+      path.upload(temporary)
+    except OSError as error:
+      raise errors.StorageError(f"cannot write: {error}", path=path) from error
 
 
 @contextlib.contextmanager

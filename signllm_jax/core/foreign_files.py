@@ -1,8 +1,8 @@
 """Opens and parses files of unknown origin.
 
-Only regular files are opened: a named pipe or a device would block or never
-end. What a library raises while it parses foreign bytes becomes a DataError
-that names the file.
+Only regular files are opened, or objects of buckets: a named pipe or a device
+would block or never end. What a library raises while it parses foreign bytes
+becomes a DataError that names the file.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from signllm_jax.core import errors, limits
+from signllm_jax.core import buckets, errors, limits, paths
 
 # Faults of the disk or of permissions; others are faults of the content.
 _STORAGE = (
@@ -37,6 +37,10 @@ def open_file(
     DataError: there is no such file, it is not a regular one, or too large.
     StorageError: it cannot be opened.
   """
+  if paths.is_remote(path):
+    with _open_object(path, most) as file:
+      yield file
+    return
   handle = _open(path)
   try:
     _check(path, os.fstat(handle), most)
@@ -53,11 +57,25 @@ def check_file(path: str | os.PathLike, most: int | None = None) -> int:
   Raises:
     DataError, StorageError: as `open_file`.
   """
+  if paths.is_remote(path):
+    return _check_object(buckets.BucketPath(path), most)
   try:
     status = os.stat(path)
   except (OSError, ValueError) as error:
     raise _not_opened(path, error) from error
   return _check(path, status, most)
+
+
+def exists(path: str | os.PathLike) -> bool:
+  """Whether there is a file or folder, or an object of a bucket.
+
+  Raises:
+    StorageError: a bucket does not answer.
+  """
+  try:
+    return paths.resolve(path).exists()
+  except OSError as error:
+    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
 
 
 def read(path: str | os.PathLike, most: int) -> bytes:
@@ -67,6 +85,8 @@ def read(path: str | os.PathLike, most: int) -> bytes:
     DataError: as `open_file`.
     StorageError: it cannot be read.
   """
+  if paths.is_remote(path):
+    return _read_object(buckets.BucketPath(path), most)
   handle = _open(path)
   try:
     size = _check(path, os.fstat(handle), most)
@@ -186,15 +206,50 @@ def _open(path: str | os.PathLike) -> int:
     raise _not_opened(path, error) from error
 
 
+@contextlib.contextmanager
+def _open_object(
+  path: str | os.PathLike, most: int | None
+) -> Iterator[BinaryIO]:
+  """An object of a bucket, opened as `open_file` opens a file."""
+  found = buckets.BucketPath(path)
+  _check_object(found, most)
+  with found.reader() as file:
+    yield file
+
+
+def _check_object(path: buckets.BucketPath, most: int | None) -> int:
+  try:
+    size = path.stat().st_size
+  except OSError as error:
+    raise _not_opened(path, error) from error
+  if most is not None and size > most:
+    raise _too_large(path, size, most)
+  return size
+
+
+def _read_object(path: buckets.BucketPath, most: int) -> bytes:
+  _check_object(path, most)
+  try:
+    return path.read_range(0, most)
+  except OSError as error:
+    raise _not_opened(path, error) from error
+
+
+def _too_large(
+  path: str | os.PathLike, size: int, most: int
+) -> errors.DataError:
+  return errors.DataError(
+    f"{size} bytes", path=path, expected=f"at most {most}"
+  )
+
+
 def _check(
   path: str | os.PathLike, status: os.stat_result, most: int | None
 ) -> int:
   if not stat.S_ISREG(status.st_mode):
     raise errors.DataError("not a file", path=path)
   if most is not None and status.st_size > most:
-    raise errors.DataError(
-      f"{status.st_size} bytes", path=path, expected=f"at most {most}"
-    )
+    raise _too_large(path, status.st_size, most)
   return status.st_size
 
 

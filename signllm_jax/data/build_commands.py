@@ -1,10 +1,9 @@
 """Commands that build the data of a configuration, for messages."""
 
-import pathlib
 from collections.abc import Sequence
 
 from signllm_jax import config
-from signllm_jax.core import errors, languages
+from signllm_jax.core import errors, foreign_files, languages, paths
 from signllm_jax.core.skeleton import SKELETONS
 
 _DATASETS = ("fingerspelling", "prompt2sign")
@@ -15,10 +14,10 @@ def command(folder: str) -> str | None:
 
   None where the folder is not named so.
   """
-  path = pathlib.Path(folder)
-  if len(path.parts) < 3:
+  path = paths.resolve(folder)
+  dataset, code = path.parent.parent.name, path.parent.name
+  if not dataset or not code:
     return None
-  dataset, code = path.parts[-3:-1]
   kind = next((s for s in SKELETONS if code.endswith(f"_{s}")), "")
   code = code.removesuffix(f"_{kind}")
   corpora = [each.config_name for each in languages.LANGUAGES.values()]
@@ -30,7 +29,7 @@ def command(folder: str) -> str | None:
   source += f" --skeleton={kind}" if kind else ""
   return (
     f"python -m data_pipeline build --dataset={dataset}/{code}{source} "
-    f"--output={path.parents[2]}"
+    f"--output={path.parent.parent.parent}"
   )
 
 
@@ -49,8 +48,10 @@ def no_data(parts: Sequence[config.Data], split: str) -> errors.DataError:
     if any(" --input=" in each for each in commands if each):
       hint += ", FOLDER being your copy of the corpus (docs/data.md)"
     hint += ":\n  " + "\n  ".join(each for each in commands if each)
-  path = pathlib.Path(folders[0])
-  found = "neither of them" if path.exists() else "nothing there"
+  path = paths.resolve(folders[0])
+  found = "nothing there"
+  if foreign_files.exists(path):
+    found = "neither of them"
   others = "".join(f", {folder}" for folder in folders[1:])
   return errors.DataError(
     f"no data for the split {split!r}: {found}{others and ', nor in'}"

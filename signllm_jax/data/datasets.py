@@ -1,7 +1,6 @@
 """Opens data sets of clips: built ones and folders of .skels."""
 
 import dataclasses
-import pathlib
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from signllm_jax import config
 from signllm_jax.core import clips as clips_lib
-from signllm_jax.core import errors, gloss
+from signllm_jax.core import errors, foreign_files, gloss, paths
 from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.data import build_commands, records
 from signllm_jax.formats import shards, splits
@@ -33,7 +32,7 @@ Clips = Examples[clips_lib.Clip]
 class _BuiltSplit:
   """A split of a data set that a builder wrote, read from disk on access."""
 
-  def __init__(self, folder: pathlib.Path, split: str, settings: config.Data):
+  def __init__(self, folder: paths.AnyPath, split: str, settings: config.Data):
     build = records.open_build(folder)
     if split not in build.splits:
       raise errors.DataError(
@@ -70,11 +69,12 @@ def open_clips(settings: config.Data, split: str) -> Clips:
     DataError: the folder is neither, or has no such split, or clips of another
       skeleton than `data.skeleton`.
   """
-  folder = pathlib.Path(settings.folder)
+  folder = paths.resolve(settings.folder)
   skeleton = skeleton_lib.get(settings.skeleton)
-  if (folder / "dataset_info.json").exists():
+  if foreign_files.exists(folder / "dataset_info.json"):
     return _BuiltSplit(folder, split, settings)
-  if (folder / f"{split}.skels").exists():
+  if foreign_files.exists(folder / f"{split}.skels"):
+    paths.local(folder, "a folder of .skels, unless it is built,")
     found = [
       clips_lib.canonical(clip)
       for clip in splits.read_split(folder, split, fps=settings.fps)
@@ -91,10 +91,12 @@ def has_split(settings: config.Data, split: str) -> bool:
   Raises:
     DataError: `dataset_info.json` is damaged.
   """
-  folder = pathlib.Path(settings.folder)
-  if (folder / "dataset_info.json").exists():
+  folder = paths.resolve(settings.folder)
+  if foreign_files.exists(folder / "dataset_info.json"):
     return split in records.open_build(folder).splits
-  return any((folder / f"{split}.{kind}").exists() for kind in _SPLIT_FILES)
+  return any(
+    foreign_files.exists(folder / f"{split}.{kind}") for kind in _SPLIT_FILES
+  )
 
 
 class MultilingualClips:

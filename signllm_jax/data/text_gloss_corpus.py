@@ -5,14 +5,13 @@ sign language, `<GSL> guten abend`, and every gloss token is marked with it,
 `<GSL_ABEND>`.
 """
 
-import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from signllm_jax import config
-from signllm_jax.core import errors
+from signllm_jax.core import errors, foreign_files, paths
 from signllm_jax.core import gloss as gloss_lib
 from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.core import vocabulary as vocabulary_lib
@@ -42,11 +41,11 @@ def open_pairs(settings: config.Data, split: str) -> list[Pair]:
   Raises:
     DataError: there is neither, or a text has no gloss.
   """
-  code, folder = settings.language, pathlib.Path(settings.folder)
-  paths = [folder / f"{split}.{kind}" for kind in (settings.source, "gloss")]
-  if all(path.exists() for path in paths):
-    texts, glosses = (list(splits.read_texts(path)) for path in paths)
-    splits.check_lines(paths[1], len(glosses), paths[0], len(texts))
+  code, folder = settings.language, paths.resolve(settings.folder)
+  files = [folder / f"{split}.{kind}" for kind in (settings.source, "gloss")]
+  if all(map(foreign_files.exists, files)):
+    texts, glosses = (list(splits.read_texts(file)) for file in files)
+    splits.check_lines(files[1], len(glosses), files[0], len(texts))
     names = [f"{split}/{i:06d}" for i in range(1, len(texts) + 1)]
   else:
     examples = datasets.open_clips(settings, split)

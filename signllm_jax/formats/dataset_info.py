@@ -7,13 +7,13 @@ name is imported, and shards lie in their folder.
 """
 
 import os
-import pathlib
 import re
 from typing import Any, NamedTuple
 
 import msgspec
 
 from signllm_jax.core import errors, foreign_files, limits
+from signllm_jax.core import paths as paths_lib
 
 INFO, FEATURES = "dataset_info.json", "features.json"
 FILE_FORMATS = ("tfrecord", "array_record")
@@ -26,7 +26,7 @@ class Split(NamedTuple):
   """A split of a built data set."""
 
   name: str
-  paths: list[pathlib.Path]  # of its shards, in order
+  paths: list[paths_lib.AnyPath]  # of its shards, in order
   shard_lengths: list[int]  # records of each
 
   @property
@@ -85,7 +85,7 @@ def read(folder: str | os.PathLike) -> DatasetInfo:
       places shards outside the folder; names the file.
     StorageError: it cannot be read.
   """
-  path = pathlib.Path(folder, INFO)
+  path = paths_lib.resolve(folder, INFO)
   value = foreign_files.read_json(path)
   with foreign_files.parsing(path, "description of a data set"):
     info = msgspec.convert(value, _Info)
@@ -120,7 +120,7 @@ def read(folder: str | os.PathLike) -> DatasetInfo:
   )
 
 
-def _to_split(split: _Split, info: _Info, path: pathlib.Path) -> Split:
+def _to_split(split: _Split, info: _Info, path: paths_lib.AnyPath) -> Split:
   """Checks the counts of a split and places its shards in the folder."""
   lengths = [_count(value, split.name, path) for value in split.shard_lengths]
   if not 0 < len(lengths) <= limits.MAX_SHARDS:
@@ -143,7 +143,7 @@ def _to_split(split: _Split, info: _Info, path: pathlib.Path) -> Split:
   return Split(split.name, paths, lengths)
 
 
-def _count(value: str | int, split: str, path: pathlib.Path) -> int:
+def _count(value: str | int, split: str, path: paths_lib.AnyPath) -> int:
   """Number of records of a shard; protobuf writes it as a string."""
   digits = str(value) if isinstance(value, int) else value
   if not re.fullmatch("[0-9]{1,15}", digits) or int(digits) > _MOST_RECORDS:
@@ -171,7 +171,7 @@ def check_features(
     DataError: there are none, or a feature is missing or another one.
     StorageError: the file cannot be read.
   """
-  path = pathlib.Path(folder, FEATURES)
+  path = paths_lib.resolve(folder, FEATURES)
   value = foreign_files.read_json(path)
   stored = value.get("featuresDict")
   stored = stored.get("features") if isinstance(stored, dict) else None

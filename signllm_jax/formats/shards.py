@@ -9,6 +9,7 @@ import numpy as np
 from array_record.python import array_record_data_source
 
 from signllm_jax.core import errors, foreign_files
+from signllm_jax.core import paths as paths_lib
 from signllm_jax.formats import tfrecord
 
 
@@ -103,8 +104,10 @@ def _open_arrays(
         "the shard is missing", path=path, hint=tfrecord.RESTORE
       ) from error
   place = paths[0] if len(paths) == 1 else os.path.dirname(paths[0])
+  # Its library reads local files alone; of objects it gets copies.
+  files = [os.fspath(paths_lib.local_copy(path)) for path in paths]
   with foreign_files.parsing(place, "ArrayRecord file", tfrecord.RESTORE):
-    source = array_record_data_source.ArrayRecordDataSource(paths)
+    source = array_record_data_source.ArrayRecordDataSource(files)
   if lengths is not None and len(source) != sum(lengths):
     raise errors.DataError(
       f"{len(source)} records",

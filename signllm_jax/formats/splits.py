@@ -15,6 +15,7 @@ from typing import NamedTuple
 from absl import logging
 
 from signllm_jax.core import clips, errors, foreign_files, limits, text_files
+from signllm_jax.core import paths as paths_lib
 from signllm_jax.core.skeleton import DWPOSE128
 from signllm_jax.formats import dwpose_skels, skels
 
@@ -159,7 +160,7 @@ def _offsets(path: pathlib.Path) -> tuple[list[int], list[bool]]:
 
 
 def check_lines(
-  path: pathlib.Path, count: int, texts: pathlib.Path, expected: int
+  path: paths_lib.AnyPath, count: int, texts: paths_lib.AnyPath, expected: int
 ) -> None:
   """Refuses a file whose number of lines differs from that of the texts.
 
@@ -175,7 +176,7 @@ def check_lines(
     )
 
 
-def read_texts(path: pathlib.Path, empty: bool = False) -> Iterator[str]:
+def read_texts(path: paths_lib.AnyPath, empty: bool = False) -> Iterator[str]:
   """Reads the lines of a parallel text file, stripped and in NFC.
 
   Args:

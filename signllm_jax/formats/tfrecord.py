@@ -5,17 +5,18 @@ the masked CRC-32C of those 8 bytes (u32), the data, and the masked CRC-32C of
 the data (u32). Source: tensorflow/core/lib/io/record_writer.h.
 """
 
+import contextlib
 import operator
 import os
 import stat
 import struct
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 
 import google_crc32c
 import numpy as np
-from etils import epath
 
-from signllm_jax.core import errors
+from signllm_jax.core import buckets, errors, paths
 
 HEADER = struct.Struct("<QI")  # length, its checksum
 FOOTER = struct.Struct("<I")  # checksum of the data
@@ -56,7 +57,7 @@ class TFRecordFiles:
     """Indexes the shards.
 
     Args:
-      paths: local files, or whatever `etils.epath` opens (gs://...).
+      paths: local files, or objects of buckets.
       counts: records expected in each shard. Without it, a shard truncated
         between two records is not detected.
 
@@ -132,27 +133,55 @@ class TFRecordFiles:
     return data
 
 
+class _Window(threading.local):
+  """The bytes of an object that a thread read last.
+
+  Records that are read in order are so fetched many at a time.
+  """
+
+  path, start, data = "", 0, b""
+
+  def read(self, path: str, start: int, size: int) -> bytes:
+    """Up to `size` bytes from `start` of an object."""
+    end = self.start + len(self.data)
+    if path != self.path or not self.start <= start or start + size > end:
+      in_order = path == self.path and 0 <= start - end < _AHEAD
+      fetched = max(size, _AHEAD) if in_order else size
+      self.data = buckets.BucketPath(path).read_range(start, fetched)
+      self.path, self.start = path, start
+    begin = start - self.start
+    return self.data[begin : begin + size]
+
+  def forget(self) -> None:
+    """Reads anew, as the object may be another one now."""
+    self.path, self.data = "", b""
+
+
+_AHEAD = 8 << 20  # bytes
+_window = _Window()
+
+
 class _Reader:
   """An open file, read at given positions; local files by `pread`."""
 
   def __init__(self, path: str):
     self.path = path
-    self.local = "://" not in path
+    self.local = not paths.is_remote(path)
 
   def __enter__(self):
-    try:
+    with self._errors():
       if self.local:
         # A named pipe would block until its other end is opened.
         self.handle = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
-        status = os.fstat(self.handle)
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(os.fstat(self.handle).st_mode):
           os.close(self.handle)
           raise errors.DataError("not a file", path=self.path, hint=RESTORE)
-        self.size = status.st_size
-      else:
-        remote = epath.Path(self.path)
-        self.size = remote.stat().length
-        self.file = remote.open("rb")
+    return self
+
+  @contextlib.contextmanager
+  def _errors(self) -> Iterator[None]:
+    try:
+      yield
     except FileNotFoundError as error:
       raise errors.DataError(
         "the shard is missing", path=self.path, hint=RESTORE
@@ -161,21 +190,29 @@ class _Reader:
       raise errors.StorageError(
         f"the shard cannot be opened: {error}", path=self.path
       ) from error
-    return self
 
   def __exit__(self, *_):
     if self.local:
       os.close(self.handle)
-    else:
-      self.file.close()
+
+  @property
+  def size(self) -> int:
+    """Bytes of the file.
+
+    Raises:
+      DataError, StorageError: as of opening it.
+    """
+    with self._errors():
+      if self.local:
+        return os.fstat(self.handle).st_size
+      return buckets.BucketPath(self.path).stat().st_size
 
   def read(self, start: int, size: int) -> bytes:
     """Up to `size` bytes from `start`; fewer only at the end of the file."""
     try:
       if self.local:
         return os.pread(self.handle, size, start)
-      self.file.seek(start)
-      return self.file.read(size)
+      return _window.read(self.path, start, size)
     except OSError as error:
       raise errors.StorageError(
         f"reading {size} bytes at {start} failed: {error}", path=self.path
@@ -185,9 +222,10 @@ class _Reader:
 def _index(path: str) -> np.ndarray:
   """Position and size [N, 2] int64 of each record's data in a shard."""
   spans = []
+  _window.forget()
   with _Reader(path) as reader:
-    start = 0
-    while start < reader.size:
+    start, end = 0, reader.size
+    while start < end:
       number = len(spans)
       header = reader.read(start, HEADER.size)
       if len(header) < HEADER.size:
@@ -208,7 +246,7 @@ def _index(path: str) -> np.ndarray:
           f"{stored:08x}: the header is damaged, or the file is compressed "
           "or no TFRecord file",
         )
-      left = reader.size - start - HEADER.size
+      left = end - start - HEADER.size
       if size + FOOTER.size > left:
         raise _damaged(
           path,

@@ -19,7 +19,13 @@ import packaging.requirements
 import packaging.utils
 from jax.experimental import multihost_utils
 
-from signllm_jax.core import errors
+from signllm_jax.core import (
+  atomic_files,
+  buckets,
+  errors,
+  foreign_files,
+  paths,
+)
 from signllm_jax.formats import dataset_info
 
 MAX_SKEW = 2.0  # seconds; clocks further apart confuse logs and file times
@@ -98,10 +104,10 @@ def check_data(folder: str, hosts: int) -> str:
   Raises:
     DataError: a shard is missing or empty, or there is no built data set.
   """
-  path = pathlib.Path(folder)
-  if (path / "train.skels").is_file():
+  path = paths.resolve(folder)
+  if foreign_files.exists(path / "train.skels"):
     return f"{path / 'train.skels'}: each of {hosts} hosts reads all of it"
-  if not (path / dataset_info.INFO).exists():
+  if not foreign_files.exists(path / dataset_info.INFO):
     raise errors.DataError(
       "no data",
       path=path,
@@ -139,10 +145,17 @@ def check_disk(workdir: str, need_gb: float) -> str:
   """Checks free space and the right to write.
 
   `need_gb` GiB must be free, and three times the size of a present checkpoint.
+  For a bucket that is the folder of temporary files, which holds a checkpoint
+  while it is written or read.
 
   Raises:
     StorageError: the folder cannot be written, or has too little space.
   """
+  if paths.is_remote(workdir):
+    atomic_files.check_writable(workdir, "--workdir")
+    return (
+      f"{workdir} may be written; {check_disk(tempfile.gettempdir(), need_gb)}"
+    )
   folder = pathlib.Path(os.path.abspath(workdir))
   checkpoints = [
     sum(file.stat().st_size for file in step.rglob("*") if file.is_file())
@@ -176,8 +189,11 @@ def check_clock(workdir: str) -> str:
   Raises:
     StorageError: they differ by more than `MAX_SKEW`.
   """
-  with tempfile.NamedTemporaryFile(dir=_existing(workdir)) as file:
-    skews = {"the file system": os.stat(file.name).st_mtime - time.time()}
+  if paths.is_remote(workdir):
+    skews = {"the bucket": buckets.BucketPath(workdir).probe() - time.time()}
+  else:
+    with tempfile.NamedTemporaryFile(dir=_existing(workdir)) as file:
+      skews = {"the file system": os.stat(file.name).st_mtime - time.time()}
   if jax.process_count() > 1:
     # Read at the same moment, as closely as a collective allows.
     multihost_utils.sync_global_devices("doctor")

@@ -82,22 +82,6 @@ def test_pickle_and_epath(shard):
   assert list(files) == RECORDS * 2
 
 
-def test_remote_path(shard, monkeypatch):
-  """A path with a scheme goes through epath and gives the same bytes."""
-  opened, local = [], epath.Path(shard)
-
-  class Remote:
-    def __init__(self, path):
-      assert path == "gs://bucket/shard"
-      opened.append(path)
-      self.stat, self.open = local.stat, local.open
-
-  monkeypatch.setattr(tfrecord.epath, "Path", Remote)
-  files = tfrecord.TFRecordFiles(["gs://bucket/shard"])
-  assert list(files) == RECORDS
-  assert len(opened) == 1 + len(RECORDS)
-
-
 def test_threads(tmp_path):
   paths = []
   for shard in range(3):

@@ -1,0 +1,82 @@
+"""Built data sets in a bucket: read, verified, damaged."""
+
+import pickle
+import random
+
+import pytest
+from helpers import small_runs
+from helpers.bucket_server import bucket as bucket
+from helpers.bucket_server import bucket_server as bucket_server
+
+from data_pipeline.building import build, build_plan, verify
+from signllm_jax import config
+from signllm_jax.core import errors, paths
+from signllm_jax.data import corpus_info, datasets
+from signllm_jax.runs import environment_checks
+
+
+@pytest.fixture(scope="module", params=["tfrecord", "array_record"])
+def built(request, tmp_path_factory):
+  """Twelve clips in three shards."""
+  folder = tmp_path_factory.mktemp("built")
+  clips = [small_runs.clip(i) for i in range(12)]
+  small_runs.write_folder(folder / "clips", clips)
+  return build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/gsl",
+      folder / "data",
+      input=folder / "clips",
+      file_format=request.param,
+      shards=3,
+    )
+  )
+
+
+def test_clips_are_those_of_the_disk(bucket, built):
+  url = bucket.upload(built, "data/gsl/1.0.0")
+  local = datasets.open_clips(config.Data(folder=str(built)), "train")
+  settings = config.Data(folder=url)
+  remote = datasets.open_clips(settings, "train")
+  remote = pickle.loads(pickle.dumps(remote))  # as reader processes get it
+  assert len(remote) == len(local) == 12
+  for index in [*range(12), 11, 0, 5]:
+    found, expected = remote[index], local[index]
+    assert found.name == expected.name and found.text == expected.text
+    assert found.frames.tobytes() == expected.frames.tobytes()
+  assert datasets.has_split(settings, "train")
+  assert not datasets.has_split(settings, "dev")
+  infos = [corpus_info.summarise(x, settings).info for x in (remote, local)]
+  texts = [corpus_info.to_json({"GSL": info}) for info in infos]
+  assert texts[0] == texts[1]
+  assert verify.verify(url) == 12
+  assert "train 3" in environment_checks.check_data(url, 1)
+
+
+def test_damage_in_a_bucket_is_found_and_named(bucket, built):
+  """A flipped bit or a cut in any file, and a missing one."""
+  url = bucket.upload(built, "data")
+  rng = random.Random(5)
+  for number, path in enumerate(sorted(built.iterdir())):
+    stored = paths.resolve(url, path.name)
+    content = bytearray(path.read_bytes())
+    if number % 3 == 0:
+      content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    stored.write_bytes(bytes(content[: len(content) - 4 * (number % 3)]))
+    if number % 3 == 2:
+      stored.unlink()
+    with pytest.raises(errors.DataError) as refused:
+      verify.verify(url)
+    assert url in str(refused.value) and path.name in str(refused.value)
+    stored.upload(path)
+  assert verify.verify(url) == 12
+
+
+def test_what_is_not_there_says_so(bucket, tmp_path):
+  settings = config.Data(folder=f"{bucket.url}/prompt2sign/gsl/1.0.0")
+  with pytest.raises(errors.DataError, match="nothing there") as refused:
+    datasets.open_clips(settings, "train")
+  assert f"--output={bucket.url}" in str(refused.value)
+  small_runs.write_folder(tmp_path / "clips", [small_runs.clip(1)])
+  url = bucket.upload(tmp_path / "clips", "clips")
+  with pytest.raises(errors.UsageError, match="local file system"):
+    datasets.open_clips(config.Data(folder=url), "train")
