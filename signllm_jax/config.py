@@ -96,6 +96,7 @@ class Loss:
   counter_unit: str = "share"  # error as "share" of the clip, or in "frames"
   frames: float = 1.0  # weight of the poses' errors under teacher forcing; the
   # counter keeps its own
+  parts: str = ""  # weights of the errors of parts, such as "face=2,mouth=4"
   bones: float = 0.0  # weight of the relative error of bone lengths
   dtw: float = 0.0  # weight of soft-DTW between the truth and what the model
   # makes with its own durations; 0: none

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from signllm_jax.config import Loss
 from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data.batch import Batch
+from signllm_jax.losses import part_weights
 
 
 def cell_weights(
@@ -29,7 +30,8 @@ def cell_weights(
   cells = cells.astype(jnp.float32)
   unit = lengths if config.counter_unit == "frames" else jnp.ones_like(lengths)
   power = 2 if config.kind == "mse" else 1
-  weight = config.counter_weight * unit.astype(jnp.float32) ** power
+  weight = part_weights.of_counter(config, skeleton)
+  weight = weight * unit.astype(jnp.float32) ** power
   counter = jnp.where(mask, weight[:, None], 0)
   return jnp.concatenate([cells, counter[..., None]], -1)
 

@@ -6,6 +6,7 @@ from signllm_jax import config as config_lib
 from signllm_jax import tasks
 from signllm_jax.core import errors, skeleton, vocabulary
 from signllm_jax.losses import frame_cost
+from signllm_jax.runs import skeleton_check
 
 _CHOICES = {
   "task": tuple(tasks.TASKS),
@@ -95,6 +96,7 @@ def check(config: config_lib.Experiment) -> None:
   _check_batch(config)
   _check_reinforcement(config)
   _check_bones(config)
+  skeleton_check.check(config)
   _check_dtw(config)
   _check_languages(config)
   if config.task == "text_to_gloss" and config.data.source == "gloss":
@@ -167,6 +169,7 @@ def _check_flow(config: config_lib.Experiment) -> None:
     "model.future": 1,
     "augment.noise": 0.0,
     "loss.frames": 1.0,
+    "loss.parts": "",
     "loss.bones": 0.0,
     "loss.dtw": 0.0,
   }

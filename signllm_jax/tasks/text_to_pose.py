@@ -13,7 +13,7 @@ from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data import augmentation
 from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
-from signllm_jax.losses import bones
+from signllm_jax.losses import bones, part_weights
 from signllm_jax.losses import pose as losses
 from signllm_jax.models import text_to_pose, visibility
 from signllm_jax.models.flow_decoder import FlowDecoder, FlowSource
@@ -68,7 +68,8 @@ def loss_denominator(config: Experiment, batch: Batch) -> Denominators:
   if config.model.decoder == "flow":  # all numbers have a target
     frames = jnp.maximum(jnp.sum(batch["length"]), 1)
     return Denominators(skeleton.num_values * frames, jnp.float32(1), frames)
-  counter = config.loss.counter_weight * jnp.sum(batch["length"])
+  weight = part_weights.of_counter(config.loss, skeleton)
+  counter = weight * jnp.sum(batch["length"])
   # A frame is predicted by each of the `future` steps before it that exist.
   steps = jnp.arange(1, batch["valid"].shape[1] + 1)
   times = jnp.minimum(steps, config.model.future)[:, None]
@@ -236,8 +237,7 @@ def _regress(
   kind = config.loss.kind
   if _is_reward_loss(config):
     kind, weights = "mse", losses.equalise_frames(weights)
-  if config.loss.frames != 1:
-    weights = weights.at[..., :-1].multiply(config.loss.frames)
+  weights = part_weights.weigh_poses(weights, config.loss, model.skeleton)
   if "weight" in batch:
     weights = weights * batch["weight"][:, None, None]
   made = _hold_bones(predicted.frames, context.statistics, model.skeleton)

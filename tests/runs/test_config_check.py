@@ -62,3 +62,20 @@ def test_values_that_do_not_fit_together_are_refused(fields, message):
 
 def test_the_quick_start_is_accepted():
   config_check.check(_experiment())
+
+
+@pytest.mark.parametrize(
+  ("field", "value"),
+  [("model.bones", "fixed"), ("loss.bones", 0.1), ("loss.parts", "tail=1")],
+)
+def test_settings_that_the_skeleton_does_not_have(field, value):
+  experiment = config.Experiment(data=config.Data("a", "ASL"))
+  experiment.data.skeleton = "dwpose128"
+  config_check.check(experiment)
+  group, _, name = field.partition(".")
+  setattr(getattr(experiment, group), name, value)
+  with pytest.raises(errors.UsageError, match=rf"{field}=.*dwpose128"):
+    config_check.check(experiment)
+  if name == "bones":
+    experiment.data.skeleton = "holistic178"
+    config_check.check(experiment)

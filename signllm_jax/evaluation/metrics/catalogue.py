@@ -114,6 +114,17 @@ _MOTION: tuple[metric.Metric, ...] = (
     "{:.3f}",
   ),
 )
+_FRECHET_FACE = metric.Metric(
+  "frechet_face",
+  "face Fréchet",
+  "lower",
+  "as Fréchet, of points of brows, eyes and mouth about their middle "
+  "and their velocities",
+  functools.partial(frechet.sums, face=True),
+  frechet.finish,
+  "{:.2f}",
+  biased=True,
+)
 _BONES = metric.Metric(
   "bone_length_error",
   "bone error",
@@ -164,6 +175,11 @@ def _of_all_numbers(skeleton: Skeleton) -> tuple[metric.Metric, ...]:
   )
 
 
+def _features(skeleton: Skeleton) -> list[str]:
+  """The parts of the face that carry grammar, where the skeleton has them."""
+  return [name for name in frechet.FEATURES if name in skeleton.features]
+
+
 def _listed(skeleton: Skeleton, word: str) -> str:
   """The parts of a skeleton, in words."""
   if not skeleton.face:
@@ -187,11 +203,12 @@ def pose_metrics(skeleton: Skeleton) -> tuple[metric.Metric, ...]:
   )
   return (
     DTW_MJE,
-    *(_part(part) for part in skeleton.parts),
+    *(_part(part) for part in (*skeleton.parts, *_features(skeleton))),
     _MPJPE,
     *_of_all_numbers(skeleton),
     _DTWP,
     *_MOTION,
+    *([_FRECHET_FACE] if _features(skeleton) else []),
     *([_BONES] if skeleton.dims == 3 else []),
     _SPREAD,
     visible,

@@ -85,12 +85,13 @@ def _mean_joint(batch: pairs.Batch) -> jax.Array:
 def dtw_mje_of_part(
   produced: Sequence[clips.Clip], true: Sequence[clips.Clip], part: str
 ) -> np.ndarray:
-  """DTW-MJE of a part of the body, aligned by itself: [n].
+  """DTW-MJE of a part of the body or the face, aligned by itself: [n].
 
   NaN where the truth never shows the part.
   """
   skeleton = true[0].skeleton
-  joints = np.isin(np.arange(skeleton.num_joints), skeleton.parts[part])
+  chosen = skeleton.parts.get(part) or skeleton.feature(part)
+  joints = np.isin(np.arange(skeleton.num_joints), chosen)
   # The other joints are masked, not removed: one compiled shape for all parts.
   alone = [pairs.Sequence3D(clip.frames, clip.valid & joints) for clip in true]
   shown = np.array([part.valid.any() for part in alone])

@@ -8,6 +8,9 @@ Features of frame t >= 1, standardised by the true frames: positions of nose,
 elbows and wrists about the neck and of ten fingertips about their hand's wrist,
 and the change of each since frame t - 1. Missing cells take the truth's mean;
 a joint that the truth shows in less than half of its frames is left out.
+
+Of a face apart: points along the lines of brows, eyes and mouth about the
+middle of all of these, so that it does not measure where the head is.
 """
 
 import functools
@@ -19,6 +22,7 @@ import numpy as np
 from signllm_jax.core import clips
 from signllm_jax.core.skeleton import SIDES, Skeleton
 
+FEATURES = ("mouth", "brows", "eyes")
 _RIDGE = 1e-9  # on variances of about 1: Cholesky then accepts still poses
 
 
@@ -34,6 +38,35 @@ def _joints(skeleton: Skeleton) -> tuple[list[int], dict[str, list[int]]]:
   return [joint for joint in found if joint is not None], tips
 
 
+@functools.cache
+def _face_joints(skeleton: Skeleton) -> list[int]:
+  """Four points along each closed line of the face, three along others."""
+  joints = []
+  for name in FEATURES:
+    for line in skeleton.features[name]:
+      closed = line[0] == line[-1]
+      count = 4 if closed else 3
+      at = np.linspace(0, len(line) - 1, count + closed)[:count]
+      joints += [line[round(place)] for place in at]
+  return list(dict.fromkeys(joints))
+
+
+def _face(clip: clips.Clip) -> np.ndarray:
+  """Features [T - 1, 2 n D] of n points of the face; NaN where missing."""
+  joints = _face_joints(clip.skeleton)
+  frames, valid = clip.frames[:, joints], clip.valid[:, joints]
+  # In frames that lack some, the middle would be of other points.
+  seen = np.asarray(valid.all(1))
+  place = frames.astype(np.float64) - frames.mean(1, keepdims=True)
+  return _with_changes(np.where(seen[:, None, None], place, np.nan))
+
+
+def _with_changes(known: np.ndarray) -> np.ndarray:
+  """Positions [T, n, D] of frames from 1 on, and their changes: flat."""
+  both = np.stack([known[1:], np.diff(known, axis=0)], 1)
+  return both.reshape(len(both), math.prod(both.shape[1:]))
+
+
 def _frames(clip: clips.Clip) -> np.ndarray:
   """Features [T - 1, 2 n D] of n joints; NaN where missing."""
   skeleton = clip.skeleton
@@ -47,19 +80,22 @@ def _frames(clip: clips.Clip) -> np.ndarray:
     seen.append(valid[:, joints] & valid[:, wrist, None])
   shown = np.concatenate(seen, 1)[..., None]
   known = np.where(shown, np.concatenate(place, 1), np.nan).astype(np.float64)
-  both = np.stack([known[1:], np.diff(known, axis=0)], 1)
-  return both.reshape(len(both), math.prod(both.shape[1:]))
+  return _with_changes(known)
 
 
 def sums(
-  produced: Sequence[clips.Clip], true: Sequence[clips.Clip]
+  produced: Sequence[clips.Clip],
+  true: Sequence[clips.Clip],
+  *,
+  face: bool = False,
 ) -> np.ndarray:
   """Moments of each pair's features: [n, 2 (1 + D + D^2)].
 
   Count, sum and outer products of the produced frames, then of the true ones;
-  D is at most 90 in 3-D.
+  D is at most 90 in 3-D, and of a face at most 168.
   """
-  reference = [_frames(clip) for clip in true]
+  features = _face if face else _frames
+  reference = [features(clip) for clip in true]
   pooled = np.concatenate(reference)
   shown = ~np.isnan(pooled)
   used = shown.sum(0) * 2 >= max(len(pooled), 1)
@@ -74,8 +110,8 @@ def sums(
 
   return np.stack(
     [
-      np.concatenate([moments(_frames(clip)), moments(features)])
-      for clip, features in zip(produced, reference, strict=True)
+      np.concatenate([moments(features(clip)), moments(own)])
+      for clip, own in zip(produced, reference, strict=True)
     ]
   )
 
