@@ -1,6 +1,7 @@
 """`.bvh`: clips as rotating joints, for Blender and other animation tools.
 
-The tree is that of the limbs of prompt2sign50, with the nose as root. Every
+The tree is that of the skeleton's limbs, with joint 0 as root: the nose, in
+holistic178 the right shoulder. The points of a face hang on the root. Every
 joint has six channels, because rotations alone cannot represent bones whose
 length changes from frame to frame, as in produced clips. The three position
 channels hold the joint's position in its parent's frame and replace OFFSET, as
@@ -15,9 +16,11 @@ shoulders 1/3 apart are a person in metres, Blender's unit.
 
 BVH cannot mark missing joints. A missing joint keeps its last (before that, its
 next) offset from its parent, or that of the rest pose if never seen with it;
-the root keeps its position. After reading, all joints are valid.
+the root keeps its position. After reading, all joints are valid. Clips in 2-D
+lie in the plane z = 0; after reading they are in 2-D again.
 """
 
+import dataclasses
 import os
 import pathlib
 import re
@@ -31,15 +34,11 @@ from signllm_jax.core import (
   errors,
   foreign_files,
   limits,
-  skeleton,
   text_files,
 )
-from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.core.skeleton import PROMPT2SIGN50, SKELETONS, Skeleton
 from signllm_jax.formats import bvh_rig, decimals
 
-_MAX_FRAMES = limits.MAX_NUMBERS // (
-  6 * PROMPT2SIGN50.num_joints
-)  # that are written
 _MAX_LINE = 256 * limits.MAX_JOINTS  # bytes; six numbers for each
 _BLOCK = 2048  # frames at a time
 _FRAME_TIME_DIGITS = 5e-7  # half a unit in the sixth decimal
@@ -60,13 +59,11 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
       or beyond limits.MAX_VALUE.
     StorageError: the file cannot be written.
   """
-  skeleton.check_same(clip.skeleton, PROMPT2SIGN50, f"clip {clip.name!r}")
-  if not 0 < len(clip) <= _MAX_FRAMES:
-    raise errors.DataError(
-      f"clip {clip.name!r} has {len(clip)} frames",
-      path=path,
-      expected=f"1 to {_MAX_FRAMES}",
-    )
+  skeleton = clip.skeleton
+  most = limits.MAX_NUMBERS // (6 * skeleton.num_joints)
+  if not 0 < len(clip) <= most:
+    found = f"clip {clip.name!r} has {len(clip)} frames"
+    raise errors.DataError(found, path=path, expected=f"1 to {most}")
   valid = (np.abs(clip.frames) <= limits.MAX_VALUE).all((1, 2))  # False for NaN
   if not valid.all():
     raise errors.DataError(
@@ -75,17 +72,19 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
       expected=f"numbers within {limits.MAX_VALUE:g}",
       frame=int(np.argmin(valid)) + 1,
     )
-  directions = bvh_rig.rest_directions()
-  rest = directions * bvh_rig.bone_lengths(clip)[:, None]
-  values = bvh_rig.solve(bvh_rig.fill(clip, rest), directions).reshape(
-    len(clip), -1
-  )
+  if skeleton.dims < 3:
+    frames = np.pad(clip.frames, ((0, 0), (0, 0), (0, 1)))
+    clip = dataclasses.replace(clip, frames=frames, skeleton=skeleton.in_3d)
+  directions = bvh_rig.rest_directions(skeleton)
+  rest = bvh_rig.rest_offsets(clip, directions)
+  values = bvh_rig.solve(bvh_rig.fill(clip, rest), directions, skeleton)
+  values = values.reshape(len(clip), -1)
   row = " ".join(["%.6f"] * values.shape[1]) + "\n"
   with (
     atomic_files.atomic_write(path) as temporary,
     temporary.open("w", newline="\n") as file,
   ):
-    file.write("HIERARCHY\n" + "".join(_hierarchy(0, rest, "")))
+    file.write("HIERARCHY\n" + "".join(_hierarchy(skeleton, 0, rest, "")))
     file.write(
       f"MOTION\nFrames: {len(clip)}\nFrame Time: {1 / float(clip.fps)!r}\n"
     )
@@ -97,7 +96,8 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
 def read(path: str | os.PathLike) -> clips.Clip:
   """Reads a clip of `write`, or of another tool with the same joint names.
 
-  Joints may have any order and tree, and any channels in any order. Other
+  It has the largest skeleton whose joints are all there. They may have any
+  order and tree, and any channels in any order. Other
   joints take part in forward kinematics and are then left out. A joint's
   position channels replace its OFFSET. A frame time that equals that of a whole
   rate in six decimals gives this rate. The clip is named after the file.
@@ -110,30 +110,35 @@ def read(path: str | os.PathLike) -> clips.Clip:
   foreign_files.check_file(path, limits.MAX_CLIP_FILE)
   words = _Words(path)
   joints = _read_tree(words)
+  skeleton = _skeleton_of(words, [joint.name for joint in joints])
   fps, values = _read_motion(words, sum(len(j.channels) for j in joints))
   index = {joint.name: i for i, joint in enumerate(joints)}
-  order = [index[name] for name in PROMPT2SIGN50.joints]
-  frames = np.empty((len(values), PROMPT2SIGN50.num_joints, 3), np.float32)
+  order = [index[name] for name in skeleton.joints]
+  frames = np.empty((len(values), skeleton.num_joints, 3), np.float32)
   for start in range(0, len(values), _BLOCK):
     block = slice(start, start + _BLOCK)
     frames[block] = (
       bvh_rig.forward(joints, values[block])[:, order] * bvh_rig.AXES
     )
-  return clips.Clip(frames, np.ones(frames.shape[:2], bool), fps, path.stem)
+  valid, frames = np.ones(frames.shape[:2], bool), frames[..., : skeleton.dims]
+  return clips.Clip(frames, valid, fps, path.stem, skeleton=skeleton)
 
 
-def _hierarchy(joint: int, rest: np.ndarray, indent: str) -> Iterator[str]:
+def _hierarchy(
+  skeleton: Skeleton, joint: int, rest: np.ndarray, indent: str
+) -> Iterator[str]:
   def offset(position) -> str:
     return "OFFSET " + " ".join(f"{number:.6f}" for number in position)
 
   inner = indent + "  "
   kind = "JOINT" if joint else "ROOT"
   channels = " ".join((*_POSITIONS, *_ROTATIONS))
-  yield f"{indent}{kind} {PROMPT2SIGN50.joints[joint]}\n{indent}{{\n"
+  yield f"{indent}{kind} {skeleton.joints[joint]}\n{indent}{{\n"
   yield f"{inner}{offset(rest[joint])}\n{inner}CHANNELS 6 {channels}\n"
-  for child in bvh_rig.children(joint):
-    yield from _hierarchy(child, rest, inner)
-  if not bvh_rig.children(joint):  # as long as the previous bone
+  below = bvh_rig.children(skeleton, joint)
+  for child in below:
+    yield from _hierarchy(skeleton, child, rest, inner)
+  if not below:  # as long as the previous bone
     yield f"{inner}End Site\n{inner}{{\n"
     yield f"{inner}  {offset(rest[joint])}\n{inner}}}\n"
   yield f"{indent}}}\n"
@@ -219,14 +224,21 @@ def _read_tree(words: _Words) -> list[bvh_rig.Joint]:
     kind = words.take("JOINT", "End", "}")
   if len(open_joints) > 1 or len(joints) > limits.MAX_JOINTS:
     raise words.error("another joint", f"at most {limits.MAX_JOINTS}")
-  names = [joint.name for joint in joints]
-  for name in PROMPT2SIGN50.joints:
+  return joints
+
+
+def _skeleton_of(words: _Words, names: list[str]) -> Skeleton:
+  """The largest skeleton that has all its joints among these, each once."""
+  by_size = sorted(SKELETONS.values(), key=lambda each: -each.num_joints)
+  found = next((each for each in by_size if {*each.joints} <= {*names}), None)
+  for name in (found or PROMPT2SIGN50).joints:
     if names.count(name) != 1:
       raise words.error(
         f"joint {name!r} is there {names.count(name)} times",
-        f"each of the {PROMPT2SIGN50.num_joints} joints once",
+        f"each of the {PROMPT2SIGN50.num_joints} joints of "
+        f"{PROMPT2SIGN50.name} or of a larger skeleton once",
       )
-  return joints
+  return found or PROMPT2SIGN50
 
 
 def _read_joint(words: _Words, parent: int) -> bvh_rig.Joint:

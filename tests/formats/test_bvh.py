@@ -121,10 +121,12 @@ def test_another_tool_reads_the_same_places(tmp_path):
 def test_turns_point_bones_along_their_children(tmp_path):
   """Positions left out, every bone with one child still shows the way."""
   clip = random_clip(9)
-  directions = bvh_rig.rest_directions()
+  directions = bvh_rig.rest_directions(PROMPT2SIGN50)
   assert np.allclose(np.linalg.norm(directions[1:], axis=-1), 1)
-  values = bvh_rig.solve(clip.frames.astype(float) * bvh_rig.AXES, directions)
-  order = list(bvh_rig.walk(0))
+  values = bvh_rig.solve(
+    clip.frames.astype(float) * bvh_rig.AXES, directions, PROMPT2SIGN50
+  )
+  order = list(bvh_rig.walk(PROMPT2SIGN50))
   joints = [
     bvh_rig.Joint(
       PROMPT2SIGN50.joints[joint],
@@ -143,7 +145,7 @@ def test_turns_point_bones_along_their_children(tmp_path):
   )
   checked = 0
   for parent, child, _ in PROMPT2SIGN50.limbs:
-    if len(bvh_rig.children(parent)) == 1:
+    if len(bvh_rig.children(PROMPT2SIGN50, parent)) == 1:
       way = clip.frames[:, child] - clip.frames[:, parent]
       way = way / np.linalg.norm(way, axis=-1, keepdims=True)
       bone = turned[:, order.index(child)] - turned[:, order.index(parent)]
@@ -153,12 +155,12 @@ def test_turns_point_bones_along_their_children(tmp_path):
 
 
 def test_a_still_rest_pose_has_no_turns():
-  directions = bvh_rig.rest_directions()
+  directions = bvh_rig.rest_directions(PROMPT2SIGN50)
   places = bvh_rig.fill(
     clips.Clip(np.zeros((3, 50, 3), np.float32), np.zeros((3, 50), bool)),
     directions,
   )
-  values = bvh_rig.solve(places, directions)
+  values = bvh_rig.solve(places, directions, PROMPT2SIGN50)
   assert np.abs(values[..., 3:]).max() < 1e-4
   assert np.allclose(places[:, PROMPT2SIGN50.joint("neck")], 0)
 
@@ -169,7 +171,9 @@ def test_angles_do_not_jump():
   frames = np.zeros((100, 50, 3), np.float32)
   frames[:, PROMPT2SIGN50.joint("left_elbow") :, 0] = np.cos(angle)[:, None]
   frames[:, PROMPT2SIGN50.joint("left_elbow") :, 1] = np.sin(angle)[:, None]
-  values = bvh_rig.solve(frames * bvh_rig.AXES, bvh_rig.rest_directions())
+  values = bvh_rig.solve(
+    frames * bvh_rig.AXES, bvh_rig.rest_directions(PROMPT2SIGN50), PROMPT2SIGN50
+  )
   assert np.abs(np.diff(values[..., 3:], axis=0)).max() < 180
 
 

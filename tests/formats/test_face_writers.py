@@ -9,7 +9,7 @@ from data_pipeline.cli import parser
 from data_pipeline.keypoints import find_clips
 from signllm_jax.core import clips, errors, reduction
 from signllm_jax.core.skeleton import DWPOSE128, HOLISTIC178, PROMPT2SIGN50
-from signllm_jax.formats import dwpose, dwpose_npz, h5, npz, openpose, pose
+from signllm_jax.formats import bvh, dwpose, dwpose_npz, h5, npz, openpose, pose
 from signllm_jax.inference import clip_files
 
 DGS = DATA / "dgs_sentences"
@@ -89,6 +89,32 @@ def test_h5(skeleton, tmp_path):
   assert_same(first.read().as_clip(), true[0], 1e-6)
   with pytest.raises(errors.DataError, match=rf"{skeleton.name}[\s\S]*50"):
     find_clips.find(tmp_path / "a.h5")[0].read()
+
+
+@BOTH
+def test_bvh_has_the_points_of_the_face(skeleton, tmp_path):
+  true = made(skeleton)
+  convert_to = tmp_path / "a.bvh"
+  clip_files.save(convert_to, [true])
+  found = bvh.read(convert_to)
+  assert found.skeleton is skeleton and found.valid.all()
+  places = np.abs(found.frames - true.frames)[true.valid]
+  assert places.max() < 2e-5
+  text = convert_to.read_text()
+  assert text.count("ROOT") == 1
+  assert text.count("JOINT") == skeleton.num_joints - 1
+  # A missing joint keeps its last offset from its parent: no jumps to 0.
+  joints = [j for j in skeleton.face if not true.valid[:, j].all()]
+  assert joints and found.frames[:, joints].any(-1).all()
+  small = convert.convert(convert_to, tmp_path / "a.npz")
+  assert small == 1 and npz.read(tmp_path / "a.npz")[0].skeleton is skeleton
+
+
+def test_a_bvh_lacking_a_joint_of_the_face_is_of_the_50(tmp_path):
+  bvh.write(tmp_path / "a.bvh", made(DWPOSE128))
+  text = (tmp_path / "a.bvh").read_text().replace("JOINT ibug_5\n", "JOINT x\n")
+  (tmp_path / "b.bvh").write_text(text)
+  assert bvh.read(tmp_path / "b.bvh").skeleton is PROMPT2SIGN50
 
 
 def test_frames_of_dwpose_as_npz(tmp_path):

@@ -184,16 +184,6 @@ def test_produced_clips_with_a_face_are_written_and_read_again(tmp_path, name):
   )
 
 
-@pytest.mark.parametrize("name", ["a.bvh"])
-def test_forms_without_a_face_refuse_it_with_both_names(tmp_path, name):
-  frames = np.zeros((2, 128, 2), np.float32)
-  made = clips.Clip(
-    frames, np.ones((2, 128), bool), 25.0, "a", "b", skeleton=DWPOSE128
-  )
-  with pytest.raises(errors.DataError, match=r"dwpose128.*prompt2sign50"):
-    clip_files.save(tmp_path / name, [made])
-
-
 def test_convert_writes_skels_with_a_face(tmp_path):
   frames = np.random.default_rng(2).uniform(-0.4, 0.4, (4, 128, 2))
   made = clips.canonical(
