@@ -20,7 +20,7 @@ class Data:
   # several, one a language, separated by commas
   language: str = ""  # code of the sign language; checked against the records
   skeleton: str = "prompt2sign50"  # of the clips, checked against them:
-  # "prompt2sign50", or with a face "dwpose128" or "holistic178"
+  # "prompt2sign50"; with a face "dwpose128", "dwpose128_lifted", "holistic178"
   source: str = "text"  # input of the model: "text", "prompt" (the text as a
   # question) or "gloss"
   tokens: str = "words"  # unit of the source: "words", "characters" or

@@ -48,7 +48,8 @@ def add_skeleton(stage: argparse.ArgumentParser) -> None:
     choices=tuple(skeleton.SKELETONS),
     default=skeleton.PROMPT2SIGN50.name,
     help="of the clips (default prompt2sign50, which is lifted). dwpose128 and "
-    "holistic178 have a face and are taken as they are",
+    "holistic178 have a face and are taken as they are; dwpose128_lifted has "
+    "lifted body and hands, and the face hung on the nose",
   )
 
 

@@ -34,7 +34,7 @@ class Source:
     member: the clip's name in its file, of kinds h5, slrtp and npz.
     sign: the sign that a landmark recording repeats; empty for other kinds.
     fault: why it cannot be read, if finding it has shown that.
-    skeleton: name of the skeleton to read.
+    skeleton: name of the skeleton of the clips that are made of it.
   """
 
   name: str
@@ -58,7 +58,7 @@ class Source:
     """
     if self.fault:
       raise self.fault
-    skeleton = skeleton_lib.get(self.skeleton)
+    skeleton = skeleton_lib.get(self.skeleton).detected
     if self.sign:
       keypoints = self._read_recording()
     elif isinstance(self.place, frame_files.FrameFiles):

@@ -16,9 +16,16 @@ import numpy as np
 import tqdm
 
 from data_pipeline.keypoints import cleaning, find_clips, recordings
-from data_pipeline.lifting import lifted_folder, lifter, quality, stage_files
+from data_pipeline.lifting import (
+  hanging,
+  lifted_folder,
+  lifter,
+  quality,
+  stage_files,
+)
 from data_pipeline.texts import normalisation
-from signllm_jax.core import atomic_files, clips, errors
+from signllm_jax.core import atomic_files, clips, errors, reduction
+from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 _CHUNK = 64  # clips lifted a call
@@ -213,23 +220,28 @@ class _Run:
         self.outcome.failed[keypoints.name] = error
         continue
       pairs.append((keypoints, kept))
-    if self.options.skeleton != PROMPT2SIGN50.name:
+    skeleton = skeleton_lib.get(self.options.skeleton)
+    if skeleton != PROMPT2SIGN50 and skeleton.lifted_from is None:
       self._take(pairs)
       return
+    bodies = [reduction.reduce(kept, PROMPT2SIGN50) for _, kept in pairs]
     results = lifter.lift(
-      [kept.frames for _, kept in pairs],
+      [body.frames for body in bodies],
       mode=self.options.mode,
       keep_stages=self.write_stages,
     )
-    for (keypoints, kept), result in zip(pairs, results, strict=True):
+    for (keypoints, kept), body, result in zip(
+      pairs, bodies, results, strict=True
+    ):
       try:
-        clip = _to_clip(kept, result)
+        clip = _to_clip(kept, body, result, skeleton)
       except errors.DataError as error:  # of its text
         self.outcome.failed[keypoints.name] = error
         continue
       if result.stages:
         stage_files.write(self.folder / keypoints.name, result.stages)
-      measured = quality.measure(keypoints, result)
+      body = reduction.reduce(keypoints, PROMPT2SIGN50)
+      measured = quality.measure(body, result)
       self._write(keypoints.name, clip, measured)
       self.outcome.lifted.append(keypoints.name)
 
@@ -252,13 +264,29 @@ class _Run:
     lifted_folder.write(self.folder, name, clip, measured, self.digests[name])
 
 
-def _to_clip(keypoints: clips.Keypoints, result: lifter.Lifted) -> clips.Clip:
-  """The lifted clip in the unit of the published stages, its text cleaned."""
-  _, centre, scale = cleaning.normalise(keypoints.frames)
-  frames = (result.frames - np.append(centre, 0)) / scale
-  frames = np.where(result.valid[..., None], frames, 0).astype(np.float32)
+def _to_clip(
+  keypoints: clips.Keypoints,
+  body: clips.Keypoints,
+  result: lifter.Lifted,
+  skeleton: skeleton_lib.Skeleton,
+) -> clips.Clip:
+  """The lifted clip in the unit of the published stages, its text cleaned.
+
+  Args:
+    keypoints: of the skeleton, or of the one that it is lifted from.
+    body: their joints of prompt2sign50.
+    result: these, lifted.
+    skeleton: of the clip.
+  """
+  _, centre, scale = cleaning.normalise(body.frames)
+  places, valid = result.frames, result.valid
+  if skeleton != PROMPT2SIGN50:
+    places, valid = hanging.hang(keypoints, result, skeleton)
+  frames = (places - np.append(centre, 0)) / scale
+  frames = np.where(valid[..., None], frames, 0).astype(np.float32)
   texts = keypoints.name, keypoints.text, keypoints.gloss
-  return _cleaned(clips.Clip(frames, result.valid, keypoints.fps, *texts))
+  clip = clips.Clip(frames, valid, keypoints.fps, *texts, skeleton=skeleton)
+  return _cleaned(clip)
 
 
 def _cleaned(clip: clips.Clip) -> clips.Clip:

@@ -7,6 +7,7 @@ skeletons. A frame has the values of joint 0 first: x right, y down as in images
 and, in a skeleton with depth, z away.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 from signllm_jax.core import errors, faces
@@ -147,6 +148,13 @@ DWPOSE128 = register(
     dims=2,
     features=faces.IBUG.lines_from(_FACE_OF_128),
     mirrored=faces.IBUG.mirrored_from(_FACE_OF_128),
+  )
+)
+
+# The same in 3-D: body and hands lifted, the face hung on the nose.
+DWPOSE128_LIFTED = register(
+  dataclasses.replace(
+    DWPOSE128, name="dwpose128_lifted", dims=3, lifted_from=DWPOSE128
   )
 )
 

@@ -41,6 +41,7 @@ class Skeleton:
       elsewhere the names say it.
     derived: joint of a smaller skeleton that this one lacks -> its position as
       weights of joints.
+    lifted_from: the skeleton in 2-D from whose keypoints its clips are lifted.
   """
 
   name: str
@@ -60,6 +61,9 @@ class Skeleton:
   derived: Mapping[str, Mapping[str, float]] = dataclasses.field(
     default_factory=dict, compare=False, repr=False
   )
+  lifted_from: "Skeleton | None" = dataclasses.field(
+    default=None, compare=False, repr=False
+  )
 
   @functools.cached_property
   def num_joints(self) -> int:
@@ -70,6 +74,11 @@ class Skeleton:
   def num_values(self) -> int:
     """C, numbers a frame."""
     return len(self.joints) * self.dims
+
+  @property
+  def detected(self) -> "Skeleton":
+    """The skeleton of the keypoints that its clips are made from."""
+    return self.lifted_from or self
 
   @property
   def in_3d(self) -> "Skeleton":

@@ -2,12 +2,12 @@
 
 The tree is that of the skeleton's limbs, with joint 0 as root: the nose, in
 holistic178 the right shoulder. The points of a face hang on the root. Every
-joint has six channels, because rotations alone cannot represent bones whose
-length changes from frame to frame, as in produced clips. The three position
-channels hold the joint's position in its parent's frame and replace OFFSET, as
-Blender and bvhio interpret them; so every joint is exact. The rotations align
-each bone with its child, or optimally with its children, with the least twist
-against its parent.
+joint has six channels, as rotations alone cannot represent bones whose length
+changes from frame to frame, as in produced clips. The three position channels
+hold the joint's position in its parent's frame and replace OFFSET, as Blender
+and bvhio interpret them; so every joint is exact. The rotations align each bone
+with its child, or optimally with its children, with the least twist against its
+parent.
 
 OFFSET is the rest pose: arms and fingers stretched to the sides (T-pose), with
 median bone lengths. The axes are those of BVH, y up and z to the viewer:
@@ -41,6 +41,7 @@ from signllm_jax.formats import bvh_rig, decimals
 
 _MAX_LINE = 256 * limits.MAX_JOINTS  # bytes; six numbers for each
 _BLOCK = 2048  # frames at a time
+_FLAT = 1e-5  # largest z of a clip in 2-D
 _FRAME_TIME_DIGITS = 5e-7  # half a unit in the sixth decimal
 _POSITIONS = ("Xposition", "Yposition", "Zposition")
 _ROTATIONS = ("Zrotation", "Xrotation", "Yrotation")  # as written, in order
@@ -96,11 +97,11 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
 def read(path: str | os.PathLike) -> clips.Clip:
   """Reads a clip of `write`, or of another tool with the same joint names.
 
-  It has the largest skeleton whose joints are all there. They may have any
-  order and tree, and any channels in any order. Other
-  joints take part in forward kinematics and are then left out. A joint's
-  position channels replace its OFFSET. A frame time that equals that of a whole
-  rate in six decimals gives this rate. The clip is named after the file.
+  It has the largest skeleton whose joints are all there, in any order and tree
+  and with any channels. Other joints take part in forward kinematics and are
+  then left out. A joint's position channels replace its OFFSET. A frame time
+  that equals that of a whole rate in six decimals gives this rate. The clip is
+  named after the file.
 
   Raises:
     DataError: the file is missing, damaged or too large, or lacks a joint.
@@ -117,11 +118,12 @@ def read(path: str | os.PathLike) -> clips.Clip:
   frames = np.empty((len(values), skeleton.num_joints, 3), np.float32)
   for start in range(0, len(values), _BLOCK):
     block = slice(start, start + _BLOCK)
-    frames[block] = (
-      bvh_rig.forward(joints, values[block])[:, order] * bvh_rig.AXES
-    )
-  valid, frames = np.ones(frames.shape[:2], bool), frames[..., : skeleton.dims]
-  return clips.Clip(frames, valid, fps, path.stem, skeleton=skeleton)
+    places = bvh_rig.forward(joints, values[block])[:, order]
+    frames[block] = places * bvh_rig.AXES
+  if np.abs(frames[..., 2]).max() <= _FLAT:  # written in 2-D
+    skeleton = skeleton.detected
+  places, seen = frames[..., : skeleton.dims], np.ones(frames.shape[:2], bool)
+  return clips.Clip(places, seen, fps, path.stem, skeleton=skeleton)
 
 
 def _hierarchy(
@@ -229,7 +231,7 @@ def _read_tree(words: _Words) -> list[bvh_rig.Joint]:
 
 def _skeleton_of(words: _Words, names: list[str]) -> Skeleton:
   """The largest skeleton that has all its joints among these, each once."""
-  by_size = sorted(SKELETONS.values(), key=lambda each: -each.num_joints)
+  by_size = sorted(SKELETONS.values(), key=lambda each: -each.num_values)
   found = next((each for each in by_size if {*each.joints} <= {*names}), None)
   for name in (found or PROMPT2SIGN50).joints:
     if names.count(name) != 1:

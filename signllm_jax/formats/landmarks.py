@@ -174,7 +174,7 @@ def _by_layout(
   skeleton: Skeleton,
 ) -> np.ndarray | None:
   """Joints [..., J, 3 or 4] of a skeleton of `LAYOUTS`, with z last."""
-  for layout in LAYOUTS.get(skeleton.name, ()):
+  for layout in LAYOUTS.get(skeleton.detected.name, ()):
     if all(point in index for points in layout.values() for point in points):
       break
   else:

@@ -83,8 +83,8 @@ def add_middle(
 
 
 def _openpose_points(skeleton: Skeleton) -> list[landmarks.Point]:
-  if skeleton == DWPOSE128:
-    layout, _ = landmarks.LAYOUTS[skeleton.name]
+  if skeleton.detected == DWPOSE128:
+    layout, _ = landmarks.LAYOUTS[DWPOSE128.name]
     return [layout[name][0] for name in skeleton.joints]
   skeleton_lib.check_same(
     skeleton, skeleton_lib.PROMPT2SIGN50, "a clip to be written as .pose"

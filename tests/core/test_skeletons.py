@@ -93,6 +93,7 @@ def test_sizes_are_those_of_the_published_forms():
   assert sizes == {
     "prompt2sign50": (50, 3),
     "dwpose128": (128, 2),
+    "dwpose128_lifted": (128, 3),
     "holistic178": (178, 3),
   }
   assert (PROMPT2SIGN50.num_values, PROMPT2SIGN50.num_bones) == (150, 25)

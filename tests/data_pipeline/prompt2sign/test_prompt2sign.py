@@ -76,6 +76,7 @@ def test_one_configuration_a_language_and_skeleton():
   assert list(configs) == [
     *names,
     *(f"{name}_dwpose128" for name in names),
+    *(f"{name}_dwpose128_lifted" for name in names),
     *(f"{name}_holistic178" for name in names),
   ]
   assert all(config.fps == 25 for config in configs.values())
