@@ -69,7 +69,7 @@ def read(
     DataError: nothing there, or damaged.
   """
   place = pathlib.Path(path)
-  splits = _splits(place)
+  splits = splits_of(place)
   if splits:
     chosen = split or (splits[0] if len(splits) == 1 else "")
     if not chosen:
@@ -88,7 +88,7 @@ def read(
   return Clips(_read_file(place, fps, lift), os.fspath(path))
 
 
-def _splits(path: pathlib.Path) -> list[str]:
+def splits_of(path: pathlib.Path) -> list[str]:
   """The splits of records or of a folder of .skels; none of anything else."""
   if not path.is_dir():
     return []

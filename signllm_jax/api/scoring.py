@@ -1,8 +1,10 @@
 """Scores produced clips against a reference."""
 
+import os
 from collections.abc import Sequence
 from typing import overload
 
+from signllm_jax.api import scored_files
 from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.evaluation.metrics import catalogue
 from signllm_jax.evaluation.report import bootstrap
@@ -24,10 +26,23 @@ def score(
 ) -> Scores: ...
 
 
+@overload
 def score(
-  produced: clips.Clip | Sequence[clips.Clip],
-  reference: clips.Clip | Sequence[clips.Clip],
+  produced: str | os.PathLike,
+  reference: str | os.PathLike,
   *,
+  split: str = ...,
+  fps: float = ...,
+  resamples: int = ...,
+) -> Scores: ...
+
+
+def score(
+  produced: clips.Clip | Sequence[clips.Clip] | str | os.PathLike,
+  reference: clips.Clip | Sequence[clips.Clip] | str | os.PathLike,
+  *,
+  split: str = "",
+  fps: float = 25.0,
   resamples: int = bootstrap.RESAMPLES,
   seed: int = 0,
 ) -> dict[str, float] | Scores:
@@ -38,8 +53,12 @@ def score(
   and length_ratio are 1 for the reference itself.
 
   Args:
-    produced: a clip, or several.
-    reference: the true clip, or as many in the same order.
+    produced: a clip, or several; or a file or folder of poses of any form,
+      whose clips are matched by name (as `evaluate --produced`).
+    reference: the true clip, or as many in the same order; or a file, a folder
+      or a data set.
+    split: of a data set with several.
+    fps: frames a second, where the form of a file does not say.
     resamples: of the bootstrap, for several clips.
     seed: of the bootstrap.
 
@@ -48,9 +67,18 @@ def score(
     -> (value, low, high) with the 95 % interval over sequences.
 
   Raises:
-    UsageError: unequal numbers of clips, none, or another frame rate.
+    UsageError: unequal numbers of clips, none, or another frame rate; files
+      whose clips do not match.
     DataError: a clip has no frames, or clips are of several skeletons.
   """
+  paths = (str, os.PathLike)
+  if isinstance(produced, paths) and isinstance(reference, paths):
+    report = scored_files.evaluate_files(
+      produced, reference, split, fps=fps, resamples=resamples
+    )
+    return dict(report.scores["produced"])
+  if isinstance(produced, paths) or isinstance(reference, paths):
+    raise errors.UsageError("a path and clips", expected="two of one kind")
   if isinstance(produced, clips.Clip) and isinstance(reference, clips.Clip):
     _check([produced], [reference])
     metrics = catalogue.pose_metrics(reference.skeleton)

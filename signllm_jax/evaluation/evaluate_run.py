@@ -5,14 +5,12 @@ import sys
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
 from signllm_jax.core import clips
-from signllm_jax.evaluation import reading, signing
+from signllm_jax.evaluation import audit, evaluate_clips, signing
 from signllm_jax.evaluation.report import bootstrap, report
-from signllm_jax.inference import load, pose_reader, text_signer
+from signllm_jax.inference import load, text_signer
 from signllm_jax.inference import producer as producer_lib
-from signllm_jax.runs import restore, workdir
+from signllm_jax.runs import restore
 
 PROTOCOLS = ("free", "pt")
 
@@ -32,14 +30,12 @@ def evaluate(
 
   Args:
     path: work directory of a run.
-    language: code of the sign language, where the model knows several.
+    language: of the signs, where the model knows several.
     split: one of `datasets.SPLITS`.
     protocol: "free", or PT's leaky "pt" (section 7).
-    seeds: passes of a model that samples, with seeds from 0; a deterministic
-      model makes one, which stands for all, and the report says so.
+    seeds: passes of a model that samples; a deterministic one makes one.
     resamples: of the bootstrap.
-    back_translation: work directory of a model of pose to text, which reads
-      every row; empty for none.
+    back_translation: work directory of a reader of every row, or empty.
     metrics: keys of the columns; all if empty.
 
   Raises:
@@ -54,8 +50,7 @@ def evaluate(
   chosen = signer.choose(language)
   producer = signer.producer(chosen.code)
   data = signing.load_split(chosen.settings, producer.info, split)
-  for note in data.notes:
-    print(f"note: {note}", file=sys.stderr)
+  print("".join(f"note: {n}\n" for n in data.notes), end="", file=sys.stderr)
   began = time.perf_counter()
   passes = range(seeds if producer.stochastic else 1)
   produced = [_produce(producer, data, protocol, seed) for seed in passes]
@@ -75,7 +70,11 @@ def evaluate(
   rows = {"produced": produced[0], **data.rows}
   draws = {"produced": produced[1:], **data.draws}
   result = report.build(details, columns, data.true, rows, weights, draws)
-  return _add_back_translation(result, reader, back_translation, weights)
+  if reader:
+    result = evaluate_clips.add_columns(
+      result, reader, back_translation, weights
+    )
+  return audit.add(result, list(map(len, produced[0])), data.train, weights)
 
 
 def _produce(
@@ -91,24 +90,6 @@ def _produce(
     batches = producer.batches(data.sources, seed=seed)
     produced = [sequence.clip for batch in batches for sequence in batch]
   return signing.with_true_labels(produced, data.true)
-
-
-def _add_back_translation(
-  result: report.Report,
-  model: pose_reader.Reader | None,
-  path: str | os.PathLike,
-  weights: np.ndarray,
-) -> report.Report:
-  """Adds the scores of a reader's texts to every row, if there is a reader."""
-  if model is None:
-    return result
-  reader = workdir.read_config(path)
-  details = {
-    "name": reader.name,
-    "workdir": os.fspath(path),
-    "checkpoint": restore.identify(path),
-  }
-  return reading.add_columns(result, model, reader.data, details, weights)
 
 
 def _describe_seeds(seeds: int, stochastic: bool) -> str:

@@ -145,6 +145,7 @@ class EvaluationSplit(NamedTuple):
   draws: Mapping[str, Sequence[Sequence[clips.Clip]]]  # further ones of a row
   metrics: tuple[metric.Metric, ...]
   notes: list[str]
+  train: datasets.Clips
 
 
 def load_split(
@@ -188,8 +189,11 @@ def load_split(
   metrics = (
     *catalogue.pose_metrics(skeleton),
     catalogue.hidden_parts(shown, skeleton),
+    *catalogue.of_repeated_texts(task.true),
   )
-  return EvaluationSplit(task.sources, task.true, rows, draws, metrics, notes)
+  return EvaluationSplit(
+    task.sources, task.true, rows, draws, metrics, notes, train
+  )
 
 
 def _each(split: datasets.Clips):

@@ -1,76 +1,71 @@
 """The metrics of poses, in the order of the report."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from signllm_jax.core import clips
 from signllm_jax.core.skeleton import PROMPT2SIGN50, SKELETONS, Skeleton
 from signllm_jax.evaluation.metrics import (
+  coverage,
   distances,
   frechet,
   metric,
   pose,
+  published_metrics,
+  signing_distance,
   spread,
   visibility,
 )
-
-_UNIT = "canonical units (shoulders 1/3 apart)"
-
-
-def _mean(
-  key: str,
-  head: str,
-  distance: Callable[[Sequence[clips.Clip], Sequence[clips.Clip]], np.ndarray],
-  definition: str,
-  style: str = "{:.4f}",
-) -> metric.Metric:
-  """Mean over sequences of a distance a pair; lower is better."""
-  return metric.Metric(
-    key,
-    head,
-    "lower",
-    definition + ", mean over sequences",
-    lambda produced, true: metric.counted(distance(produced, true)),
-    metric.ratio,
-    style,
-  )
+from signllm_jax.evaluation.metrics.metric import UNIT, mean_of_pairs
 
 
 def _part(part: str) -> metric.Metric:
   name = part.replace("_", " ")
-  return _mean(
+  return mean_of_pairs(
     f"dtw_mje_{part}",
     f"{name} DTW-MJE",
     functools.partial(distances.dtw_mje_of_part, part=part),
     f"DTW-MJE over the joints of the {name} alone, aligned by themselves, "
-    f"{_UNIT}",
+    f"{UNIT}",
   )
 
 
-DTW_MJE = _mean(
+DTW_MJE = mean_of_pairs(
   "dtw_mje",
   "DTW-MJE",
   distances.dtw_mje,
   "exact DTW, mean 3-D distance of the truth's visible joints, total over path "
-  f"length, {_UNIT}",
+  f"length, {UNIT}",
 )
 
-_MPJPE = _mean(
+SIGNING = mean_of_pairs(
+  "signing_distance",
+  "RSD",
+  signing_distance.signing_distance,
+  "relative signing distance: hand shape in palm lengths, place of the wrist "
+  "about the shoulders and its velocity in shoulder widths, x and y, at "
+  f"{signing_distance.MOMENTS} moments equally far apart in activity; exact "
+  "DTW, mean cost of the path over sqrt(T (W + "
+  f"{signing_distance.TOLERANCE})), T the mean cost between, W within clips",
+  "{:.3f}",
+)
+_MPJPE = mean_of_pairs(
   "mpjpe",
   "aligned MPJPE",
   distances.mpjpe,
   "position error of the truth's visible joints along DTW-MJE's path, each "
-  f"true frame once, {_UNIT}",
+  f"true frame once, {UNIT}",
 )
-_DTWP = _mean(
+_DTWP = mean_of_pairs(
   "dtwp",
   "nDTWp",
   distances.dtwp,
   "shoulder-normalised, frames without hands trimmed, hands only, missing "
   "filled with 10, exact DTW a keypoint, root of the squared Euclidean "
-  "total, mean over 42 keypoints (Jiang et al. 2025), shoulder widths",
+  "total, mean over 42 keypoints (Jiang et al. 2025, which normalises pixels), "
+  "shoulder widths",
   "{:.3f}",
 )
 _MOTION: tuple[metric.Metric, ...] = (
@@ -137,6 +132,17 @@ _BONES = metric.Metric(
   biased=True,
   version=2,
 )
+COVERAGE = metric.Metric(
+  "coverage",
+  "coverage",
+  "higher",
+  "true clips that have a produced clip of their text within the distance of "
+  "their nearest true one (Naeem et al. 2020), root mean square over visible "
+  f"joints, interpolated to {coverage.FRAMES} frames; texts with several clips",
+  lambda produced, true: metric.counted(coverage.covered(produced, true)),
+  metric.ratio,
+  "{:.1%}",
+)
 _SPREAD = metric.Metric(
   "spread",
   "spread",
@@ -148,31 +154,6 @@ _SPREAD = metric.Metric(
   spread.ratio,
   "{:.3f}",
 )
-
-
-def _of_all_numbers(skeleton: Skeleton) -> tuple[metric.Metric, ...]:
-  """Published distances over all numbers or joints of a frame."""
-  return (
-    _mean(
-      "dtw_pt",
-      "PT DTW",
-      distances.dtw_pt,
-      f"exact DTW, L1 over {skeleton.num_values} numbers, total over frames of "
-      f"the truth (Saunders et al. 2020), {_UNIT}",
-      "{:.3f}",
-    ),
-    _mean(
-      "ndtw_mje",
-      "nDTW-MJE",
-      distances.ndtw_mje,
-      "shoulder-normalised, exact DTW a keypoint, missing in truth 0, "
-      "missing in hypothesis half the distance from the origin, total of the "
-      "path, mean "
-      f"over {skeleton.num_joints} keypoints (Arkushin et al. 2023), shoulder "
-      "widths",
-      "{:.3f}",
-    ),
-  )
 
 
 def _features(skeleton: Skeleton) -> list[str]:
@@ -193,7 +174,7 @@ def pose_metrics(skeleton: Skeleton) -> tuple[metric.Metric, ...]:
 
   In 2-D there is no error of bones: those of a projection change their lengths.
   """
-  visible = _mean(
+  visible = mean_of_pairs(
     "visibility_error",
     "visibility error",
     visibility.errors,
@@ -202,16 +183,18 @@ def pose_metrics(skeleton: Skeleton) -> tuple[metric.Metric, ...]:
     "{:.3f}",
   )
   return (
+    SIGNING,
     DTW_MJE,
     *(_part(part) for part in (*skeleton.parts, *_features(skeleton))),
     _MPJPE,
-    *_of_all_numbers(skeleton),
+    *published_metrics.of_all_numbers(skeleton),
     _DTWP,
     *_MOTION,
     *([_FRECHET_FACE] if _features(skeleton) else []),
     *([_BONES] if skeleton.dims == 3 else []),
     _SPREAD,
     visible,
+    *published_metrics.slrtp(skeleton),
   )
 
 
@@ -236,7 +219,12 @@ def hidden_parts(
   )
 
 
+def of_repeated_texts(true: Sequence[clips.Clip]) -> list[metric.Metric]:
+  """Coverage, where a text has several true clips; else nothing."""
+  return [COVERAGE] if len({clip.text for clip in true}) < len(true) else []
+
+
 def all_metrics() -> list[metric.Metric]:
   """The metrics of every skeleton, for their names and styles."""
   listed = [m for each in SKELETONS.values() for m in pose_metrics(each)]
-  return [*listed, hidden_parts({}, PROMPT2SIGN50)]
+  return [*listed, hidden_parts({}, PROMPT2SIGN50), COVERAGE]

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+UNIT = "canonical units (shoulders 1/3 apart)"
+
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
@@ -67,3 +69,22 @@ def counted(values: np.ndarray) -> np.ndarray:
   values = np.asarray(values, np.float64)
   known = ~np.isnan(values)
   return np.stack([np.where(known, values, 0), known], -1)
+
+
+def mean_of_pairs(
+  key: str,
+  head: str,
+  distance: Callable[[Sequence[Any], Sequence[Any]], np.ndarray],
+  definition: str,
+  style: str = "{:.4f}",
+) -> Metric:
+  """Mean over sequences of a distance a pair, [n]; lower is better."""
+  return Metric(
+    key,
+    head,
+    "lower",
+    definition + ", mean over sequences",
+    lambda produced, true: counted(distance(produced, true)),
+    ratio,
+    style,
+  )

@@ -35,6 +35,7 @@ def render(report: Report, examples: int = 3) -> str:
       plots.lengths(report),
     ],
     examples=_examples(report, examples),
+    audit=tables.audit_cells(report),
     caution=published.CAUTION,
     published_heads=figures[0],
     published=figures[1:],

@@ -10,6 +10,7 @@ import numpy as np
 from signllm_jax.core import clips
 from signllm_jax.evaluation.metrics.metric import Metric
 from signllm_jax.evaluation.report import bootstrap, published
+from signllm_jax.evaluation.report.findings import Finding
 from signllm_jax.tasks.task import ScoreTable
 
 ROW_NAMES = {
@@ -49,6 +50,8 @@ class Report:
     draws: row name -> further draws of the row, where it is drawn at random:
       a score is the mean of the draws' scores.
     texts: row name -> back-translations of its clips, of `extend`.
+    notes: remarks about the data.
+    audit: whether truth was given or poses were copied, of `audit.add`.
   """
 
   facts: Mapping[str, Any]
@@ -61,6 +64,8 @@ class Report:
     default_factory=dict
   )
   texts: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+  notes: Sequence[str] = ()
+  audit: Sequence[Finding] = ()
 
   @property
   def leaky(self) -> bool:
@@ -177,6 +182,7 @@ def to_json(report: Report) -> dict[str, Any]:
   texts = {
     row: report.texts[row] for row in ("produced", "truth") if report.texts
   }
+  nearest = report.rows.get("nearest_train")
   return {
     **report.facts,
     "sequences": len(report.true),
@@ -187,23 +193,20 @@ def to_json(report: Report) -> dict[str, Any]:
     ],
     "rows": _map_scores(report, lambda s: _plain(s.value)),
     "intervals": _map_scores(report, lambda s: [_plain(s.low), _plain(s.high)]),
+    "notes": list(report.notes),
+    "audit": [finding._asdict() for finding in report.audit],
     "produced": [
       {
         "name": true.name,
         "text": true.text,
         "frames": len(produced),
         "true_frames": len(true),
-        "nearest_training_text": nearest.text,
+        **({"nearest_training_text": nearest[i].text} if nearest else {}),
         **{f"read_of_{row}": read[i] for row, read in texts.items()},
         **{key: _plain(values[i]) for key, values in columns.items()},
       }
-      for i, (produced, true, nearest) in enumerate(
-        zip(
-          report.rows["produced"],
-          report.true,
-          report.rows["nearest_train"],
-          strict=True,
-        )
+      for i, (produced, true) in enumerate(
+        zip(report.rows["produced"], report.true, strict=True)
       )
     ],
     "published": {

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from signllm_jax.evaluation.metrics.metric import Metric
 from signllm_jax.evaluation.report import bootstrap, published
+from signllm_jax.evaluation.report.findings import HEADS
 from signllm_jax.evaluation.report.report import (
   FEW_SEQUENCES,
   ROW_NAMES,
@@ -103,6 +104,7 @@ def notes(report: Report) -> list[str]:
     "Fréchet compares all frames of a row with all true frames, whatever text "
     "they belong to: another clip scores as well as the truth.",
   ]
+  remarks += report.notes
   if "same_text" in report.rows:
     remarks.append(_same_text(report))
   if report.texts:
@@ -146,10 +148,32 @@ def _same_text(report: Report) -> str:
 def title(report: Report) -> str:
   """Title of the report, one line."""
   facts = report.facts
+  if facts["protocol"] == "files":
+    return (
+      f"{facts['name']}: {len(report.true)} sequences of {facts['split']}, "
+      "produced elsewhere"
+    )
   how = "leaky protocol of PT" if report.leaky else "free running"
   return (
     f"{facts['name']}, step {facts['checkpoint']['step']}: "
     f"{len(report.true)} sequences of {facts['split']}, {how}"
+  )
+
+
+def audit_cells(report: Report) -> list[list[str]]:
+  """Rows of the table of the audit, the head first; empty without one."""
+  if not report.audit:
+    return []
+  return [
+    ["question", "verdict", "evidence"],
+    *([HEADS[f.key], f.verdict, f.named] for f in report.audit),
+  ]
+
+
+def _audit(report: Report) -> str:
+  """The audit as a list."""
+  return "\n".join(
+    f"- {HEADS[f.key]}: {f.verdict}. {f.named}" for f in report.audit
   )
 
 
@@ -160,6 +184,7 @@ def to_markdown(report: Report) -> str:
       f"# {title(report)}",
       markdown(cells(report, report.metrics)),
       *notes(report),
+      *(["## Audit", _audit(report)] if report.audit else []),
       f"## Published figures: {published.CAUTION}",
       markdown(published_cells()),
       "## Signatures",
@@ -178,6 +203,7 @@ def to_terminal(report: Report, columns: int = 4) -> str:
     [
       *parts,
       *notes(report),
+      *(["Audit", _audit(report)] if report.audit else []),
       f"Published figures: {published.CAUTION}",
       markdown(published_cells()),
     ]

@@ -1,0 +1,1 @@
+"""Trials that show which metrics know signing: validation in the open."""
