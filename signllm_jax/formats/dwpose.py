@@ -34,12 +34,11 @@ from signllm_jax.core.skeleton import (
   SIDES,
   Skeleton,
 )
-from signllm_jax.formats import detections, frame_files, frame_io
+from signllm_jax.formats import detections, frame_files, frame_io, units
 from signllm_jax.formats.frame_files import FrameFiles
 
 NAMING = frame_files.Naming(8, 1, ".json", ("json", "results_dwpose"))
 _BODY_POINTS, _FACE_POINTS = 18, 68
-_MAX_FRACTION = 2.0  # of the image; detectors guess a little beyond its edge
 
 
 _Point = tuple[float, float]
@@ -108,7 +107,7 @@ def read(
   counts = [len(of_frame) for of_frame in people]
   values = np.concatenate(people)
   fraction = np.where(values[..., 2:] > 0, values[..., :2], 0)
-  if (far := (fraction > _MAX_FRACTION).any((1, 2))).any():
+  if (far := (fraction > units.MAX_SHARE).any((1, 2))).any():
     index = int(np.argmax(far))
     raise errors.DataError(
       f"a point at {fraction[index].max():g}",
@@ -150,7 +149,7 @@ def _decode(data: bytes, path: str, skeleton: Skeleton) -> np.ndarray:
     frame_io.check_keys(data, len(frame) + frame_io.count_keys(people))
   except (ValueError, RecursionError) as error:
     raise errors.DataError(
-      f"not a frame of DWPose: {error}",
+      f"not a frame of DWPose: {frame_io.fault(error, data)}",
       path=path,
       expected='{"num_persons": 1, "person_0": {"body_keypoints": [...], ...}}',
     ) from error
@@ -259,7 +258,7 @@ def to_shares(
   frame_io.check_frames(folder, keypoints.frames, keypoints.skeleton)
   frames = detections.clean(keypoints.frames).astype(np.float64)
   frames[..., :2] /= keypoints.size or 1
-  if (far := (frames[..., :2] > _MAX_FRACTION).any((1, 2))).any():
+  if (far := (frames[..., :2] > units.MAX_SHARE).any((1, 2))).any():
     raise errors.DataError(
       f"a point at {frames[np.argmax(far), ..., :2].max():g} of the image",
       path=folder,

@@ -16,11 +16,22 @@ import numpy as np
 
 from signllm_jax.core import errors, limits
 
+# Prefixes that name every frame of every clip; the folder names the clip.
+_COMMON_PREFIX = re.compile(
+  r"(images?|img|frames?|pics?|pictures?|photos?|rgb|color(frame)?|out(put)?|"
+  r"results?)?[_\-.]?",
+  re.IGNORECASE,
+)
+
 
 class Naming(NamedTuple):
-  """Naming scheme of frame files: `<clip>_<number><tail>`."""
+  """Naming scheme of frame files: `<clip>_<number><tail>`.
 
-  digits: int  # of the number
+  Files of other tools have numbers of other lengths, and a prefix without the
+  underscore, such as images0001. `group` takes them too.
+  """
+
+  digits: int  # of the number, which is padded to this length
   first: int  # number of a clip's first frame
   tail: str
   wrappers: tuple[str, ...] = ()  # folders of the tool within the clip's
@@ -48,11 +59,16 @@ class FrameFiles:
 
   @property
   def name(self) -> str:
-    """The clip's name: the prefix, or that of the folder."""
+    """The clip's name: the prefix, or that of the folder.
+
+    A prefix such as `images` or `frame_` names no clip.
+    """
+    if self.prefix and not _COMMON_PREFIX.fullmatch(self.prefix):
+      return self.prefix.removesuffix("_") or self.prefix
     folder = pathlib.Path(self.folder).resolve()
     while folder.name in self.naming.wrappers:
       folder = folder.parent
-    return self.prefix[:-1] or folder.name
+    return folder.name
 
   @property
   def paths(self) -> list[str]:
@@ -88,22 +104,55 @@ def group(
 ) -> list[FrameFiles]:
   """Groups the file names of a folder into clips, by prefix.
 
+  Numbers may have any length, with or without leading zeros. If a clip has
+  numbers of several lengths, those of the naming's length are its frames.
+
   Args:
     folder: of the files.
     names: in any order; those of another form are left out.
     naming: of frame files.
+
+  Raises:
+    DataError: the numbers of a clip are padded to different lengths.
   """
   pattern = re.compile(
-    rf"((?:.*_)?)([0-9]{{{naming.digits}}}){re.escape(naming.tail)}", re.DOTALL
+    rf"((?:.*[^0-9])?)([0-9]{{1,15}}){re.escape(naming.tail)}", re.DOTALL
   )
   numbers = collections.defaultdict(list)
   for name in names:
     if match := pattern.fullmatch(name):
-      numbers[match[1]].append(int(match[2]))
-  return [
-    FrameFiles(os.fspath(folder), prefix, np.sort(of_prefix), naming)
-    for prefix, of_prefix in sorted(numbers.items())
-  ]
+      numbers[match[1]].append(match[2])
+  found = []
+  for prefix, of_prefix in sorted(numbers.items()):
+    width = _padding(of_prefix)
+    usual = [number for number in of_prefix if len(number) == naming.digits]
+    if width is None and usual:
+      of_prefix, width = usual, naming.digits
+    if width is None:
+      raise errors.DataError(
+        "frame numbers padded to different lengths, "
+        f"{min(of_prefix, key=len)} and {max(of_prefix, key=len)}",
+        path=os.path.join(folder, f"{prefix}*{naming.tail}"),
+        expected="one length in a clip",
+      )
+    found.append(
+      FrameFiles(
+        os.fspath(folder),
+        prefix,
+        np.sort(np.array(of_prefix, np.int64)),
+        naming._replace(digits=width),
+      )
+    )
+  return found
+
+
+def _padding(numbers: Sequence[str]) -> int | None:
+  """The length that numbers are padded to; None if there are several."""
+  widths = {len(number) for number in numbers if number[0] == "0"}
+  least = min(map(len, numbers))
+  if len(widths) > 1 or any(width > least for width in widths):
+    return None
+  return least
 
 
 def walk(root: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
@@ -69,6 +70,25 @@ def check_keys(data: bytes, keys: int) -> None:
   """
   if data.count(b'"') != 2 * keys:
     json.loads(data.decode(), object_pairs_hook=foreign_files.distinct)
+
+
+_NO_NUMBER = re.compile(
+  rb"(?<=[\[,:\s])[+-]?(nan|inf(inity)?)\b", re.IGNORECASE
+)
+
+
+def fault(error: Exception, data: bytes) -> str:
+  """Describes why a frame file was not decoded; NaN is called NaN.
+
+  Args:
+    error: of the decoder.
+    data: content of the file.
+  """
+  if isinstance(error, msgspec.DecodeError) and (
+    found := _NO_NUMBER.search(data)
+  ):
+    return f"{found[0].decode()} at byte {found.start()}, no number of JSON"
+  return str(error)
 
 
 def path_of(files: FrameFiles, counts: Sequence[int], index: int) -> str:

@@ -222,7 +222,9 @@ HOSTILE = {
   "unused key twice": swap('"version"', '"x": 1, "x": 2, "version"'),
   **{f"version {v}": swap("1.3", v)
      for v in ("1.4", "2.0", "0.9", "-1", '"1.3"', "null", "[1.3]")},
-  "no version": b'{"people": []}',
+  "two frames": b'[{"people": []}, {"people": []}]',
+  "half a canvas": b'{"people": [], "canvas_width": 640}',
+  "a canvas of 0": b'{"people": [], "canvas_width": 640, "canvas_height": 0}',
   "no people": b'{"version": 1.3}',
   "people as an object": b'{"version": 1.3, "people": {}}',
   "people as numbers": b'{"version": 1.3, "people": [1]}',
