@@ -13,27 +13,22 @@ image:
 Source: github.com/sign-language-processing/pose, specification 0.2.
 """
 
-import collections
 import os
 import pathlib
-import struct
-from typing import NamedTuple
 
 import numpy as np
 import pose_format
 from pose_format import pose_header
 from pose_format.numpy import NumPyPoseBody
-from pose_format.utils import reader
 
 from signllm_jax.core import (
   atomic_files,
   clips,
   errors,
-  foreign_files,
   limits,
 )
 from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
-from signllm_jax.formats import detections, landmarks, pose_layouts
+from signllm_jax.formats import detections, landmarks, pose_file, pose_layouts
 from signllm_jax.formats.pose_layouts import openpose
 
 SIZE = 512  # pixels of width, height and depth
@@ -96,7 +91,7 @@ def read(path: str | os.PathLike) -> clips.Clip:
       person, or numbers that are not finite.
   """
   path = pathlib.Path(path)
-  content = _load(path)
+  content = pose_file.load(path)
   if any(point not in content.points for point in landmarks.OPENPOSE.values()):
     raise errors.DataError(
       f"components {content.sizes}",
@@ -151,7 +146,7 @@ def read_keypoints(
       or numbers that are not finite where the confidence is above 0.
   """
   path = pathlib.Path(path)
-  content = _load(path)
+  content = pose_file.load(path)
   t, count, _, dims = content.data.shape
   if not 1 <= count <= limits.MAX_PEOPLE or dims < 2:
     raise errors.DataError(
@@ -189,75 +184,6 @@ def read_keypoints(
   depth = frames[..., 3] if frames.shape[-1] > 3 else None
   known = frames[..., :3], content.fps, size, path.stem
   return clips.Keypoints(*known, skeleton=skeleton, depth=depth)
-
-
-class _PoseFile(NamedTuple):
-  """Content of a file; the arrays are views of its bytes."""
-
-  points: list[landmarks.Point]  # [N]
-  data: np.ndarray  # [T, people, N, dims] float32
-  confidence: np.ndarray  # [T, people, N] float32
-  fps: float
-  size: tuple[int, int, int]  # width, height, depth
-
-  @property
-  def sizes(self) -> dict[str, int]:
-    """Number of points of each component."""
-    return dict(collections.Counter(component for component, _ in self.points))
-
-
-def _load(path: pathlib.Path) -> _PoseFile:
-  """Reads a file of at most `limits.MAX_CLIP_FILE` bytes.
-
-  Only parts of the header are read by pose-format: its own reader reuses the
-  last header for the next file, with any changes made to it meanwhile.
-  """
-  data = foreign_files.read(path, limits.MAX_CLIP_FILE)
-  with foreign_files.parsing(path, ".pose file"):
-    return _parse(data)
-
-
-def _parse(data: bytes) -> _PoseFile:
-  # Each of its points takes 2 bytes at least, but 60 in memory.
-  unpack = reader.BufferReader(data[: limits.MAX_POSE_HEADER])
-  (version,) = struct.unpack_from("<f", data)
-  version = round(version, 3)
-  if version not in (0.1, 0.2):
-    raise ValueError(f"version {version:g}, not 0.1 or 0.2")
-  unpack.advance(reader.ConstStructs.float)
-  size = pose_header.PoseHeaderDimensions.read(version, unpack)
-  (count,) = struct.unpack_from("<H", data, unpack.read_offset)
-  unpack.advance(reader.ConstStructs.ushort)
-  components = [
-    pose_header.PoseHeaderComponent.read(version, unpack) for _ in range(count)
-  ]
-  points = [(part.name, name) for part in components for name in part.points]
-  forms = {part.format for part in components}
-  if forms not in ({"XYC"}, {"XYZC"}):
-    raise ValueError(f"points of form {sorted(forms)[:5]}, not XYC or XYZC")
-  dims = len(forms.pop()) - 1
-  body = "<HHH" if version == 0.1 else "<fIH"
-  fps, t, count = struct.unpack_from(body, data, unpack.read_offset)
-  start = unpack.read_offset + struct.calcsize(body)
-  row = 4 * count * len(points) * (dims + 1)  # bytes of a frame
-  if not row or not limits.is_rate(fps):
-    raise ValueError(f"{count} people, {len(points)} points, {fps:g} fps")
-  left = len(data) - start
-  if version == 0.1:
-    t = left // row  # the number is often too large for its 16 bits
-  if left != t * row:
-    raise ValueError(f"{left} bytes of frames, not {t} frames of {row}")
-  if t * count > limits.MAX_FRAMES:
-    raise ValueError(f"{t} frames of {count} people")
-  numbers = np.frombuffer(data, "<f4", offset=start)
-  middle = t * count * len(points) * dims
-  return _PoseFile(
-    points,
-    numbers[:middle].reshape(t, count, len(points), dims),
-    numbers[middle:].reshape(t, count, len(points)),
-    float(fps),
-    (size.width, size.height, size.depth),
-  )
 
 
 def _points(points: list[landmarks.Point]) -> list[int]:

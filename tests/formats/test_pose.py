@@ -265,6 +265,9 @@ def header(components: list[tuple[str, str, int]], version: float = 0.2):
   return made
 
 
+FAULTS = r"a\.pose: (not a whole|points of form|version \S+ of .pose)"
+
+
 def hostile() -> dict[str, bytes]:
   few = header([("a", "XYC", 2)])
   return {
@@ -297,7 +300,7 @@ def test_hostile_file(tmp_path, kind):
   path.write_bytes(hostile()[kind])
   start = time.process_time()
   for read in (pose.read, pose.read_keypoints):
-    with pytest.raises(errors.DataError, match=r"a\.pose: not a whole"):
+    with pytest.raises(errors.DataError, match=FAULTS):
       read(path)
   assert time.process_time() - start < 4  # of two readers
 
