@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data_pipeline.keypoints import find_clips
+from data_pipeline.keypoints import find_clips, read_clips
 from signllm_jax.core import clips
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import records
@@ -60,7 +60,7 @@ def json_ways(folder: pathlib.Path) -> Ways:
     return [openpose.read(path) for path in folders]
 
   def ours() -> list[Any]:
-    return [result for _, result in find_clips.read_all(many)]
+    return [result for _, result in read_clips.read_all(many)]
 
   for keypoints, expected in zip(ours(), plain(), strict=True):
     np.testing.assert_array_equal(keypoints.frames[..., :2], expected[..., :2])
@@ -70,9 +70,9 @@ def json_ways(folder: pathlib.Path) -> Ways:
     {
       "JSON, json.load": plain,
       "JSON, formats.openpose": in_turn,
-      "JSON, find_clips.read_all": ours,
+      "JSON, read_clips.read_all": ours,
     },
-    {"JSON, find_clips.read_all": JSON_GOAL},
+    {"JSON, read_clips.read_all": JSON_GOAL},
   )
 
 

@@ -16,7 +16,7 @@ from data_pipeline.building import (
   record_reader,
   verify,
 )
-from data_pipeline.keypoints import find_clips
+from data_pipeline.keypoints import find_clips, read_clips
 from data_pipeline.lifting import lifted_folder, lifting_run
 from data_pipeline.texts import normalisation, prompts
 from signllm_jax.core import atomic_files, clips, errors, extras, languages
@@ -35,7 +35,7 @@ def extract(args: argparse.Namespace) -> None:
 
   def readable() -> Iterable[clips.Keypoints]:
     for source, keypoints in _progress(
-      find_clips.read_all(sources, args.workers), len(sources), "reading"
+      read_clips.read_all(sources, args.workers), len(sources), "reading"
     ):
       if isinstance(keypoints, errors.SignLLMError):
         failed[source.name] = keypoints

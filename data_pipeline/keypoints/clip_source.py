@@ -7,6 +7,7 @@ from signllm_jax.core import clips, errors
 from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import (
+  clip_json,
   dwpose,
   dwpose_npz,
   frame_files,
@@ -15,6 +16,7 @@ from signllm_jax.formats import (
   openpose,
   pose,
   slrtp,
+  units,
 )
 
 
@@ -24,8 +26,8 @@ class Source:
 
   Attributes:
     name: its name, unique among the clips found together.
-    kind: openpose, dwpose, dwpose_npz, pose, h5, slrtp, or of landmark
-      recordings npy or npz.
+    kind: openpose, dwpose, dwpose_npz, clip_json, pose, h5, slrtp, or of
+      landmark recordings npy or npz.
     place: its frame files, or the file that holds it.
     text: what is signed, as it stands in clips.text; empty if unknown.
     gloss: its gloss, as it stands in clips.gloss; empty if there is none.
@@ -33,6 +35,7 @@ class Source:
     size: the picture's width and height, where the form does not say.
     member: the clip's name in its file, of kinds h5, slrtp and npz.
     sign: the sign that a landmark recording repeats; empty for other kinds.
+    signer: who signs; empty if unknown.
     fault: why it cannot be read, if finding it has shown that.
     skeleton: name of the skeleton of the clips that are made of it.
   """
@@ -46,6 +49,7 @@ class Source:
   size: tuple[int, int] | None = None
   member: str = ""
   sign: str = ""
+  signer: str = ""
   fault: errors.DataError | None = None
   skeleton: str = PROMPT2SIGN50.name
 
@@ -53,7 +57,8 @@ class Source:
     """Reads the clip.
 
     Raises:
-      DataError: it is damaged, not of its kind, or lacks the skeleton.
+      DataError: it is damaged, not of its kind, lacks the skeleton, or is not
+        inside the picture of its size.
       StorageError: it cannot be read.
     """
     if self.fault:
@@ -71,6 +76,8 @@ class Source:
         keypoints = openpose.read(self.place, **picture, skeleton=skeleton)
     elif isinstance(self.place, mediapipe_arrays.Recording):
       raise AssertionError(f"recording {self.name!r} without a sign")
+    elif self.kind == "clip_json":
+      keypoints = clip_json.read(self.place, fps=self.fps, size=self.size)
     elif self.kind == "pose":
       keypoints = pose.read_keypoints(self.place, skeleton)
     elif self.kind == "slrtp":
@@ -81,13 +88,15 @@ class Source:
     skeleton_lib.check_same(
       keypoints.skeleton, skeleton, f"clip {self.name!r} ({self.kind})"
     )
-    return dataclasses.replace(
+    keypoints = dataclasses.replace(
       keypoints,
       size=keypoints.size or self.size,
       name=self.name,
       text=self.text,
       gloss=self.gloss,
     )
+    units.check_inside(keypoints)
+    return keypoints
 
   @property
   def recording(

@@ -1,34 +1,33 @@
-"""Finds and reads clips of 2-D keypoints, in any of the supported forms.
+"""Finds clips of 2-D keypoints, in any of the supported forms.
 
-Finding lists folders and the names in HDF5 files. Clips are read one at a time,
-so that a damaged clip affects no other:
-
-  for source, result in find_clips.read_all(find_clips.find(path)):
-    if isinstance(result, errors.DataError): ...
+Finding lists folders and the names in HDF5 files. `read_clips.py` reads the
+clips that are found.
 """
 
 import collections
-import concurrent.futures.process
-import contextlib
 import dataclasses
 import itertools
-import multiprocessing
 import os
 import pathlib
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from absl import logging
 
-from data_pipeline.keypoints import clip_source, recordings, sidecar_texts
+from data_pipeline.keypoints import (
+  clip_source,
+  leftovers,
+  recordings,
+  sidecar_texts,
+)
 from data_pipeline.keypoints.clip_source import Source
-from signllm_jax.core import clips, errors
+from signllm_jax.core import errors
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import (
+  clip_json,
   dwpose,
   dwpose_npz,
   frame_files,
+  frame_io,
   h5,
   mediapipe_arrays,
   openpose,
@@ -37,9 +36,9 @@ from signllm_jax.formats import (
 _SUFFIXES = {".pose": "pose", ".h5": "h5", ".hdf5": "h5", ".npz": "npz"}
 _SUFFIXES[".pt"] = "slrtp"
 _FORMS = (
-  "OpenPose's or DWPose's frame files, .pose, .h5, .pt or MediaPipe's landmarks"
+  "OpenPose's or DWPose's frame files, JSON of AlphaPose or MMPose, .pose, .h5, "
+  ".pt or MediaPipe's landmarks"
 )
-_FEW = 500  # clips that are read before other processes have started
 
 
 def find(
@@ -48,7 +47,9 @@ def find(
   fps: float = 25.0,
   size: tuple[int, int] | None = None,
   skeleton: str = PROMPT2SIGN50.name,
+  known: Collection[str] = (),
   report: Callable[[str], None] = logging.warning,
+  leave: Callable[[str, str], None] | None = None,
 ) -> list[Source]:
   """Finds the clips of a file, or of a folder and its subfolders, by name.
 
@@ -64,8 +65,10 @@ def find(
     fps: frames a second, for forms that do not say.
     size: width and height of the picture, for forms that do not say.
     skeleton: name of the skeleton to read.
-    report: called with warnings: files that are not clips, names without a
-      clip, clips without a name.
+    known: paths of files that are read elsewhere.
+    report: called with warnings: names without a clip, clips without a name.
+    leave: called with each file that looks like input and is not read, and the
+      reason; `report` if not given.
 
   Raises:
     DataError: there is nothing there, no keypoints, keypoints of several forms,
@@ -74,8 +77,9 @@ def find(
     StorageError: a folder cannot be read.
   """
   path = pathlib.Path(path)
+  rest = leftovers.Leftovers(known)
   if path.is_dir():
-    sources = _find_in_folder(path, report)
+    sources = _find_in_folder(path, rest, report)
   elif path.is_file():
     sources = _find_in_file(path)
   else:
@@ -95,6 +99,10 @@ def find(
         f"two clips named {first.name!r}", path=path, expected="each name once"
       )
   texts = sidecar_texts.read(path, {source.name for source in sources}, report)
+  rest.report(
+    {source.name for source in sources},
+    leave or (lambda file, why: report(f"{file} is not read: {why}")),
+  )
   facts = {"fps": fps, "size": size, "skeleton": skeleton}
   return [
     dataclasses.replace(source, **facts, **texts.get(source.name, {}))
@@ -114,42 +122,53 @@ def _check_size(
     )
 
 
-def _find_in_folder(root: pathlib.Path, report) -> list[Source]:
+def _find_in_folder(
+  root: pathlib.Path,
+  rest: leftovers.Leftovers,
+  report: Callable[[str], None],
+) -> list[Source]:
   found = collections.defaultdict(list)  # kind -> sources
-  other_json = []  # JSON files that are not frames
-  skels, damaged = [], []
+  damaged = []
   arrays = recordings.Folders()
   for folder, names in frame_files.walk(root):
-    json = {name for name in names if name.endswith(".json")}
-    for form in (openpose, dwpose):
-      kind = form.__name__.rpartition(".")[2]
-      for clip in frame_files.group(folder, sorted(json), form.NAMING):
-        found[kind].append(Source(clip.name, kind, clip))
-        json -= {os.path.basename(name) for name in clip.paths}
-    other_json += sorted(json)
-    frame_clips, names = _dwpose_npz(folder, names)
-    if frame_clips:
-      found["dwpose_npz"] += frame_clips
-    arrays.add(folder, names)
+    frame_clips, names = _frame_clips(folder, names)
+    names = arrays.add(folder, names)
+    for source in frame_clips:
+      found[source.kind].append(source)
+    other = []
     for name in names:
       file = pathlib.Path(folder, name)
-      if file.suffix == ".npz":
-        try:
-          if not mediapipe_arrays.is_archive(file):
-            continue
-        except errors.DataError as error:
-          damaged.append(Source(file.stem, "npz", file, fault=error))
-          continue
-      if kind := _SUFFIXES.get(file.suffix.lower()):
+      try:
+        kind = _kind_of(file)
+      except errors.DataError as error:
+        damaged.append(Source(file.stem, "npz", file, fault=error))
+        continue
+      if kind == "clip_json":
+        found[kind].append(_clip_json(file))
+      elif kind:
         found[kind] += _find_in_file(file)
-      elif file.suffix == ".skels":
-        skels.append(name)
+      else:
+        other.append(name)
+    rest.add(folder, other)
   if frames := arrays.sources(report):
     found["npy"] = frames
   if damaged and set(found) <= {"npz"}:
     found["npz"] += damaged
   elif damaged:  # beside clips of another form
     report("damaged:" + sidecar_texts.listed("", [x.name for x in damaged]))
+  return _only_form(found, root, rest)
+
+
+def _only_form(
+  found: dict[str, list[Source]],
+  root: pathlib.Path,
+  rest: leftovers.Leftovers,
+) -> list[Source]:
+  """The clips, if all have one form.
+
+  Raises:
+    DataError: there are none, or clips of several forms.
+  """
   if len(found) > 1:
     counts = ", ".join(f"{len(v)} of {k}" for k, v in sorted(found.items()))
     raise errors.DataError(
@@ -159,33 +178,67 @@ def _find_in_folder(root: pathlib.Path, report) -> list[Source]:
       hint="Give the file or the folder of one form as the input",
     )
   if not found:
+    reasons: dict[str, str] = {}
+    rest.report((), reasons.__setitem__)
+    names = [os.path.basename(file) for file in reasons]
+    skels = rest.with_suffix(".skels")
     raise errors.DataError(
-      f"no keypoints{sidecar_texts.listed(' but', other_json)}",
+      f"no keypoints{sidecar_texts.listed(' but', names)}",
       path=root,
       expected=_FORMS,
       hint=f"{skels[0]} holds 3-D skeletons, which need no lifting"
       if skels
-      else None,
-    )
-  if other_json:
-    report(
-      f"{root}: JSON files that are not frames:"
-      + sidecar_texts.listed("", other_json)
+      else next((f"{names[0]} is {why}" for why in reasons.values()), None),
     )
   (sources,) = found.values()
   return sources
 
 
-def _dwpose_npz(
+def _kind_of(file: pathlib.Path) -> str:
+  """The kind of a file that holds whole clips; empty for another file.
+
+  Raises:
+    DataError: an .npz is damaged.
+  """
+  suffix = file.suffix.lower()
+  if suffix == ".npz" and not mediapipe_arrays.is_archive(file):
+    return ""
+  if suffix == ".json":
+    return "clip_json" if clip_json.kind_of(file) else ""
+  return _SUFFIXES.get(suffix, "")
+
+
+def _clip_json(file: pathlib.Path) -> Source:
+  """A clip of one JSON file; a tool's usual file name names no clip."""
+  usual = file.stem in ("alphapose-results", "predictions", "results")
+  name = file.resolve().parent.name if usual else file.stem
+  return Source(name, "clip_json", file)
+
+
+def _frame_clips(
   folder: str, names: list[str]
 ) -> tuple[list[Source], list[str]]:
-  """Clips of DWPose's .npz, a file a frame, and the names of other files."""
-  found = []
+  """Clips of a file a frame, and the names of other files.
+
+  OpenPose's are known by their names. Other JSON with a number may be of
+  DWPose, or OpenPose's under other names; its first file tells.
+  """
+  found: list[Source] = []
+
+  def take(clip: frame_files.FrameFiles, kind: str) -> None:
+    nonlocal names
+    found.append(Source(clip.name, kind, clip))
+    of_clip = set(map(os.path.basename, clip.paths))
+    names = [name for name in names if name not in of_clip]
+
+  for clip in frame_files.group(folder, names, openpose.NAMING):
+    take(clip, "openpose")
+  for clip in frame_files.group(folder, names, dwpose.NAMING):
+    if kind := frame_io.tool_of(clip, dwpose.NAMING):
+      take(clip, kind)
   for clip in frame_files.group(folder, names, dwpose_npz.NAMING):
     if dwpose_npz.is_frame(clip.paths[0]):
-      found.append(Source(clip.name, "dwpose_npz", clip))
-      of_clip = set(map(os.path.basename, clip.paths))
-      names = [name for name in names if name not in of_clip]
+      take(clip, "dwpose_npz")
   return found, names
 
 

@@ -7,7 +7,7 @@ names gives it; its gloss is the name in capitals. Files: `mediapipe_arrays.py`.
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from data_pipeline.keypoints import sidecar_texts
 from data_pipeline.keypoints.clip_source import Source
@@ -24,17 +24,18 @@ class Folders:
     self._parents: set[str] = set()
     self._other: list[str] = []
 
-  def add(self, folder: str, names: Sequence[str]) -> None:
-    """Adds a folder with the names of its files."""
+  def add(self, folder: str, names: list[str]) -> list[str]:
+    """Adds a folder with the names of its files; returns those of no frame."""
     self._parents.add(os.path.dirname(folder))
     if recording := mediapipe_arrays.group(folder, names):
       self._recordings.append(recording)
       known = set(recording.names)
-      self._other += [
-        os.path.join(folder, name) for name in names if name not in known
-      ]
-    elif not names:
+      other = [name for name in names if name not in known]
+      self._other += [os.path.join(folder, name) for name in other]
+      return other
+    if not names:
       self._empty.append(folder)
+    return names
 
   def sources(self, report: Callable[[str], None]) -> list[Source]:
     """The recordings, with folders that should hold one and are empty.

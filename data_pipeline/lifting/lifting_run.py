@@ -15,7 +15,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import tqdm
 
-from data_pipeline.keypoints import cleaning, find_clips, recordings
+from data_pipeline.keypoints import (
+  cleaning,
+  find_clips,
+  read_clips,
+  recordings,
+)
 from data_pipeline.lifting import (
   hanging,
   lifted_folder,
@@ -92,7 +97,7 @@ def lift_clips(
       unit="clip",
       disable=None,  # shown in a terminal only
     ) as bar:
-      clips_read = find_clips.read_all(remaining, workers)
+      clips_read = read_clips.read_all(remaining, workers)
       for chunk in _chunks(clips_read, _CHUNK):
         run.lift(chunk)
         bar.update(len(chunk))

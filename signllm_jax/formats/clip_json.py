@@ -27,7 +27,7 @@ import numpy as np
 
 from signllm_jax.core import clips, errors, foreign_files, limits, skeleton
 from signllm_jax.core.skeleton import PROMPT2SIGN50
-from signllm_jax.formats import detections, frame_io, openpose_frames, units
+from signllm_jax.formats import detections, frame_io, openpose_people, units
 
 _SNIFFED = 65536  # bytes that tell what a file is
 _KINDS = (  # what the start of a file has, the kind
@@ -239,7 +239,7 @@ def _openpose(
   counts, size = [], None
   for number, entry in enumerate(entries):
     place = f"{path} frame {number + 1}"
-    count, canvas = openpose_frames.append(bytes(entry), place, numbers)
+    count, canvas = openpose_people.append(bytes(entry), place, numbers)
     counts.append(count)
     size = size or canvas
     if canvas not in (None, size):
@@ -247,6 +247,6 @@ def _openpose(
         f"a canvas of {canvas}", path=place, expected=f"{size} as before"
       )
   values = np.frombuffer(numbers).reshape(-1, PROMPT2SIGN50.num_joints, 3)
-  openpose_frames.check_body_25(values, str(path))
+  openpose_people.check_body_25(values, str(path))
   t = len(counts)
   return values, np.repeat(np.arange(t), counts), t, size

@@ -72,6 +72,7 @@ def check_keys(data: bytes, keys: int) -> None:
     json.loads(data.decode(), object_pairs_hook=foreign_files.distinct)
 
 
+_SNIFFED = 65536  # bytes that tell the tool
 _NO_NUMBER = re.compile(
   rb"(?<=[\[,:\s])[+-]?(nan|inf(inity)?)\b", re.IGNORECASE
 )
@@ -89,6 +90,28 @@ def fault(error: Exception, data: bytes) -> str:
   ):
     return f"{found[0].decode()} at byte {found.start()}, no number of JSON"
   return str(error)
+
+
+def tool_of(clip: FrameFiles, usual: frame_files.Naming) -> str:
+  """The tool that wrote JSON frame files, by the first of them.
+
+  Args:
+    clip: files whose names do not tell.
+    usual: naming of DWPose.
+
+  Returns:
+    `dwpose`, `openpose` for OpenPose's frames under such names, or an empty
+    text. Files that are named as DWPose names them are its own, also if the
+    first is damaged.
+  """
+  with foreign_files.open_file(clip.paths[0]) as file:
+    start = file.read(_SNIFFED)
+  if b'"num_persons"' in start or b'"person_0"' in start:
+    return "dwpose"
+  if b'"people"' in start:
+    return "openpose"
+  named = clip.naming == usual and clip.prefix[-1:] in ("", "_")
+  return "dwpose" if named else ""
 
 
 def path_of(files: FrameFiles, counts: Sequence[int], index: int) -> str:

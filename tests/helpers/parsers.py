@@ -19,7 +19,7 @@ from helpers.paths import DATA
 from helpers.tfrecords import framed
 
 from data_pipeline.building import checksums, held_out
-from data_pipeline.keypoints import find_clips, sidecar_texts
+from data_pipeline.keypoints import find_clips, read_clips, sidecar_texts
 from data_pipeline.lifting import lifted_folder, stage_files
 from signllm_jax.core import clips
 from signllm_jax.core.skeleton import HOLISTIC178, PROMPT2SIGN50
@@ -153,7 +153,7 @@ def _read_features(path: pathlib.Path) -> None:
 
 
 def _read_landmarks(path: pathlib.Path) -> None:
-  for _ in find_clips.read_all(find_clips.find(path, size=(640, 480))):
+  for _ in read_clips.read_all(find_clips.find(path, size=(640, 480))):
     pass
 
 

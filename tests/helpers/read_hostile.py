@@ -19,7 +19,7 @@ import numpy as np
 from helpers import audited, hostile_files
 
 from data_pipeline.cli import parser
-from data_pipeline.keypoints import find_clips
+from data_pipeline.keypoints import find_clips, read_clips
 from signllm_jax.core import errors
 from signllm_jax.runs import restore
 
@@ -40,7 +40,7 @@ def _read(command: list[str]) -> int:
 def _read_keypoints(folder: str) -> None:
   """Reads all clips of a folder; raises the first fault at the end."""
   faults = []
-  for source, found in find_clips.read_all(
+  for source, found in read_clips.read_all(
     find_clips.find(folder, size=(640, 480))
   ):
     if isinstance(found, errors.SignLLMError):

@@ -25,7 +25,7 @@ from helpers.paths import DATA
 from data_pipeline import convert
 from data_pipeline.building import checksums, record_reader
 from data_pipeline.cli import parser
-from data_pipeline.keypoints import find_clips
+from data_pipeline.keypoints import find_clips, read_clips
 from data_pipeline.lifting import lifted_folder, lifting_run
 from signllm_jax.core import clips
 from signllm_jax.data import records
@@ -78,7 +78,7 @@ def _in_child(command: list[str], said: str, chunk: int, few: int) -> None:
   with open(said, "ab", 0) as file:
     os.dup2(file.fileno(), 1)
     os.dup2(file.fileno(), 2)
-  lifting_run._CHUNK, find_clips._FEW = chunk, few
+  lifting_run._CHUNK, read_clips._FEW = chunk, few
   sys.exit(parser.main(command))
 
 

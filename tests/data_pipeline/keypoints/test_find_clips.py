@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers.paths import DATA
 
-from data_pipeline.keypoints import find_clips
+from data_pipeline.keypoints import find_clips, read_clips
 from signllm_jax.core import clips, errors
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import dwpose, h5, openpose, pose
@@ -161,7 +161,9 @@ def test_unknown_and_mixed_content(tmp_path):
   with pytest.raises(errors.DataError, match=r"a\.skels holds 3-D"):
     find_clips.find(tmp_path)
   (tmp_path / "frame.json").write_text("{}")
-  with pytest.raises(errors.DataError, match=r"no keypoints but frame\.json"):
+  with pytest.raises(
+    errors.DataError, match=r"no keypoints but a\.skels, frame"
+  ):
     find_clips.find(tmp_path)
   with pytest.raises(
     errors.DataError, match="For frame files, give their folder"
@@ -170,7 +172,10 @@ def test_unknown_and_mixed_content(tmp_path):
   put_pose(tmp_path / "a.pose")
   sources, notes = find(tmp_path)
   assert [source.name for source in sources] == ["a"]
-  assert notes == [f"{tmp_path}: JSON files that are not frames: frame.json"]
+  assert [note.partition(" is not read: ")[0] for note in notes] == [
+    f"{tmp_path}/a.skels",
+    f"{tmp_path}/frame.json",
+  ]
   h5.write(tmp_path / "b.h5", [keypoints()])
   with pytest.raises(errors.DataError, match=r"forms \(1 of h5, 1 of pose\)"):
     find_clips.find(tmp_path)
@@ -178,11 +183,11 @@ def test_unknown_and_mixed_content(tmp_path):
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_bad_clips_do_not_stop_their_siblings(tmp_path, processes, monkeypatch):
-  monkeypatch.setattr(find_clips, "_FEW", 1)
+  monkeypatch.setattr(read_clips, "_FEW", 1)
   h5.write(tmp_path / "a.h5", [keypoints("a"), keypoints("c")])
   (tmp_path / "b.h5").write_text("no HDF5")
   sources, _ = find(tmp_path)
-  results = list(find_clips.read_all(sources, processes))
+  results = list(read_clips.read_all(sources, processes))
   assert [source.name for source, _ in results] == ["a", "b", "c"]
   assert [type(result) for _, result in results] == [
     clips.Keypoints,

@@ -11,7 +11,7 @@ from helpers.paths import DATA
 
 from data_pipeline.building import held_out
 from data_pipeline.cli import parser
-from data_pipeline.keypoints import find_clips, recordings
+from data_pipeline.keypoints import find_clips, read_clips, recordings
 from signllm_jax.core import errors
 
 
@@ -260,7 +260,7 @@ def test_a_damaged_archive_is_a_bad_clip_among_good_ones(tmp_path):
   (tmp_path / "bad.npz").write_bytes(b"PK" + bytes(100))
   found = dict(
     (source.name, result)
-    for source, result in find_clips.read_all(
+    for source, result in read_clips.read_all(
       find_clips.find(tmp_path, size=(640, 480))
     )
   )
