@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow_datasets as tfds
 from absl import logging
@@ -57,6 +58,7 @@ def build_dataset(
     UsageError: another process builds the same data set.
     StorageError: the records cannot be written.
   """
+  _say_recognised(plan, note)
   print(f"Licence of {plan.name}: {plan.licence}")
   parent = plan.folder.parent
   with (
@@ -73,7 +75,7 @@ def build_dataset(
       for left in parent.glob(f"incomplete.*_{plan.folder.name}"):
         shutil.rmtree(left)  # of a build that was killed
       if plan.keypoints:
-        _lift(plan, workers, report, note)
+        _lift(plan, workers, report)
       _write(plan, report, note)
     _complete(plan)
   return plan.folder
@@ -112,18 +114,33 @@ def _storage_errors(folder: pathlib.Path) -> Iterator[None]:
     ) from error
 
 
+def _say_recognised(
+  plan: build_plan.BuildPlan, note: Callable[[str], None]
+) -> None:
+  """Prints the corpus of the input and its counts, then its notes."""
+  if plan.recognised:
+    print("\n".join(plan.recognised.describe()), flush=True)
+    for message in plan.recognised.notes:
+      note(message)
+
+
 def _lift(
   plan: build_plan.BuildPlan,
   workers: int | None,
   report: Callable[[str, lifting_run.Outcome], None],
-  note: Callable[[str], None],
 ) -> None:
   """Lifts the keypoints of every split into `plan.lifted`."""
-  splits = plan.find_splits(note)
+  splits = plan.recognised.splits if plan.recognised else {}
   if plan.lifted.is_dir():  # splits that the input no longer has
     for path in plan.lifted.iterdir():
       if path.name not in splits:
         shutil.rmtree(path)
+  if not splits.get("train"):
+    raise errors.DataError(
+      "no clip of train",
+      path=plan.input,
+      expected="at least one, with its text",
+    )
   for split, sources in splits.items():
     outcome = lifting_run.lift_clips(
       sources,
@@ -158,11 +175,16 @@ def _write(
     tolerant=True,
     on_beam=bool(plan.download_options),
     shards=plan.shards or 0,
-    rate=plan.fps,
+    rate=plan.recognised.fps if plan.recognised else plan.fps,
     size=plan.size,
     report=note,
+    corpus=plan.recognised.corpus.name if plan.recognised else "",
+    signers=plan.signers,
     held_out=plan.held_out,
   )
+  if plan.recognised:
+    info: Any = builder.info  # of `local_info`
+    info.set_license(plan.licence)
   download = tfds.download.DownloadConfig(
     manual_dir=plan.lifted if plan.keypoints else plan.input,
     num_shards=plan.shards,

@@ -5,6 +5,7 @@ import importlib.util
 import math
 import os
 import pathlib
+from collections.abc import Iterable
 
 import tensorflow_datasets as tfds
 
@@ -115,6 +116,7 @@ def check_same_clips(
 def check_held_out(
   builder_class: type[tfds.core.DatasetBuilder],
   source: pathlib.Path | None,
+  present: Iterable[str],
   apart: held_out.HeldOut,
 ) -> None:
   """Checks that clips can be set aside.
@@ -129,7 +131,7 @@ def check_held_out(
     raise errors.UsageError(
       f"{builder_class.name} has splits of its own", hint=f"Leave {options} out"
     )
-  held_out.check(apart, source)
+  held_out.check(apart, present, source)
 
 
 def check_source(
@@ -218,5 +220,10 @@ def is_keypoints(source: pathlib.Path | None) -> bool:
 
 def _has_lifted_clips(source: pathlib.Path) -> bool:
   """Whether a folder or the folder of one of its splits has lifted clips."""
-  folders = (source, *(source / split for split in find_splits.SPLITS))
-  return any(map(lifted_folder.is_lifted, folders))
+  if not source.is_dir():
+    return False
+  return lifted_folder.is_lifted(source) or any(
+    lifted_folder.is_lifted(child)
+    for child in source.iterdir()
+    if find_splits.split_of(child.name)
+  )

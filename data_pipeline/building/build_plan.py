@@ -1,10 +1,10 @@
 """Checks a request to build a data set and plans the build."""
 
 import dataclasses
+import functools
 import importlib
 import os
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow_datasets as tfds
@@ -15,7 +15,8 @@ from data_pipeline.building import (
   held_out,
   record_reader,
 )
-from data_pipeline.keypoints import find_clips, find_splits
+from data_pipeline.corpora import corpus, recognise
+from data_pipeline.keypoints import find_splits
 from data_pipeline.lifting import lifted_folder
 from signllm_jax.core import errors, extras
 from signllm_jax.core.skeleton import PROMPT2SIGN50
@@ -42,6 +43,8 @@ class BuildPlan:
   held_out: held_out.HeldOut  # clips of train that are set aside
   download_options: dict[str, Any]  # of Apache Beam; else empty
   exists: bool  # whether the folder holds a complete build to reuse
+  rate: float | None = None  # the requested rate
+  stated_licence: str | None = None  # of --licence
 
   @property
   def keypoints(self) -> bool:
@@ -58,28 +61,57 @@ class BuildPlan:
     """The terms of the data set."""
     if self.exists:
       return record_reader.open_build(self.folder).license
+    if self.recognised:
+      return self.recognised.corpus.licence
     return self.new_builder().info.redistribution_info.license
+
+  @functools.cached_property
+  def recognised(self) -> corpus.Recognised | None:
+    """The corpus of the input, found once; None if there is nothing to find.
+
+    Raises:
+      DataError, UsageError, StorageError: as `recognise.recognise`.
+    """
+    if self.exists or self.input is None:
+      return None
+    request = corpus.Request(
+      self.input,
+      self.rate,
+      self.size,
+      self.lifting.skeleton,
+      self.names,
+      vars(self.config)["language"],
+    )
+    if lifted_folder.is_lifted(self.input) or not (
+      self.keypoints or find_splits.stems(self.input)
+    ):
+      found = corpus.Recognised(corpus.UNKNOWN, fps=self.fps)
+    else:
+      found = recognise.recognise(request)
+    return recognise.with_licence(found, self.stated_licence)
+
+  @property
+  def signers(self) -> dict[str, dict[str, str]]:
+    """The signer of each clip that has one, by split and name."""
+    if self.recognised is None:
+      return {}
+    return self.recognised.signers | {
+      split: {each.name: each.signer for each in sources if each.signer}
+      for split, sources in self.recognised.splits.items()
+    }
 
   def new_builder(self) -> tfds.core.DatasetBuilder:
     """The builder that writes into the folder."""
     return self.builder_class(config=self.config, data_dir=self.output)
 
-  def find_splits(
-    self, note: Callable[[str], None]
-  ) -> dict[str, list[find_clips.Source]]:
-    """Clips of keypoints by split; `note` is called with warnings.
-
-    Raises:
-      DataError: as `find_splits.find`.
-    """
-    return find_splits.find(
-      str(self.input),
-      fps=self.fps,
-      size=self.size,
-      names=self.names,
-      skeleton=self.lifting.skeleton,
-      report=note,
-    )
+  @property
+  def present(self) -> list[str]:
+    """The splits of the input."""
+    if self.recognised is None or self.input is None:
+      return []
+    known = self.recognised.splits or self.recognised.poses
+    folders = [child.name for child in self.input.glob("*/lift.json")]
+    return [*known, *find_splits.places(folders, self.input)]
 
 
 def make_plan(
@@ -94,6 +126,7 @@ def make_plan(
   names: str | os.PathLike | None = None,
   lifting: lifted_folder.Options = lifted_folder.DEFAULT,
   apart: held_out.HeldOut = held_out.NONE,
+  licence: str | None = None,
   runner: beam.Runner | None = None,
 ) -> BuildPlan:
   """Checks a request to build a data set; writes nothing.
@@ -110,6 +143,8 @@ def make_plan(
     names: file with the texts of signs, of landmark recordings.
     lifting: options of lifting; its skeleton is part of the configuration.
     apart: clips of train to set aside as dev and test.
+    licence: the terms of the input, or a file with them; those of the corpus
+      that is recognised if not given.
     runner: writes the records on Apache Beam.
 
   Raises:
@@ -139,6 +174,8 @@ def make_plan(
     held_out=apart,
     download_options=beam.download_options(builder_class, runner),
     exists=folder.exists(),
+    rate=fps,
+    stated_licence=licence,
   )
   _check(plan, fps, usual)
   return plan
@@ -165,7 +202,10 @@ def _check(plan: BuildPlan, fps: float | None, usual: float) -> None:
   build_checks.check_writer(plan.file_format)
   build_checks.check_lifting(plan.input, fps, plan.lifting)
   build_checks.check_names(plan.input, plan.names)
-  build_checks.check_held_out(plan.builder_class, plan.input, plan.held_out)
+  if plan.held_out.sizes:
+    build_checks.check_held_out(
+      plan.builder_class, plan.input, plan.present, plan.held_out
+    )
 
 
 def _skeleton_of(config: tfds.core.BuilderConfig) -> str:

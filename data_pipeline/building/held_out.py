@@ -172,19 +172,23 @@ def _divide(size: str, totals: dict[str, int]) -> dict[str, int]:
   return counts
 
 
-def check(request: HeldOut, source: pathlib.Path) -> None:
-  """Checks a request before the source is read.
+def check(
+  request: HeldOut, present: Iterable[str], source: pathlib.Path
+) -> None:
+  """Checks a request before the clips are read.
+
+  Args:
+    request: how many.
+    present: splits that the source has.
+    source: the input, for the message.
 
   Raises:
     UsageError: the source has the split already, or a size is none.
   """
+  present = set(present)
   for split, size in request.sizes.items():
     count(size, 0)
-    present = (source / split).is_dir() or any(
-      (source / f"{split}.{kind}").exists()
-      for kind in ("skels", "text", "gloss", "files")
-    )
-    if present:
+    if split in present:
       raise errors.UsageError(
         f"--{split}={size}, but there is a split {split}",
         path=source,
@@ -214,10 +218,11 @@ class Chosen(msgspec.Struct):
 
 
 class Record(msgspec.Struct):
-  """Frame rate and set-aside clips of a build."""
+  """Frame rate, set-aside clips and corpus of a build."""
 
   fps: float | None = None  # builds of version 0.1 do not say
   held_out: dict[str, Chosen] = {}
+  corpus: str = ""  # builds before version 0.3 do not say
 
 
 def read_record(folder: pathlib.Path) -> Record:

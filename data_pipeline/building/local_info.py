@@ -15,6 +15,10 @@ class LocalInfo(tfds.core.DatasetInfo):
   def initialize_from_bucket(self) -> None:
     """Reads nothing."""
 
+  def set_license(self, text: str) -> None:
+    """Replaces the terms that the files of a build state."""
+    self.as_proto.redistribution_info.license = text
+
 
 def make(builder: tfds.core.DatasetBuilder, **fields: Any) -> LocalInfo:
   """The info of a builder, with the texts that lie beside its module."""

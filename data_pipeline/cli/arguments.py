@@ -122,6 +122,12 @@ def add_build(stage: argparse.ArgumentParser) -> None:
     help="texts of signs, of landmark recordings: a line name<TAB>text each "
     "(default: the sign's name)",
   )
+  stage.add_argument(
+    "--licence",
+    metavar="TEXT|FILE",
+    help="the terms of the input (default: those of the corpus that is "
+    "recognised)",
+  )
   add_size(stage)
   add_skeleton(stage)
   add_lifting(stage)

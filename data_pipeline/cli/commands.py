@@ -3,7 +3,7 @@
 import argparse
 import pathlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import tqdm
 
@@ -26,7 +26,8 @@ from signllm_jax.formats import h5, splits
 
 def extract(args: argparse.Namespace) -> None:
   """Writes keypoints of any form into one .h5."""
-  sources = _find(args, args.skeleton)
+  unread: dict[str, str] = {}
+  sources = _find(args, unread, args.skeleton)
   convert.refuse_existing(args.output)
   if args.dry_run:
     print(f"{len(sources)} clips would be written to {args.output}")
@@ -47,13 +48,14 @@ def extract(args: argparse.Namespace) -> None:
 
   h5.write(args.output, readable())
   print(f"{len(sources) - len(failed)} clips: {args.output}")
-  _raise_failed(failed)
+  _raise_failed(failed, unread)
 
 
 def lift(args: argparse.Namespace) -> None:
   """Lifts keypoints into a folder of lifted clips."""
   options = _lifting_options(args)
-  sources = _find(args, args.skeleton)
+  unread: dict[str, str] = {}
+  sources = _find(args, unread, args.skeleton)
   if args.dry_run:
     print(f"{len(sources)} clips would be lifted into {args.output}: {options}")
     return
@@ -65,7 +67,7 @@ def lift(args: argparse.Namespace) -> None:
     workers=args.workers,
   )
   print(outcome.describe(args.output))
-  _raise_failed(outcome.failed)
+  _raise_failed(outcome.failed, unread)
 
 
 def export_skels(args: argparse.Namespace) -> None:
@@ -169,6 +171,7 @@ def build_records(args: argparse.Namespace) -> None:
     names=args.names,
     lifting=_lifting_options(args),
     apart=held_out.HeldOut(args.dev, args.test, args.seed),
+    licence=args.licence,
     runner=runner,
   )
   if args.dry_run:
@@ -185,20 +188,27 @@ def build_records(args: argparse.Namespace) -> None:
   )
   print(record_reader.table(record_reader.summarise(folder)))
   print(f"Records: {folder}")
-  _raise_failed(failed)
+  _raise_failed(failed, plan.recognised.unread if plan.recognised else {})
 
 
 def _print_plan(plan: build_plan.BuildPlan) -> None:
-  print(f"Licence of {plan.name}: {plan.licence}")
   apart = plan.held_out
-  if plan.keypoints:
-    splits = plan.find_splits(_print_note)
+  if plan.recognised:
+    print("\n".join(plan.recognised.describe()))
+    for message in plan.recognised.notes:
+      _print_note(message)
+    for path, why in plan.recognised.unread.items():
+      _print_note(f"{path} is not read: {why}")
+  print(f"Licence of {plan.name}: {plan.licence}")
+  if plan.keypoints and plan.recognised:
+    splits = plan.recognised.splits
     for split, sources in splits.items():
       print(f"{split}: {len(sources)} clips would be lifted")
-    if signs := {source.sign for source in splits["train"]} - {""}:
+    train = splits.get("train", [])
+    if signs := {source.sign for source in train} - {""}:
       print(f"They are recordings of {len(signs)} signs")
       if len(splits) == 1:
-        apart = held_out.with_default(apart, [x.name for x in splits["train"]])
+        apart = held_out.with_default(apart, [x.name for x in train])
   for split, size in apart.sizes.items():
     if not plan.exists:
       print(f"{split}: {size} of the clips of train would be set aside")
@@ -243,7 +253,9 @@ def _lifting_options(args: argparse.Namespace) -> lifted_folder.Options:
 
 
 def _find(
-  args: argparse.Namespace, skeleton: str = PROMPT2SIGN50.name
+  args: argparse.Namespace,
+  unread: dict[str, str],
+  skeleton: str = PROMPT2SIGN50.name,
 ) -> list[find_clips.Source]:
   return find_clips.find(
     args.input,
@@ -251,6 +263,7 @@ def _find(
     size=args.size,
     skeleton=skeleton,
     report=_print_note,
+    leave=unread.__setitem__,
   )
 
 
@@ -263,16 +276,23 @@ def _progress(items: Iterable, total: int, what: str) -> Iterable:
   return tqdm.tqdm(items, total=total, desc=what, unit="clip", disable=None)
 
 
-def _raise_failed(failed: dict[str, errors.SignLLMError]) -> None:
-  """Reports the bad clips after the good ones are done.
+def _raise_failed(
+  failed: dict[str, errors.SignLLMError], unread: Mapping[str, str] = {}
+) -> None:
+  """Reports bad clips and files that are not read, after the good is done.
 
   Raises:
-    DataError: names up to 20 bad clips and the fault of each.
+    DataError: names up to 20 bad clips and the fault of each, and likewise
+      files that look like input.
   """
-  if not failed:
-    return
-  lines = [f"  {name}: {error}" for name, error in sorted(failed.items())]
-  more = [f"  and {len(lines) - 20} more"] if len(lines) > 20 else []
-  raise errors.DataError(
-    "\n".join([f"{len(lines)} bad clips were left out:", *lines[:20], *more])
-  )
+  lines = []
+  for what, found in (
+    ("bad clips were left out", failed),
+    ("files look like input and are not read", unread),
+  ):
+    if found:
+      each = [f"  {name}: {why}" for name, why in sorted(found.items())]
+      more = [f"  and {len(each) - 20} more"] if len(each) > 20 else []
+      lines += [f"{len(each)} {what}:", *each[:20], *more]
+  if lines:
+    raise errors.DataError("\n".join(lines))

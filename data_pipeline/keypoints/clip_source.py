@@ -12,6 +12,7 @@ from signllm_jax.formats import (
   dwpose_npz,
   frame_files,
   h5,
+  landmark_parquet,
   mediapipe_arrays,
   openpose,
   pose,
@@ -26,14 +27,15 @@ class Source:
 
   Attributes:
     name: its name, unique among the clips found together.
-    kind: openpose, dwpose, dwpose_npz, clip_json, pose, h5, slrtp, or of
-      landmark recordings npy or npz.
+    kind: openpose, dwpose, dwpose_npz, clip_json, pose, h5, slrtp, parquet, or
+      of landmark recordings npy or npz.
     place: its frame files, or the file that holds it.
     text: what is signed, as it stands in clips.text; empty if unknown.
     gloss: its gloss, as it stands in clips.gloss; empty if there is none.
     fps: frames a second, where the form does not say.
     size: the picture's width and height, where the form does not say.
-    member: the clip's name in its file, of kinds h5, slrtp and npz.
+    member: the clip's name in its file, of kinds h5, slrtp and npz; of parquet
+      the number of its sequence, or empty if it fills the file.
     sign: the sign that a landmark recording repeats; empty for other kinds.
     signer: who signs; empty if unknown.
     fault: why it cannot be read, if finding it has shown that.
@@ -83,6 +85,8 @@ class Source:
     elif self.kind == "slrtp":
       entry = slrtp.entries(self.place)[self.member]
       keypoints = slrtp.to_keypoints(entry, self.place)
+    elif self.kind == "parquet":
+      keypoints = self._read_parquet(self.place)
     else:
       keypoints = h5.read_clip(self.place, self.member, fps=self.fps)
     skeleton_lib.check_same(
@@ -95,7 +99,9 @@ class Source:
       text=self.text,
       gloss=self.gloss,
     )
-    units.check_inside(keypoints)
+    if self.kind != "slrtp":  # its unit is not a picture's
+      inside = self.kind in ("openpose", "clip_json")
+      units.check_inside(keypoints, guessed=not inside)
     return keypoints
 
   @property
@@ -109,18 +115,27 @@ class Source:
     sign, _, index = self.member.rpartition("/")
     return self.place, sign, int(index)
 
-  def _read_recording(self) -> clips.Keypoints:
+  def _read_parquet(self, path: pathlib.Path) -> clips.Keypoints:
+    picture = {"fps": self.fps, "size": self._picture_size()}
+    if self.member:
+      number = int(self.member)
+      return landmark_parquet.read_sequence(path, number, **picture)
+    return landmark_parquet.read_isolated(path, **picture)
+
+  def _picture_size(self) -> tuple[int, int]:
     if self.size is None:
       raise errors.DataError(
         "landmarks are shares of a picture of unknown size",
         hint="Give --size, such as 640x480",
       )
+    return self.size
+
+  def _read_recording(self) -> clips.Keypoints:
+    size = self._picture_size()
     place = self.recording
     if isinstance(place, mediapipe_arrays.Recording):
-      return mediapipe_arrays.read(place, fps=self.fps, size=self.size)
-    return mediapipe_arrays.read_from_archive(
-      *place, fps=self.fps, size=self.size
-    )
+      return mediapipe_arrays.read(place, fps=self.fps, size=size)
+    return mediapipe_arrays.read_from_archive(*place, fps=self.fps, size=size)
 
 
 def in_slrtp(file: pathlib.Path) -> list[Source]:
@@ -137,3 +152,8 @@ def in_slrtp(file: pathlib.Path) -> list[Source]:
     Source(each.name, "slrtp", file, each.text, each.gloss, member=each.name)
     for each in found.values()
   ]
+
+
+def with_skeleton(source: Source, skeleton: str) -> Source:
+  """The clip with the name of the skeleton to read."""
+  return dataclasses.replace(source, skeleton=skeleton)

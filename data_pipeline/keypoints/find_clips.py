@@ -36,8 +36,8 @@ from signllm_jax.formats import (
 _SUFFIXES = {".pose": "pose", ".h5": "h5", ".hdf5": "h5", ".npz": "npz"}
 _SUFFIXES[".pt"] = "slrtp"
 _FORMS = (
-  "OpenPose's or DWPose's frame files, JSON of AlphaPose or MMPose, .pose, .h5, "
-  ".pt or MediaPipe's landmarks"
+  "OpenPose's or DWPose's frame files, JSON of AlphaPose or MMPose, .pose, "
+  ".h5, .pt or MediaPipe's landmarks"
 )
 
 

@@ -23,7 +23,6 @@ _REASONS = {
   ".files": "names without poses; those of keypoints are clips.files",
   ".skels": _POSES,
   ".parquet": "landmarks of no corpus that is recognised",
-  ".pt": "no corpus that is recognised",
   ".pkl": _PICKLE,
   ".pickle": _PICKLE,
   ".joblib": _PICKLE,

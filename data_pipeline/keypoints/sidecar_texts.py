@@ -1,9 +1,11 @@
 """Reads clips.text and clips.gloss beside the clips, matched by name.
 
 Line i of clips.text and of clips.gloss belongs to the clip that line i of
-clips.files names. The lines are not changed.
+clips.files names. The lines are not changed. The files may have the name of the
+folder of the clips instead, such as train.text.
 """
 
+import itertools
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -33,24 +35,25 @@ def read(
       not UTF-8 or too large.
   """
   folders = [path, path.parent] if path.is_dir() else [path.parent]
-  for folder in folders:
-    if (folder / "clips.files").is_file():
+  stems = ["clips", path.name] if path.is_dir() else ["clips"]
+  for stem, folder in itertools.product(stems, folders):
+    if (folder / f"{stem}.files").is_file():
       break
-    if (folder / "clips.text").is_file():
+    if stem == "clips" and (folder / "clips.text").is_file():
       report(f"{folder}: clips.text is ignored, as there is no clips.files")
   else:
     return {}
-  names = _lines(folder / "clips.files")
+  names = _lines(folder / f"{stem}.files")
   lines = {}
   for kind in ("text", "gloss"):
-    file = folder / f"clips.{kind}"
+    file = folder / f"{stem}.{kind}"
     if file.is_file():
       lines[kind] = _lines(file)
       if len(lines[kind]) != len(names):
         raise errors.DataError(
           f"{len(lines[kind])} lines",
           path=file,
-          expected=f"{len(names)} as in clips.files",
+          expected=f"{len(names)} as in {stem}.files",
           hint="The files belong together line by line",
         )
   line_of = {}
@@ -58,16 +61,16 @@ def read(
     if line_of.setdefault(name, number) != number:
       raise errors.DataError(
         f"name {name!r} again, first in line {line_of[name]}",
-        path=folder / "clips.files",
+        path=folder / f"{stem}.files",
         line=number,
         expected="each name once",
       )
   if unmatched := [name for name in names if name not in clip_names]:
     report(
-      f"{folder}/clips.files: names without a clip:{listed('', unmatched)}"
+      f"{folder}/{stem}.files: names without a clip:{listed('', unmatched)}"
     )
   if unnamed := sorted(clip_names - set(names)):
-    report(f"{folder}/clips.files: clips without a line:{listed('', unnamed)}")
+    report(f"{folder}/{stem}.files: clips without a line:{listed('', unnamed)}")
   return {
     name: {kind: lines[kind][number - 1] for kind in lines}
     for name, number in line_of.items()

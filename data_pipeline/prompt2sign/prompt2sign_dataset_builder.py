@@ -7,13 +7,16 @@ that of Progressive Transformers have the same form (`formats/skels.py`).
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
 
 from data_pipeline.building import held_out, local_info, shard_writer
+from data_pipeline.corpora import corpus
 from data_pipeline.lifting import lifted_folder
+from data_pipeline.prompt2sign import split_places
 from data_pipeline.texts import lemma_gloss, normalisation, prompts
 from signllm_jax.core import clips, errors, languages
 from signllm_jax.core import skeleton as skeleton_lib
@@ -21,9 +24,7 @@ from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import records
 from signllm_jax.formats import splits
 
-SPLITS = ("train", "dev", "test")
-REQUIRED = ("skels", "text")  # kinds of file that every split needs
-OPTIONAL = ("gloss", "files")
+SPLITS = split_places.SPLITS
 
 
 @dataclasses.dataclass(eq=False)
@@ -79,23 +80,18 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   size: tuple[int, int] | None = None  # of the picture, for `skels.read`
   report: Callable[[str], None] | None = None  # called with warnings
   held_out = held_out.NONE  # clips of train to set aside
+  corpus = ""  # name of the corpus, for the record of the build
+  signers: Mapping[str, Mapping[str, str]] = MappingProxyType({})  # by split
   undivided: Sequence[str] = ()  # signs with too few recordings to divide
   left_out: dict[str, dict[str, errors.DataError]]  # split -> name -> fault
 
   def _info(self) -> tfds.core.DatasetInfo:
-    language = languages.get(self.builder_config.language)
     return local_info.make(
       self,
       features=records.features(skeleton_lib.get(self.builder_config.skeleton)),
       metadata=tfds.core.MetadataDict(),  # the record of the build
       homepage="https://signllm.github.io",
-      license=(
-        "Prompt2Sign's material is under CC BY-NC-SA 4.0: no commercial use, "
-        "same terms for what is made from it. The corpus behind "
-        f"{language.name}, {language.corpus}, has its own terms besides; hold "
-        "it under them before you use these records, and do not pass the "
-        "records on where they forbid it."
-      ),
+      license=corpus.NOT_STATED,  # the build states that of its corpus
     )
 
   def _example_writer(self) -> shard_writer.Writer:
@@ -103,12 +99,13 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager) -> dict[str, Any]:
     folder = pathlib.Path(dl_manager.manual_dir)
-    present = [split for split in SPLITS if _present(folder, split)]
+    places = split_places.names(folder)
+    present = [s for s in SPLITS if split_places.present(folder, s, places[s])]
     for split in dict.fromkeys(("train", *present)):
-      if _lifted(folder, split):
+      if split_places.lifted(folder, split, places[split]):
         continue
-      for kind in REQUIRED:
-        path = folder / f"{split}.{kind}"
+      for kind in split_places.REQUIRED:
+        path = folder / f"{places[split]}.{kind}"
         if not path.exists():
           raise errors.DataError(
             "no such file",
@@ -116,7 +113,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             expected=self.MANUAL_DOWNLOAD_INSTRUCTIONS,
           )
     self.left_out = {}
-    entries = {split: self._entries(folder, split) for split in present}
+    entries = {s: self._entries(folder, s, places[s]) for s in present}
     train, make = entries["train"]
     request, chosen, self.undivided = _choose(
       self.held_out, [held_out.entry_name(each) for each in train], folder
@@ -133,6 +130,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     metadata.update(
       fps=self.rate or self.builder_config.fps,
       held_out=held_out.describe(request, chosen),
+      corpus=self.corpus,
     )
     return {
       split: self._generate_examples(folder, split, *entries[split])
@@ -141,19 +139,20 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     }
 
   def _entries(
-    self, folder: pathlib.Path, split: str
+    self, folder: pathlib.Path, split: str, name: str
   ) -> tuple[list[Any], Callable[[Any], tuple[str, dict]]]:
     """Clips of a split that can be used, and the maker of their records."""
-    if lifted := _lifted(folder, split):
+    if lifted := split_places.lifted(folder, split, name):
       entries = lifted_folder.names(lifted)
       read = functools.partial(_read_lifted, lifted)
     else:
-      entries = splits.index_split(folder, split, self.report)
+      entries = splits.index_split(folder, name, self.report)
       rate = self.rate or self.builder_config.fps
-      read = functools.partial(_read_entry, folder, split, rate, self.size)
+      read = functools.partial(_read_entry, folder, name, rate, self.size)
     config = self.builder_config
     skeleton = skeleton_lib.get(config.skeleton)
-    make = functools.partial(_record, read, config.language, skeleton)
+    signers = self.signers.get(split, {})
+    make = functools.partial(_record, read, config.language, skeleton, signers)
     if self.tolerant:
       entries, self.left_out[split] = _drop_faulty(entries, make)
     return list(entries), make
@@ -199,28 +198,15 @@ def _choose(
     The request with the default, the names by split, and the signs that have
     too few recordings to divide.
   """
-  if not _lifted(folder, "train") or not any(map(held_out.sign_of, names)):
+  places = split_places.names(folder)
+  lifted = split_places.lifted(folder, "train", places["train"])
+  if not lifted or not any(map(held_out.sign_of, names)):
     return request, held_out.choose(request, names), []
-  if not any(_present(folder, split) for split in SPLITS[1:]):
+  if not any(
+    split_places.present(folder, split, places[split]) for split in SPLITS[1:]
+  ):
     request = held_out.with_default(request, names)
   return request, *held_out.choose_by_sign(request, names)
-
-
-def _lifted(folder: pathlib.Path, split: str) -> pathlib.Path | None:
-  """The folder of a split's lifted clips; None if there is none.
-
-  A folder of lifted clips without splits is the split train.
-  """
-  if split == "train" and lifted_folder.is_lifted(folder):
-    return folder
-  return folder / split if lifted_folder.is_lifted(folder / split) else None
-
-
-def _present(folder: pathlib.Path, split: str) -> bool:
-  """Whether any file of a split exists; an incomplete split is an error."""
-  return _lifted(folder, split) is not None or any(
-    (folder / f"{split}.{kind}").exists() for kind in (*REQUIRED, *OPTIONAL)
-  )
 
 
 def _drop_faulty(
@@ -280,6 +266,7 @@ def _record(
   read: Callable[[Any], clips.Clip],
   code: str,
   skeleton: skeleton_lib.Skeleton,
+  signers: Mapping[str, str],
   entry: Any,
 ) -> tuple[str, dict]:
   """Makes the key and the record of a clip, with its prompt and gloss."""
@@ -295,4 +282,5 @@ def _record(
     ),
     language=code,
     gloss_made=made,
+    signer=signers.get(clip.name, ""),
   )

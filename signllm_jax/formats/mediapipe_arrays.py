@@ -45,7 +45,7 @@ _BODY = {
   16: "RIGHT_WRIST",
 }
 _HANDS = ("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS")
-_POINTS = [
+POINTS = [  # those that are joints, by component and name
   *((landmarks.HOLISTIC_NOSE[0], name) for name in _BODY.values()),
   *(
     point
@@ -53,6 +53,11 @@ _POINTS = [
     for _, point in sorted(landmarks.HOLISTIC.items())
     if point[0] == hand
   ),
+]
+NUMBERED = [  # the same by part and MediaPipe's number
+  *(("pose", number) for number in _BODY),
+  *(("left_hand", number) for number in range(_HAND)),
+  *(("right_hand", number) for number in range(_HAND)),
 ]
 _FRAME = re.compile(r"(\d{1,6})\.npy", re.ASCII)
 
@@ -289,7 +294,7 @@ def _to_joints(
     )
   limit = 2 * limits.MAX_PIXEL  # refused below, and finite in pixels
   pixels = share.clip(-limit, limit) * np.array(size, np.float32)
-  joints = landmarks.to_joints(_POINTS, pixels, confidence)
+  joints = landmarks.to_joints(POINTS, pixels, confidence)
   if joints is None:
     raise AssertionError("points that lack a joint")
   if bad := detections.first_invalid(joints):

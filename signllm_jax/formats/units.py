@@ -15,8 +15,10 @@ from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 MAX_SHARE = 2.0  # of the picture; detectors guess a little beyond its edge
 _NEGATIVE = -0.05  # below it, shares are those from -1 to 1
 _SURE = 0.3  # confidence of a joint that must be inside the picture
-_EDGE = 0.05  # of the picture, that a joint may be outside
-_MAX_OUTSIDE = 0.2  # of the joints that are sure
+# How far outside the picture joints may be, as a share of it, and how many of
+# those that are sure. MediaPipe guesses hands below the picture's edge.
+_STRICT = 0.02, 0.05
+_GUESSED = 0.25, 0.2
 
 
 def to_pixels(
@@ -67,19 +69,25 @@ def to_pixels(
   return converted
 
 
-def check_inside(keypoints: clips.Keypoints) -> None:
+def check_inside(keypoints: clips.Keypoints, *, guessed: bool) -> None:
   """Refuses a picture's size that contradicts the keypoints.
 
+  Args:
+    keypoints: in pixels.
+    guessed: whether the detector guesses joints outside the picture, as
+      MediaPipe does.
+
   Raises:
-    DataError: more than a fifth of the joints that were detected with
-      confidence are outside the picture.
+    DataError: many of the joints that were detected with confidence are outside
+      the picture.
   """
   if keypoints.size is None:
     return
+  edge, most = _GUESSED if guessed else _STRICT
   sure = keypoints.frames[..., 2] > _SURE
   share = keypoints.frames[..., :2] / np.array(keypoints.size, np.float32)
-  outside = sure & ((share < -_EDGE) | (share > 1 + _EDGE)).any(-1)
-  if outside.sum() <= _MAX_OUTSIDE * sure.sum():
+  outside = sure & ((share < -edge) | (share > 1 + edge)).any(-1)
+  if outside.sum() <= most * sure.sum():
     return
   frame, joint = np.argwhere(outside)[0]
   x, y = keypoints.frames[frame, joint, :2].tolist()
