@@ -2,8 +2,15 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+  Callable,
+  Collection,
+  Iterator,
+  Mapping,
+  Sequence,
+)
 
+from data_pipeline.corpora import folder
 from data_pipeline.keypoints import find_splits, sidecar_texts
 from data_pipeline.keypoints.clip_source import Source
 from signllm_jax.core import errors
@@ -11,6 +18,7 @@ from signllm_jax.core.skeleton import PROMPT2SIGN50
 
 NOT_STATED = "not stated: ask who gave you the data"
 SPLITS = find_splits.SPLITS
+_KEYPOINTS = (".json", ".pose", ".h5", ".hdf5", ".npz", ".npy")
 _RATE = 25.0  # frames a second, where neither corpus nor request says
 
 
@@ -118,7 +126,7 @@ def find(
   evidence: str,
   *,
   by_split: dict[str, pathlib.Path] | None = None,
-  known: Iterable[pathlib.Path] = (),
+  known: Collection[pathlib.Path] = (),
 ) -> Recognised:
   """Finds the clips of a recognised corpus, without their texts.
 
@@ -136,7 +144,7 @@ def find(
   found.splits = find_splits.find(
     request.path,
     names=request.names,
-    by_split=by_split,
+    by_split=by_split or None,
     note=found.notes.append,
     fps=found.fps,
     size=request.size or corpus.size,
@@ -145,7 +153,28 @@ def find(
     report=found.notes.append,
     leave=found.unread.__setitem__,
   )
+  for path in _beside(by_split or {}, set(known)):
+    found.unread[str(path)] = (
+      "keypoints beside the splits, and it is no split for certain"
+    )
   return found
+
+
+def _beside(
+  by_split: Mapping[str, pathlib.Path], known: Collection[pathlib.Path]
+) -> Iterator[pathlib.Path]:
+  """Yields folders beside those of splits that hold keypoints."""
+  splits = set(by_split.values())
+  for parent in sorted({path.parent for path in splits}):
+    for child in sorted(parent.iterdir()):
+      if child in splits or child.name.startswith(".") or not child.is_dir():
+        continue
+      names = folder.Folder(child).names
+      if any(
+        name.suffix in _KEYPOINTS and child / name not in known
+        for name in names
+      ):
+        yield child
 
 
 def join(

@@ -53,7 +53,7 @@ def recognise(
     request,
     ", ".join(sorted(path.name for path in tables.values())) or clip,
     by_split=root.split_folders(),
-    known=tables.values(),
+    known=list(tables.values()),
   )
   if tables:
     by_split = {find_splits.split_of(s) or s: p for s, p in tables.items()}

@@ -802,6 +802,7 @@ def test_a_refused_build_leaves_no_folder(tmp_path, capsys, found):
   (tmp_path / found).mkdir(parents=True, exist_ok=True)
   before = sorted(tmp_path.glob("data/**/*"))
   options = build_options(source, tmp_path / "data")
+  options["dataset"] = "prompt2sign/gsl"
   assert run("build", **options) == 65
   assert "train.text" in capsys.readouterr().err
   assert (tmp_path / "data").exists() == found.startswith("data")

@@ -116,6 +116,7 @@ def test_a_build_sets_clips_aside(tmp_path, capsys):
   assert [len(names[split]) for split in ("train", "dev", "test")] == [8, 2, 2]
   record = json.loads((folder / held_out.RECORD).read_text())
   assert record == {
+    "corpus": "not recognised",
     "fps": 25.0,
     "held_out": {"dev": {"size": "20%", "seed": 7, "clips": names["dev"]}},
   }
