@@ -39,12 +39,16 @@ class BuildPlan:
   size: tuple[int, int] | None  # of the picture, where keypoints do not say
   names: pathlib.Path | None  # file with the texts of signs
   lifting: lifted_folder.Options
-  fps: float  # frames a second, of the source or of fingerspelling's records
   held_out: held_out.HeldOut  # clips of train that are set aside
   download_options: dict[str, Any]  # of Apache Beam; else empty
   exists: bool  # whether the folder holds a complete build to reuse
   rate: float | None = None  # the requested rate
   stated_licence: str | None = None  # of --licence
+
+  @property
+  def fps(self) -> float:
+    """Frames a second, of the source or of fingerspelling's records."""
+    return vars(self.config)["fps"] if self.rate is None else self.rate
 
   @property
   def keypoints(self) -> bool:
@@ -137,25 +141,21 @@ def make_plan(
     input: folder of the source files, for data sets that are made from files.
     file_format: tfrecord (needs TensorFlow) or array_record.
     shards: files a split; chosen by size if not given.
-    fps: frames a second: of the source, or for fingerspelling of the records.
-      The default of the data set if not given. It stands in the records.
+    fps: frames a second of the source, or of fingerspelling's records.
     size: width and height of the picture, where keypoints do not say.
     names: file with the texts of signs, of landmark recordings.
     lifting: options of lifting; its skeleton is part of the configuration.
     apart: clips of train to set aside as dev and test.
-    licence: the terms of the input, or a file with them; those of the corpus
-      that is recognised if not given.
+    licence: the terms of the input, or a file with them; else its corpus's.
     runner: writes the records on Apache Beam.
 
   Raises:
-    UsageError: no such data set, configuration or file format; the input is
-      not what the data set takes; the folder holds a build in another form;
-      the data set is not built on Beam, or Beam is not installed.
-    DataError: the folder holds something that is not a complete build.
+    UsageError: no such data set, configuration or file format; another input or
+      build than requested; it is not built on Beam, or Beam is not installed.
+    DataError: the folder holds something else than a complete build.
   """
   build_checks.check_output(output, file_format, shards, fps)
   builder_class, config = _find_config(_with_skeleton(name, lifting.skeleton))
-  usual = vars(config)["fps"]
   name = f"{builder_class.name}/{config.name}"
   folder = pathlib.Path(output, name, str(builder_class.VERSION))
   plan = BuildPlan(
@@ -170,24 +170,18 @@ def make_plan(
     size=size,
     names=None if names is None else pathlib.Path(names),
     lifting=dataclasses.replace(lifting, skeleton=_skeleton_of(config)),
-    fps=usual if fps is None else fps,
     held_out=apart,
     download_options=beam.download_options(builder_class, runner),
     exists=folder.exists(),
     rate=fps,
     stated_licence=licence,
   )
-  _check(plan, fps, usual)
+  _check(plan)
   return plan
 
 
-def _check(plan: BuildPlan, fps: float | None, usual: float) -> None:
+def _check(plan: BuildPlan) -> None:
   """Checks the source of a new build, or the form of an existing one.
-
-  Args:
-    plan: of the build.
-    fps: the requested rate, None for any.
-    usual: the rate of the configuration.
 
   Raises:
     UsageError, DataError: as `make_plan`.
@@ -196,11 +190,12 @@ def _check(plan: BuildPlan, fps: float | None, usual: float) -> None:
     # Beam may make fewer shards than requested.
     shards = None if plan.download_options else plan.shards
     build_checks.check_same_form(plan.folder, plan.file_format, shards)
-    build_checks.check_same_clips(plan.folder, fps, usual, plan.held_out)
+    usual = vars(plan.config)["fps"]
+    build_checks.check_same_clips(plan.folder, plan.rate, usual, plan.held_out)
     return
   build_checks.check_source(plan.builder_class, plan.input)
   build_checks.check_writer(plan.file_format)
-  build_checks.check_lifting(plan.input, fps, plan.lifting)
+  build_checks.check_lifting(plan.input, plan.rate, plan.lifting)
   build_checks.check_names(plan.input, plan.names)
   if plan.held_out.sizes:
     build_checks.check_held_out(

@@ -85,19 +85,7 @@ def find(
   else:
     raise errors.DataError("no such file or folder", path=path, expected=_FORMS)
   _check_size(sources, size, path)
-  count = collections.Counter(source.name for source in sources)
-  sources = [
-    source
-    if count[source.name] == 1
-    else dataclasses.replace(source, name=f"{_container(source)}-{source.name}")
-    for source in sources
-  ]
-  sources.sort(key=lambda source: source.name)
-  for first, second in itertools.pairwise(sources):
-    if first.name == second.name:
-      raise errors.DataError(
-        f"two clips named {first.name!r}", path=path, expected="each name once"
-      )
+  sources = _distinct_names(sources, path)
   texts = sidecar_texts.read(path, {source.name for source in sources}, report)
   rest.report(
     {source.name for source in sources},
@@ -108,6 +96,30 @@ def find(
     dataclasses.replace(source, **facts, **texts.get(source.name, {}))
     for source in sources
   ]
+
+
+def _distinct_names(
+  sources: Sequence[Source], path: pathlib.Path
+) -> list[Source]:
+  """The clips by name; equal names get that of their folder or file.
+
+  Raises:
+    DataError: two names are still equal.
+  """
+  count = collections.Counter(source.name for source in sources)
+  found = [
+    source
+    if count[source.name] == 1
+    else dataclasses.replace(source, name=f"{_container(source)}-{source.name}")
+    for source in sources
+  ]
+  found.sort(key=lambda source: source.name)
+  for first, second in itertools.pairwise(found):
+    if first.name == second.name:
+      raise errors.DataError(
+        f"two clips named {first.name!r}", path=path, expected="each name once"
+      )
+  return found
 
 
 def _check_size(

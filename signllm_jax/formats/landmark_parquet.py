@@ -22,6 +22,11 @@ from signllm_jax.formats import detections, landmarks, mediapipe_arrays
 
 _TYPES = ("pose", "left_hand", "right_hand")
 _COUNTS = {"pose": 33, "left_hand": 21, "right_hand": 21}
+_NUMBERED = [  # `mediapipe_arrays.POINTS` by part and MediaPipe's number
+  *(("pose", number) for number in mediapipe_arrays.BODY),
+  *(("left_hand", number) for number in range(_COUNTS["left_hand"])),
+  *(("right_hand", number) for number in range(_COUNTS["right_hand"])),
+]
 _MAX_ROWS = 5_000_000  # of a file; fingerspelling's have some 200,000
 _LONG = ("frame", "type", "landmark_index", "x", "y")
 
@@ -51,8 +56,7 @@ def read_isolated(
   at = (frames - frames[0])[rows]
   share = np.full((t, len(mediapipe_arrays.POINTS), 2), np.nan)
   index = {
-    (kind, number): place
-    for place, (kind, number) in enumerate(mediapipe_arrays.NUMBERED)
+    (kind, number): place for place, (kind, number) in enumerate(_NUMBERED)
   }
   numbers = _integers(table["landmark_index"], path)
   for kind in _TYPES:
@@ -85,9 +89,7 @@ def read_sequence(
   The numbers of the last file are kept, as clips are read file by file.
   """
   columns = [
-    f"{axis}_{kind}_{number}"
-    for kind, number in mediapipe_arrays.NUMBERED
-    for axis in "xy"
+    f"{axis}_{kind}_{number}" for kind, number in _NUMBERED for axis in "xy"
   ]
   table = _read(
     os.fspath(path), ("sequence_id", "frame", *columns), _stamp(path)

@@ -35,7 +35,7 @@ from signllm_jax.formats import (
 COUNTS = (258, 1662)  # numbers of a frame
 _POSE, _HAND = 33, 21  # points
 # Points of the pose that are joints, by MediaPipe's number.
-_BODY = {
+BODY = {
   0: "NOSE",
   11: "LEFT_SHOULDER",
   12: "RIGHT_SHOULDER",
@@ -46,18 +46,13 @@ _BODY = {
 }
 _HANDS = ("LEFT_HAND_LANDMARKS", "RIGHT_HAND_LANDMARKS")
 POINTS = [  # those that are joints, by component and name
-  *((landmarks.HOLISTIC_NOSE[0], name) for name in _BODY.values()),
+  *((landmarks.HOLISTIC_NOSE[0], name) for name in BODY.values()),
   *(
     point
     for hand in _HANDS
     for _, point in sorted(landmarks.HOLISTIC.items())
     if point[0] == hand
   ),
-]
-NUMBERED = [  # the same by part and MediaPipe's number
-  *(("pose", number) for number in _BODY),
-  *(("left_hand", number) for number in range(_HAND)),
-  *(("right_hand", number) for number in range(_HAND)),
 ]
 _FRAME = re.compile(r"(\d{1,6})\.npy", re.ASCII)
 
@@ -276,7 +271,7 @@ def _to_joints(
       "NaN or infinity", path=places[at], expected="finite numbers"
     )
   t = len(frames)
-  pose = frames[:, : 4 * _POSE].reshape(t, _POSE, 4)[:, list(_BODY)]
+  pose = frames[:, : 4 * _POSE].reshape(t, _POSE, 4)[:, list(BODY)]
   hands = frames[:, -6 * _HAND :].reshape(t, 2, _HAND, 3)
   seen = np.zeros((t, 2, _HAND), np.float32)
   seen[:] = (hands != 0).any((2, 3))[..., None]
