@@ -15,12 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import tqdm
 
-from data_pipeline.keypoints import (
-  cleaning,
-  find_clips,
-  read_clips,
-  recordings,
-)
+from data_pipeline.keypoints import cleaning, find_clips, read_clips, recordings
 from data_pipeline.lifting import (
   hanging,
   lifted_folder,
