@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       host=args.host,
       port=args.port,
       allow_hosts=args.allow_host,
+      allow_origins=args.allow_origin,
       waiting=args.queue,
     )
   )
@@ -65,10 +66,20 @@ def _parser() -> argparse.ArgumentParser:
   add("--port", type=int, default=8000, help="0 takes a free one (8000)")
   add(
     "--allow-host",
+    "--allow_host",
     action="append",
     default=[],
     metavar="NAME",
     help="further name that requests may ask for; may be repeated",
+  )
+  add(
+    "--allow_origin",
+    "--allow-origin",
+    action="append",
+    default=[],
+    metavar="ORIGIN",
+    help="site whose pages may use the API and embed /embed, such as "
+    "http://localhost:5173; may be repeated",
   )
   add(
     "--queue",

@@ -6,13 +6,14 @@ animation is not supported, the first frame stands still.
 
 import collections
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from signllm_jax.core import clips
-from signllm_jax.visualization import marks, posed, svg_figure, themes, view
+from signllm_jax.visualization import cells, marks, svg_figure, themes, view
 
-_MOST_POINTS = 25_000  # that are drawn; of a longer clip every n-th frame
+_MOST_POINTS = 22_000  # that are drawn; of a longer clip every n-th frame
 _NOTHING = "M0 0"  # a path that draws nothing; an empty value is an error
 _CELL = 600  # side of the square that a figure is drawn in
 _SIZE = 280  # pixels
@@ -35,7 +36,7 @@ def html(clip: clips.Clip) -> str:
   if not np.isfinite(clip.frames).all():
     length += ", with NaN or infinity: not drawn"
   elif len(clip):
-    drawing = _drawing(clip, caption)
+    drawing = svg(clip, caption, width=_SIZE, hands=False)
   return (
     f'<figure style="margin:0;width:{_SIZE}px;font-family:sans-serif">'
     f'{drawing}<figcaption style="overflow-wrap:anywhere">'
@@ -44,38 +45,82 @@ def html(clip: clips.Clip) -> str:
   )
 
 
-def _drawing(clip: clips.Clip, title: str) -> str:
+def svg(
+  clip: clips.Clip,
+  title: str,
+  *,
+  width: int | str,
+  hands: bool,
+  theme: Mapping[str, str] = themes.LIGHT,
+  still: bool = False,
+) -> str:
+  """The clip as one animated SVG without a script.
+
+  Args:
+    clip: finite, at least one frame.
+    title: for those who do not see it.
+    width: of the picture, as an attribute of HTML.
+    hands: whether the cards of the hands are shown below the body's.
+    theme: colours.
+    still: whether only the frame in the middle is shown.
+  """
   geometry = view.Geometry(clip)
-  step = math.ceil(geometry.seen.size / _MOST_POINTS)
+  shared = view.fit([geometry])
+  cell = cells.Cell(geometry, "", shared, _CELL, len(clip))
+  sides = tuple(cell.hands) if hands else ()
+  step = math.ceil(geometry.seen.size * (1 + len(sides)) / _MOST_POINTS)
   times = range(0, len(clip), step)
-  shared, figure = view.fit([geometry]), posed.Posed(geometry)
-  figures = [_marks(figure.body(t, shared, _CELL)) for t in times]
   seconds = len(times) * step / clip.fps
-  # Depth changes with time, and the order of elements does not.
-  keys = sorted({key for marks_of in figures for key in marks_of})
-  paths = []
-  for key in keys:
-    known = [each.get(key) for each in figures]
-    first = next(mark for mark in known if mark)
-    values = [svg_figure.path(mark) if mark else _NOTHING for mark in known]
-    paths.append(
-      f"<path {svg_figure.look(first, themes.LIGHT)} "
-      f'd="{values[0]}"><animate attributeName="d" calcMode="discrete" '
-      f'dur="{seconds:.3f}s" repeatCount="indefinite" '
-      f'values="{";".join(values)}"/></path>'
-    )
-  box = f'width="{_CELL}" height="{_CELL}" rx="30"'
+  if still:
+    times, seconds = [len(clip) // 2], 0.0
+  body = [cell.body_marks(t) for t in times]
+  cards = [_card(cell.body, body, seconds, theme)]
+  for side in sides:
+    drawn = [cell.hand_marks(t, side) for t in times]
+    cards.append(_card(cell.hands[side], drawn, seconds, theme))
+  height = cell.foot.y if sides else cell.body.y + cell.body.height
+  margin = cell.body.x - 2  # the edge of a card stays
+  box = f"{margin} {margin} {_CELL - 2 * margin} {height - margin + 2}"
   return (
-    f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{_SIZE}" '
-    f'height="{_SIZE}" viewBox="0 0 {_CELL} {_CELL}" {svg_figure.STYLE} '
-    'style="max-width:100%">'
-    f"<title>{svg_figure.escape(title)}</title>"
-    f'<rect {box} fill="{themes.LIGHT["card"]}"/>{"".join(paths)}'
-    f'<rect {box} stroke="{themes.LIGHT["edge"]}" stroke-width="3"/></svg>'
+    f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width}" '
+    f'viewBox="{box}" {svg_figure.STYLE}>'
+    f"<title>{svg_figure.escape(title)}</title>{''.join(cards)}</svg>"
   )
 
 
-def _marks(drawn: list[marks.Mark]) -> dict[tuple[int, int], marks.Mark]:
+def _card(
+  card: cells.Card,
+  frames: Sequence[list[marks.Mark]],
+  seconds: float,
+  theme: Mapping[str, str],
+) -> str:
+  """A card with the marks of all frames."""
+  numbered = [_numbered(drawn) for drawn in frames]
+  # Depth changes with time, and the order of elements does not.
+  paths = []
+  for key in sorted({key for each in numbered for key in each}):
+    known = [each.get(key) for each in numbered]
+    look = svg_figure.look(next(mark for mark in known if mark), theme)
+    values = [svg_figure.path(mark) if mark else _NOTHING for mark in known]
+    moving = (
+      '<animate attributeName="d" calcMode="discrete" '
+      f'dur="{seconds:.3f}s" repeatCount="indefinite" '
+      f'values="{";".join(values)}"/>'
+    )
+    if len(values) == 1:
+      moving = ""
+    paths.append(f'<path {look} d="{values[0]}">{moving}</path>')
+  size = f'width="{card.width}" height="{card.height}"'
+  edge = f'width="{card.width - 2}" height="{card.height - 2}" rx="18"'
+  return (
+    f'<svg x="{card.x}" y="{card.y}" {size}>'
+    f'<rect x="1" y="1" {edge} fill="{theme["card"]}"/>{"".join(paths)}'
+    f'<rect x="1" y="1" {edge} stroke="{theme["edge"]}" stroke-width="2"/>'
+    "</svg>"
+  )
+
+
+def _numbered(drawn: list[marks.Mark]) -> dict[tuple[int, int], marks.Mark]:
   """The marks by shape, and number within the shape."""
   counts = collections.Counter()
   found = {}

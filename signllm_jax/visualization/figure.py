@@ -13,9 +13,10 @@ from typing import Literal, NamedTuple
 
 from signllm_jax.core.skeleton_type import SIDES, Skeleton
 
-# From back to front for a viewer before the signer; from behind the other way
-# round. Within arms and within hands depth decides.
+# From back to front, for a viewer before the signer and for one behind. Within
+# arms and within hands depth decides.
 LAYERS = ("torso", "neck", "head", "face", "arms", "hands")
+BEHIND = ("hands", "arms", "face", "neck", "head", "torso")
 DEEP = ("arms", "hands")
 Layer = Literal["torso", "neck", "head", "face", "arms", "hands"]
 Kind = Literal["line", "area", "wedge", "disc"]

@@ -13,7 +13,7 @@ from signllm_jax.visualization import figure
 MARGIN = 1.06  # of a window, around what it holds
 # Farther than any arm or hand reaches: beyond are faults of detection.
 FARTHEST = 3.5  # a point of the body from the neck, in shoulder widths
-WIDEST = 2.6  # a fingertip from the hand's centre, in lengths of the palm
+WIDEST = 1.9  # a fingertip from the hand's centre, in lengths of the palm
 PALM = 75  # percentile of the palm's length over frames: it is foreshortened
 PALM_RANGE = (0.1, 0.6)  # of its length, in shoulder widths
 

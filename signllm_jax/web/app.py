@@ -3,8 +3,15 @@
 import asyncio
 import concurrent.futures
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import (
+  Awaitable,
+  Callable,
+  Collection,
+  Iterable,
+  Iterator,
+  Sequence,
+)
+from typing import NamedTuple
 
 import msgspec
 from starlette.applications import Starlette
@@ -14,11 +21,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from signllm_jax.core import errors
 from signllm_jax.inference import postprocess, text_input
 from signllm_jax.web import (
+  answers,
   assets,
   download,
+  embed,
   jobs,
   limits,
   openapi,
@@ -51,6 +59,7 @@ class Site:
     metrics: metrics_lib.Metrics,
     *,
     hosts: Iterable[str],
+    origins: Collection[str] = (),
     slots: int,
   ):
     """Builds the application.
@@ -60,10 +69,11 @@ class Site:
         compare it with if there is one.
       metrics: counters of the server.
       hosts: names this server answers for.
+      origins: of other sites whose pages may use it.
       slots: requests for signing that are answered at a time; each holds its
         clip in memory until its last byte is sent.
     """
-    self._engines, self._metrics = engines, metrics
+    self._engines, self._metrics, self._origins = engines, metrics, origins
     self._slots, self._busy, self._drawing = slots, 0, 0
     description = msgspec.json.encode(openapi.document())
     self._assets = assets.read()
@@ -74,6 +84,7 @@ class Site:
       Route("/", self._page),
       Route("/static/{name}", self._static),
       Route("/openapi.json", self._openapi),
+      Route("/embed", _RawApp(self._embed), methods=["GET"]),
       Route("/v1/info", self._info),
       _sign_route("/v1/sign", self, ask, self._sign),
       _sign_route("/v1/sign/stream", self, ask, self._stream),
@@ -85,11 +96,11 @@ class Site:
     app: ASGIApp = Starlette(
       routes=routes,
       exception_handlers={
-        limits.RequestError: _answer_request_error,
-        HTTPException: _answer_http_error,
+        limits.RequestError: answers.request_error,
+        HTTPException: answers.http_error,
       },
     )
-    app = limits.Guard(app, hosts)
+    app = limits.Guard(app, hosts, origins)
     paths = frozenset(route.path for route in routes if "{" not in route.path)
     self.app = metrics_lib.Observe(app, metrics, paths)
 
@@ -138,14 +149,14 @@ class Site:
   # Operators
 
   async def _health(self, request: Request) -> Response:
-    return _json(schema.Status(status="alive"))
+    return answers.json(schema.Status(status="alive"))
 
   async def _ready(self, request: Request) -> Response:
     for engine in self._engines:
       if not engine.ready:
         reason = engine.failure or "the model is being warmed up"
         raise limits.RequestError(503, "not_ready", reason, retry=RETRY)
-    return _json(schema.Status(status="ready"))
+    return answers.json(schema.Status(status="ready"))
 
   async def _show_metrics(self, request: Request) -> Response:
     return Response(
@@ -156,12 +167,12 @@ class Site:
   # API
 
   async def _info(self, request: Request) -> Response:
-    return _json(responses.info(self._engines))
+    return answers.json(responses.info(self._engines))
 
   async def _sign(self, connection: Request, resolved: _Resolved) -> Response:
     signing = resolved.engine.sign(resolved.task)
-    signed = await _while_connected(connection, signing)
-    return _json(
+    signed = await answers.while_connected(connection, signing)
+    return answers.json(
       schema.Signing(
         **await responses.start(*resolved[1:]),
         **responses.end(signed),
@@ -172,7 +183,7 @@ class Site:
   async def _stream(self, connection: Request, resolved: _Resolved) -> Response:
     chunks = resolved.engine.stream(resolved.task)
     # The first chunk before the status: until then it may still be an error.
-    first = await _while_connected(connection, anext(chunks))
+    first = await answers.while_connected(connection, anext(chunks))
     start = schema.StartLine(**await responses.start(*resolved[1:]))
     return StreamingResponse(
       responses.stream(start, first, chunks), media_type="application/x-ndjson"
@@ -184,7 +195,7 @@ class Site:
     assert isinstance(resolved.request, schema.DownloadRequest)
     suffix = resolved.request.format
     signing = resolved.engine.sign(resolved.task)
-    signed = await _while_connected(connection, signing)
+    signed = await answers.while_connected(connection, signing)
     if self._drawing >= MAX_DRAWINGS:
       raise limits.RequestError(
         503, "busy", "Too many files are being drawn.", retry=RETRY
@@ -196,19 +207,32 @@ class Site:
       file = await asyncio.wrap_future(drawing)
     finally:
       self._drawing -= 1
-    name = f'attachment; filename="{file.name}"'
-    headers = {"content-disposition": name}
+    headers = {"content-disposition": download.disposition(file.name)}
     return Response(file.content, 200, headers, file.media_type)
 
-  async def resolve(
-    self, connection: Request, kind: type[schema.SignRequest]
-  ) -> _Resolved:
-    """Reads a request of this type and prepares its text.
+  async def _embed(self, scope: Scope, receive: Receive, send: Send) -> None:
+    connection = Request(scope, receive, send)
+    theme = "light"
+    try:
+      await embed.check(connection, self._origins)
+      request = requests.decode(embed.body_of(connection), schema.EmbedRequest)
+      theme = request.theme
+      resolved = self.resolve(request)
+      with self.slot():
+        signing = resolved.engine.sign(resolved.task)
+        signed = await answers.while_connected(connection, signing)
+        page = await asyncio.to_thread(embed.page, signed.clip, theme)
+        response = embed.response(page, self._origins)
+    except limits.RequestError as error:
+      response = embed.refusal(error, theme, self._origins)
+    await response(scope, receive, send)
+
+  def resolve(self, request: schema.SignRequest) -> _Resolved:
+    """Finds the model of a request and prepares its text.
 
     Raises:
       RequestError: it cannot be answered.
     """
-    request = requests.decode(await limits.read_body(connection), kind)
     engine = requests.choose_engine(request, self._engines)
     if not engine.ready:
       raise limits.RequestError(
@@ -233,7 +257,8 @@ def _sign_route(
 
   async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
     connection = Request(scope, receive, send)
-    resolved = await site.resolve(connection, kind)
+    body = await limits.read_body(connection)
+    resolved = site.resolve(requests.decode(body, kind))
     # A slot is taken after the body, so that slow clients hold none, and held
     # to the last byte.
     with site.slot():
@@ -251,35 +276,3 @@ class _RawApp:
 
   async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
     await self._endpoint(scope, receive, send)
-
-
-async def _while_connected(connection: Request, work: Awaitable) -> Any:
-  """The result of signing, unless the client disconnects before."""
-  signing = asyncio.ensure_future(work)
-  leaving = asyncio.ensure_future(connection.receive())
-  try:
-    await asyncio.wait((signing, leaving), return_when=asyncio.FIRST_COMPLETED)
-    if not signing.done():
-      raise limits.RequestError(400, "disconnected", "The client went away.")
-    return signing.result()
-  except errors.NonFiniteError as error:
-    raise limits.RequestError(500, "non_finite", str(error)) from None
-  finally:
-    signing.cancel()
-    leaving.cancel()
-
-
-async def _answer_request_error(request: Request, error: Any) -> Response:
-  return error.response()
-
-
-async def _answer_http_error(request: Request, error: Any) -> Response:
-  """Answers 404 and 405 of the router."""
-  refusal = limits.RequestError(error.status_code, "no_path", error.detail)
-  response = refusal.response()
-  response.headers.update(error.headers or {})
-  return response
-
-
-def _json(value: msgspec.Struct) -> Response:
-  return Response(msgspec.json.encode(value), media_type="application/json")

@@ -3,8 +3,9 @@
 import dataclasses
 import io
 import pathlib
-import re
 import tempfile
+import unicodedata
+import urllib.parse
 import zipfile
 from typing import NamedTuple
 
@@ -31,6 +32,12 @@ FORMATS: dict[schema.FileFormat, tuple[str, str]] = {
 }
 
 
+# Names that Windows keeps for devices.
+_DEVICES = {"con", "prn", "aux", "nul"} | {
+  f"{device}{number}" for device in ("com", "lpt") for number in range(1, 10)
+}
+
+
 class File(NamedTuple):
   """A file to download."""
 
@@ -52,8 +59,7 @@ def make(
   Raises:
     StorageError: the folder for temporary files is full.
   """
-  stem = re.sub(r"[^a-z0-9]+", "-", clip.text.lower()).strip("-")[:40]
-  stem = stem or "signing"
+  stem = file_stem(clip.text)
   if seed is not None:
     stem += f"-seed-{seed}"
   clip = dataclasses.replace(clip, name=stem)
@@ -71,4 +77,35 @@ def make(
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
       for file in files:
         archive.write(file, file.relative_to(folder))
-    return File(f"{path.name}.zip", media_type, packed.getvalue())
+    # Two forms come as a ZIP of the same clip: each has a name of its own.
+    kind = form or suffix.removeprefix(".")
+    return File(f"{stem}-{kind}.zip", media_type, packed.getvalue())
+
+
+def file_stem(text: str) -> str:
+  """A file's name after a text in any script: letters, digits and hyphens.
+
+  Windows, macOS and Linux take it; it has at most 60 bytes in UTF-8.
+  """
+  text = unicodedata.normalize("NFC", text).lower()
+  kept = "".join(c if _in_name(c) else " " for c in text)
+  stem = "-".join(kept.split())
+  stem = stem.encode()[:60].decode(errors="ignore").rstrip("-")
+  return f"sign-{stem}" if stem in _DEVICES else stem or "signing"
+
+
+def _in_name(character: str) -> bool:
+  """Whether it is a letter, a mark on one, or a digit, in any script."""
+  return unicodedata.category(character)[0] in "LMN"
+
+
+def disposition(name: str) -> str:
+  """The header that names a file, by RFC 6266: in ASCII and in full."""
+  plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+  stem, dot, suffix = plain.partition(".")
+  if not stem.strip("-"):
+    plain = f"signing{dot}{suffix}"
+  header = f'attachment; filename="{plain}"'
+  if plain != name:
+    header += f"; filename*=UTF-8''{urllib.parse.quote(name, safe='')}"
+  return header

@@ -238,7 +238,8 @@ def _split(clip: clips.Clip, first: int) -> Iterator[clips.Clip]:
   """Chunks of the frames from `first` on; an empty one where none are left."""
   for start in range(first, max(len(clip), first + 1), CHUNK_FRAMES):
     chunk = slice(start, start + CHUNK_FRAMES)
-    yield clips.Clip(clip.frames[chunk], clip.valid[chunk], clip.fps)
+    frames, valid = clip.frames[chunk], clip.valid[chunk]
+    yield clips.Clip(frames, valid, clip.fps, skeleton=clip.skeleton)
 
 
 def _warm_up_text(info: corpus_info.CorpusInfo) -> str:

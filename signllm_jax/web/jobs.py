@@ -60,7 +60,8 @@ class Job:
     if self._on_frames is None:
       return
     first = max(self.sent - self._received, 0)
-    new = clips.Clip(clip.frames[first:], clip.valid[first:], clip.fps)
+    frames, valid = clip.frames[first:], clip.valid[first:]
+    new = clips.Clip(frames, valid, clip.fps, skeleton=clip.skeleton)
     self._received += len(clip)
     if len(new):
       self.sent += len(new)

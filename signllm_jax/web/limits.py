@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from signllm_jax.core import errors
 from signllm_jax.web import schema
 
 MAX_BODY = 64 << 10  # bytes; 5,000 characters, each as two \\u escapes
@@ -24,6 +25,11 @@ HEADERS = {
   "cross-origin-resource-policy": "same-origin",
   "referrer-policy": "no-referrer",
   "x-content-type-options": "nosniff",
+}
+_PREFLIGHT = {
+  "access-control-allow-methods": "GET, POST",
+  "access-control-allow-headers": "content-type",
+  "access-control-max-age": "600",
 }
 
 
@@ -74,33 +80,62 @@ class Guard:
 
   The list of hosts keeps other sites from reaching a local server by a name of
   theirs that resolves to it; the check of the origin keeps their pages from
-  posting.
+  posting, unless they are allowed (CORS).
   """
 
-  def __init__(self, app: ASGIApp, hosts: Iterable[str]):
+  def __init__(
+    self, app: ASGIApp, hosts: Iterable[str], origins: Iterable[str] = ()
+  ):
+    """Wraps an application.
+
+    Args:
+      app: the application.
+      hosts: names it answers for.
+      origins: of other sites whose pages may use the API, from
+        `parse_origin`.
+    """
     self._app = app
     self._hosts = {host.lower() for host in hosts}
+    self._origins = frozenset(origins)
 
   async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
     """Refuses a request, or passes it on."""
     if scope["type"] != "http":
       await self._app(scope, receive, send)
       return
+    headers = Headers(scope=scope)
+    origin = headers.get("origin")
+    allowed = origin if origin in self._origins else None
 
     async def send_guarded(message: Message) -> None:
       if message["type"] == "http.response.start":
-        headers = MutableHeaders(scope=message)
-        for name, value in HEADERS.items():
-          headers.setdefault(name, value)
-        headers.setdefault("cache-control", "no-store")
+        self._set_headers(MutableHeaders(scope=message), allowed)
       await send(message)
 
     try:
-      self._check(scope["method"], Headers(scope=scope))
+      self._check(scope["method"], headers)
     except RequestError as error:
       await error.response()(scope, receive, send_guarded)
-    else:
-      await self._app(scope, receive, send_guarded)
+      return
+    if scope["method"] == "OPTIONS" and allowed:
+      await Response(status_code=204, headers=_PREFLIGHT)(
+        scope, receive, send_guarded
+      )
+      return
+    await self._app(scope, receive, send_guarded)
+
+  def _set_headers(self, headers: MutableHeaders, allowed: str | None) -> None:
+    for name, value in HEADERS.items():
+      headers.setdefault(name, value)
+    headers.setdefault("cache-control", "no-store")
+    if self._origins:
+      headers.add_vary_header("Origin")
+    if allowed:
+      headers["access-control-allow-origin"] = allowed
+      headers["access-control-expose-headers"] = (
+        "content-disposition, retry-after"
+      )
+      headers["cross-origin-resource-policy"] = "cross-origin"
 
   def _check(self, method: str, headers: Headers) -> None:
     host = headers.get("host", "")
@@ -112,16 +147,44 @@ class Guard:
       raise RequestError(
         421, "host", "This server does not answer for that host name."
       )
-    if method in ("GET", "HEAD"):
-      return
     origin = headers.get("origin")
+    if method in ("GET", "HEAD") or origin in self._origins:
+      return
     site = headers.get("sec-fetch-site", "same-origin")
     if origin not in (
       None,
       f"http://{host}",
       f"https://{host}",
     ) or site not in ("same-origin", "none"):
-      raise RequestError(403, "origin", "Requests of other sites are refused.")
+      raise RequestError(
+        403,
+        "origin",
+        "Requests of other sites are refused. Start the server with "
+        "--allow_origin to allow one.",
+      )
+
+
+def parse_origin(text: str) -> str:
+  """Checks an origin, such as https://example.org or http://localhost:5173.
+
+  Raises:
+    UsageError: it is none.
+  """
+  try:
+    parts = urlsplit(text)
+    port = parts.port
+  except ValueError:
+    parts, port = urlsplit(""), None
+  host = parts.hostname or ""
+  shown = f"[{host}]" if ":" in host else host
+  origin = f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
+  if parts.scheme not in ("http", "https") or not host or text != origin:
+    raise errors.UsageError(
+      f"--allow_origin={text}",
+      expected="scheme, host and port as a browser sends them, without a "
+      "path: https://example.org or http://localhost:5173",
+    )
+  return origin
 
 
 async def read_body(request: Request) -> bytes:

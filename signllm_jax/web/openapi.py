@@ -80,6 +80,19 @@ def _other_paths() -> dict[str, Any]:
     "/v1/info": _get(
       "The models, file formats and skeleton.", _json("Facts.", "Info")
     ),
+    "/embed": {
+      "get": {
+        "summary": "A page with one signing and no script, for an iframe.",
+        "parameters": _query(),
+        "responses": {
+          "200": _content(
+            "The page. Refusals are pages, too.",
+            "text/html",
+            {"type": "string"},
+          )
+        },
+      }
+    },
     "/healthz": _get("Whether the server is alive.", _json("It is.", "Status")),
     "/readyz": _get(
       "Whether the models are loaded and warm.",
@@ -95,6 +108,23 @@ def _other_paths() -> dict[str, Any]:
       _content("OpenAPI 3.1.", "application/json", {"type": "object"}),
     ),
   }
+
+
+def _query() -> list[dict[str, Any]]:
+  """The fields of `schema.EmbedRequest` as parameters of a query."""
+  _, schemas = msgspec.json.schema_components(
+    [schema.EmbedRequest], ref_template="#/components/schemas/{name}"
+  )
+  request = schemas["EmbedRequest"]
+  return [
+    {
+      "name": name,
+      "in": "query",
+      "required": name in request["required"],
+      "schema": field,
+    }
+    for name, field in request["properties"].items()
+  ]
 
 
 def _schemas() -> dict[str, Any]:

@@ -16,7 +16,8 @@ MAX_HEADERS = 16 << 10  # bytes of a request's head
 class _Connection(h11.Connection):
   """Refuses heads above MAX_HEADERS, also those that arrive at once.
 
-  h11 limits what is incomplete; a head that one read brings is complete.
+  h11 limits what is incomplete; a head that one read brings is complete. Bytes
+  are counted as they came, with the blanks that h11 strips from values.
   """
 
   def __init__(self, refuse: Callable[[bytes], None]):
@@ -25,26 +26,18 @@ class _Connection(h11.Connection):
 
   def next_event(self) -> Any:  # h11 has no public name for some events
     """As h11's; for a head that is too large no event."""
+    before = len(self.trailing_data[0])
     try:
       event = super().next_event()
     except h11.RemoteProtocolError as error:
       if error.error_status_hint != 431:
         raise
       event = None
-    if event is None or _size_of_head(event) > MAX_HEADERS:
+    head = before - len(self.trailing_data[0])
+    if event is None or (isinstance(event, h11.Request) and head > MAX_HEADERS):
       self._refuse(b"431 Request Header Fields Too Large")
       return h11.NEED_DATA
     return event
-
-
-def _size_of_head(event: Any) -> int:
-  """Bytes of a request's line and headers; 0 of other events."""
-  if not isinstance(event, h11.Request):
-    return 0
-  size = len(event.method) + len(event.target) + len(" HTTP/1.1  \r\n\r\n")
-  return size + sum(
-    len(name) + len(value) + len(": \r\n") for name, value in event.headers
-  )
 
 
 class Protocol(h11_impl.H11Protocol):

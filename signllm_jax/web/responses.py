@@ -12,7 +12,7 @@ from signllm_jax.core import clips, errors, languages
 from signllm_jax.core.skeleton import SIDES, Skeleton
 from signllm_jax.inference import display, long_text, text_input
 from signllm_jax.visualization import themes
-from signllm_jax.web import download, info_schema, jobs, schema
+from signllm_jax.web import download, figure_info, info_schema, jobs, schema
 from signllm_jax.web import engine as engine_lib
 
 DECIMALS = 5  # of a coordinate; shoulders are 1/3 apart
@@ -100,6 +100,7 @@ def info(engines: Sequence[engine_lib.Engine]) -> info_schema.Info:
     modes=list(get_args(schema.Mode)),
     max_text=schema.MAX_TEXT,
     skeleton=_skeleton(engines[0].producer.skeleton),
+    themes=figure_info.of_themes(),
   )
 
 
@@ -115,6 +116,7 @@ def _skeleton(skeleton: Skeleton) -> info_schema.Skeleton:
       right=list(themes.RIGHT),
       left=list(themes.LEFT),
     ),
+    figure=figure_info.of_skeleton(skeleton),
   )
 
 

@@ -16,6 +16,7 @@ MIN_SPEED, MAX_SPEED = 0.5, 2.0  # slower signing makes long clips
 
 Split = Literal["dev", "test"]  # splits whose true clips are shown
 Mode = Literal["text", "prompt"]
+Theme = Literal["light", "dark"]
 FileFormat = Literal[
   ".gif",
   ".mp4",
@@ -103,6 +104,12 @@ class SignRequest(Base):
     ]
     | UnsetType
   ) = UNSET
+
+
+class EmbedRequest(SignRequest):
+  """A text to sign on a page without a script."""
+
+  theme: Annotated[Theme, Meta(description="Its colours.")] = "light"
 
 
 class DownloadRequest(SignRequest, kw_only=True):

@@ -29,6 +29,7 @@ def serve(
   host: str = "127.0.0.1",
   port: int = 8000,
   allow_hosts: Sequence[str] = (),
+  allow_origins: Sequence[str] = (),
   waiting: int = 64,
 ) -> None:
   """Serves until SIGTERM or SIGINT.
@@ -39,15 +40,18 @@ def serve(
     host: address to listen on.
     port: 0 takes a free one; it is printed.
     allow_hosts: further names the server may be asked by.
+    allow_origins: origins of other sites whose pages may use the API and embed
+      `/embed`.
     waiting: requests that are answered at a time; more get 503.
 
   Raises:
-    UsageError: no such model, or the address cannot be bound.
+    UsageError: no such model, no origin, or the address cannot be bound.
     DataError: the model is damaged.
     StorageError: every checkpoint is damaged.
   """
   if waiting < 1:
     raise errors.UsageError(f"--queue={waiting}", expected="at least 1")
+  origins = [limits.parse_origin(each) for each in allow_origins]
   paths = [path] if compare is None else [path, compare]
   # Faults are reported before the seconds that loading takes.
   configs = [restore.describe(each).config for each in paths]
@@ -59,6 +63,7 @@ def serve(
       engines,
       counters,
       hosts={*limits.LOCAL, host, *allow_hosts},
+      origins=origins,
       slots=waiting,
     )
     for each in engines:

@@ -9,7 +9,7 @@ from flax import nnx
 
 from signllm_jax import config
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 from signllm_jax.data import corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.parallel import sharding
@@ -28,12 +28,27 @@ SHAPE = config.Model(
 TEXTS = ("regen", "sonne", "wind", "nacht", "norden")
 
 
-def write_flow_model(path: pathlib.Path) -> pathlib.Path:
-  """Writes a small model whose clips depend on seed and text."""
+def write_flow_model(
+  path: pathlib.Path,
+  skeleton: Skeleton = PROMPT2SIGN50,
+  around: np.ndarray | None = None,
+) -> pathlib.Path:
+  """Writes a small model whose clips depend on seed and text.
+
+  Args:
+    path: the file.
+    skeleton: of its clips.
+    around: a frame [J, D] that the clips stay near.
+  """
+  spread = 1.0 if around is None else 0.004
+  mean = np.zeros(skeleton.shape) if around is None else around
   experiment = config.Experiment(
     compilation_cache=False,
     data=config.Data(
-      folder=str(path.parent / "no_data"), language="GSL", tokens="characters"
+      folder=str(path.parent / "no_data"),
+      language="GSL",
+      tokens="characters",
+      skeleton=skeleton.name,
     ),
     model=dataclasses.replace(
       SHAPE, decoder_layers=1, dropout=0.0, visibility=False
@@ -48,10 +63,10 @@ def write_flow_model(path: pathlib.Path) -> pathlib.Path:
   mesh = sharding.make_mesh(config.Mesh(), jax.devices()[:1])
   abstract = train_state.abstract_state(experiment, sizes, mesh)
   statistics = PoseStatistics(
-    np.zeros(PROMPT2SIGN50.num_values, np.float32),
-    np.float32(1),
-    np.ones(PROMPT2SIGN50.num_joints, bool),
-    noise=np.eye(PROMPT2SIGN50.num_values, dtype=np.float32),
+    mean.ravel().astype(np.float32),
+    np.float32(spread),
+    np.ones(skeleton.num_joints, bool),
+    noise=np.eye(skeleton.num_values, dtype=np.float32),
   )
   state = train_state.create_state(experiment, statistics, abstract, sizes)
   # Layers that start at 0 would make all clips equal.

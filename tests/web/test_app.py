@@ -1,4 +1,6 @@
 import asyncio
+import base64
+import hashlib
 import io
 import json
 import pathlib
@@ -10,25 +12,30 @@ import threading
 import time
 import zipfile
 from typing import get_args
+from urllib.parse import unquote
 
 import jsonschema
 import numpy as np
 import openapi_spec_validator
 import psutil
 import pytest
+import starlette.requests
+from helpers import invented_faces
 from helpers.flow_models import write_flow_model
 from helpers.serving import TEXTS, Server, corpus, make_home, serving
 from PIL import Image
 from prometheus_client import parser
 
 from signllm_jax import config, serve
-from signllm_jax.core import clips, errors
+from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.formats import npz, registry, splits
 from signllm_jax.inference import load, long_text, postprocess
 from signllm_jax.runs import workdir
+from signllm_jax.visualization import figure
 from signllm_jax.web import (
   app,
   download,
+  embed,
   engine,
   jobs,
   limits,
@@ -41,6 +48,7 @@ from signllm_jax.web import (
 STATIC = pathlib.Path(app.__file__).parent / "static"
 SPEC = openapi.document()
 QUEUE = 8
+FRONT = "http://localhost:5173"  # a front end on a server of its own
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +58,9 @@ def home(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def server(home):
-  with serving(home / "run", f"--queue={QUEUE}") as running:
+  with serving(
+    home / "run", f"--queue={QUEUE}", f"--allow_origin={FRONT}"
+  ) as running:
     yield running
 
 
@@ -206,7 +216,7 @@ def test_downloads_of_poses_are_the_frames(server, tmp_path):
   np.testing.assert_allclose(with_gaps(clip), frames, atol=2e-5)
   for name, form in registry.FRAME_FOLDERS.items():
     _, headers, body = server.post("/v1/download", asked | {"format": name})
-    assert headers["content-disposition"].endswith('"wind.zip"')
+    assert headers["content-disposition"].endswith(f'"wind-{name}.zip"')
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
       archive.extractall(tmp_path / name)
     (found,) = form.find(tmp_path / name)
@@ -282,6 +292,110 @@ def test_foreign_hosts_and_origins(server):
   assert server.post("/v1/sign", ask, sec_fetch_site="cross-site")[0] == 403
   answer = server.ask("POST", "/v1/sign", b"{}", {"content-type": "text/plain"})
   assert (answer[0], "Send JSON" in detail(answer)) == (415, True)
+
+
+def test_an_allowed_origin_may_use_the_api(server):
+  ask = {"text": "wind", "format": ".npz"}
+  preflight = {
+    "origin": FRONT,
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "content-type",
+  }
+  status, headers, _ = server.ask("OPTIONS", "/v1/sign", headers=preflight)
+  assert status == 204
+  assert headers["access-control-allow-origin"] == FRONT
+  assert headers["access-control-allow-headers"] == "content-type"
+  status, headers, _ = server.post(
+    "/v1/download", ask, origin=FRONT, sec_fetch_site="cross-site"
+  )
+  assert status == 200
+  assert headers["access-control-allow-origin"] == FRONT
+  assert "content-disposition" in headers["access-control-expose-headers"]
+  assert headers["vary"] == "Origin"
+  refused = server.post("/v1/sign", {"text": ""}, origin=FRONT)
+  assert (refused[0], refused[1]["access-control-allow-origin"]) == (422, FRONT)
+  other = preflight | {"origin": "http://localhost:5174"}
+  status, headers, _ = server.ask("OPTIONS", "/v1/sign", headers=other)
+  assert status == 403 and "access-control-allow-origin" not in headers
+  _, headers, _ = server.ask("GET", "/v1/info")
+  assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize(
+  "text",
+  ["*", "localhost:5173", "http://a/", "http://a/b", "ftp://a", "http://a:x",
+   "http://", "HTTP://a", "http://u@a", "null"],
+)  # fmt: skip
+def test_what_is_no_origin_is_refused(text):
+  with pytest.raises(errors.UsageError, match="expected scheme, host and port"):
+    limits.parse_origin(text)
+  assert limits.parse_origin(FRONT) == FRONT
+  assert limits.parse_origin("https://[::1]:99") == "https://[::1]:99"
+
+
+def test_a_page_for_frames_has_no_script(server):
+  path = "/embed?text=wind&constant_bones=true&theme=dark"
+  status, headers, body = server.ask("GET", path)
+  page = body.decode()
+  assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+  policy = headers["content-security-policy"]
+  assert f"frame-ancestors 'self' {FRONT}" in policy
+  assert "default-src 'none'" in policy and "script-src" not in policy
+  style = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)[0]
+  digest = hashlib.sha256(style.encode()).digest()
+  assert f"'sha256-{base64.b64encode(digest).decode()}'" in policy
+  assert "<script" not in page and " style=" not in page
+  assert page.count("<animate ") > 40 and "wind</p>" in page
+  assert '<body class="dark">' in page
+  for query, code, message in (
+    ("text=", 422, "The text is empty"),
+    ("text=wind&seed=x", 422, "seed must be a whole number"),
+    ("text=wind&text=b", 422, "text is given twice"),
+    ("text=wind&format=.gif", 422, "Unknown: &#x27;format&#x27;"),
+    ("text=%3Cb%3E", 422, "&lt;"),
+  ):
+    status, headers, body = server.ask("GET", f"/embed?{query}")
+    assert (status, message in body.decode()) == (code, True), body
+    assert "<b>" not in body.decode()
+    assert "frame-ancestors 'self'" in headers["content-security-policy"]
+
+
+def test_without_an_allowed_origin_no_other_site_embeds():
+  scope = {"type": "http", "headers": [(b"sec-fetch-site", b"cross-site")]}
+
+  async def receive() -> dict:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+  asked = starlette.requests.Request(scope, receive)
+  asyncio.run(embed.check(asked, [FRONT]))
+  with pytest.raises(limits.RequestError, match="--allow_origin"):
+    asyncio.run(embed.check(asked, []))
+
+
+@pytest.mark.parametrize(
+  ("text", "name", "plain"),
+  [
+    ("wind", "wind.gif", "wind.gif"),
+    ("Guten Morgen!", "guten-morgen.gif", "guten-morgen.gif"),
+    ("Müller", "müller.gif", "muller.gif"),
+    ("안녕하세요", "안녕하세요.gif", "signing.gif"),
+    ("中文 字", "中文-字.gif", "-.gif"),
+    ("नमस्ते", "नमस्ते.gif", "signing.gif"),
+    ("../../etc\\passwd\0", "etc-passwd.gif", "etc-passwd.gif"),
+    ('a"b\r\nc', "a-b-c.gif", "a-b-c.gif"),
+    ("con", "sign-con.gif", "sign-con.gif"),
+    ("😀", "signing.gif", "signing.gif"),
+    ("ä" * 99, "ä" * 30 + ".gif", "a" * 30 + ".gif"),
+  ],
+)
+def test_names_of_downloads(text, name, plain):
+  assert download.file_stem(text) + ".gif" == name
+  header = download.disposition(name)
+  assert header.isascii() and "\n" not in header
+  full = re.findall(r"filename\*=UTF-8''(\S+)", header)
+  assert (unquote(full[0]) if full else name) == name
+  plain = "signing.gif" if plain == "-.gif" else plain
+  assert f'filename="{plain}"' in header
 
 
 def raw(server: Server, *parts: bytes, timeout: float = 15) -> bytes:
@@ -637,3 +751,38 @@ def test_door_refuses(home, tmp_path, capsys):
     port = taken.getsockname()[1]
     refuses("cannot listen", f"--workdir={home / 'run'}", f"--port={port}")
   refuses("cannot listen", f"--workdir={home / 'run'}", "--port=99999")
+
+
+def test_models_with_faces_are_served(tmp_path):
+  """A 2-D skeleton and one with depth, side by side; and their drawings."""
+  models = [
+    write_flow_model(
+      tmp_path / f"{each.name}.safetensors", each, invented_faces.stand(each)
+    )
+    for each in (skeleton.DWPOSE128, skeleton.HOLISTIC178)
+  ]
+  with serving(models[0], f"--compare={models[1]}") as running:
+    info = json.loads(running.ask("GET", "/v1/info")[2])
+    check(info, "Info")
+    for model in info["models"]:
+      each = skeleton.get(model["skeleton"]["name"])
+      shapes = model["skeleton"]["figure"]["shapes"]
+      assert len(shapes) == len(figure.describe(each))
+      assert {s["layer"] for s in shapes} == set(figure.LAYERS)
+      roles = {s[key] for s in shapes for key in ("colour", "fill")} - {""}
+      for theme in ("light", "dark"):
+        assert roles < info["themes"][theme].keys()
+      ask = {"text": "wind", "model": model["name"]}
+      signed = json.loads(running.post("/v1/sign", ask)[2])
+      check(signed, "Signing")
+      assert len(signed["frames"][0]) == each.num_values
+      lines = running.post("/v1/sign/stream", ask)[2].splitlines()
+      sent = [json.loads(line).get("frames", []) for line in lines]
+      assert [frame for part in sent for frame in part] == signed["frames"]
+      for suffix in (".gif", ".svg", ".npz"):
+        asked = ask | {"format": suffix}
+        assert running.post("/v1/download", asked)[0] == 200, suffix
+      status, _, page = running.ask(
+        "GET", f"/embed?text=wind&model={model['name']}"
+      )
+      assert status == 200 and b"<path" in page

@@ -1,13 +1,18 @@
 """The page in a real browser, without a network but its own server."""
 
+import http.server
 import importlib.resources
 import json
 import pathlib
 import shutil
+import threading
 
 import pytest
+from helpers import invented_faces
 from helpers.flow_models import write_flow_model
 from helpers.serving import make_home, serving
+
+from signllm_jax.core.skeleton import DWPOSE128, HOLISTIC178
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -77,6 +82,13 @@ def sign(page, text: str) -> None:
   status.wait_for(state="attached")
 
 
+def save(page, form: str) -> None:
+  """Chooses a form of the first clip in the menu."""
+  if page.locator("#downloads").is_hidden():
+    page.click("#download")
+  page.get_by_role("button", name=form, exact=True).first.click()
+
+
 def pause(page) -> None:
   if page.get_attribute("#play", "aria-label") == "Pause":
     page.click("#play")
@@ -143,10 +155,36 @@ def test_playing_moves_and_tokens_follow(page):
 def test_download(page, name):
   sign(page, "wind")
   with page.expect_download() as waiting:
-    page.get_by_role("button", name=name, exact=True).click()
+    save(page, name)
   download = waiting.value
   assert download.suggested_filename.startswith("wind.")
   assert pathlib.Path(download.path()).stat().st_size > 1000
+
+
+def test_the_menu_says_which_clip_it_saves(page, tmp_path):
+  sign(page, "wind")
+  page.click("#download")
+  assert page.get_attribute("#download", "aria-expanded") == "true"
+  titles = page.locator("#downloads p").all_text_contents()
+  assert titles == [
+    "Save “wind”, signed by run as",
+    "Save “wind”, signed by copy as",
+  ]
+  with page.expect_request("**/v1/download") as waiting:
+    page.get_by_role("button", name="NumPy", exact=True).last.click()
+  assert waiting.value.post_data_json["model"] == "copy"
+  page.keyboard.press("Escape")
+  assert page.locator("#downloads").is_hidden()
+  assert page.evaluate("document.activeElement.id") == "download"
+  names = set()
+  for form in ("GIF", "skels", "OpenPose JSON", "DWPose JSON", "NumPy"):
+    with page.expect_download() as saved:
+      save(page, form)
+    names.add(saved.value.suggested_filename)
+  assert names == {
+    *("wind.gif", "wind.npz", "wind-skels.zip"),
+    *("wind-openpose.zip", "wind-dwpose.zip"),
+  }
 
 
 def test_question_mode(page):
@@ -161,12 +199,86 @@ def test_reduced_motion_does_not_play_by_itself(page):
   assert page.get_attribute("#play", "aria-label") == "Play"
 
 
-@pytest.mark.parametrize(
-  "page", [{"viewport": {"width": 360, "height": 700}}], indirect=True
-)
-def test_phone_does_not_scroll_sideways(page):
-  width = page.evaluate("document.documentElement.scrollWidth")
-  assert width <= 360
+PHONES = ((360, 640), (390, 844), (412, 732))
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (1280, 720), *PHONES])
+def test_figure_and_play_are_seen_without_scrolling(browser, server, size):
+  width, height = size
+  context = browser.new_context(viewport={"width": width, "height": height})
+  page = context.new_page()
+  page.goto(f"http://127.0.0.1:{server.port}/#text=norden")
+  page.wait_for_selector("#play:enabled")
+  page.wait_for_selector("#sign:not([aria-busy])")
+  assert page.evaluate("document.documentElement.scrollWidth") <= width
+  play = page.locator("#play").bounding_box()
+  assert play["y"] + play["height"] <= height
+  bar = page.locator(".bar").bounding_box()
+  body = page.locator(".body canvas").first.bounding_box()
+  assert body["y"] + min(body["height"], 180) <= bar["y"]
+  context.close()
+
+
+def words(page) -> str:
+  return page.locator("body").inner_text() + page.evaluate(
+    "[...document.querySelectorAll('[aria-label], [title], [aria-valuetext]')]"
+    ".map((n) => ['aria-label', 'title', 'aria-valuetext']"
+    ".map((a) => n.getAttribute(a)).join(' ')).join(' ') + location.href"
+  )
+
+
+@pytest.fixture
+def refused(browser, server):
+  """A page whose console may tell of refused requests."""
+  context = browser.new_context()
+  page = context.new_page()
+  page.goto(f"http://127.0.0.1:{server.port}/")
+  page.wait_for_selector("#play:enabled")
+  yield page
+  context.close()
+
+
+def test_after_a_refusal_nothing_of_the_last_signing_stays(refused):
+  page = refused
+  sign(page, "norden")
+  page.select_option("#speed", "0.25")
+  page.click("#download")
+  assert "“norden”" in words(page)
+  page.fill("#text", "x😀")
+  page.press("#text", "Enter")
+  page.get_by_role("alert").filter(has_text="knows none").wait_for()
+  page.evaluate("document.querySelector('#examples').replaceChildren()")
+  left = words(page)
+  assert "norden" not in left and "Signed" not in left
+  assert page.locator("canvas").count() == 0
+  assert page.locator("#tokens button").count() == 0
+  assert page.text_content("#clock") == "0.00 / 0.00 s"
+  for control in ("#play", "#time", "#back", "#forth", "#download"):
+    assert page.is_disabled(control)
+  sign(page, "wind")  # and the page goes on
+  assert page.is_enabled("#play")
+
+
+def test_a_failed_change_of_the_same_text_leaves_it(refused):
+  page = refused
+  sign(page, "norden")
+  page.route("**/v1/sign/stream", lambda route: route.abort())
+  page.click("#smooth")
+  page.get_by_role("alert").filter(has_text="cannot be reached").wait_for()
+  assert page.locator("canvas").count() > 0
+  assert page.is_enabled("#download")
+
+
+def test_the_clock_is_no_live_region(page):
+  sign(page, "norden")
+  live = page.evaluate(
+    """() => {
+      const found = document.querySelector("#clock").closest(
+        "output, [aria-live], [role=status], [role=timer], [role=alert]");
+      return found === null;
+    }"""
+  )
+  assert live
 
 
 def test_refusal_is_told_and_named(browser, server):
@@ -176,7 +288,74 @@ def test_refusal_is_told_and_named(browser, server):
   problem = page.get_by_role("alert")
   problem.filter(has_text="knows none").wait_for()
   assert page.get_attribute("#text", "aria-invalid") == "true"
+  page.fill("#text", "😀" * 4000)  # 8,000 units of JavaScript, 4,000 characters
+  with page.expect_response("**/v1/sign/stream") as answer:
+    page.press("#text", "Enter")
+  assert answer.value.request.post_data_json["text"] == "😀" * 4000
+  page.wait_for_selector("#sign:not([aria-busy])")
+  assert "at most 5,000" not in problem.text_content()
+  page.fill("#text", "w" * 5001)
+  page.press("#text", "Enter")
+  problem.filter(has_text="5,001 characters; at most 5,000").wait_for()
   context.close()
+
+
+@pytest.fixture(scope="module")
+def front(browser):
+  """A site of another origin that frames what a test names."""
+  asked = {}
+
+  class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+      self.send_response(200)
+      self.send_header("content-type", "text/html")
+      self.end_headers()
+      self.wfile.write(asked["html"].encode())
+
+    def log_message(self, format, *args):
+      pass
+
+  with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as site:
+    threading.Thread(target=site.serve_forever, daemon=True).start()
+    yield f"http://localhost:{site.server_port}", asked
+    site.shutdown()
+
+
+def test_a_front_end_of_an_allowed_origin(browser, home, front):
+  """It embeds a signing and asks the API; another origin may do neither."""
+  origin, asked = front
+  with serving(home / "run", f"--allow_origin={origin}") as running:
+    own = f"http://127.0.0.1:{running.port}"
+    asked["html"] = (
+      f"<!doctype html><title>x</title><iframe title='s' width='400' "
+      f"height='500' src='{own}/embed?text=wind'></iframe>"
+    )
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(origin)
+    frame = page.frame_locator("iframe")
+    frame.locator(".moving svg").first.wait_for()
+    assert frame.locator("p").text_content() == "wind"
+    first = page.screenshot()
+    page.wait_for_timeout(300)
+    assert page.screenshot() != first  # it moves
+    sign = (
+      "async (own) => (await (await fetch(own + '/v1/sign', {method: 'POST',"
+      "headers: {'content-type': 'application/json'},"
+      "body: JSON.stringify({text: 'wind'})})).json()).length"
+    )
+    assert page.evaluate(sign, own) > 0
+    page.goto(origin.replace("localhost", "127.0.0.1"))
+    page.wait_for_timeout(500)
+    assert not any(f.url.startswith(own) for f in page.frames[1:])
+    with pytest.raises(sync_api.Error, match="Failed to fetch"):
+      page.evaluate(sign, own)
+    still = browser.new_context(reduced_motion="reduce").new_page()
+    still.goto(f"{own}/embed?text=wind&theme=dark")
+    assert still.locator(".still svg").first.is_visible()
+    assert still.locator(".moving svg").first.is_hidden()
+    still.context.close()
+    context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -222,7 +401,7 @@ def test_finishes_are_asked_for_and_kept(page):
   assert waiting.value.post_data_json["constant_bones"] is True
   assert page.get_attribute("#bones", "aria-pressed") == "true"
   with page.expect_request("**/v1/download") as waiting:
-    page.get_by_role("button", name="NumPy", exact=True).click()
+    save(page, "NumPy")
   asked = waiting.value.post_data_json
   assert (asked["constant_bones"], asked["smooth"]) == (True, False)
 
@@ -320,7 +499,7 @@ def test_another_way_keeps_the_place_and_its_seed_is_in_the_address(
   other = picture(page)
   assert other != first
   with page.expect_download() as waiting:
-    page.get_by_role("button", name="NumPy", exact=True).click()
+    save(page, "NumPy")
   assert waiting.value.suggested_filename == "nacht-seed-7.npz"
   page.click("#bones")  # postprocessing keeps the seed
   page.wait_for_selector("#sign:not([aria-busy])")
@@ -346,3 +525,84 @@ def test_a_deterministic_model_offers_no_other_way(page):
     page.keyboard.press("a")
     sign(page, "wind")
   assert "seed" not in waiting.value.post_data_json
+
+
+def test_skeletons_with_faces_are_drawn(browser, tmp_path):
+  """A 2-D one, which is not turned, beside one with depth; and alone."""
+  flat, deep = (
+    write_flow_model(
+      tmp_path / f"{each.name}.safetensors", each, invented_faces.stand(each)
+    )
+    for each in (DWPOSE128, HOLISTIC178)
+  )
+  for arguments, canvases, turns in (
+    ([f"--compare={deep}"], 6, True),
+    ([], 3, False),
+  ):
+    with serving(flat, *arguments) as running:
+      context = browser.new_context(reduced_motion="reduce")
+      page, faults = context.new_page(), []
+      page.on("pageerror", lambda error, to=faults: to.append(str(error)))
+      page.goto(f"http://127.0.0.1:{running.port}/#text=norden")
+      page.wait_for_selector("#play:enabled")
+      page.wait_for_selector("#sign:not([aria-busy])")
+      assert page.locator("canvas").count() == canvases
+      first = picture(page)
+      assert len(set(first)) > 100
+      page.click("#closer")
+      assert picture(page) != first  # zoomed
+      page.click("#farther")
+      assert picture(page) == first
+      assert page.locator("#signer").is_visible() == turns
+      page.keyboard.press("s")
+      assert picture(page) == first  # the 2-D figure never turns
+      assert page.locator("#faceless").is_hidden()
+      roles = page.locator(".body canvas").evaluate_all(
+        "nodes => nodes.map((node) => node.getAttribute('role'))"
+      )
+      assert roles == ["img", "application"][: len(roles)]
+      assert faults == []
+      context.close()
+
+
+# Pixels of the hands' cards that are not the card's colour: the most on an edge
+# and the fewest inside, over all frames.
+COUNT = """() => {
+  const time = document.querySelector("#time");
+  const edges = [], inside = [];
+  for (let t = 0; t <= Number(time.max); t += 1) {
+    time.value = t;
+    time.dispatchEvent(new Event("input"));
+    for (const canvas of document.querySelectorAll(".hand canvas")) {
+      const { width, height } = canvas;
+      const context = canvas.getContext("2d");
+      const data = context.getImageData(0, 0, width, height).data;
+      const card = data.slice(0, 3).join();
+      let edge = 0, drawn = 0;
+      for (let i = 0; i < width * height; i += 1) {
+        if (data.slice(4 * i, 4 * i + 3).join() === card) continue;
+        const x = i % width, y = Math.floor(i / width);
+        if (x < 1 || y < 1 || x >= width - 1 || y >= height - 1) edge += 1;
+        else drawn += 1;
+      }
+      edges.push(edge);
+      inside.push(drawn);
+    }
+  }
+  return [Math.max(...edges), Math.min(...inside)];
+}"""
+
+
+def test_no_fingertip_is_outside_its_card(browser, home):
+  """Every frame, from the front and turned: no finger on an edge."""
+  with serving(home / "run") as running:
+    context = browser.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{running.port}/#text=norden")
+    page.wait_for_selector("#play:enabled")
+    page.wait_for_selector("#sign:not([aria-busy])")
+    for turn in ("#front", "#signer"):
+      page.click(turn)
+      seen = page.evaluate(COUNT)
+      assert seen[0] == 0 and seen[1] > 200, turn
+    context.close()

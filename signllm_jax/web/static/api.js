@@ -41,7 +41,9 @@ export async function* sign(body, signal) {
 export async function download(body) {
   const response = await post("/v1/download", body);
   const disposition = response.headers.get("content-disposition") ?? "";
-  const name = /filename="([^"]+)"/.exec(disposition)?.[1] ?? "signing";
+  const [, full] = /filename\*=UTF-8''([^;]+)/.exec(disposition) ?? [];
+  const [, plain] = /filename="([^"]+)"/.exec(disposition) ?? [];
+  const name = full ? decodeURIComponent(full) : plain ?? "signing";
   const link = document.createElement("a");
   link.href = URL.createObjectURL(await response.blob());
   link.download = name;

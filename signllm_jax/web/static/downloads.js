@@ -1,34 +1,63 @@
-// The buttons that save the shown clip as a file.
+// The menu that saves a shown clip as a file.
 
 import * as api from "./api.js";
 import { element } from "./stage.js";
 
 export class Downloads {
-  /** @param {(message: string) => void} announce @param {(message: string) => void} showProblem */
-  constructor(node, announce, showProblem) {
-    Object.assign(this, { node, announce, showProblem });
-    this.body = null; // the request of the shown clip
+  /**
+   * @param {HTMLButtonElement} button opens the menu
+   * @param {HTMLElement} menu
+   * @param {(message: string) => void} announce
+   * @param {(message: string) => void} showProblem
+   */
+  constructor(button, menu, announce, showProblem) {
+    Object.assign(this, { button, menu, announce, showProblem, formats: [] });
+    button.addEventListener("click", () => this.#open(menu.hidden));
+    document.addEventListener("click", (event) => {
+      if (!event.target.closest(".menu")) this.#open(false);
+    });
+    menu.parentElement.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || menu.hidden) return;
+      this.#open(false);
+      button.focus();
+    });
   }
 
-  /** Adds a button for each format of `/v1/info`. */
-  fill(formats) {
-    for (const { format, name } of formats) {
-      const button = element("button", "", name);
-      button.type = "button";
-      button.disabled = true;
-      button.addEventListener("click", () => this.#save(button, format, name));
-      this.node.append(button);
-    }
+  /** Offers clips: for each the request that gives it again, and its name. */
+  offer(clips) {
+    this.menu.replaceChildren(...clips.flatMap(({ body, name }, number) => {
+      const title = element("p", "", `Save ${name} as`);
+      title.id = `saved-${number}`;
+      const forms = element("div", "forms");
+      forms.setAttribute("role", "group");
+      forms.setAttribute("aria-labelledby", title.id);
+      forms.append(...this.formats.map((format) => this.#button(format, body)));
+      return [title, forms];
+    }));
+    this.allow(clips.length > 0);
   }
 
   allow(allowed) {
-    for (const button of this.node.children) button.disabled = !allowed;
+    this.button.disabled = !allowed;
+    if (!allowed) this.#open(false);
   }
 
-  async #save(button, format, name) {
+  #open(open) {
+    this.menu.hidden = !open;
+    this.button.setAttribute("aria-expanded", String(open));
+  }
+
+  #button({ format, name }, body) {
+    const button = element("button", "", name);
+    button.type = "button";
+    button.addEventListener("click", () => this.#save(button, { ...body, format }, name));
+    return button;
+  }
+
+  async #save(button, body, name) {
     button.setAttribute("aria-busy", "true");
     try {
-      this.announce(`Saved ${await api.download({ ...this.body, format })}.`);
+      this.announce(`Saved ${await api.download(body)}.`);
     } catch (error) {
       this.showProblem(`${name}: ${error.message}`);
     } finally {

@@ -1,8 +1,6 @@
-// Draws a clip: a camera, and a canvas for the body or one hand.
+// Draws a clip by the description of its figure: a camera, and a canvas for the
+// body or one hand.
 
-const FINGERS = 5, JOINTS_A_FINGER = 4;
-const NOSE = 0, NECK = 1;
-const ARMS = { right: [2, 3, 4], left: [5, 6, 7] };
 const EYE = 7; // distance of the viewer, in half widths of the view
 
 /** The viewpoint of all figures. */
@@ -19,30 +17,8 @@ export class Camera {
   closer(factor) {
     this.zoom = Math.min(Math.max(this.zoom * factor, 0.5), 6);
   }
-}
-
-/** Colours of the page for the canvas. */
-export function palette(skeleton) {
-  const style = getComputedStyle(document.documentElement);
-  const of = (name) => style.getPropertyValue(name).trim();
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  const tone = (colour) => (dark ? mix(colour, "#ffffff", 0.3) : colour);
-  const card = of("--card");
-  return {
-    card, bone: of("--bone"), torso: of("--torso"), page: of("--page"),
-    right: skeleton.colours.right.map(tone),
-    left: skeleton.colours.left.map(tone),
-    palms: {
-      right: mix(card, skeleton.colours.right[0], 0.22),
-      left: mix(card, skeleton.colours.left[0], 0.22),
-    },
-  };
-}
-
-function mix(a, b, share) {
-  const parts = (c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16));
-  const x = parts(a), y = parts(b);
-  return `rgb(${x.map((v, i) => Math.round(v + (y[i] - v) * share)).join(" ")})`;
+  /** As far as a figure without depth follows: zoomed, never turned. */
+  get flat() { return Object.assign(new Camera(), { zoom: this.zoom }); }
 }
 
 export class Figure {
@@ -54,11 +30,20 @@ export class Figure {
   constructor(canvas, clip, side) {
     Object.assign(this, { canvas, clip, side });
     this.context = canvas.getContext("2d");
+    const { shapes, rules } = clip.skeleton.figure;
+    this.rules = rules;
+    this.shapes = shapes.map((shape, number) => ({ ...shape, number }))
+      .filter((shape) => !side || shape.side === side);
   }
 
-  /** @param {number} at time in frames */
-  draw(at, camera, colours) {
-    const { canvas, context, clip } = this;
+  /**
+   * @param {number} at time in frames
+   * @param {Camera} camera
+   * @param {Record<string, string>} colours a theme of /v1/info
+   * @param {object} view of `fit`
+   */
+  draw(at, camera, colours, view) {
+    const { canvas, context, clip, side } = this;
     const ratio = Math.min(devicePixelRatio || 1, 2);
     const width = Math.round(canvas.clientWidth * ratio);
     const height = Math.round(canvas.clientHeight * ratio);
@@ -68,178 +53,164 @@ export class Figure {
     }
     context.fillStyle = colours.card;
     context.fillRect(0, 0, width, height);
-    if (!clip.length || !width) return;
-    this.#look(at, camera, width, height);
-    this.shapes = [];
-    if (this.side) {
-      this.#hand(at, colours, this.side, 0.075);
-    } else {
-      this.#body(at, colours, camera);
+    const middle = side ? clip.length && clip.handCentre(at, side) : view.centre;
+    if (!clip.length || !width || !middle) return;
+    Object.assign(this, { at, colours, view, ratio });
+    const seenFrom = clip.flat ? camera.flat : camera;
+    const size = { width, height };
+    let marks = this.#marks(seenFrom, middle, size, 1);
+    if (side) { // whole in its card, unless the viewer has come closer
+      const room = this.#reach(marks, size) / Math.max(seenFrom.zoom, 1);
+      if (room > 1) marks = this.#marks(seenFrom, middle, size, 1 / (1.02 * room));
     }
-    this.shapes.sort((a, b) => a.depth - b.depth);
-    for (const shape of this.shapes) shape.paint();
+    for (const mark of this.#ordered(marks, seenFrom.behind)) this.#paint(mark, seenFrom.behind);
   }
 
-  // Sets `this.project`: space -> [x, y, pixels a unit, depth].
-  #look(at, camera, width, height) {
-    const { clip, side } = this;
-    const box = side ? clip.handBoxes[side] : clip.box;
-    const size = box.map((axis) => (side
-      ? Math.max(axis.high, -axis.low) : (axis.high - axis.low) / 2));
+  // The shapes with their points in pixels: [x, y, pixels a unit, depth].
+  #marks(camera, middle, size, shrink) {
+    const project = this.#projection(camera, middle, size, shrink);
+    const { clip, at, view } = this;
+    return this.shapes.map((shape) => {
+      const points = shape.points.map((point) => {
+        const p = clip.point(at, point);
+        return p && project([p[0], p[1] + point.down * view.shoulders, p[2]]);
+      });
+      const seen = points.filter(Boolean);
+      const mean = (k) => seen.reduce((sum, p) => sum + p[k], 0) / Math.max(seen.length, 1);
+      return { shape, points, seen, depth: mean(3), width: shape.width * view[shape.unit] * mean(2) };
+    });
+  }
+
+  #projection(camera, middle, { width, height }, shrink) {
+    const { side, view } = this;
     const cos = Math.cos(camera.yaw), sin = Math.sin(camera.yaw);
     const cosP = Math.cos(camera.pitch), sinP = Math.sin(camera.pitch);
-    const wide = Math.abs(cos) * size[0] + Math.abs(sin) * size[2];
-    const across = Math.abs(sin) * size[0] + Math.abs(cos) * size[2];
-    const high = cosP * size[1] + Math.abs(sinP) * across
-      + (side ? 0 : 1.3 * clip.head);
-    const room = side ? 1.08 : 1.12;
-    const scale = Math.min(width / wide, height / high) / (2 * room) * camera.zoom;
-    const eye = EYE * Math.max(wide, high) * room;
-    const middle = side
-      ? clip.handCentre(at, side)
-      : this.#middle();
-    this.project = (p) => {
+    let wide = view.hand, high = view.hand;
+    if (!side) {
+      const [x, y, d] = view.half;
+      wide = Math.abs(cos) * x + Math.abs(sin) * d;
+      high = cosP * y + Math.abs(sinP) * (Math.abs(sin) * x + Math.abs(cos) * d);
+    }
+    const scale = Math.min(width / wide, height / high) / 2 * camera.zoom * shrink;
+    const eye = EYE * Math.max(wide, high);
+    return (p) => {
       const x = p[0] - middle[0], y = p[1] - middle[1], d = p[2] - middle[2];
       const x1 = x * cos + d * sin, d1 = d * cos - x * sin;
       const y2 = y * cosP + d1 * sinP, d2 = d1 * cosP - y * sinP;
       const near = scale * eye / Math.max(eye - d2, eye / 4);
       return [width / 2 + x1 * near, height / 2 + y2 * near, near, d2];
     };
-    this.unit = scale;
   }
 
-  #middle() {
-    const { box, head } = this.clip;
-    const [x, y, d] = box.map((axis) => (axis.low + axis.high) / 2);
-    return [x, y - 0.65 * head, d];
-  }
-
-  #joint(at, index) {
-    const p = this.clip.joint(at, index);
-    return Number.isNaN(p[0]) ? null : this.project(p);
-  }
-
-  #body(at, colours, camera) {
-    const clip = this.clip;
-    const joint = (index) => this.#joint(at, index);
-    const right = joint(ARMS.right[0]), left = joint(ARMS.left[0]);
-    const neck = joint(NECK), nose = joint(NOSE);
-    if (right && left) this.#torso(at, colours, camera.behind);
-    const bone = (a, b, colour, width) => {
-      if (a && b) this.#line([a, b], colour, width);
-    };
-    bone(right, neck, colours.bone, 0.036);
-    bone(left, neck, colours.bone, 0.036);
-    bone(nose, neck, colours.bone, 0.036);
-    if (nose) {
-      const depth = neck ? Math.max(nose[3], (nose[3] + neck[3]) / 2) : nose[3];
-      this.#head(nose, depth + 1e-3, colours, camera.behind);
-    }
-    for (const side of ["left", "right"]) {
-      const [shoulder, elbow, wrist] = ARMS[side].map(joint);
-      const hand = joint(clip.hands[side]);
-      bone(shoulder, elbow, colours[side][0], 0.036);
-      bone(elbow, wrist, colours[side][0], 0.031);
-      bone(wrist, hand, colours[side][0], 0.024);
-      this.#hand(at, colours, side, 0.017);
-    }
-  }
-
-  #torso(at, colours, behind) {
-    const right = this.clip.joint(at, ARMS.right[0]);
-    const left = this.clip.joint(at, ARMS.left[0]);
-    const across = left.map((v, k) => v - right[k]);
-    const drop = 2.2 * Math.hypot(...across);
-    const below = (p, inwards) => this.project(
-      [p[0] + inwards * across[0], p[1] + drop, p[2] + inwards * across[2]]);
-    const corners = [this.project(right), this.project(left), below(left, -0.1), below(right, 0.1)];
-    // Seen from behind, the body must not hide the hands.
-    this.#shape((corners[0][3] + corners[1][3]) / 2 - 0.05, behind ? 0.45 : 1, () => {
-      this.#path(corners);
-      this.context.fillStyle = colours.torso;
-      this.context.fill();
-    });
-  }
-
-  #head(nose, depth, colours, behind) {
-    this.#shape(depth, behind ? 0.5 : 1, () => {
-      const radius = this.clip.head * nose[2];
-      const { context } = this;
-      context.beginPath();
-      context.arc(nose[0], nose[1] - 0.12 * radius, radius, 0, 2 * Math.PI);
-      context.fillStyle = colours.page;
-      context.fill();
-      context.lineWidth = 0.014 * nose[2];
-      context.strokeStyle = colours.bone;
-      context.stroke();
-    });
-  }
-
-  // `thick`: width of a finger as a share of the view's unit or the hand's.
-  #hand(at, colours, side, thick) {
-    const root = this.clip.hands[side];
-    const joint = (index) => this.#joint(at, root + index);
-    const palm = [0, 1, 5, 9, 13, 17].map(joint);
-    const width = this.side ? thick * this.#handSize() : thick;
-    if (palm.every(Boolean)) {
-      const depth = palm.reduce((sum, p) => sum + p[3], 0) / palm.length;
-      this.#shape(depth - width / 2, 1, () => {
-        this.#path(palm);
-        this.context.fillStyle = colours.palms[side];
-        this.context.fill();
-      });
-    }
-    for (let finger = 0; finger < FINGERS; finger += 1) {
-      const first = 1 + JOINTS_A_FINGER * finger;
-      const chain = [first, first + 1, first + 2, first + 3].map(joint);
-      const colour = colours[side][1 + finger];
-      const base = joint(0);
-      if (base && chain[0]) this.#line([base, chain[0]], colour, 0.5 * width);
-      // A finger that is seen in part keeps the joints that follow each other.
-      const end = chain.indexOf(null);
-      const seen = end < 0 ? chain : chain.slice(0, end);
-      if (seen.length > 1) this.#line(seen, colour, width, colours.card);
-    }
-  }
-
-  #handSize() {
-    const box = this.clip.handBoxes[this.side];
-    return Math.max(box[0].high - box[0].low, box[1].high - box[1].low);
-  }
-
-  // A limb or finger, wider where nearer; a halo separates it from crossed ones.
-  #line(points, colour, width, halo = null) {
-    const mean = (k) => points.reduce((sum, p) => sum + p[k], 0) / points.length;
-    this.#shape(mean(3), 1, () => {
-      const { context } = this;
-      context.lineCap = "round";
-      context.lineJoin = "round";
-      this.#path(points);
-      if (halo) {
-        context.strokeStyle = halo;
-        context.lineWidth = 1.4 * width * mean(2);
-        context.stroke();
+  /** How far marks reach from the middle, as a share of the way to the edge. */
+  #reach(marks, { width, height }) {
+    let reach = 0;
+    for (const { seen, shape, width: line } of marks) {
+      const half = line / 2 * (shape.halo ? this.rules.halo : 1);
+      for (const [x, y] of seen) {
+        reach = Math.max(reach, (Math.abs(x - width / 2) + half) / (width / 2),
+          (Math.abs(y - height / 2) + half) / (height / 2));
       }
-      context.strokeStyle = colour;
-      context.lineWidth = Math.max(width * mean(2), 1.5);
-      context.stroke();
-    });
+    }
+    return reach;
   }
 
-  #path(points) {
-    const { context } = this;
+  // From back to front: by layer, in arms and hands by depth.
+  #ordered(marks, behind) {
+    const { deep } = this.rules, layers = behind ? this.rules.behind : this.rules.layers;
+    const depths = new Map(marks.map(({ shape, depth }) => [shape.number, depth]));
+    const key = ({ shape, depth }) => [
+      layers.indexOf(shape.layer),
+      deep.includes(shape.layer) && !this.clip.flat ? depths.get(shape.depth_of) ?? depth : 0,
+      shape.number,
+    ];
+    return marks.map((mark) => ({ mark, key: key(mark) })).sort((a, b) => {
+      const k = a.key.findIndex((value, i) => value !== b.key[i]);
+      return k < 0 ? 0 : a.key[k] - b.key[k];
+    }).map(({ mark }) => mark);
+  }
+
+  #paint({ shape, points, seen, width }, behind) {
+    const { context, colours, rules } = this;
+    // Seen from behind, the body must not hide the hands.
+    context.globalAlpha = behind && ["torso", "head", "face"].includes(shape.layer) ? 0.5 : 1;
+    context.lineCap = context.lineJoin = "round";
+    if (shape.kind === "disc") {
+      if (seen.length && this.view.head) this.#disc(seen[0], shape, width);
+    } else if (shape.kind === "wedge") {
+      if (seen.length === 2) this.#fill(wedge(seen, width), colours[shape.colour]);
+    } else if (shape.kind === "area") {
+      if (seen.length < shape.needs) return;
+      if (shape.fill) this.#fill(seen, colours[shape.fill], shape.smooth);
+      if (shape.colour) this.#stroke(seen, colours[shape.colour], width, shape.smooth, true);
+    } else {
+      const runs = runsOf(points);
+      for (const run of shape.halo ? runs : []) {
+        const start = [0, 1].map((k) => (run[0][k] + run[1][k]) / 2);
+        this.#stroke([start, ...run.slice(1)], colours.card, rules.halo * width);
+      }
+      for (const run of runs) this.#stroke(run, colours[shape.colour], width, shape.smooth);
+    }
+    context.globalAlpha = 1;
+  }
+
+  #disc([x, y, near], shape, width) {
+    const radius = this.view.head * near, { context, colours, rules } = this;
     context.beginPath();
-    points.forEach((p, i) => (i ? context.lineTo(p[0], p[1]) : context.moveTo(p[0], p[1])));
+    context.arc(x, y - rules.head_lift * radius, radius, 0, 2 * Math.PI);
+    context.fillStyle = colours[shape.fill];
+    context.fill();
+    context.lineWidth = width;
+    context.strokeStyle = colours[shape.colour];
+    context.stroke();
   }
 
-  #shape(depth, alpha, draw) {
-    this.shapes.push({
-      depth,
-      paint: () => {
-        this.context.globalAlpha = alpha;
-        draw();
-        this.context.globalAlpha = 1;
-      },
-    });
+  #fill(points, colour, smooth = false) {
+    trace(this.context, points, smooth, true);
+    this.context.fillStyle = colour;
+    this.context.fill();
   }
+
+  #stroke(points, colour, width, smooth = false, closed = false) {
+    trace(this.context, points, smooth, closed);
+    this.context.strokeStyle = colour;
+    this.context.lineWidth = Math.max(width, this.ratio);
+    this.context.stroke();
+  }
+}
+
+/** The points that follow each other and are seen. */
+function runsOf(points) {
+  const runs = [[]];
+  for (const point of points) {
+    if (point) runs.at(-1).push(point);
+    else if (runs.at(-1).length) runs.push([]);
+  }
+  return runs.filter((run) => run.length > 1);
+}
+
+/** The corners of a wedge, half as wide at its start. */
+function wedge([a, b], width) {
+  const way = [b[0] - a[0], b[1] - a[1]], long = Math.max(Math.hypot(...way), 1e-6);
+  const across = [-way[1] / long * width / 2, way[0] / long * width / 2];
+  const beside = (p, share) => [p[0] + share * across[0], p[1] + share * across[1]];
+  return [beside(a, -0.5), beside(a, 0.5), beside(b, 1), beside(b, -1)];
+}
+
+/** Begins a path through points; a smooth one is a Catmull-Rom curve. */
+function trace(context, points, smooth, closed) {
+  context.beginPath();
+  context.moveTo(points[0][0], points[0][1]);
+  const count = points.length;
+  const at = (i) => points[closed ? (i + count) % count : Math.min(Math.max(i, 0), count - 1)];
+  for (let i = 0; i < (closed ? count : count - 1); i += 1) {
+    const end = at(i + 1);
+    if (smooth && count > 2) {
+      const slope = (j, k) => (at(j + 1)[k] - at(j - 1)[k]) / 6;
+      context.bezierCurveTo(
+        at(i)[0] + slope(i, 0), at(i)[1] + slope(i, 1),
+        end[0] - slope(i + 1, 0), end[1] - slope(i + 1, 1), end[0], end[1]);
+    } else context.lineTo(end[0], end[1]);
+  }
+  if (closed) context.closePath();
 }

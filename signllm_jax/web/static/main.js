@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { Clip } from "./clip.js";
+import { allowPlayback, pressed, showTime, showView, wireControls } from "./controls.js";
 import { Downloads } from "./downloads.js";
 import { Player } from "./player.js";
 import { bodyOf, receive } from "./signing.js";
@@ -20,7 +21,7 @@ const tokens = new Tokens(at("tokens"), at("untimed"), (frame) => {
   player.pause();
   player.seek(frame);
 });
-const downloads = new Downloads(at("downloads"), announce, showProblem);
+const downloads = new Downloads(at("download"), at("downloads"), announce, showProblem);
 let facts, stage, asking;
 let asked; // the request that is being answered, or that the figures show
 let answered; // the request that the figures show
@@ -31,8 +32,6 @@ function language() {
   const known = facts.models[0].languages;
   return known.find(({ code }) => code === at("language").value) ?? known[0];
 }
-
-function pressed(id) { return at(id).getAttribute("aria-pressed") === "true"; }
 
 function announce(message) { at("status").textContent = message; }
 
@@ -74,22 +73,27 @@ async function sign(request, { quiet = false, stay = false } = {}) {
     const more = () => {
       if (!runs.every(({ clip }) => clip?.length)) return;
       if (!shown.length) shown = begin(runs, stay);
+      stage.fit();
       player.extend(runs[0].clip.fps, Math.max(...shown.map((s) => s.clip.length)));
     };
-    await Promise.all(bodies.map((body, i) => receive(body, facts.skeleton.hands, signal, runs[i], more)));
-    [downloads.body] = bodies;
+    await Promise.all(bodies.map((body, i) => receive(body, models[i].skeleton, signal, runs[i], more)));
     answered = request;
     const varied = models.some((model) => model.stochastic);
     showSeed(varied ? request.seed : null);
     finish(runs, shown);
+    downloads.offer(runs.map((run, i) => ({ body: bodies[i], name: nameOf(run) })));
     if (!quiet) {
       const seed = varied ? `&seed=${request.seed}` : "";
       history.replaceState(null, "", `#text=${encodeURIComponent(request.text)}${seed}`);
     }
   } catch (error) {
     if (signal.aborted) return;
-    asked = answered;
-    if (answered && !shown.length) downloads.allow(true); // of the clip that is still shown
+    // Of another text nothing stays; a failed change of the same one leaves it.
+    const same = answered && answered.text === request.text && answered.mode === request.mode;
+    if (same && !shown.length) {
+      asked = answered;
+      downloads.allow(true);
+    } else forget();
     showProblem(error instanceof TypeError ? "The server cannot be reached. Is it still running?" : error.message);
     if (!quiet && !stay) at("text").focus();
   } finally {
@@ -98,6 +102,29 @@ async function sign(request, { quiet = false, stay = false } = {}) {
       player.growing = false;
     }
   }
+}
+
+/** Removes all that tells of the last signing. */
+function forget() {
+  asked = answered = undefined;
+  stage.clear("Nothing is shown.");
+  tokens.clear();
+  downloads.offer([]);
+  showSeed(null);
+  player.pause();
+  player.extend(player.fps, 0);
+  player.restart();
+  allowPlayback(false);
+  announce("");
+  hint();
+  history.replaceState(null, "", location.pathname);
+}
+
+/** Says which clip a file holds. */
+function nameOf({ head }) {
+  const way = head.seed === null ? "" : `, seed ${head.seed}`;
+  const model = facts.models.length > 1 ? `, signed by ${head.model}` : "";
+  return `“${head.text}”${way}${model}`;
 }
 
 /** Signs the shown text with the next seed. */
@@ -125,7 +152,7 @@ function begin(runs, stay) {
   const shown = [{ name: others.length ? head.model : "Produced", clip }];
   for (const other of others) shown.push({ name: other.head.model, clip: other.clip });
   if (head.true) {
-    const truth = new Clip(head.true.fps, facts.skeleton.hands);
+    const truth = new Clip(head.true.fps, clip.skeleton);
     truth.add(head.true.frames);
     shown.push({ name: `True (${head.true.split})`, clip: truth });
   }
@@ -136,7 +163,8 @@ function begin(runs, stay) {
     player.restart();
     if (calm.matches) player.pause(); else player.play();
   }
-  for (const id of ["play", "back", "forth", "time"]) at(id).disabled = false;
+  allowPlayback(true);
+  showFlatness();
   return shown;
 }
 
@@ -144,57 +172,33 @@ function begin(runs, stay) {
 function finish([{ head, clip, end }, ...others], shown) {
   player.growing = false;
   player.seek(player.at); // the clip may be shorter than the one before
-  const hands = () => shown.map((s) => Object.keys(s.clip.handBoxes).join()).join(";");
-  const before = hands();
-  for (const each of shown) each.clip.measure();
-  if (hands() !== before) stage.show(shown, head.text);
+  // A hand may be seen later only; then its card is missing still.
+  const hands = shown.reduce((sum, each) => sum + each.clip.seenHands().length, 0);
+  if (hands + shown.length !== stage.figures.length) stage.show(shown, head.text);
+  else stage.fit(true);
   tokens.show(end.tokens, head.text, end.gloss, end.parts);
   hint(head.notes);
-  downloads.allow(true);
   const cut = end.finished ? "" : " It was cut off at the limit of frames.";
   const beside = head.true ? ` The true signing (${head.true.split} split) is shown beside it.` : "";
   if (cut) at("hint").textContent = cut.trim();
   const gloss = end.gloss ? ` as ${end.gloss}` : "";
   const way = head.seed === null ? "" : `, seed ${head.seed},`;
   announce(`Signed “${head.text}”${gloss}${way} in ${clip.seconds.toFixed(1)} seconds, ${end.length} frames.${beside}${cut}`);
-  showTime();
+  refresh();
 }
 
-function showTime() {
+/** Hides what turns, where nothing shown has depth. */
+function showFlatness() {
+  const [{ clip }] = stage.shown;
+  for (const node of document.querySelectorAll(".turns")) node.hidden = stage.flat;
+  for (const node of document.querySelectorAll(".flat-only")) node.hidden = !stage.flat;
+  at("faceless").hidden = clip.skeleton.figure.shapes.some(({ layer }) => layer === "face");
+}
+
+function refresh() {
   stage?.draw();
-  const { frame, length, fps, playing } = player;
-  at("time").max = String(Math.max(length - 1, 1));
-  at("time").value = String(frame);
-  at("clock").textContent = `${(frame / fps).toFixed(2)} / ${(Math.max(length - 1, 0) / fps).toFixed(2)} s`;
-  const token = tokens.mark(player.at);
-  at("time").setAttribute("aria-valuetext",
-    `frame ${frame + 1} of ${length}${token ? `, ${token}` : ""}`);
-  at("play").toggleAttribute("data-playing", playing);
-  at("play").setAttribute("aria-label", playing ? "Pause" : "Play");
+  showTime(player, tokens.mark(player.at));
 }
-
-function showView(camera) {
-  const near = (angle) => Math.abs(camera.yaw - angle) < 0.01 || Math.abs(camera.yaw + angle) < 0.01;
-  at("front").setAttribute("aria-pressed", String(near(0) && camera.pitch === 0));
-  at("signer").setAttribute("aria-pressed", String(near(Math.PI)));
-}
-
-function toggleLoop() {
-  player.loop = !player.loop;
-  at("loop").setAttribute("aria-pressed", String(player.loop));
-}
-
-const KEYS = {
-  " ": () => player.toggle(),
-  ",": () => player.step(-1),
-  ".": () => player.step(1),
-  "+": () => stage.look("closer", 1.25),
-  "-": () => stage.look("closer", 0.8),
-  f: () => stage.look("front"),
-  s: () => stage.look("signer"),
-  l: toggleLoop,
-  a: signAnotherWay,
-};
 
 function wire() {
   at("form").addEventListener("submit", (event) => { event.preventDefault(); sign(typed()); });
@@ -203,37 +207,11 @@ function wire() {
     showProblem("");
     hint();
   });
-  at("back").addEventListener("click", () => player.step(-1));
-  at("forth").addEventListener("click", () => player.step(1));
-  at("play").addEventListener("click", () => player.toggle());
-  at("time").addEventListener("input", () => {
-    const frame = Number(at("time").value); // before pausing moves it back
-    player.pause();
-    player.seek(frame);
+  wireControls(player, () => stage, {
+    again: () => asked && sign(asked, { quiet: true }),
+    another: signAnotherWay,
   });
-  at("speed").addEventListener("change", () => { player.speed = Number(at("speed").value); });
-  at("loop").addEventListener("click", toggleLoop);
-  at("front").addEventListener("click", () => stage.look("front"));
-  at("signer").addEventListener("click", () => stage.look("signer"));
-  for (const id of ["smooth", "bones"]) {
-    at(id).addEventListener("click", () => {
-      at(id).setAttribute("aria-pressed", String(!pressed(id)));
-      if (asked) sign(asked, { quiet: true });
-    });
-  }
-  at("another").addEventListener("click", signAnotherWay);
-  at("closer").addEventListener("click", () => stage.look("closer", 1.25));
-  at("farther").addEventListener("click", () => stage.look("closer", 0.8));
-  player.addEventListener("change", showTime);
-  document.addEventListener("keydown", (event) => {
-    // Controls with keys of their own keep them.
-    const own = event.target.closest("input, select, button, a, textarea");
-    if (own || event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = KEYS[event.key.toLowerCase()];
-    if (!act || !player.length) return;
-    event.preventDefault();
-    act();
-  });
+  player.addEventListener("change", refresh);
 }
 
 function fill() {
@@ -246,7 +224,7 @@ function fill() {
   at("language").addEventListener("change", fillLanguage);
   fillLanguage();
   at("model").textContent = `Model ${model.name}${other ? ` beside ${other.name}` : ""}`;
-  downloads.fill(facts.formats);
+  downloads.formats = facts.formats;
 }
 
 function fillLanguage() {
@@ -270,20 +248,15 @@ function fillLanguage() {
 
 async function start() {
   wire();
-  at("columns").append(element("div", "card empty", "Type a text and press Sign."));
   try {
     facts = await api.info();
   } catch {
     showProblem("The server cannot be reached. Is it still running?");
     return;
   }
-  const other = facts.models.find((model) => model.skeleton.name !== "prompt2sign50");
-  if (other) {
-    showProblem(`${other.name} signs with the skeleton ${other.skeleton.name}, which this page does not draw yet. The API serves it.`);
-    return;
-  }
   fill();
-  stage = new Stage(at("columns"), facts.skeleton, player, showView);
+  stage = new Stage(at("columns"), facts.themes, player, showView);
+  stage.clear("Type a text and press Sign.");
   const place = new URLSearchParams(location.hash.slice(1));
   const text = place.get("text");
   const seed = /^\d{1,10}$/.test(place.get("seed")) ? Number(place.get("seed")) : 0;

@@ -12,11 +12,11 @@ export function bodyOf({ text, mode, language, seed }, options, model) {
 }
 
 /** Reads a stream into `got`; calls `more` after each chunk of frames. */
-export async function receive(body, hands, signal, got, more) {
+export async function receive(body, skeleton, signal, got, more) {
   for await (const line of api.sign(body, signal)) {
     if (line.type === "start") {
       got.head = line;
-      got.clip = new Clip(line.fps, hands);
+      got.clip = new Clip(line.fps, skeleton);
     } else if (line.type === "frames") {
       got.clip.add(line.frames);
       more();

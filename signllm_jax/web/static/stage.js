@@ -1,30 +1,47 @@
 // The figures of all shown clips, and the controls that turn them.
 
-import { Camera, Figure, palette } from "./figure.js";
+import { Camera, Figure } from "./figure.js";
+import { fit } from "./view.js";
 
 const TURN = 0.009; // radians a pixel
 const KEY_TURN = Math.PI / 12;
+const GROWTH = 1.25; // of the clips, after which their view is fitted again
 
 export class Stage {
-  constructor(columns, skeleton, player, changed) {
-    Object.assign(this, { columns, skeleton, player, changed });
+  /** @param {Record<string, Record<string, string>>} themes of /v1/info */
+  constructor(columns, themes, player, changed) {
+    Object.assign(this, { columns, themes, player, changed });
     this.camera = new Camera();
-    this.figures = [];
-    this.shown = [];
-    this.colours = palette(skeleton);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      this.colours = palette(skeleton);
-      this.draw();
-    });
+    this.clear();
+    this.dark = matchMedia("(prefers-color-scheme: dark)");
+    this.dark.addEventListener("change", () => this.draw());
     this.resized = new ResizeObserver(() => this.draw());
+  }
+
+  /** Shows nothing but a message. */
+  clear(message = "") {
+    this.resized?.disconnect();
+    Object.assign(this, { figures: [], shown: [], view: null, fitted: 0 });
+    this.columns.className = "columns";
+    this.columns.replaceChildren(...(message ? [element("div", "card empty", message)] : []));
+  }
+
+  /** Whether nothing shown has depth, so that nothing turns. */
+  get flat() { return this.shown.every(({ clip }) => clip.flat); }
+
+  /** Fits the view that all clips share, if they have grown or `anew`. */
+  fit(anew = false) {
+    const frames = this.shown.reduce((sum, { clip }) => sum + clip.length, 0);
+    if (!this.shown.length || (!anew && frames < GROWTH * this.fitted)) return;
+    this.fitted = frames;
+    this.view = fit(this.shown.map(({ clip }) => clip), this.shown[0].clip.skeleton.figure.rules);
   }
 
   /** Shows clips side by side. @param {{name: string, clip: Clip}[]} shown */
   show(shown, text) {
+    this.clear();
     this.shown = shown;
-    this.figures = [];
-    this.resized.disconnect();
-    this.columns.replaceChildren();
+    this.fit(true);
     this.columns.className = `columns few-${shown.length}`;
     for (const { name, clip } of shown) {
       const column = element("figure", "column");
@@ -34,6 +51,7 @@ export class Stage {
       column.append(body);
       const hands = element("div", "hands");
       const seen = clip.seenHands();
+      column.classList.toggle("no-hands", !seen.length);
       for (const side of ["right", "left"]) {
         if (!seen.includes(side)) continue;
         const view = this.#view(clip, side, `${name}: the ${side} hand`);
@@ -48,16 +66,19 @@ export class Stage {
   }
 
   draw() {
+    const colours = this.themes[this.dark.matches ? "dark" : "light"];
     for (const figure of this.figures) {
-      figure.draw(Math.min(this.player.at, figure.clip.length - 1), this.camera, this.colours);
+      const at = Math.min(this.player.at, figure.clip.length - 1);
+      figure.draw(at, this.camera, colours, this.view);
     }
   }
 
   #view(clip, side, label) {
     const card = element("div", "card view");
     const canvas = document.createElement("canvas");
-    if (side) {
+    if (side || clip.flat) {
       canvas.setAttribute("role", "img");
+      canvas.classList.toggle("flat", clip.flat);
     } else { // one tab stop a figure; its hands turn with it
       canvas.tabIndex = 0;
       canvas.setAttribute("role", "application");
@@ -86,6 +107,7 @@ export class Stage {
       if (other) {
         this.camera.closer(distance(event, other) / Math.max(distance(before, other), 1));
       } else {
+        if (this.flat) return;
         const sideways = event.clientX - before.clientX;
         // On a touch screen up and down scrolls the page.
         const up = event.pointerType === "touch" ? 0 : event.clientY - before.clientY;

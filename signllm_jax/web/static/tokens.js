@@ -25,6 +25,10 @@ export class Tokens {
     this.marked = -1;
   }
 
+  clear() {
+    this.show([], "", "", []);
+  }
+
   #button({ token, start }) {
     const names = { "": ["end", "rest"], " ": ["␣", "rest"] };
     const [shown, className] = names[token] ?? [token, ""];
@@ -32,6 +36,13 @@ export class Tokens {
     button.type = "button";
     button.addEventListener("click", () => this.seek(Math.ceil(start)));
     return button;
+  }
+
+  // Scrolls the line of tokens, not the page.
+  #reveal({ offsetLeft, offsetWidth }) {
+    const { offsetLeft: start, clientWidth } = this.list;
+    const middle = offsetLeft - start + offsetWidth / 2;
+    this.list.scrollTo({ left: middle - clientWidth / 2 });
   }
 
   /** Marks the token at a time in frames; returns its label. */
@@ -42,6 +53,7 @@ export class Tokens {
       this.buttons[this.marked]?.removeAttribute("aria-current");
       this.buttons[this.marked]?.style.removeProperty("--share");
       this.buttons[now].setAttribute("aria-current", "true");
+      this.#reveal(this.buttons[now]);
       this.marked = now;
     }
     const { start, end } = this.spans[now];
