@@ -40,8 +40,7 @@ def serve(
     host: address to listen on.
     port: 0 takes a free one; it is printed.
     allow_hosts: further names the server may be asked by.
-    allow_origins: origins of other sites whose pages may use the API and embed
-      `/embed`.
+    allow_origins: other sites whose pages may use the API and `/embed`.
     waiting: requests that are answered at a time; more get 503.
 
   Raises:
