@@ -31,7 +31,7 @@ ALL = {
     "--models 120m --cells 8x100 8x300 --ways eager --rounds 3",
   ],
   "generation": [""],
-  "dtw": [""],
+  "dtw": ["", "--skeletons dwpose128 holistic178 --frames 150"],
   "lift": [""],
   "run_costs": [""],
   "communication": ["--models pt"],

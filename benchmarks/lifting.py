@@ -20,8 +20,14 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks import plain_lift, reading, timing
-from data_pipeline.lifting import lifter
-from signllm_jax.core import clips
+from data_pipeline.lifting import hanging, lifter
+from signllm_jax.core import clips, reduction
+from signllm_jax.core.skeleton import (
+  DWPOSE128,
+  DWPOSE128_LIFTED,
+  HOLISTIC178,
+  PROMPT2SIGN50,
+)
 
 ROOT = pathlib.Path(__file__).parents[1]
 TOLERANCE = 1e-4  # of joints in the normalised unit, `reference` to plain numpy
@@ -104,6 +110,46 @@ def lifting(
   return rows, results["fast"]
 
 
+def faces(
+  lifted: Sequence[lifter.Lifted], options: argparse.Namespace
+) -> list[Row]:
+  """Times clips with a face: lifted with the face hung on, and as they are."""
+  random = np.random.default_rng(0)
+  found = {}
+  for skeleton in (DWPOSE128, HOLISTIC178):
+    found[skeleton] = []
+    for clip in lifted:
+      frames = random.uniform(
+        1, 100, (len(clip.frames), skeleton.num_joints, 3)
+      )
+      frames[..., 2] = 1
+      for joint, name in enumerate(PROMPT2SIGN50.joints):
+        if (at := skeleton.find(name)) is not None:
+          frames[:, at, :2] = clip.frames[:, joint, :2]
+      found[skeleton].append(
+        clips.Keypoints(
+          frames.astype(np.float32),
+          name="a",
+          skeleton=skeleton,
+          depth=frames[..., 0].astype(np.float32),
+        )
+      )
+
+  def hung() -> None:
+    bodies = [reduction.reduce(x, PROMPT2SIGN50) for x in found[DWPOSE128]]
+    results = lifter.lift([body.frames for body in bodies])
+    for keypoints, result in zip(found[DWPOSE128], results, strict=True):
+      hanging.hang(keypoints, result, DWPOSE128_LIFTED)
+
+  ways = {"lift, fast, dwpose128_lifted": hung}
+  for skeleton, keypoints in found.items():
+    ways[f"taken as they are, {skeleton.name}"] = lambda keypoints=keypoints: [
+      clips.canonical(clip.as_clip()) for clip in keypoints
+    ]
+  seconds = timing.medians(ways, options.rounds)
+  return [Row(name, len(lifted) / taken) for name, taken in seconds.items()]
+
+
 def _check(
   few: Sequence[np.ndarray],
   reference: Sequence[lifter.Lifted],
@@ -179,6 +225,7 @@ def main() -> None:
   )
   options = parser.parse_args()
   rows, lifted = lifting(keypoints(options.data), options)
+  rows += faces(lifted, options)
   rows += inputs(lifted, options)
   print(f"\n{'':34}{'clips/s':>10}{'ratio':>9}{'goal':>7}")
   for row in rows:

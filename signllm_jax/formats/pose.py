@@ -68,7 +68,8 @@ def write(path: str | os.PathLike, clip: clips.Clip) -> None:
   shape = len(clip), 1, len(points)
   data = np.zeros((*shape, clip.skeleton.dims), np.float32)
   confidence = np.zeros(shape, np.float32)
-  at = [points.index(point) for point in pose_layouts.points_of(clip.skeleton)]
+  index = {point: i for i, point in enumerate(points)}
+  at = [index[point] for point in pose_layouts.points_of(clip.skeleton)]
   data[:, 0, at] = np.where(clip.valid[..., None], to_pixels(clip.frames), 0)
   confidence[:, 0, at] = clip.valid
   pose_layouts.add_middle(clip.skeleton, points, data, confidence)

@@ -70,7 +70,7 @@ def add_middle(
     data: [T, 1, N, D] positions.
     confidence: [T, 1, N].
   """
-  if _MIDDLE not in points or skeleton.find("left_hip") is None:
+  if skeleton.find("left_hip") is None or _MIDDLE not in points:
     return
   place = points_of(skeleton)
   hips = [skeleton.joint(f"{side}_hip") for side in skeleton_lib.SIDES]
