@@ -79,7 +79,8 @@ class Source:
     elif isinstance(self.place, mediapipe_arrays.Recording):
       raise AssertionError(f"recording {self.name!r} without a sign")
     elif self.kind == "clip_json":
-      keypoints = clip_json.read(self.place, fps=self.fps, size=self.size)
+      picture = {"fps": self.fps, "size": self.size}
+      keypoints = clip_json.read(self.place, **picture, skeleton=skeleton)
     elif self.kind == "pose":
       keypoints = pose.read_keypoints(self.place, skeleton)
     elif self.kind == "slrtp":

@@ -9,7 +9,8 @@
               entry, as ComfyUI saves the frames of a video
 
 Models without hands (17 or 26 points) are refused by their name. The neck is
-the middle of the shoulders where the model has none.
+the middle of the shoulders where the model has none. dwpose128 has the legs,
+eyes, ears and iBUG's 68 points of the face of all of them.
 
 Sources: github.com/MVIG-SJTU/AlphaPose, docs/output.md;
 github.com/open-mmlab/mmpose, demo/docs; github.com/Fang-Haoshu/Halpe-FullBody;
@@ -25,8 +26,15 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from signllm_jax.core import clips, errors, foreign_files, limits, skeleton
-from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.core import clips, errors, foreign_files, limits
+from signllm_jax.core import skeleton as skeleton_lib
+from signllm_jax.core.skeleton import (
+  DWPOSE128,
+  HAND_JOINTS,
+  PROMPT2SIGN50,
+  SIDES,
+  Skeleton,
+)
 from signllm_jax.formats import detections, frame_io, openpose_people, units
 
 _SNIFFED = 65536  # bytes that tell what a file is
@@ -37,10 +45,18 @@ _KINDS = (  # what the start of a file has, the kind
   (re.compile(rb'\s*\[\s*\{[^\[\]{}]*"(people|canvas_width)"'), "OpenPose"),
 )
 _HANDLESS = {17: "COCO-17", 26: "Halpe-26", 18: "COCO-18", 16: "MPII"}
-# Points of the body of both models: nose, then right and left arm.
-_BODY = {"nose": 0, "right_shoulder": 6, "right_elbow": 8, "right_wrist": 10}
-_BODY |= {"left_shoulder": 5, "left_elbow": 7, "left_wrist": 9}
-_HANDS = {133: (91, 112), 136: (94, 115)}  # points of the models
+# The points of the body of both models, COCO-17's, left before right.
+_PAIRS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+_BODY = {
+  "nose": 0,
+  **{
+    f"{side}_{name}": 1 + 2 * pair + (side == "right")
+    for pair, name in enumerate(_PAIRS)
+    for side in SIDES
+  },
+}
+_HANDS = {133: (91, 112), 136: (94, 115)}  # first points in the models
+_FACE = {133: 23, 136: 26}
 _NECK = {136: 18}
 
 
@@ -82,6 +98,7 @@ def read(
   *,
   fps: float = 25.0,
   size: tuple[int, int] | None = None,
+  skeleton: Skeleton = PROMPT2SIGN50,
 ) -> clips.Keypoints:
   """Reads a clip; of several people the signer (`detections.select_signer`).
 
@@ -89,12 +106,15 @@ def read(
     path: the file.
     fps: frames per second, which it lacks.
     size: width and height of the picture, which it may lack.
+    skeleton: prompt2sign50 or dwpose128.
 
   Raises:
     DataError: the file is damaged, of another form, too long, has a model
       without hands or invalid numbers.
     StorageError: it cannot be read.
   """
+  if skeleton != PROMPT2SIGN50:
+    skeleton_lib.check_same(skeleton, DWPOSE128, "JSON of a clip as asked for")
   path = pathlib.Path(path)
   kind = kind_of(path)
   data = foreign_files.read(path, limits.MAX_CLIP_FILE)
@@ -105,15 +125,15 @@ def read(
       expected="a list of AlphaPose, MMPose or OpenPose",
     )
   if kind == "OpenPose":
-    people, frame, t, canvas = _openpose(data, path)
+    people, frame, t, canvas = _openpose(data, path, skeleton)
     size = size or canvas
   else:
     decode = _alphapose if kind == "AlphaPose" else _mmpose
-    people, frame, t = decode(data, path)
+    people, frame, t = decode(data, path, skeleton)
   if not len(people):
     raise errors.DataError("nobody in it", path=path)
-  values = units.to_pixels(people, size, path)
-  if invalid := detections.first_invalid(values):
+  values = units.to_pixels(people, size, path, skeleton)
+  if invalid := detections.first_invalid(values, skeleton):
     index, problem = invalid
     raise errors.DataError(
       problem, path=path, frame=int(frame[index]) + 1, expected="pixels"
@@ -122,8 +142,9 @@ def read(
     raise errors.DataError(
       f"{t} frames", path=path, expected=f"at most {limits.MAX_FRAMES}"
     )
-  frames = detections.select_signer(detections.clean(values), frame, t)
-  return clips.Keypoints(frames, fps, size, path.stem)
+  values = detections.clean(values)
+  frames = detections.select_signer(values, frame, t, skeleton)
+  return clips.Keypoints(frames, fps, size, path.stem, skeleton=skeleton)
 
 
 def _decode(data: bytes, path: pathlib.Path, form: Any, tool: str) -> Any:
@@ -138,8 +159,8 @@ def _decode(data: bytes, path: pathlib.Path, form: Any, tool: str) -> Any:
 _People = tuple[np.ndarray, np.ndarray, int]
 
 
-def _alphapose(data: bytes, path: pathlib.Path) -> _People:
-  """People [M, 50, 3], the frame [M] of each, ascending, and all frames."""
+def _alphapose(data: bytes, path: pathlib.Path, skeleton: Skeleton) -> _People:
+  """People [M, J, 3], the frame [M] of each, ascending, and all frames."""
   entries = _decode(data, path, list[_AlphaPose], "AlphaPose")
   found = []
   for number, entry in enumerate(entries):
@@ -152,11 +173,11 @@ def _alphapose(data: bytes, path: pathlib.Path) -> _People:
         expected="an image with a number, and x, y, confidence of its points",
       )
     points = np.array(entry.keypoints, np.float64).reshape(-1, 3)
-    found.append((int(digits[1]), _joints(points, path)))
-  return _in_order(found, [at for at, _ in found])
+    found.append((int(digits[1]), _joints(points, path, skeleton)))
+  return _in_order(found, [at for at, _ in found], skeleton)
 
 
-def _mmpose(data: bytes, path: pathlib.Path) -> _People:
+def _mmpose(data: bytes, path: pathlib.Path, skeleton: Skeleton) -> _People:
   """As `_alphapose`; frames without people are listed too."""
   whole = _decode(data, path, _MMPoseFile | list[_MMPose], "MMPose")
   frames = whole if isinstance(whole, list) else whole.instance_info
@@ -182,30 +203,33 @@ def _mmpose(data: bytes, path: pathlib.Path) -> _People:
         ],
         np.float64,
       )
-      found.append((at, _joints(points, path)))
-  return _in_order(found, numbers)
+      found.append((at, _joints(points, path, skeleton)))
+  return _in_order(found, numbers, skeleton)
 
 
 def _in_order(
-  found: list[tuple[int, np.ndarray]], numbers: list[int]
+  found: list[tuple[int, np.ndarray]], numbers: list[int], skeleton: Skeleton
 ) -> _People:
   """People and their frames, the first of which becomes 0.
 
   Args:
-    found: frame number and joints [50, 3] of people.
+    found: frame number and joints [J, 3] of people.
     numbers: of all frames.
+    skeleton: of the joints.
   """
   found.sort(key=lambda pair: pair[0])
   frame = np.array([at for at, _ in found], np.int64)
   people = [joints for _, joints in found]
-  shape = (len(found), PROMPT2SIGN50.num_joints, 3)
+  shape = (len(found), skeleton.num_joints, 3)
   first, last = min(numbers, default=0), max(numbers, default=0)
   values = np.array(people, np.float64).reshape(shape)
   return values, frame - first, last - first + 1
 
 
-def _joints(points: np.ndarray, path: pathlib.Path) -> np.ndarray:
-  """Joints [50, 3] of a person's points [N, 3]."""
+def _joints(
+  points: np.ndarray, path: pathlib.Path, skeleton: Skeleton
+) -> np.ndarray:
+  """Joints [J, 3] of a person's points [N, 3]."""
   if len(points) not in _HANDS:
     name = _HANDLESS.get(len(points))
     raise errors.DataError(
@@ -214,14 +238,21 @@ def _joints(points: np.ndarray, path: pathlib.Path) -> np.ndarray:
       path=path,
       expected="133 of COCO-WholeBody or 136 of Halpe",
     )
-  joints = np.zeros((PROMPT2SIGN50.num_joints, 3))
+  joints = np.zeros((skeleton.num_joints, 3))
   for name, point in _BODY.items():
-    joints[PROMPT2SIGN50.joint(name)] = points[point]
-  for side, start in zip(("left", "right"), _HANDS[len(points)], strict=True):
-    first = PROMPT2SIGN50.hand(side)
-    hand = slice(start, start + skeleton.HAND_JOINTS)
-    joints[first : first + skeleton.HAND_JOINTS] = points[hand]
-  neck = PROMPT2SIGN50.joint("neck")
+    if (joint := skeleton.find(name)) is not None:
+      joints[joint] = points[point]
+  starts = {
+    f"{side}_hand": start
+    for side, start in zip(SIDES, _HANDS[len(points)], strict=True)
+  }
+  for part, start in starts.items():
+    hand = list(skeleton.parts[part])
+    joints[hand] = points[start : start + HAND_JOINTS]
+  if face := list(skeleton.face):
+    start = _FACE[len(points)]
+    joints[face] = points[start : start + len(face)]
+  neck = skeleton.joint("neck")
   if len(points) in _NECK:
     joints[neck] = points[_NECK[len(points)]]
   else:
@@ -231,7 +262,7 @@ def _joints(points: np.ndarray, path: pathlib.Path) -> np.ndarray:
 
 
 def _openpose(
-  data: bytes, path: pathlib.Path
+  data: bytes, path: pathlib.Path, skeleton: Skeleton
 ) -> tuple[np.ndarray, np.ndarray, int, tuple[int, int] | None]:
   """As `_alphapose`, and the picture's size."""
   entries = _decode(data, path, list[msgspec.Raw], "OpenPose")
@@ -239,14 +270,16 @@ def _openpose(
   counts, size = [], None
   for number, entry in enumerate(entries):
     place = f"{path} frame {number + 1}"
-    count, canvas = openpose_people.append(bytes(entry), place, numbers)
+    count, canvas = openpose_people.append(
+      bytes(entry), place, numbers, skeleton
+    )
     counts.append(count)
     size = size or canvas
     if canvas not in (None, size):
       raise errors.DataError(
         f"a canvas of {canvas}", path=place, expected=f"{size} as before"
       )
-  values = np.frombuffer(numbers).reshape(-1, PROMPT2SIGN50.num_joints, 3)
+  values = np.frombuffer(numbers).reshape(-1, skeleton.num_joints, 3)
   openpose_people.check_body_25(values, str(path))
   t = len(counts)
   return values, np.repeat(np.arange(t), counts), t, size

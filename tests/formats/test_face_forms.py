@@ -134,3 +134,64 @@ def test_mediapipe_has_the_points_of_ibug():
 
 _TOP_TO_CHIN = [slice(17, 27), slice(36, 48), 30, 33, 51, 62, 66, 57, 8]
 _RIGHT_TO_LEFT = [0, slice(36, 42), 39, 33, 42, slice(42, 48), 16]
+
+
+@pytest.mark.parametrize(("points", "start"), [(133, 23), (136, 26)])
+def test_the_face_of_whole_body_models(tmp_path, points, start):
+  """MMPose's COCO-WholeBody and AlphaPose's Halpe, with two people a frame."""
+  random = np.random.default_rng(0)
+  people = random.uniform(200, 400, (3, 2, points, 3))
+  people[..., 2] = random.uniform(0.5, 1, people.shape[:-1])
+  people[:, :, 5:7, :2] = (400, 250), (200, 250)  # shoulders
+  people[:, 1, :, :2] = 900 + people[:, 1, :, :2] / 4  # farther away
+  frames = [
+    {
+      "frame_id": number,
+      "instances": [
+        {
+          "keypoints": someone[:, :2].tolist(),
+          "keypoint_scores": someone[:, 2].tolist(),
+        }
+        for someone in both[:: 1 if number % 2 else -1]
+      ],
+    }
+    for number, both in enumerate(people)
+  ]
+  if points == 136:
+    frames = [
+      {"image_id": f"{number}.jpg", "keypoints": someone.ravel().tolist()}
+      for number, both in enumerate(people)
+      for someone in both
+    ]
+  (tmp_path / "tea.json").write_text(json.dumps(frames))
+  (source,) = find_clips.find(tmp_path, skeleton="dwpose128")
+  seen = source.read()
+  signer = people[:, 0].astype(np.float32)
+  np.testing.assert_array_equal(
+    seen.frames[:, FACE], signer[:, start : start + 68]
+  )
+  for name, point in (
+    ("nose", 0),
+    ("left_eye", 1),
+    ("right_ear", 4),
+    ("left_shoulder", 5),
+    ("right_wrist", 10),
+    ("left_hip", 11),
+    ("right_ankle", 16),
+    ("left_hand_wrist", points - 42),
+    ("right_hand_little_4", points - 1),
+  ):
+    joint = DWPOSE128.joint(name)
+    np.testing.assert_array_equal(seen.frames[:, joint], signer[:, point])
+  neck = seen.frames[:, DWPOSE128.joint("neck")]
+  if points == 133:
+    np.testing.assert_allclose(neck[:, :2], [[300, 250]] * 3)
+    np.testing.assert_array_equal(neck[:, 2], signer[:, 5:7, 2].min(1))
+  else:
+    np.testing.assert_array_equal(neck, signer[:, 18])
+  (source,) = find_clips.find(tmp_path)
+  small = [DWPOSE128.joint(name) for name in PROMPT2SIGN50.joints]
+  np.testing.assert_array_equal(source.read().frames, seen.frames[:, small])
+  (source,) = find_clips.find(tmp_path, skeleton="holistic178")
+  with pytest.raises(errors.DataError, match=r"holistic178[\s\S]*dwpose128"):
+    source.read()

@@ -9,7 +9,16 @@ from data_pipeline.cli import parser
 from data_pipeline.keypoints import find_clips
 from signllm_jax.core import clips, errors, reduction
 from signllm_jax.core.skeleton import DWPOSE128, HOLISTIC178, PROMPT2SIGN50
-from signllm_jax.formats import bvh, dwpose, dwpose_npz, h5, npz, openpose, pose
+from signllm_jax.formats import (
+  bvh,
+  dwpose,
+  dwpose_npz,
+  h5,
+  npz,
+  openpose,
+  pose,
+  pose_file,
+)
 from signllm_jax.inference import clip_files
 
 DGS = DATA / "dgs_sentences"
@@ -57,7 +66,7 @@ def test_pose(skeleton, tmp_path):
 def test_pose_has_the_middle_of_the_hips(tmp_path):
   true = made(DWPOSE128)
   pose.write(tmp_path / "a.pose", true)
-  content = pose._load(tmp_path / "a.pose")
+  content = pose_file.load(tmp_path / "a.pose")
   at = content.points.index(("pose_keypoints_2d", "MidHip"))
   hips = [DWPOSE128.joint(f"{side}_hip") for side in ("left", "right")]
   seen = true.valid[:, hips].all(1)
