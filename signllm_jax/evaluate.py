@@ -107,6 +107,7 @@ def _validate(args: argparse.Namespace) -> None:
   result = validation.validate(
     args.pairs,
     size=evaluate_flags.picture_size(args.size) or validation.SIZE,
+    back_translation=args.back_translation,
     resamples=args.resamples,
     progress=lambda head: print(f"trying {head}", file=sys.stderr, flush=True),
   )

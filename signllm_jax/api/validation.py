@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from signllm_jax.core import clips, common_skeleton, errors
+from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.evaluation import reading
 from signllm_jax.evaluation.report import bootstrap
 from signllm_jax.evaluation.validation import damages, table, trials
+from signllm_jax.inference import load, pose_reader
 
 TRUE, TWIN = "_original", "_updated"  # ends of the names of files of a pair
 TRIPLETS = 300  # of recordings, and of spelt words
@@ -22,6 +25,7 @@ def validate(
   *,
   size: tuple[int, int] = SIZE,
   fps: float = RATE,
+  back_translation: str | os.PathLike = "",
   resamples: int = bootstrap.RESAMPLES,
   seed: int = 0,
   progress: Callable[[str], None] = lambda head: None,
@@ -37,6 +41,8 @@ def validate(
       several have one text).
     size: width and height of the picture, where a form does not say.
     fps: frames a second, where a form does not say.
+    back_translation: work directory of a reader, whose encoder distance and
+      likelihood are tried too. Clips are then lifted, at its frame rate.
     resamples: of the bootstrap.
     seed: of the triplets.
     progress: told the name of each metric before it is tried.
@@ -44,6 +50,27 @@ def validate(
   Raises:
     DataError: a folder holds neither, or a sentence lacks its twin.
   """
+  pairs, sets, notes = _read(folders, size, fps, seed)
+  more = []
+  if back_translation:
+    reader = load.load_reader(back_translation)
+    rate = reader.info.fps
+    if pairs:
+      pairs = _lifted(pairs[0], rate), _lifted(pairs[1], rate)
+    sets = {
+      name: trials.Triplets(*(_lifted(group, rate) for group in drawn))
+      for name, drawn in sets.items()
+    }
+    more = _of_reader(reader)
+    notes.append(f"Clips are lifted to 3-D, at {rate:g} frames a second.")
+  clip = pairs[0][0] if pairs else next(iter(sets.values())).true[0]
+  tried = [*trials.measures([clip]), *more]
+  found = trials.run(tried, pairs, sets, progress)
+  return table.summarise(tried, found, notes, resamples)
+
+
+def _read(folders, size: tuple[int, int], fps: float, seed: int):
+  """Pairs of sentences or None, sets of triplets, and notes."""
   pairs, sets, notes = None, {}, []
   for folder in folders:
     place = pathlib.Path(folder)
@@ -70,10 +97,40 @@ def validate(
     notes.append(f"{len(spelt.true)} triplets of words spelt in ASL.")
   else:
     notes.append("No spelling: the extra data (spoken-to-signed) is missing.")
-  clip = pairs[0][0] if pairs else next(iter(sets.values())).true[0]
-  tried = trials.measures([clip])
-  found = trials.run(tried, pairs, sets, progress)
-  return table.summarise(tried, found, notes, resamples)
+  return pairs, sets, notes
+
+
+def _lifted(listed: Sequence[clips.Clip], fps: float) -> list[clips.Clip]:
+  """Clips of 50 joints from the front in 3-D, canonical, at another rate."""
+  from data_pipeline.lifting import lifter
+
+  slow = [clips.resample(clip, fps) for clip in listed]
+  scored = [
+    np.concatenate([clip.frames, clip.valid[..., None]], -1) for clip in slow
+  ]
+  return [
+    clips.canonical(
+      dataclasses.replace(
+        clip, frames=made.frames, valid=made.valid, skeleton=PROMPT2SIGN50
+      )
+    )
+    for clip, made in zip(slow, lifter.lift(scored), strict=True)
+  ]
+
+
+def _of_reader(reader: pose_reader.Reader) -> list[trials.Measure]:
+  """Distance in the encoder of a reader, and likelihood of the true text."""
+
+  def unlikely(produced, true) -> np.ndarray:
+    return -reader.likelihoods(produced, [clip.text for clip in true])
+
+  def apart(produced, true) -> np.ndarray:
+    return reading.encoder_distance(reader, produced, true)
+
+  return [
+    trials.Measure("encoder_distance", "encoder distance", apart),
+    trials.Measure("likelihood", "likelihood", unlikely),
+  ]
 
 
 def _pairs(

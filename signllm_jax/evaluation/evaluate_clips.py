@@ -161,4 +161,7 @@ def add_columns(
     "workdir": os.fspath(path),
     "checkpoint": restore.identify(path),
   }
-  return reading.add_columns(result, reader, settings.data, details, weights)
+  read = reading.add_columns(result, reader, settings.data, details, weights)
+  digest = details["checkpoint"]["digest"][:12]
+  more = reading.reader_metrics(reader, settings.data, digest)
+  return report.extend_poses(read, more, weights)

@@ -153,6 +153,62 @@ def add_columns(
   return report.extend(poses, facts, metrics, texts, true, weights)
 
 
+def reader_metrics(
+  model: pose_reader.Reader, settings: config.Data, digest: str
+) -> list[metric.Metric]:
+  """Likelihood of the text, and a distance in the encoder, of single pairs.
+
+  Likelihood follows raters better than the text that is read (Jiang et al., WMT
+  2025), and so do distances of pose embeddings.
+
+  Args:
+    model: the reader.
+    settings: of its data.
+    digest: of its checkpoint.
+  """
+
+  def likelihoods(produced, true) -> np.ndarray:
+    texts = [datasets.source_text(clip, settings) for clip in true]
+    return metric.counted(model.likelihoods(produced, texts))
+
+  def apart(produced, true) -> np.ndarray:
+    return metric.counted(encoder_distance(model, produced, true))
+
+  likelihood = metric.Metric(
+    "likelihood",
+    "likelihood",
+    "higher",
+    "mean log-probability of a token of the text given the clip, </s> "
+    f"included, mean over sequences, read by {digest}",
+    likelihoods,
+    metric.ratio,
+    "{:.3f}",
+  )
+  distance = metric.Metric(
+    "encoder_distance",
+    "encoder distance",
+    "lower",
+    "1 - cosine of the mean encoder states of both clips, mean over "
+    f"sequences, read by {digest}",
+    apart,
+    metric.ratio,
+    "{:.4f}",
+  )
+  return [likelihood, distance]
+
+
+def encoder_distance(
+  model: pose_reader.Reader,
+  produced: Sequence[clips.Clip],
+  true: Sequence[clips.Clip],
+) -> np.ndarray:
+  """1 - cosine of the mean encoder states of each pair of clips: [n]."""
+  a, b = (model.embed(listed).astype(np.float64) for listed in (produced, true))
+  norms = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+  cosine = (a * b).sum(-1) / np.maximum(norms, 1e-12)
+  return np.maximum(1 - cosine, 0)
+
+
 def _texts(
   model: pose_reader.Reader, listed: Sequence[clips.Clip]
 ) -> list[str]:

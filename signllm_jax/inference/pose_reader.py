@@ -15,7 +15,7 @@ from signllm_jax.core import clips, errors
 from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.data import batch_plan, corpus_info, loader
 from signllm_jax.data.pose_statistics import PoseStatistics
-from signllm_jax.inference import beam_search, ctc_decoding
+from signllm_jax.inference import beam_search, ctc_decoding, pose_embedding
 from signllm_jax.models.back_translation import PoseToText
 from signllm_jax.parallel import sharding
 from signllm_jax.rl import recognition
@@ -232,6 +232,20 @@ class Reader:
       clip = listed[int(np.argmin(np.isfinite(found)))]
       raise errors.NonFiniteError(f"likelihood of clip {clip.name!r}")
     return found
+
+  def embed(self, listed: Sequence[clips.Clip]) -> np.ndarray:
+    """Mean encoder state of each clip, [n, D] float32; errors as of `read`."""
+    self._check(listed)
+    found: list[np.ndarray] = [np.zeros(0, np.float32)] * len(listed)
+    for group in loader.group_by_length(list(map(len, listed)), self._rows):
+      batch = self._place([listed[i] for i in group], [], 1)
+      del batch["source"]
+      states = sharding.to_host(
+        pose_embedding.mean_state(*self._model, **batch)
+      )
+      for row, i in enumerate(group):
+        found[i] = states[row]
+    return np.stack(found)
 
   def _check(self, listed: Sequence[clips.Clip]) -> None:
     for clip in listed:

@@ -464,3 +464,16 @@ def test_metrics_go_with_the_tokens():
     "bleu_3",
     "bleu_4",
   ]
+
+
+def test_likelihood_and_encoder_distance_are_columns(trained, loaded):
+  true = [_spelt(word, word) for word in WORDS]
+  settings = stored_config.from_json((trained / "config.json").read_text()).data
+  likelihood, distance = reading.reader_metrics(loaded, settings, "f" * 12)
+  assert likelihood.score(true, true) > likelihood.score(true[::-1], true)
+  assert distance.score(true, true) == pytest.approx(0, abs=1e-6)
+  apart = reading.encoder_distance(loaded, true[::-1], true)
+  assert apart[0] > 0.01 and apart.shape == (len(WORDS),)
+  alone = reading.encoder_distance(loaded, true[-1:], true[:1])
+  assert alone[0] == pytest.approx(apart[0], rel=1e-3)
+  assert "read by ffffffffffff" in distance.signature("free", 3)

@@ -142,6 +142,22 @@ def extend(
   )
 
 
+def extend_poses(
+  report: Report, metrics: Sequence[Metric], weights: np.ndarray
+) -> Report:
+  """Adds further columns of poses; weights as for `build`."""
+  rows = _with_draws(report.rows, report.draws)
+  sums, scores = _score_rows(metrics, rows, report.true, weights)
+  return dataclasses.replace(
+    report,
+    metrics=(*report.metrics, *metrics),
+    sums={name: {**row, **sums[name]} for name, row in report.sums.items()},
+    scores={
+      name: {**row, **scores[name]} for name, row in report.scores.items()
+    },
+  )
+
+
 def _score_rows(
   metrics: Sequence[Metric],
   rows: Mapping[str, Sequence[Sequence[Any]]],

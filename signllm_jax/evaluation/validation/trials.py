@@ -21,7 +21,7 @@ from signllm_jax.evaluation.validation import damages
 
 Distance = Callable[[Sequence[clips.Clip], Sequence[clips.Clip]], np.ndarray]
 # Scores of sets of clips, which say nothing of a single pair.
-_OF_SETS = ("frechet", "spread", "coverage")
+_OF_SETS = ("frechet", "frechet_face", "spread", "coverage")
 
 
 class Measure(NamedTuple):
