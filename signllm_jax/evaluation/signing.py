@@ -148,6 +148,17 @@ class EvaluationSplit(NamedTuple):
   train: datasets.Clips
 
 
+def _check_split(settings: config.Data, split: str) -> None:
+  """Raises a DataError for a missing split that names those there are."""
+  known = [s for s in datasets.SPLITS if datasets.has_split(settings, s)]
+  if known and split not in known:
+    raise errors.DataError(
+      f"no split {split!r}: no records of it, and no {split}.skels",
+      path=settings.folder,
+      expected="one of " + ", ".join(known),
+    )
+
+
 def load_split(
   settings: config.Data, info: corpus_info.CorpusInfo, split: str
 ) -> EvaluationSplit:
@@ -156,6 +167,7 @@ def load_split(
   Raises:
     DataError: the data are gone, or have no such split, or it is empty.
   """
+  _check_split(settings, split)
   task = text_input.read_split(settings, info, split)
   assert task.true is not None
   skeleton = skeleton_lib.get(settings.skeleton)

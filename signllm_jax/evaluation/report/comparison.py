@@ -11,7 +11,8 @@ from signllm_jax.core import errors
 from signllm_jax.evaluation.metrics.metric import Metric
 from signllm_jax.evaluation.report import bootstrap, report, tables
 
-HEADS = ("metric", "better", "a", "b", "a - b", "95 % interval", "p")
+HEADS = ("metric", "better")
+ENDS = ("a - b", "95 % interval", "p")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,11 @@ def compare(
 def cells(compared: Comparison) -> list[list[str]]:
   """Rows of the table, the head first."""
   leaky = compared.a.leaky
-  lines = [[*(["protocol"] if leaky else []), *HEADS]]
+  runs = [
+    f"{letter}: {run.facts['name']}"
+    for letter, run in (("a", compared.a), ("b", compared.b))
+  ]
+  lines = [[*(["protocol"] if leaky else []), *HEADS, *runs, *ENDS]]
   for m in compared.a.metrics:
     scores = compared.differences[m.key]
     lines.append(

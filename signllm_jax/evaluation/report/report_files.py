@@ -30,7 +30,7 @@ def write_report(
 def write_comparison(
   folder: str | os.PathLike, compared: comparison.Comparison
 ) -> list[pathlib.Path]:
-  """Writes comparison.json and comparison.md; returns their paths.
+  """Writes comparison.json, .md and .html; returns their paths.
 
   Raises:
     StorageError: a file cannot be written.
@@ -40,6 +40,7 @@ def write_comparison(
     {
       "comparison.json": _json(comparison.to_json(compared)),
       "comparison.md": comparison.to_markdown(compared),
+      "comparison.html": page.render_comparison(compared),
     },
   )
 
