@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from signllm_jax.api import scored_files, validation
-from signllm_jax.core import atomic_files, errors
+from signllm_jax.core import atomic_files, errors, paths
 from signllm_jax.evaluation import evaluate_flags, evaluate_run
 from signllm_jax.evaluation.report import (
   bootstrap,
@@ -27,7 +27,7 @@ from signllm_jax.parallel import compilation_cache
 from signllm_jax.runs import restore
 
 
-def _folder(args: argparse.Namespace, name: str) -> pathlib.Path:
+def _folder(args: argparse.Namespace, name: str) -> paths.AnyPath:
   """The folder to write into, checked before the work begins.
 
   It is made when there is something to write: a refused evaluation leaves none.
@@ -36,24 +36,26 @@ def _folder(args: argparse.Namespace, name: str) -> pathlib.Path:
     UsageError: there is no model to evaluate.
     StorageError: it cannot be written.
   """
-  paths = args.compare or [args.workdir]
-  for path in paths:
+  models = args.compare or [args.workdir]
+  for path in models:
     load.choose(restore.describe(path), args.language)
   leaky = "leaky" if args.protocol == "pt" else ""
   name = "-".join(filter(None, [args.language, name, leaky]))
-  folder = pathlib.Path(args.out or pathlib.Path(paths[0], "evaluation", name))
+  folder = paths.resolve(args.out or models[0])
+  if not args.out:
+    folder = folder / "evaluation" / name
   atomic_files.check_writable(folder, "--out")
   return folder
 
 
-def _write(folder: pathlib.Path, scored: report.Report) -> None:
+def _write(folder: paths.AnyPath, scored: report.Report) -> None:
   print(tables.to_terminal(scored))
   atomic_files.make_folder(folder)
   print("wrote", *report_files.write_report(folder, scored))
 
 
 def _write_comparison(
-  folder: pathlib.Path, a: report.Report, b: report.Report, resamples: int
+  folder: paths.AnyPath, a: report.Report, b: report.Report, resamples: int
 ) -> None:
   weights = bootstrap.resample(len(a.true), resamples)
   compared = comparison.compare(a, b, weights)
@@ -68,7 +70,7 @@ def _evaluate_one(args: argparse.Namespace, options: dict[str, Any]) -> None:
 
 
 def _compare_two(args: argparse.Namespace, options: dict[str, Any]) -> None:
-  other = pathlib.Path(args.compare[1]).resolve().name
+  other = paths.absolute(args.compare[1]).name
   folder = _folder(args, f"{args.split}-vs-{other}")
   a, b = (evaluate_run.evaluate(path, **options) for path in args.compare)
   _write_comparison(folder, a, b, args.resamples)

@@ -6,11 +6,13 @@ folder of compiled programs that run without this package (`stablehlo`).
 
 import argparse
 import os
-import pathlib
 import sys
 from collections.abc import Sequence
 
-from signllm_jax.core import errors
+from signllm_jax.core import (
+  errors,
+  paths,
+)
 from signllm_jax.inference import load, stablehlo
 from signllm_jax.runs import description, model_file, restore
 
@@ -55,7 +57,7 @@ def export_model(
     DataError: a parameter does not fit the dtype.
     StorageError: nothing can be read or written.
   """
-  out = pathlib.Path(out)
+  out = paths.resolve(out)
   if out.suffix == model_file.SUFFIX:
     if language:
       raise errors.UsageError("--language: a model file holds all languages")
@@ -70,9 +72,10 @@ def export_model(
       path=out,
       expected=f"{model_file.SUFFIX}, or a folder's name without --dtype",
     )
+  folder = paths.local(out, "the folder of compiled programs")
   producer = load.load_producer(path, language)
-  stablehlo.write(out, producer)
-  print(f"wrote {out}: " + ", ".join(sorted(os.listdir(out))))
+  stablehlo.write(folder, producer)
+  print(f"wrote {out}: " + ", ".join(sorted(os.listdir(folder))))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ import functools
 import importlib
 import os
 import pathlib
+import warnings
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -39,6 +40,10 @@ def client(scheme: str) -> Any:
     raise extras.not_installed(
       f"{scheme}:// is read and written", error.name, extra
     ) from error
+  # aiohttp says so of what gcsfs uploads; its loop serves nobody else.
+  warnings.filterwarnings(
+    "ignore", "Sending a large body", category=ResourceWarning
+  )
   options: dict[str, Any] = {"use_listings_cache": False}
   if scheme == "gs" and os.environ.get("STORAGE_EMULATOR_HOST"):
     options["token"] = "anon"  # an emulator knows no accounts

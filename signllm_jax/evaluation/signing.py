@@ -1,7 +1,6 @@
 """Free-running evaluation of text to pose on a whole split, with baselines."""
 
 import dataclasses
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -181,7 +180,7 @@ def load_split(
   except errors.DataError as error:
     raise errors.DataError(
       f"the baselines need the training split: {error}",
-      path=pathlib.Path(settings.folder),
+      path=settings.folder,
     ) from error
   nearest = baselines.nearest(task.sources, sources, info.vocabulary.unit)
   others = same_text.find(task.true, train, texts)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import pathlib
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from signllm_jax.core import (
   errors,
   foreign_files,
   limits,
+  paths,
   sentences,
   text_files,
 )
@@ -271,8 +271,8 @@ def read_split(
   Raises:
     DataError: the data are gone, or have no such split, or it is empty.
   """
-  folder = pathlib.Path(settings.folder)
-  if not folder.is_dir():
+  folder = paths.resolve(settings.folder)
+  if not foreign_files.exists(folder):
     raise errors.DataError(
       "the data this model was trained on are gone",
       path=folder,

@@ -4,20 +4,22 @@ Orbax does not detect flipped bits, so every committed step has a
 `manifest.json` with size and SHA-256 of all its files, and of itself.
 """
 
+import contextlib
 import datetime
 import hashlib
 import json
 import math
 import os
 import pathlib
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import msgspec
 
-from signllm_jax.core import errors
+from signllm_jax.core import errors, paths
 from signllm_jax.runs import fault_injection
 
-VERSION = 1  # of the format; newer ones are refused, older ones are read
+VERSION = 2  # of the format; newer ones are refused, older ones are read
 NAME = "manifest.json"
 
 
@@ -34,6 +36,8 @@ class _Fields(msgspec.Struct):
   files: dict[str, str]
   digest: str
   score: float | None = None
+  # Of the files below the step's; only in buckets, since version 2.
+  folder: Annotated[str, msgspec.Meta(pattern="^(save-[0-9a-f]{12})?$")] = ""
 
 
 def _render(manifest: dict[str, Any]) -> str:
@@ -56,13 +60,26 @@ def read(step: pathlib.Path) -> dict[str, Any]:
   if path.exists() and not path.is_file():  # a pipe would block
     raise Damaged(f"{NAME}: expected a regular file")
   try:
-    text = path.read_bytes().decode()
+    data = path.read_bytes()
+  except PermissionError:
+    raise
+  except OSError as error:
+    raise Damaged(f"{NAME}: {error}; expected a manifest") from error
+  return parse(data, step)
+
+
+def parse(data: bytes, step: paths.AnyPath) -> dict[str, Any]:
+  """Parses the manifest that lies in the folder of a step.
+
+  Raises:
+    Damaged, DataError: as `read`.
+  """
+  try:
+    text = data.decode()
     manifest = json.loads(text)
     version = manifest["version"]
     whole = text == _render(manifest)
-  except PermissionError:
-    raise
-  except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+  except (ValueError, RecursionError, KeyError, TypeError) as error:
     raise Damaged(f"{NAME}: {error}; expected a manifest") from error
   # Checked before the seal, which a newer version may compute differently.
   if isinstance(version, int) and version > VERSION:
@@ -78,7 +95,7 @@ def read(step: pathlib.Path) -> dict[str, Any]:
   return manifest
 
 
-def _check_fields(step: pathlib.Path, manifest: dict[str, Any]) -> None:
+def _check_fields(step: paths.AnyPath, manifest: dict[str, Any]) -> None:
   """Checks the types of the fields, and that the step is the folder's.
 
   A copy that was put back under another number is whole in itself.
@@ -104,7 +121,7 @@ def sync_folder(folder: str | os.PathLike) -> None:
     os.close(descriptor)
 
 
-def _measure(step: pathlib.Path, *, sync: bool) -> dict[str, str]:
+def measure(step: pathlib.Path, *, sync: bool = False) -> dict[str, str]:
   """Maps files of a step to "<bytes> bytes, SHA-256 <hex>".
 
   Args:
@@ -155,8 +172,10 @@ def write(step: pathlib.Path, fields: dict[str, Any]) -> None:
   Raises:
     OSError: the files cannot be read or the manifest cannot be written.
   """
-  files = _measure(step, sync=True)
-  text = _render({"version": VERSION, **fields, "files": files})
+  files = measure(step, sync=True)
+  # The first version knows no folders; what has none is readable by it.
+  version = VERSION if "folder" in fields else 1
+  text = _render({"version": version, **fields, "files": files})
   part = step / f"{NAME}.part"
   with part.open("w", encoding="utf-8") as file:
     file.write(text[: len(text) // 2])
@@ -183,34 +202,49 @@ def verify(step: pathlib.Path, leaves: dict[str, str]) -> None:
     DataError: it is of a newer version.
   """
   manifest = read(step)
+  check_leaves(manifest, leaves, step)
+  check_files(measure(step), files_of(manifest))
+
+
+def files_of(manifest: dict[str, Any]) -> dict[str, str]:
+  """Files of a manifest, as `measure` finds them in the folder of its step."""
+  folder = manifest.get("folder", "")
+  return {
+    f"{folder}/{name}".removeprefix("/"): value
+    for name, value in manifest["files"].items()
+  }
+
+
+def check_leaves(
+  manifest: dict[str, Any], leaves: dict[str, str], step: paths.AnyPath
+) -> None:
+  """Raises a UsageError that names the leaves that differ."""
   if wrong := _differences(manifest["leaves"], leaves):
     raise errors.UsageError(
       f"a state of another configuration: {wrong}",
       path=step,
       hint="Use the configuration it was trained with, or another --workdir",
     )
-  if wrong := _differences(_measure(step, sync=False), manifest["files"]):
+
+
+def check_files(found: dict[str, str], expected: dict[str, str]) -> None:
+  """Raises Damaged, naming the files that differ; arguments as of `measure`."""
+  if wrong := _differences(found, expected):
     raise Damaged(wrong)
 
 
-def quarantine_of(folder: pathlib.Path) -> pathlib.Path:
-  """Folder for the damaged steps of a folder of checkpoints."""
-  return folder.parent / "quarantine"
-
-
-def move_to_quarantine(step: pathlib.Path) -> pathlib.Path:
-  """Moves a damaged step aside for inspection; returns the new path.
-
-  Raises:
-    StorageError: it cannot be moved.
-  """
+def quarantine_name(folder: Any, step: int) -> Any:
+  """A new path in the folder of the damaged steps."""
   now = datetime.datetime.now(datetime.UTC)
-  target = quarantine_of(step.parent) / f"{step.name}-{now:%Y%m%dT%H%M%S.%fZ}"
+  return folder / f"{step}-{now:%Y%m%dT%H%M%S.%fZ}"
+
+
+@contextlib.contextmanager
+def quarantining(step: paths.AnyPath, target: paths.AnyPath) -> Iterator[None]:
+  """Turns errors of moving a damaged step into a StorageError."""
   try:
-    target.parent.mkdir(exist_ok=True)
-    os.rename(step, target)
+    yield
   except OSError as error:
     raise errors.StorageError(
       f"damaged, and cannot be moved to {target.parent}: {error}", path=step
     ) from error
-  return target

@@ -1,9 +1,10 @@
 """Checkpoints: written in the background, verified before they are restored.
 
-A step is staged (`step_folders`): Orbax writes the arrays, then
-`checkpoint_manifest` adds the manifest. A rename to `<folder>/<step>` commits
-it; only then are older steps deleted. So a folder named by a plain number is
-whole, or was damaged later and is moved to `<folder>/../quarantine`.
+A step is staged: Orbax writes the arrays, then `checkpoint_manifest` adds the
+manifest. A rename to `<folder>/<step>` commits it (`step_folders`), in a bucket
+the upload of the manifest (`step_objects`); only then are older steps deleted.
+So a committed step is whole, or was damaged later and is moved to
+`<folder>/../quarantine`.
 """
 
 import concurrent.futures
@@ -11,7 +12,6 @@ import contextlib
 import functools
 import math
 import os
-import pathlib
 import sys
 import threading
 import time
@@ -19,18 +19,15 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
-from orbax.checkpoint import v1 as ocp
 
-from signllm_jax.core import errors
+from signllm_jax.core import errors, paths
 from signllm_jax.parallel import processes
 from signllm_jax.runs import (
   checkpoint_manifest,
   fault_injection,
   host_copy,
-  literal_paths,
-  step_folders,
 )
+from signllm_jax.runs import steps as steps_lib
 
 SAVE_TIMEOUT_S = 900.0  # seconds that one save may take in the background
 
@@ -44,7 +41,13 @@ class Checkpoints:
   writes. One run at a time may write (`workdir` holds the lock), others read.
   """
 
-  def __init__(self, folder: str | os.PathLike, *, keep: int | None):
+  def __init__(
+    self,
+    folder: str | os.PathLike,
+    *,
+    keep: int | None,
+    may_commit: Callable[[], None] | None = None,
+  ):
     """Opens or makes the folder and removes unfinished saves.
 
     Args:
@@ -52,18 +55,19 @@ class Checkpoints:
       keep: number of latest steps that are kept, besides the step with the
         lowest score. None: only read and change nothing on disk, not even
         damaged steps.
+      may_commit: raises where this process has lost a bucket to another.
 
     Raises:
       StorageError: the folder cannot be made or read.
     """
-    self._folder = pathlib.Path(os.path.abspath(folder))
+    self._folder = paths.absolute(folder)
+    self._store = steps_lib.open_steps(self._folder, may_commit)
     self._keep = keep
     self._first = jax.process_index() == 0
     self._saving: tuple[int, float, concurrent.futures.Future] | None = None
     try:
       if keep is not None and self._first:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        step_folders.remove_leftovers(self._folder)
+        self._store.prepare()
       self.steps()  # fails here if it cannot be read
     except OSError as error:
       raise errors.StorageError(str(error), path=self._folder) from error
@@ -78,6 +82,8 @@ class Checkpoints:
       if error is None:
         raise
       print(failure, file=sys.stderr)  # the first error is the one to raise
+    finally:
+      self._store.close()
 
   def wait(self) -> None:
     """Waits until the last save is on disk.
@@ -88,7 +94,7 @@ class Checkpoints:
     if self._saving is None:
       return
     (step, started, future), self._saving = self._saving, None
-    path = self._folder / str(step)
+    path = self._store.path(step)
     try:
       left = started + SAVE_TIMEOUT_S - time.monotonic()
       error = future.exception(max(left, 0))
@@ -101,13 +107,13 @@ class Checkpoints:
   def _failed(self, step: int, error: BaseException) -> errors.StorageError:
     return errors.StorageError(
       f"saving failed: {error}",
-      path=self._folder / str(step),
+      path=self._store.path(step),
       hint="Make room, then start again: it goes on from the step before",
     )
 
   def steps(self) -> list[int]:
     """Committed steps on disk, ascending."""
-    return step_folders.committed(self._folder)
+    return self._store.committed()
 
   @property
   def scores(self) -> dict[int, float]:
@@ -125,11 +131,17 @@ class Checkpoints:
   def best(self) -> int | None:
     """Returns the step with the lowest score, the earliest of equals."""
     scores = self.scores
-    return min(scores, key=lambda step: (scores[step], step), default=None)
+    return next(iter(steps_lib.by_preference([*scores], scores)), None)
 
   def manifest(self, step: int) -> dict[str, Any]:
     """The manifest of a committed step; raises `Damaged` as its reader."""
-    return checkpoint_manifest.read(self._folder / str(step))
+    return self._store.manifest(step)
+
+  def verify(self, step: int) -> dict[str, Any]:
+    """Checks the files of a step; returns its manifest, or raises `Damaged`."""
+    manifest = self.manifest(step)
+    self._store.verify(step, manifest["leaves"])
+    return manifest
 
   def save(
     self,
@@ -164,7 +176,7 @@ class Checkpoints:
       if processes.decide_on_first(lambda: self._is_saved(step, score)):
         return
       fault_injection.point("save_started")
-      finish_writing = self._start_writing(step, host)
+      finish_writing = self._store.start_writing(step, host)
     except Exception as error:  # Orbax and TensorStore raise many types
       raise self._failed(step, error) from error
     score = None if score is None else float(score)
@@ -183,7 +195,7 @@ class Checkpoints:
         # Files that cannot be removed now are removed at the next start.
         with contextlib.suppress(OSError):
           if self._first:
-            step_folders.remove_leftovers(self._folder)
+            self._store.remove_leftovers()
         future.set_exception(error)
       else:
         future.set_result(None)
@@ -193,32 +205,15 @@ class Checkpoints:
     threading.Thread(target=work, name="checkpoint", daemon=True).start()
 
   def _commit(self, step: int, fields: dict[str, Any]) -> None:
-    staged = step_folders.staged(self._folder, step)
-    checkpoint_manifest.write(staged, fields)
-    step_folders.publish(self._folder, step)
+    fields |= self._store.fields(step)
+    checkpoint_manifest.write(self._store.staged(step), fields)
+    self._store.publish(step)
     assert self._keep is not None
     for old in sorted(set(self.steps()[: -self._keep]) - {self.best()}):
-      step_folders.delete(self._folder, old)
-
-  def _start_writing(
-    self, step: int, host: dict[str, np.ndarray]
-  ) -> Callable[[], None]:
-    """Begins to write the arrays of a staged step; returns its end."""
-    with contextlib.ExitStack() as on_error:
-      root = on_error.enter_context(literal_paths.literal_path(self._folder))
-      staged = step_folders.staged(pathlib.Path(root), step)
-      written = ocp.save_async(os.fspath(staged), host)
-      opened = on_error.pop_all()
-
-    def finish() -> None:
-      with opened:
-        written.result()
-
-    return finish
+      self._store.delete(old)
 
   def _is_saved(self, step: int, score: float | None) -> bool:
-    # Listing fails if the folder is gone; Orbax would make another.
-    there = str(step) in os.listdir(self._folder)
+    there = self._store.is_committed(step)
     return there and (score is None or step in self.scores)
 
   def restore(
@@ -246,11 +241,10 @@ class Checkpoints:
     damaged: set[int] = set()
     choose = functools.partial(self._choose, leaves, best, damaged)
     while (step := processes.decide_on_first(choose)) != _NONE:
-      path = self._folder / str(step)
+      path = self._store.path(step)
       try:
         expected = self.manifest(step)["digest"]
-        with literal_paths.literal_path(self._folder) as root:
-          arrays = ocp.load(f"{root}/{step}", host_copy.to_load(abstract))
+        arrays = self._store.load(step, host_copy.to_load(abstract))
       except Exception as error:  # Orbax and TensorStore raise many types
         raise errors.StorageError(
           f"its files are whole, but reading them failed: {error}", path=path
@@ -267,21 +261,20 @@ class Checkpoints:
   def _choose(
     self, leaves: dict[str, str], best: bool, damaged: set[int]
   ) -> int:
-    scores = self.scores if best else {}
-    order = sorted(self.steps(), key=lambda s: (scores.get(s, math.inf), -s))
-    for step in order:
+    scores = self.scores if best else None
+    for step in steps_lib.by_preference(self.steps(), scores):
       if step in damaged:
         continue
-      path = self._folder / str(step)
       try:
-        checkpoint_manifest.verify(path, leaves)
+        self._store.verify(step, leaves)
         return step
       except PermissionError as error:
+        path = self._store.path(step)
         raise errors.StorageError(str(error), path=path) from error
       except (checkpoint_manifest.Damaged, OSError) as reason:
         damaged.add(step)
         self._set_aside(step, str(reason))
-    quarantine = checkpoint_manifest.quarantine_of(self._folder)
+    quarantine = self._store.quarantine
     if damaged or (quarantine.exists() and any(quarantine.iterdir())):
       raise errors.StorageError(
         "every checkpoint is damaged",
@@ -292,8 +285,7 @@ class Checkpoints:
     return _NONE
 
   def _set_aside(self, step: int, reason: str) -> None:
-    path = self._folder / str(step)
-    message = f"DAMAGED CHECKPOINT {path}: {reason}"
+    message = f"DAMAGED CHECKPOINT {self._store.path(step)}: {reason}"
     if self._keep is not None:
-      message += f". Moved to {checkpoint_manifest.move_to_quarantine(path)}"
+      message += f". Moved to {self._store.move_to_quarantine(step)}"
     print(message, file=sys.stderr, flush=True)

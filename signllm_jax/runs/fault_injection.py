@@ -7,6 +7,8 @@ reached for the n-th time. The points, in the order of a save:
   arrays_committed       Orbax is done with the staged step
   manifest_half_written  half of the temporary manifest
   manifest_written       the staged step is whole, not committed
+  object_uploaded        to a bucket; its step is not committed
+  objects_uploaded       to a bucket, all of them; its step is not committed
   step_set_aside         an earlier save of the step made room for it
   step_published         committed, older steps not yet deleted
   old_deleted            one older step deleted

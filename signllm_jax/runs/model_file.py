@@ -10,7 +10,6 @@ its weights (`optim.ema`), `params` are the average.
 import hashlib
 import json
 import os
-import pathlib
 from typing import Any
 
 import jax
@@ -18,7 +17,13 @@ import numpy as np
 import safetensors
 from safetensors import numpy as safetensors_numpy
 
-from signllm_jax.core import atomic_files, errors, foreign_files, limits
+from signllm_jax.core import (
+  atomic_files,
+  errors,
+  foreign_files,
+  limits,
+  paths,
+)
 from signllm_jax.data import corpus_info
 from signllm_jax.runs import description, stored_config, train_state
 from signllm_jax.runs.description import Description
@@ -31,8 +36,10 @@ DTYPES = ("float32", "float16")
 
 def is_model_file(path: str | os.PathLike) -> bool:
   """Whether a path names a model file, not a work directory."""
-  path = pathlib.Path(path)
-  return path.suffix == SUFFIX or path.is_file()
+  path = paths.resolve(path)
+  if path.suffix == SUFFIX:
+    return True
+  return not paths.is_remote(path) and path.is_file()
 
 
 def write(
@@ -138,7 +145,7 @@ def identify(path: str | os.PathLike) -> dict[str, Any]:
   """
   with _open(path) as file:
     step = _about(path, file)["step"]
-  digest = hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+  digest = hashlib.sha256(paths.local_copy(path).read_bytes()).hexdigest()
   return {"step": step, "digest": digest}
 
 
@@ -163,7 +170,7 @@ def _name(root: str, path: Any) -> str:
 
 
 def _open(path: str | os.PathLike) -> Any:
-  if not os.path.exists(path):
+  if not foreign_files.exists(path):
     raise errors.UsageError(
       "no such file",
       path=path,
@@ -171,7 +178,8 @@ def _open(path: str | os.PathLike) -> Any:
     )
   foreign_files.check_file(path)
   with foreign_files.parsing(path, "model file"):
-    return safetensors.safe_open(os.fspath(path), framework="numpy")
+    copy = os.fspath(paths.local_copy(path))
+    return safetensors.safe_open(copy, framework="numpy")
 
 
 def _about(path: str | os.PathLike, file: Any) -> dict[str, Any]:

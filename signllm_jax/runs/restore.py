@@ -6,13 +6,12 @@ model file that `export_model` made of one; every function takes either.
 
 import dataclasses
 import os
-import pathlib
 from typing import Any, NamedTuple
 
 import jax
 
 from signllm_jax import config as config_lib
-from signllm_jax.core import errors
+from signllm_jax.core import errors, paths
 from signllm_jax.data import corpus_info
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import (
@@ -50,7 +49,7 @@ def describe(path: str | os.PathLike) -> Description:
   try:
     description.check(described)
   except errors.DataError as error:
-    file = pathlib.Path(path, "config.json")
+    file = paths.resolve(path, "config.json")
     raise errors.DataError(str(error), path=file) from error
   return described
 
@@ -105,22 +104,21 @@ def identify(path: str | os.PathLike) -> dict[str, Any]:
     step = saved.best()
     if step is None:
       step = max(saved.steps(), default=None)
-  if step is None:
-    raise _nothing_saved(path)
-  try:
-    manifest = checkpoint_manifest.read(folder / str(step))
-    checkpoint_manifest.verify(folder / str(step), manifest["leaves"])
-  except checkpoint_manifest.Damaged as error:
-    raise errors.StorageError(
-      f"damaged: {error}",
-      path=folder / str(step),
-      hint="Start the training again: it sets the checkpoint aside",
-    ) from error
+    if step is None:
+      raise _nothing_saved(path)
+    try:
+      manifest = saved.verify(step)
+    except checkpoint_manifest.Damaged as error:
+      raise errors.StorageError(
+        f"damaged: {error}",
+        path=folder / str(step),
+        hint="Start the training again: it sets the checkpoint aside",
+      ) from error
   return {"step": step, "digest": manifest["digest"]}
 
 
-def _checkpoints(path: str | os.PathLike) -> pathlib.Path:
-  return pathlib.Path(path, "checkpoints")
+def _checkpoints(path: str | os.PathLike) -> paths.AnyPath:
+  return paths.resolve(path, "checkpoints")
 
 
 def _nothing_saved(path: str | os.PathLike) -> errors.UsageError:

@@ -1,10 +1,9 @@
 """Compares a run with the one that its work directory belongs to."""
 
 import json
-import pathlib
 
 from signllm_jax import config as config_lib
-from signllm_jax.core import errors
+from signllm_jax.core import errors, paths
 from signllm_jax.data import corpus_info
 from signllm_jax.runs import stored_config
 
@@ -34,7 +33,7 @@ MAY_CHANGE = (
 def compare_config(
   stored: config_lib.Experiment,
   config: config_lib.Experiment,
-  path: pathlib.Path,
+  path: paths.AnyPath,
 ) -> bool:
   """Compares a configuration with the stored one.
 
@@ -71,7 +70,7 @@ def _may_change(field: str) -> bool:
 def compare_corpora(
   stored: dict[str, corpus_info.CorpusInfo],
   infos: dict[str, corpus_info.CorpusInfo],
-  path: pathlib.Path,
+  path: paths.AnyPath,
 ) -> None:
   """Compares corpus info with the stored one.
 

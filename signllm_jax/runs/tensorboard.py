@@ -1,4 +1,8 @@
-"""TensorBoard events, without TensorFlow."""
+"""TensorBoard events, without TensorFlow.
+
+In a bucket, which cannot append, a file of events is written whole at every
+flush, and another is begun when it is large.
+"""
 
 import contextlib
 import os
@@ -8,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,12 +20,56 @@ from tensorboardX import summary
 from tensorboardX.proto import event_pb2
 
 from signllm_jax import config
+from signllm_jax.core import buckets, paths
 from signllm_jax.core import clips as clips_lib
 from signllm_jax.formats import tfrecord
 from signllm_jax.visualization import render
 
 _FLUSH_S = 10.0  # seconds after which events are handed to the file
+_FLUSH_BUCKET_S = 60.0  # the same in a bucket
+_LARGE = 4 << 20  # bytes after which an object is finished
 _EVENTS: Any = event_pb2  # its messages are made at run time
+
+
+class _Objects:
+  """A file of events in a bucket; `sync` writes what came since."""
+
+  def __init__(self, folder: buckets.BucketPath):
+    self._folder = folder
+    self._begin()
+    self._current.write_bytes(b"")  # fails here if it cannot be written
+
+  def _begin(self) -> None:
+    self._current, self._events = self._folder / _file_name(), bytearray()
+
+  def write(self, data: bytes) -> None:
+    self._events += data
+
+  def sync(self) -> None:
+    self._current.write_bytes(bytes(self._events))
+    if len(self._events) > _LARGE:
+      self._begin()
+
+  def close(self) -> None:
+    """Nothing is open."""
+
+
+class _File:
+  """A file of events on a disk."""
+
+  def __init__(self, folder: pathlib.Path):
+    folder.mkdir(parents=True, exist_ok=True)
+    self._file = (folder / _file_name()).open("xb")
+    self.write, self.close = self._file.write, self._file.close
+
+  def sync(self) -> None:
+    self._file.flush()
+    os.fsync(self._file.fileno())
+
+
+def _file_name() -> str:
+  # TensorBoard reads the files of a folder in the order of their names.
+  return f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}"
 
 
 class Writer:
@@ -33,18 +81,20 @@ class Writer:
   warning says so and the run goes on without them.
   """
 
-  def __init__(self, folder: pathlib.Path, start: int, *, write: bool = True):
+  def __init__(self, folder: paths.AnyPath, start: int, *, write: bool = True):
     """Opens the folder; with `write=False` nothing is ever written."""
     self._folder, self._start = folder, start
-    self._file: IO[bytes] | None = None
+    self._file: _File | _Objects | None = None
+    in_bucket = isinstance(folder, buckets.BucketPath)
+    self._flush_s = _FLUSH_BUCKET_S if in_bucket else _FLUSH_S
     self._flushed = time.monotonic()
     if not write:
       return
     try:
-      folder.mkdir(parents=True, exist_ok=True)
-      # TensorBoard reads the files of a folder in the order of their names.
-      name = f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}"
-      self._file = (folder / name).open("xb")
+      if isinstance(folder, buckets.BucketPath):
+        self._file = _Objects(folder)
+      else:
+        self._file = _File(folder)
     except OSError as error:
       self._give_up(error)
     self._write(0, file_version="brain.Event:2")
@@ -83,7 +133,7 @@ class Writer:
       self._file.write(tfrecord.encode(event.SerializeToString()))
     except OSError as error:
       self._give_up(error)
-    if time.monotonic() - self._flushed > _FLUSH_S:
+    if time.monotonic() - self._flushed > self._flush_s:
       self.flush()
 
   def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -128,7 +178,6 @@ class Writer:
     if self._file is None:
       return
     try:
-      self._file.flush()
-      os.fsync(self._file.fileno())
+      self._file.sync()
     except OSError as error:
       self._give_up(error)

@@ -7,21 +7,31 @@ tensorboard/     events
 report.json      the last evaluation
 initial.json     the trained run whose weights it began with, with --init
 lock             names the process that trains here
+
+It may be in a bucket, where objects take the place of files and `bucket_lock`
+that of the lock.
 """
 
 import contextlib
 import dataclasses
 import os
-import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 
 from signllm_jax import config as config_lib
-from signllm_jax.core import atomic_files, errors, foreign_files, limits
+from signllm_jax.core import (
+  atomic_files,
+  buckets,
+  errors,
+  foreign_files,
+  limits,
+  paths,
+)
 from signllm_jax.data import corpus_info
 from signllm_jax.runs import (
+  bucket_lock,
   literal_paths,
   resume_check,
   stored_config,
@@ -33,21 +43,22 @@ from signllm_jax.runs import (
 class WorkDir:
   """An open work directory; with several processes, process 0 writes."""
 
-  path: pathlib.Path  # absolute
+  path: paths.AnyPath  # absolute
   first: bool  # whether this is process 0
+  check_lock: Callable[[], None] = lambda: None  # StorageError where it is lost
 
   @property
-  def checkpoints(self) -> pathlib.Path:
+  def checkpoints(self) -> paths.AnyPath:
     """Folder of `checkpointer.Checkpoints`."""
     return self.path / "checkpoints"
 
   @property
-  def report(self) -> pathlib.Path:
+  def report(self) -> paths.AnyPath:
     """JSON of the last evaluation."""
     return self.path / "report.json"
 
   @property
-  def vocabulary(self) -> pathlib.Path:
+  def vocabulary(self) -> paths.AnyPath:
     """JSON of `corpus_info.to_json`."""
     return self.path / "vocabulary.json"
 
@@ -60,7 +71,7 @@ class WorkDir:
     with foreign_files.parsing(self.report, "report"):
       return [entry for entry in history if entry["step"] <= step]
 
-  def write_text(self, path: pathlib.Path, text: str) -> None:
+  def write_text(self, path: paths.AnyPath, text: str) -> None:
     """Writes a file whole, on process 0."""
     if self.first:
       atomic_files.write_text(path, text)
@@ -73,7 +84,7 @@ class WorkDir:
     Raises:
       UsageError: the run was trained on other data.
     """
-    if not self.vocabulary.exists():
+    if not foreign_files.exists(self.vocabulary):
       self.write_text(self.vocabulary, corpus_info.to_json(infos))
       return
     compare_corpus_infos(self.path, infos)
@@ -87,12 +98,12 @@ def compare_corpus_infos(
   Raises:
     UsageError: the run was trained on other data.
   """
-  file = pathlib.Path(os.path.abspath(path), "vocabulary.json")
-  if file.exists():
+  file = paths.absolute(path, "vocabulary.json")
+  if foreign_files.exists(file):
     resume_check.compare_corpora(read_corpus_infos(path), infos, file)
 
 
-def _compare_config(path: pathlib.Path, config: config_lib.Experiment) -> bool:
+def _compare_config(path: paths.AnyPath, config: config_lib.Experiment) -> bool:
   """Compares the configuration with the stored one.
 
   Returns:
@@ -102,8 +113,8 @@ def _compare_config(path: pathlib.Path, config: config_lib.Experiment) -> bool:
     UsageError: a field differs that may not.
     StorageError: there are checkpoints but no configuration.
   """
-  if not (path / "config.json").exists():
-    if any((path / "checkpoints").glob("[0-9]*")):
+  if not foreign_files.exists(path / "config.json"):
+    if has_checkpoints(path):
       raise errors.StorageError(
         "there are checkpoints but no config.json",
         path=path,
@@ -114,14 +125,31 @@ def _compare_config(path: pathlib.Path, config: config_lib.Experiment) -> bool:
   return resume_check.compare_config(stored, config, path)
 
 
-def _folder_of(path: str | os.PathLike) -> pathlib.Path:
-  if "://" in os.fspath(path):
-    raise errors.UsageError(
-      "a work directory must be a folder of the file system", path=path
-    )
-  folder = pathlib.Path(os.path.abspath(path))
-  literal_paths.check(folder)
+def has_checkpoints(path: str | os.PathLike) -> bool:
+  """Whether there is a folder of a step in a work directory, whole or not.
+
+  Raises:
+    StorageError: a bucket does not answer.
+  """
+  folder = paths.absolute(path, "checkpoints")
+  return foreign_files.exists(folder) and any(
+    each.name[:1].isdigit() for each in folder.iterdir()
+  )
+
+
+def _folder_of(path: str | os.PathLike) -> paths.AnyPath:
+  folder = paths.absolute(path)
+  if not isinstance(folder, buckets.BucketPath):
+    literal_paths.check(folder)
   return folder
+
+
+def _lock(
+  folder: paths.AnyPath,
+) -> bucket_lock.BucketLock | workdir_lock.FileLock:
+  if isinstance(folder, buckets.BucketPath):
+    return bucket_lock.BucketLock(folder)
+  return workdir_lock.FileLock(folder)
 
 
 def check_workdir(
@@ -140,7 +168,10 @@ def check_workdir(
   if jax.process_index() != 0:
     return
   atomic_files.check_writable(folder, "--workdir")
-  workdir_lock.check_free(folder)
+  if isinstance(folder, buckets.BucketPath):
+    bucket_lock.check_free(folder)
+  else:
+    workdir_lock.check_free(folder)
   _compare_config(folder, config)
 
 
@@ -167,20 +198,19 @@ def open_workdir(
     return
   atomic_files.check_writable(folder, "--workdir")
   atomic_files.make_folder(folder)
-  lock = workdir_lock.take(folder)
+  lock = _lock(folder)
   try:
     if _compare_config(folder, config):
       text = stored_config.to_json(config)
       atomic_files.write_text(folder / "config.json", text)
-    yield WorkDir(folder, first=True)
+    yield WorkDir(folder, first=True, check_lock=lock.check)
   finally:
-    lock.truncate(0)  # not unlinked: another may have it open already
-    lock.close()
+    lock.release()
 
 
 def _read(path: str | os.PathLike, name: str) -> str:
-  file = pathlib.Path(os.path.abspath(path), name)
-  if not file.exists():
+  file = paths.absolute(path, name)
+  if not foreign_files.exists(file):
     raise errors.UsageError(
       "not the work directory of a run",
       path=file.parent,
@@ -199,9 +229,9 @@ def read_report(workdir: str | os.PathLike) -> dict[str, Any] | None:
     DataError: the file is damaged.
     StorageError: it cannot be read.
   """
-  path = pathlib.Path(workdir, "report.json")
+  path = paths.resolve(workdir, "report.json")
   try:
-    if not path.exists():
+    if not foreign_files.exists(path):
       return None
     return foreign_files.read_json(path, finite=False)  # 0.1 wrote NaN
   except errors.DataError as error:
@@ -232,7 +262,7 @@ def read_config(
       stored_config.check_resumable(text)
     return stored_config.from_json(text)
   except (errors.DataError, TypeError) as error:
-    path = pathlib.Path(workdir, "config.json")
+    path = paths.resolve(workdir, "config.json")
     raise errors.DataError(str(error), path=path) from error
 
 
@@ -249,5 +279,5 @@ def read_corpus_infos(
   try:
     return corpus_info.from_json(text)
   except errors.DataError as error:
-    path = pathlib.Path(workdir, "vocabulary.json")
+    path = paths.resolve(workdir, "vocabulary.json")
     raise errors.DataError(str(error), path=path) from error

@@ -76,13 +76,28 @@ def check_free(folder: pathlib.Path) -> None:
     _try_lock(folder / _NAME, "r", fcntl.LOCK_SH)[0].close()
 
 
-def take(folder: pathlib.Path) -> IO[str]:
-  """Locks a folder; the lock falls when the process ends.
+class FileLock:
+  """A lock that is held until `release`, or until the process ends."""
 
-  Raises:
-    UsageError: another process holds the lock; names it.
-    StorageError: the folder cannot be locked.
-  """
+  def __init__(self, folder: pathlib.Path):
+    """Locks a folder.
+
+    Raises:
+      UsageError: another process holds the lock; names it.
+      StorageError: the folder cannot be locked.
+    """
+    self._file = _take(folder)
+
+  def check(self) -> None:
+    """Does nothing: nobody can take it over."""
+
+  def release(self) -> None:
+    """Lets the next process in."""
+    self._file.truncate(0)  # not unlinked: another may have it open already
+    self._file.close()
+
+
+def _take(folder: pathlib.Path) -> IO[str]:
   path = folder / _NAME
   file, left = _try_lock(path, "a+", fcntl.LOCK_EX)
   if left:

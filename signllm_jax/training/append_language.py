@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import pathlib
 from typing import Any
 
 import jax
@@ -53,7 +52,7 @@ def append_language(
   extended = extend_config(config, language, folder, freeze)
   extended.mesh = config_lib.Mesh()
   start.check(extended, os.fspath(out))
-  if any(pathlib.Path(out, "checkpoints").glob("[0-9]*")):
+  if workdir.has_checkpoints(out):
     raise errors.UsageError(
       "holds checkpoints already", path=out, hint="Name a new folder"
     )
@@ -68,7 +67,9 @@ def append_language(
     )
     with jax.set_mesh(old.mesh):
       state = append_group(old.state, run.create_state(), source, tokens)
-      with checkpointer.Checkpoints(work.checkpoints, keep=1) as checkpoints:
+      with checkpointer.Checkpoints(
+        work.checkpoints, keep=1, may_commit=work.check_lock
+      ) as checkpoints:
         checkpoints.save(0, state)
         checkpoints.wait()
 

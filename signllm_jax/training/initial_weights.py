@@ -14,7 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax.core import errors
+from signllm_jax.core import (
+  errors,
+  paths,
+)
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics
@@ -86,7 +89,7 @@ class InitialWeights:
   def record(self) -> dict[str, Any]:
     """What was taken, for the work directory."""
     return {
-      "path": os.path.abspath(self.path),
+      "path": str(paths.absolute(self.path)),
       **self.version,
       "taken": self.taken,
       "by_token": self._rows(),

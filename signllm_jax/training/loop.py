@@ -52,7 +52,9 @@ def train(
       workdir.open_workdir(path, config) as work,
       jax.set_mesh(run.mesh),
       checkpointer.Checkpoints(
-        work.checkpoints, keep=config.checkpoint.keep
+        work.checkpoints,
+        keep=config.checkpoint.keep,
+        may_commit=work.check_lock,
       ) as checkpoints,
     ):
       work.check_corpus_infos(run.infos)

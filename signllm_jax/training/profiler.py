@@ -4,12 +4,18 @@ import contextlib
 import os
 import pathlib
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 
-from signllm_jax.core import errors
+from signllm_jax.core import (
+  atomic_files,
+  buckets,
+  errors,
+  paths,
+)
 
 
 class StepRange(NamedTuple):
@@ -56,7 +62,7 @@ class Profiler:
       steps: to profile; None profiles nothing.
       report: shows a line to the user.
     """
-    self._folder = pathlib.Path(folder)
+    self._folder = paths.resolve(folder)
     self._range, self._report = steps, report
     self._first: int | None = None  # step of the trace that is being recorded
     self._next = 0  # step after the last one in it
@@ -81,11 +87,12 @@ class Profiler:
       yield
       return
     if self._first is None:
-      try:
-        self._folder.mkdir(parents=True, exist_ok=True)
-      except OSError as error:
-        raise errors.StorageError(str(error), path=self._folder) from error
-      jax.profiler.start_trace(os.fspath(self._folder))
+      atomic_files.make_folder(self._folder)
+      # Of a bucket, the trace is written here and then uploaded.
+      self._written = self._folder
+      if isinstance(self._written, buckets.BucketPath):
+        self._written = pathlib.Path(tempfile.mkdtemp(dir=paths.scratch()))
+      jax.profiler.start_trace(os.fspath(self._written))
       self._first = number
     with jax.profiler.StepTraceAnnotation("train", step_num=number):
       yield
@@ -108,7 +115,19 @@ class Profiler:
     if self._first is None:
       return
     jax.profiler.stop_trace()
+    if isinstance(self._folder, buckets.BucketPath):
+      _upload(pathlib.Path(self._written), self._folder)
     self._report(
       f"profile of steps {self._first} to {self._next - 1}: {self._folder}"
     )
     self._first = None
+
+
+def _upload(source: pathlib.Path, target: buckets.BucketPath) -> None:
+  """Copies the files of a folder; a StorageError if that fails."""
+  try:
+    for path in sorted(source.rglob("*")):
+      if path.is_file():
+        (target / path.relative_to(source).as_posix()).upload(path)
+  except OSError as error:
+    raise errors.StorageError(str(error), path=target) from error

@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-import pathlib
 
 import jax
 
 from signllm_jax import config as config_lib
+from signllm_jax.core import paths
 from signllm_jax.data import build_commands, datasets
 from signllm_jax.parallel import compilation_cache
 from signllm_jax.runs import checkpointer, config_check, train_state, workdir
@@ -152,6 +152,6 @@ def restore_or_create(
 
 
 def _has_checkpoints(path: str) -> bool:
-  folder = pathlib.Path(path, "checkpoints")
+  folder = paths.resolve(path, "checkpoints")
   with checkpointer.Checkpoints(folder, keep=None) as saved:
     return bool(saved.steps())

@@ -8,7 +8,6 @@ constant bones is passed on when it is complete.
 import asyncio
 import collections
 import os
-import pathlib
 import queue
 import sys
 import threading
@@ -16,7 +15,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 from signllm_jax import config as config_lib
-from signllm_jax.core import clips, errors
+from signllm_jax.core import (
+  clips,
+  errors,
+  foreign_files,
+)
 from signllm_jax.data import corpus_info, loader
 from signllm_jax.data.batch_plan import round_up
 from signllm_jax.inference import long_text, text_input, text_signer
@@ -248,7 +251,7 @@ def _warm_up_text(info: corpus_info.CorpusInfo) -> str:
 
 
 def _open_truth(settings: config_lib.Data) -> ground_truth.GroundTruth | None:
-  if pathlib.Path(settings.folder).is_dir():
+  if foreign_files.exists(settings.folder):
     return ground_truth.GroundTruth(settings)
   print(
     f"note: {settings.folder}: the data of training are not there; true "

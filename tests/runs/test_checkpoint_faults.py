@@ -22,7 +22,11 @@ from helpers.checkpoint_states import (
 )
 
 from signllm_jax.core import errors
-from signllm_jax.runs import checkpoint_manifest, checkpointer
+from signllm_jax.runs import (
+  checkpoint_manifest,
+  checkpointer,
+  step_folders,
+)
 
 
 def flip(path, seed):
@@ -210,7 +214,7 @@ def test_folder_gone_while_saving(tmp_path, monkeypatch):
 def test_stalled_save_ends_at_the_time_limit(tmp_path, monkeypatch):
   """R14: the limit passes; what was the error first stays the error."""
   started, go_on = threading.Event(), threading.Event()
-  save = checkpointer.ocp.save_async
+  save = step_folders.ocp.save_async
 
   class Stalled:
     def __init__(self, *args):
@@ -221,7 +225,7 @@ def test_stalled_save_ends_at_the_time_limit(tmp_path, monkeypatch):
       assert go_on.wait(60)
       self.response.result()
 
-  monkeypatch.setattr(checkpointer.ocp, "save_async", Stalled)
+  monkeypatch.setattr(step_folders.ocp, "save_async", Stalled)
   monkeypatch.setattr(checkpointer, "SAVE_TIMEOUT_S", 0.2)
   kept = checkpointer.Checkpoints(tmp_path / "c", keep=2)
   kept.save(1, make_state(1))

@@ -73,8 +73,8 @@ def test_not_a_folder(tmp_path):
     ):
       pass
   with (
-    pytest.raises(errors.UsageError, match="folder of the file system"),
-    workdir.open_workdir("gs://bucket/run", config_lib.Experiment()),
+    pytest.raises(errors.UsageError, match="no object of a bucket"),
+    workdir.open_workdir("http://host/run", config_lib.Experiment()),
   ):
     pass
   assert time.monotonic() - began < 5

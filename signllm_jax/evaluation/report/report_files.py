@@ -2,16 +2,15 @@
 
 import json
 import os
-import pathlib
 from typing import Any
 
-from signllm_jax.core import atomic_files
+from signllm_jax.core import atomic_files, paths
 from signllm_jax.evaluation.report import comparison, page, report, tables
 
 
 def write_report(
   folder: str | os.PathLike, scored: report.Report
-) -> list[pathlib.Path]:
+) -> list[paths.AnyPath]:
   """Writes report.json, report.md and report.html; returns their paths.
 
   Raises:
@@ -29,7 +28,7 @@ def write_report(
 
 def write_comparison(
   folder: str | os.PathLike, compared: comparison.Comparison
-) -> list[pathlib.Path]:
+) -> list[paths.AnyPath]:
   """Writes comparison.json, .md and .html; returns their paths.
 
   Raises:
@@ -47,12 +46,12 @@ def write_comparison(
 
 def _write(
   folder: str | os.PathLike, files: dict[str, str]
-) -> list[pathlib.Path]:
-  paths = []
+) -> list[paths.AnyPath]:
+  written = []
   for name, text in files.items():
-    paths.append(pathlib.Path(folder, name))
-    atomic_files.write_text(paths[-1], text)
-  return paths
+    written.append(paths.resolve(folder, name))
+    atomic_files.write_text(written[-1], text)
+  return written
 
 
 def _json(values: dict[str, Any]) -> str:
