@@ -20,6 +20,7 @@ from signllm_jax.inference import (
   glosser,
   load,
   long_text,
+  pauses,
   postprocess,
   produce_flags,
   produce_summary,
@@ -52,6 +53,7 @@ class Request:
     size: width in pixels of a clip in pictures.
     form: openpose or dwpose, where a folder of JSON is written.
     options: of the postprocessing.
+    pause: seconds between words that are spelt.
     dtype: of the model's products, as of `text_signer.TextSigner`.
     samples: of each text, of which the best is kept (`rerank.BestOf`).
     judge: work directory of the reader that ranks samples.
@@ -69,6 +71,7 @@ class Request:
   size: int = 320
   form: str = ""
   options: postprocess.Options = postprocess.UNCHANGED
+  pause: float = pauses.SECONDS
   dtype: str = ""
   samples: int = 1
   judge: str | os.PathLike = ""
@@ -145,6 +148,7 @@ def _write_clips(
       seed=seed,
       sampler=sampler,
       on_frames=on_frames,
+      pauses=pauses.in_seconds(batch.pauses, request.pause),
     ):
       signed.append(text)
       on_text()
@@ -210,6 +214,7 @@ def _check_request(request: Request) -> None:
   if request.seed is not None:
     text_signer.check_seed(request.seed)
   postprocess.check(request.options)
+  pauses.check(request.pause)
 
 
 def _read_lines(request: Request) -> list[text_input.TextInput]:
@@ -280,6 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size=args.size,
     form=args.form,
     options=postprocess.Options(args.speed, args.smooth, args.constant_bones),
+    pause=args.pause,
     dtype=args.dtype,
     samples=args.samples,
     judge=args.judge,

@@ -54,6 +54,18 @@ def split(
   return parts
 
 
+def sentence_lengths(
+  line: str, words: Callable[[str], int] = lambda part: len(part.split())
+) -> list[int]:
+  """The number of words of each sentence of a text.
+
+  Args:
+    line: text with single spaces.
+    words: counts those of a sentence.
+  """
+  return [words(sentence) for sentence in _sentences(line)]
+
+
 def _pack(
   pieces: list[str], size: Callable[[str], int], limit: int
 ) -> list[str]:

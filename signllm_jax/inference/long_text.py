@@ -1,7 +1,8 @@
 """Signs texts of any length: parts are signed, joined and postprocessed.
 
-Between two parts stand frames that no model made: a cubic from the last frame
-of one to the first of the next, with the velocities that both have there.
+Between two parts stand frames that no model made: a pause, in which the last
+frame of one stays, and a cubic to the first frame of the next with the
+velocities that both have there.
 """
 
 import dataclasses
@@ -15,8 +16,7 @@ from signllm_jax.core import clips
 from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.inference import flow_sampling, postprocess, sequences
 from signllm_jax.inference import producer as producer_lib
-
-TRANSITION_SECONDS = 0.24  # between two parts
+from signllm_jax.inference import transition as transition_lib
 
 
 class Segment(NamedTuple):
@@ -62,6 +62,7 @@ def sign(
   texts: Sequence[Sequence[str]],
   options: postprocess.Options,
   on_frames: Callable[[int], object] = lambda frames: None,
+  pauses: Sequence[Sequence[float]] | None = None,
 ) -> Iterator[SignedText]:
   """Signs texts, batches of parts at a time.
 
@@ -71,6 +72,7 @@ def sign(
     texts: the parts of each text (`sentences.split`).
     options: of the postprocessing.
     on_frames: called after each batch with its number of frames.
+    pauses: of each text, as of `join`; None: none.
 
   Yields:
     The signed texts, in order.
@@ -86,8 +88,9 @@ def sign(
       yield from batch
 
   signed = sign_parts()
-  for parts in texts:
-    yield join(list(itertools.islice(signed, len(parts))), options)
+  for number, parts in enumerate(texts):
+    own = pauses[number] if pauses else ()
+    yield join(list(itertools.islice(signed, len(parts))), options, own)
 
 
 def stream(
@@ -97,6 +100,7 @@ def stream(
   seeds: Sequence[int],
   *,
   full_batches: bool = False,
+  pauses: Sequence[Sequence[float]] | None = None,
 ) -> Iterator[TextChunk]:
   """Signs texts as `sign` does, yielding joined frames as they come.
 
@@ -111,6 +115,7 @@ def stream(
       texts.
     full_batches: pad a batch of several parts to `batch_size`, so that only
       two batch sizes are compiled.
+    pauses: of each text, as of `join`; None: none.
 
   Yields:
     The frames of each text in order, those of several texts interleaved; when
@@ -120,7 +125,10 @@ def stream(
     NonFiniteError: the model gives NaN or infinity.
   """
   fps, skeleton = producer.info.fps, producer.skeleton
-  joins = [IncrementalJoin(len(parts), fps, skeleton) for parts in texts]
+  joins = [
+    IncrementalJoin(len(parts), fps, skeleton, pauses[i] if pauses else ())
+    for i, parts in enumerate(texts)
+  ]
   done: list[list[sequences.ProducedSequence]] = [[] for _ in texts]
   queue = [(i, n) for i, parts in enumerate(texts) for n in range(len(parts))]
   for start in range(0, len(queue), batch_size):
@@ -147,18 +155,21 @@ def stream(
 def join(
   parts: Sequence[sequences.ProducedSequence],
   options: postprocess.Options = postprocess.UNCHANGED,
+  pauses: Sequence[float] = (),
 ) -> SignedText:
   """Joins the parts of a text to one clip and postprocesses it.
 
   Args:
     parts: of one model, at least one.
     options: of the postprocessing.
+    pauses: seconds after each part but the last, before the speed is changed;
+      0 where there are none.
   """
   produced = [part.clip for part in parts]
   pieces = [produced[0]]
   segments = [Segment(produced[0].text, 0, len(produced[0]))]
-  for before, after in itertools.pairwise(produced):
-    transition = _transition(before, after)
+  for number, (before, after) in enumerate(itertools.pairwise(produced)):
+    transition = transition_lib.between(before, after, _at(pauses, number))
     start = segments[-1].end + len(transition)
     segments.append(Segment(after.text, start, start + len(after)))
     pieces += [transition, after]
@@ -212,14 +223,22 @@ class IncrementalJoin:
   The frames are bit for bit those of `join` without postprocessing.
   """
 
-  def __init__(self, parts: int, fps: float, skeleton: Skeleton):
+  def __init__(
+    self,
+    parts: int,
+    fps: float,
+    skeleton: Skeleton,
+    pauses: Sequence[float] = (),
+  ):
     """Starts without frames.
 
     Args:
       parts: of the text.
       fps: of the frames.
       skeleton: of the frames.
+      pauses: as of `join`.
     """
+    self._pauses = pauses
     self._parts = [_no_frames(fps, skeleton)] * parts
     self._ended = [False] * parts
     self._current = 0  # the part that the next frame belongs to
@@ -256,7 +275,8 @@ class IncrementalJoin:
       # A transition depends on the first two frames after it.
       if len(after) < 2 and not self._ended[following]:
         break
-      known.append(_transition(now, after))
+      pause = _at(self._pauses, self._current)
+      known.append(transition_lib.between(now, after, pause))
       self._current, self._emitted = following, 0
     return _concatenated(known)
 
@@ -276,23 +296,5 @@ def _concatenated(pieces: Sequence[clips.Clip]) -> clips.Clip:
   )
 
 
-def _transition(before: clips.Clip, after: clips.Clip) -> clips.Clip:
-  """The frames between two clips: a cubic Hermite curve for each joint."""
-  count = max(round(TRANSITION_SECONDS * before.fps), 1)
-  first, last = before.frames[-1], after.frames[0]
-  leaving = first - before.frames[-2] if len(before) > 1 else 0 * first
-  arriving = after.frames[1] - last if len(after) > 1 else 0 * last
-  steps = count + 1  # from the last frame to the first
-  u = (np.arange(1, steps) / steps)[:, None, None]
-  frames = (
-    (2 * u**3 - 3 * u**2 + 1) * first
-    + (3 * u**2 - 2 * u**3) * last
-    + steps * (u**3 - 2 * u**2 + u) * leaving
-    + steps * (u**3 - u**2) * arriving
-  )
-  ends = (before.valid[-2:].all(0), after.valid[:2].all(0))
-  valid = np.broadcast_to(ends[0] & ends[1], frames.shape[:2]).copy()
-  frames[~valid] = 0
-  return clips.Clip(
-    frames.astype(np.float32), valid, before.fps, skeleton=before.skeleton
-  )
+def _at(pauses: Sequence[float], number: int) -> float:
+  return pauses[number] if number < len(pauses) else 0.0

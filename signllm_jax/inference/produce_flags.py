@@ -4,6 +4,7 @@ import argparse
 
 from signllm_jax.data import datasets
 from signllm_jax.formats import registry
+from signllm_jax.inference import pauses
 
 EXAMPLES = """\
 the suffix of --out decides:
@@ -109,6 +110,14 @@ def _add_signing(options: argparse.ArgumentParser) -> None:
     type=float,
     default=1.0,
     help="of signing, 0.25 to 4 times the model's own (1)",
+  )
+  add(
+    "--pause",
+    type=float,
+    default=pauses.SECONDS,
+    metavar="SECONDS",
+    help="between words that are spelt (%(default)s); three times as long at "
+    "the end of a sentence",
   )
   add("--smooth", action="store_true", help="remove jitter (one-euro filter)")
   add(

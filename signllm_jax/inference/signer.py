@@ -12,6 +12,7 @@ from signllm_jax.inference import clip as clip_lib
 from signllm_jax.inference import (
   display,
   long_text,
+  pauses,
   postprocess,
   text_input,
   text_signer,
@@ -48,6 +49,7 @@ class Signer(text_signer.TextSigner):
     speed: float = ...,
     smooth: bool = ...,
     constant_bones: bool = ...,
+    pause: float = ...,
     samples: int = ...,
     judge: str | os.PathLike = ...,
     seed: int | None = ...,
@@ -63,6 +65,7 @@ class Signer(text_signer.TextSigner):
     speed: float = ...,
     smooth: bool = ...,
     constant_bones: bool = ...,
+    pause: float = ...,
     samples: int = ...,
     judge: str | os.PathLike = ...,
     seed: int | None = ...,
@@ -77,6 +80,7 @@ class Signer(text_signer.TextSigner):
     speed: float = 1.0,
     smooth: bool = False,
     constant_bones: bool = False,
+    pause: float = pauses.SECONDS,
     samples: int = 1,
     judge: str | os.PathLike = "",
     seed: int | None = None,
@@ -96,14 +100,13 @@ class Signer(text_signer.TextSigner):
       speed: of signing, 0.25 to 4 times the model's own.
       smooth: removes jitter (one-euro filter).
       constant_bones: gives each bone its median length.
+      pause: seconds between spelt words, 0 to 5; thrice that between sentences.
       samples: signs each text so often, poses sampled by the run's `rl.std`,
         and keeps the best by the judge.
       judge: work directory of a model that reads poses.
       seed: 0 to 2**32 - 1; 0 by default. A generative decoder
-        (`model.decoder=flow`) signs by the seed and by the place of the text
-        in the call, so the same text twice gives two clips. With `samples`, it
-        is that of the samples. Other models sign a text in one way, and warn
-        where a seed is given.
+        (`model.decoder=flow`) signs by seed and place of the text in the call.
+        With `samples` it is theirs. Other models warn of it.
 
     Returns:
       A clip for a text, a list of clips for several, in order.
@@ -115,16 +118,18 @@ class Signer(text_signer.TextSigner):
     """
     options = postprocess.Options(speed, smooth, constant_bones)
     postprocess.check(options)
+    pauses.check(pause)
     text_signer.check_samples(samples, judge)
     self._check_seed(seed, sampled=bool(judge))
-    lines = [texts] if isinstance(texts, str) else list(texts)
-    if not lines:
+    if not (lines := [texts] if isinstance(texts, str) else list(texts)):
       return []
     code, batch = self._prepare(lines, mode, language)
     seed = seed or 0
     sampler = self.best_of(code, samples, judge, seed) if judge else None
-    signed = self.sign(batch.parts, code, options, seed=seed, sampler=sampler)
-    clips = [_finished_clip(text) for text in signed]
+    rests = pauses.in_seconds(batch.pauses, pause)
+    how = {"seed": seed, "sampler": sampler, "pauses": rests}
+    signed = self.sign(batch.parts, code, options, **how)
+    clips = list(map(_finished_clip, signed))
     return clips[0] if isinstance(texts, str) else clips
 
   def stream(
@@ -133,6 +138,7 @@ class Signer(text_signer.TextSigner):
     *,
     mode: str = "text",
     language: str = "",
+    pause: float = pauses.SECONDS,
     seed: int | None = None,
   ) -> Iterator[np.ndarray]:
     """Signs a text and yields its frames as they come.
@@ -145,6 +151,7 @@ class Signer(text_signer.TextSigner):
       text: as of a call.
       mode: as of a call.
       language: as of a call.
+      pause: as of a call.
       seed: as of a call.
 
     Yields:
@@ -154,10 +161,16 @@ class Signer(text_signer.TextSigner):
       UsageError, NonFiniteError, StorageError: as a call.
     """
     self._check_seed(seed, sampled=False)
+    pauses.check(pause)
     code, batch = self._prepare([text], mode, language)
     producer = self.producer(code)
+    rests = pauses.in_seconds(batch.pauses, pause)
     for chunk in long_text.stream(
-      producer, batch.parts, producer.batch_size, [seed or 0]
+      producer,
+      batch.parts,
+      producer.batch_size,
+      [seed or 0],
+      pauses=rests,
     ):
       yield from chunk.clip.frames
 

@@ -1,8 +1,9 @@
 """Prepares typed texts for a model, with notes for the user."""
 
 import dataclasses
+import functools
+import itertools
 import os
-import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -19,14 +20,9 @@ from signllm_jax.core import (
 )
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import corpus_info, datasets
-from signllm_jax.inference import display
+from signllm_jax.inference import display, pauses
 
 MAX_TOKENS = 1024  # of one text; memory grows with their square
-
-# What a question puts in quotation marks; an apostrophe within it stays.
-_QUOTED = re.compile(
-  r"""["“”„«»]([^"“”„«»]+)["“”„«»]|(?<!\w)['‘‚](.+)['’‘](?!\w)"""
-)
 
 
 class TextInput(NamedTuple):
@@ -43,6 +39,7 @@ class PreparedText(NamedTuple):
   text: str
   parts: tuple[str, ...]  # what is signed in one go; `sentences.split`
   notes: tuple[str, ...]  # what the user should know of it
+  pauses: tuple[float, ...] = ()  # after each part but the last; `pauses`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +51,14 @@ class TextBatch:
     parts: of each, what is signed in one go.
     true: the clip that is the truth of each; None where there is none.
     notes: what the user should know.
+    pauses: of each, after each part but the last; units of `pauses`.
   """
 
   sources: list[str]
   parts: list[tuple[str, ...]]
   true: list[clips.Clip] | None
   notes: list[str]
+  pauses: list[tuple[float, ...]] = dataclasses.field(default_factory=list)
 
 
 def read_file(path: str | os.PathLike) -> list[TextInput]:
@@ -97,20 +96,22 @@ def prepare(typed: TextInput, info: corpus_info.CorpusInfo) -> PreparedText:
 
   Raises:
     UsageError: the text is empty, not Unicode, has a word longer than
-      MAX_TOKENS, or the model knows none of it; in a file, a DataError says
-      the same.
+      MAX_TOKENS, or none of it is known; in a file, a DataError says the same.
   """
   vocabulary = info.vocabulary
   line = _normalised(typed)
   spellable = _spellable(line, vocabulary)
   cases: tuple[Callable[[str], str], ...] = (str, str.lower, str.upper)
   case = min(cases, key=lambda c: len(vocabulary.unknown(c(spellable))))
+  spelt = (
+    vocabulary.unit == "characters"
+    and vocabulary_lib.SPACE not in vocabulary.entries
+  )
   split = sentences.split(
     spellable,
     lambda part: len(vocabulary.encode(case(part))),
     info.longest_source,
-    words=vocabulary.unit == "characters"
-    and vocabulary_lib.SPACE not in vocabulary.entries,
+    words=spelt,
   )
   parts = tuple(map(case, split))
   _check_length(typed, split, parts, info)
@@ -118,25 +119,25 @@ def prepare(typed: TextInput, info: corpus_info.CorpusInfo) -> PreparedText:
   unknown = [token for part in parts for token in vocabulary.unknown(part)]
   # Spaces are nothing to sign, even where the model knows them.
   tokens = [t for t in vocabulary.tokenize(text) if t != vocabulary_lib.SPACE]
-  quoted = display.quote(line)
   if len([t for t in unknown if t != vocabulary_lib.SPACE]) == len(tokens):
     raise _refuse(
       typed,
-      f"the model knows none of the {_unit(vocabulary)} of {quoted}",
+      f"the model knows none of the {_unit(vocabulary)} of "
+      f"{display.quote(line)}",
       display.describe(vocabulary),
     )
-  known = tuple(
-    part
-    for part in parts
-    if len(vocabulary.unknown(part)) < len(vocabulary.tokenize(part))
-  )
-  notes, read_as = [], f"{quoted} is read as {display.quote(text)}"
+  seen = vocabulary.tokenize, vocabulary.unknown
+  kept = [len(seen[0](p)) > len(seen[1](p)) for p in parts]
+  known = tuple(itertools.compress(parts, kept))
+  notes, read_as = [], f"{display.quote(line)} is read as {display.quote(text)}"
   if text != spellable:
     notes.append(f"{read_as}, the case the model knows")
   elif spellable != line:
     notes.append(f"{read_as}, without its punctuation")
   notes += _notes_on_parts(line, split, parts, known, unknown, info)
-  return PreparedText(text, known, tuple(notes))
+  spell = functools.partial(_spellable, vocabulary=vocabulary)
+  rests = pauses.after_parts(line, split, spell, spelt=spelt)
+  return PreparedText(text, known, tuple(notes), pauses.between(rests, kept))
 
 
 def _normalised(typed: TextInput) -> str:
@@ -229,25 +230,6 @@ def _spellable(line: str, vocabulary: vocabulary_lib.Vocabulary) -> str:
   return " ".join(kept.split()) or line
 
 
-def quoted_text(question: str, settings: config.Data) -> str:
-  """The model's input for a question such as "How do I sign 'hello'?".
-
-  The whole question if the model was trained on prompts, else what it quotes.
-
-  Raises:
-    UsageError: it quotes nothing.
-  """
-  if settings.source == "prompt":
-    return question
-  match = _QUOTED.search(question)
-  if match is None:
-    raise errors.UsageError(
-      f"{display.quote(question)} quotes nothing",
-      expected="what to sign in quotation marks: How do I sign 'hello'?",
-    )
-  return match[1] or match[2]
-
-
 def prepare_all(
   typed: Sequence[TextInput], info: corpus_info.CorpusInfo
 ) -> TextBatch:
@@ -255,7 +237,8 @@ def prepare_all(
   prepared = [prepare(line, info) for line in typed]
   notes = [note for text in prepared for note in text.notes]
   sources = [text.text for text in prepared]
-  return TextBatch(sources, [text.parts for text in prepared], None, notes)
+  parts, rests = [t.parts for t in prepared], [t.pauses for t in prepared]
+  return TextBatch(sources, parts, None, notes, rests)
 
 
 def read_split(

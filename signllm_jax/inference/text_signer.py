@@ -15,6 +15,7 @@ from signllm_jax.inference import (
   long_text,
   pose_reader,
   postprocess,
+  questions,
   rerank,
   sequences,
   text_input,
@@ -102,7 +103,7 @@ class TextSigner:
     self._check_mode(mode, chosen.settings.source)
     if mode == "prompt":
       lines = [
-        line._replace(text=text_input.quoted_text(line.text, chosen.settings))
+        line._replace(text=questions.quoted_text(line.text, chosen.settings))
         for line in lines
       ]
     return chosen.code, text_input.prepare_all(lines, chosen.info)
@@ -184,6 +185,7 @@ class TextSigner:
     seed: int = 0,
     sampler: sequences.BatchProducer | None = None,
     on_frames: Callable[[int], object] = lambda frames: None,
+    pauses: Sequence[Sequence[float]] | None = None,
   ) -> Iterator[long_text.SignedText]:
     """Signs prepared texts; see `long_text.sign`.
 
@@ -195,9 +197,10 @@ class TextSigner:
         way.
       sampler: of `best_of`, with its own seed; the model itself if not given.
       on_frames: called after each batch with its number of frames.
+      pauses: of each text, in seconds after each part but the last.
     """
     own = long_text.SeededProducer(self.producer(language), seed)
-    return long_text.sign(sampler or own, texts, options, on_frames)
+    return long_text.sign(sampler or own, texts, options, on_frames, pauses)
 
   def _check_mode(self, mode: str, source: str) -> None:
     if mode not in MODES:

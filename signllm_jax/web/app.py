@@ -21,7 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from signllm_jax.inference import postprocess, text_input
+from signllm_jax.inference import pauses, postprocess, text_input
 from signllm_jax.web import (
   answers,
   assets,
@@ -243,7 +243,8 @@ class Site:
       request.speed, request.smooth, request.constant_bones
     )
     seed = requests.choose_seed(request, engine)
-    task = jobs.SigningTask(prepared.parts, options, seed)
+    (rests,) = pauses.in_seconds([prepared.pauses], request.pause)
+    task = jobs.SigningTask(prepared.parts, options, seed, rests)
     return _Resolved(request, engine, prepared, task)
 
 

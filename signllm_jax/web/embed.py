@@ -13,7 +13,7 @@ from signllm_jax.visualization import animation, svg_figure, themes
 from signllm_jax.web import limits
 
 # Values that are no texts.
-_VALUES = ("speed", "smooth", "constant_bones", "seed")
+_VALUES = ("speed", "pause", "smooth", "constant_bones", "seed")
 _STYLE = """\
 html{height:100%}
 body{margin:0;height:100%;display:flex;flex-direction:column;\

@@ -211,16 +211,23 @@ class Engine:
       job.restart()
     texts = [job.task.parts for job in jobs]
     seeds = [job.task.seed for job in jobs]
+    pauses = [job.task.pauses for job in jobs]
     frames, parts = 0, sum(map(len, texts))
     # One text or a full batch: two programs a length, and both are compiled.
     for chunk in long_text.stream(
-      self.producer, texts, self._rows, seeds, full_batches=True
+      self.producer,
+      texts,
+      self._rows,
+      seeds,
+      full_batches=True,
+      pauses=pauses,
     ):
       job = jobs[chunk.index]
       job.add(chunk.clip)
       if chunk.parts is not None:
-        signed = long_text.join(chunk.parts, job.task.options)
-        self._remember(job.task, signed)
+        task = job.task
+        signed = long_text.join(chunk.parts, task.options, task.pauses)
+        self._remember(task, signed)
         job.future.set_result(signed)
         frames += sum(len(sequence.clip) for sequence in chunk.parts)
     for start in range(0, parts, self._rows):

@@ -14,6 +14,7 @@ class SigningTask(NamedTuple):
   parts: tuple[str, ...]  # `text_input.PreparedText.parts`
   options: postprocess.Options = postprocess.UNCHANGED
   seed: int = 0  # of a generative decoder; always 0 for others
+  pauses: tuple[float, ...] = ()  # seconds after each part but the last
 
 
 class Chunk(NamedTuple):

@@ -11,7 +11,12 @@ from msgspec import UNSET
 
 from signllm_jax.core import errors, foreign_files, languages
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.inference import display, text_input, text_signer
+from signllm_jax.inference import (
+  display,
+  questions,
+  text_input,
+  text_signer,
+)
 from signllm_jax.web import engine as engine_lib
 from signllm_jax.web import limits, schema
 
@@ -188,7 +193,7 @@ def _text_to_sign(
   text = request.text
   if request.mode == "prompt":
     try:
-      text = text_input.quoted_text(text, engine.settings)
+      text = questions.quoted_text(text, engine.settings)
     except errors.UsageError:
       raise limits.RequestError(
         422,

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from signllm_jax.inference import text_signer
+from signllm_jax.inference import pauses, text_signer
 
 MAX_TEXT = 5000  # characters
 MIN_SPEED, MAX_SPEED = 0.5, 2.0  # slower signing makes long clips
@@ -85,6 +85,15 @@ class SignRequest(Base):
       description="Speed of signing; 2 is twice as fast.",
     ),
   ] = 1.0
+  pause: Annotated[
+    float,
+    Meta(
+      ge=0,
+      le=pauses.LONGEST,
+      description="Seconds between words that are spelt; at the end of a "
+      "sentence three times as long.",
+    ),
+  ] = pauses.SECONDS
   smooth: Annotated[
     bool, Meta(description="Reduces jitter (one-euro filter).")
   ] = False

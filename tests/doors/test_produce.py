@@ -19,7 +19,7 @@ from signllm_jax.core import clips, errors, limits, vocabulary
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import corpus_info
 from signllm_jax.formats import h5, npz, pose, registry, skels, splits
-from signllm_jax.inference import clip_files, load, text_input
+from signllm_jax.inference import clip_files, load, questions, text_input
 from signllm_jax.parallel import compilation_cache
 from signllm_jax.visualization import render
 
@@ -409,7 +409,7 @@ def test_understand():
   assert read.text == "MORGEN"
   # Where no case helps, it stays as it is.
   read = text_input.prepare(text_input.TextInput("Schnee REGEN"), words)
-  assert read == ("Schnee REGEN", ("Schnee REGEN",), ())
+  assert read == ("Schnee REGEN", ("Schnee REGEN",), (), ())
   with pytest.raises(
     errors.UsageError,
     match=r"some of its 3 words \(Latin\), such as MORGEN REGEN Schnee",
@@ -445,9 +445,9 @@ def test_more_poses_than_three_digits():
   ],
 )
 def test_quotation_marks(question, quoted):
-  assert text_input.quoted_text(question, config.Data()) == quoted
+  assert questions.quoted_text(question, config.Data()) == quoted
   prompts = config.Data(source="prompt")
-  assert text_input.quoted_text(question, prompts) == question
+  assert questions.quoted_text(question, prompts) == question
 
 
 def test_seed_of_a_generative_decoder(tmp_path, capsys):

@@ -135,11 +135,20 @@ def test_sentence_is_signed_word_by_word(home, server):
   # The limit may have cut either word.
   assert re.fullmatch("wi?n?d?re?g?e?n?", tokens)
   producer = load.load_producer(home / "run")
+  options = postprocess.Options(0.5, constant_bones=True)
   (expected,) = long_text.sign(
-    producer, [["wind", "regen"]], postprocess.Options(0.5, constant_bones=True)
+    producer, [["wind", "regen"]], options, pauses=[[0.25]]
   )
   frames = np.array(made["frames"], float).reshape(-1, 50, 3)
   np.testing.assert_allclose(frames, with_gaps(expected.clip), atol=2e-5)
+  gaps = []
+  for pause in (0, 0.4):
+    made = json.loads(
+      server.post("/v1/sign", {"text": "Wind. Regen", "pause": pause})[2]
+    )
+    first, second = made["parts"]
+    gaps.append(second["start"] - first["end"])
+  assert gaps == [6, 6 + 30]  # a curve of 0.24 s; three times 0.4 s
 
 
 def test_stream_that_fails_ends_with_an_error_line():
