@@ -29,6 +29,6 @@ run() {
 
 # Ends with a message and the exit code of a wrong call.
 refuse() {
-  echo "error: $1" >&2
+  echo "error: $*" >&2
   exit 1
 }

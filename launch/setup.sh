@@ -4,11 +4,13 @@ set -euo pipefail
 
 usage() {
   cat <<'END'
-usage: launch/setup.sh [--help]
+usage: launch/setup.sh [--help] [--dry-run]
 
 Makes the virtual environment .venv in the project's folder: the packages of
 requirements.lock, checked by their hashes, and this project, editable. Where
 .venv already holds this very lock, its packages are not installed again.
+
+  --dry-run   print the commands that make .venv anew, run nothing
 
 environment:
   PYTHON   the Python to use (default: the first of python3.11, python3.12,
@@ -17,7 +19,7 @@ END
 }
 
 case "${1-}" in
-  "") ;;
+  "" | --dry-run) ;;
   -h | --help)
     usage
     exit 0
@@ -29,6 +31,27 @@ case "${1-}" in
 esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=/dev/null
+source launch/dry_run.bash
+pip=(.venv/bin/python -m pip --disable-pip-version-check --quiet)
+install_packages() {
+  run "$python" -m venv --clear .venv
+  run "${pip[@]}" install --require-hashes -r requirements.lock
+}
+# Without isolation, or pip would fetch a build system that no lock names.
+install_project() {
+  run "${pip[@]}" install --no-deps --no-build-isolation -e .
+}
+
+if [[ "${1-}" == --dry-run ]]; then
+  # shellcheck disable=SC2034 # `run` reads it
+  dry_run=yes
+  python=${PYTHON:-python3.11}
+  install_packages
+  install_project
+  exit 0
+fi
+
 oldest=3.11
 newest=3.13 # the locked TensorFlow has no wheels for later ones
 
@@ -81,12 +104,9 @@ if [[ "$installed" == "$lock $project" ]]; then
 fi
 
 rm -f "$stamp"
-pip=(.venv/bin/python -m pip --disable-pip-version-check --quiet)
 if [[ "${installed% *}" != "$lock" ]]; then
   echo "Setting up .venv with $python ($(version "$python"))" >&2
-  "$python" -m venv --clear .venv
-  "${pip[@]}" install --require-hashes -r requirements.lock
+  install_packages
 fi
-# Without isolation, or pip would fetch a build system that no lock names.
-"${pip[@]}" install --no-deps --no-build-isolation -e .
+install_project
 echo "$lock $project" >"$stamp" # last: a set-up that was cut off is begun again

@@ -12,14 +12,14 @@ commands, in the order of use:
             every change you commit)
   doctor    check versions, chips, disk and clocks on all hosts together
   exec      [OPTIONS] WORDS: run a command in the project's folder on the first
-            host
+            host; behind -- a --dry-run belongs to the command
   run       start the training on all hosts, in the background
   watch     until it is done: start it again after a stop, and make the TPU VM
             anew after a preemption
   status    what each host does
   logs      what the first host says
   stop      save the step and stop, on all hosts
-  delete    delete the TPU VM; what is on --nfs stays
+  delete    delete the TPU VM; what is in --bucket and on --nfs stays
 
 options:
   --name=NAME       of the TPU VM (or environment TPU_NAME; default signllm)
@@ -27,9 +27,12 @@ options:
   --project=ID      (or TPU_PROJECT; default gcloud's own)
   --type=TYPE       accelerator type (or TPU_TYPE; default v6e-8); 8 chips of
                     v5litepod and v6e are one host, 16 and more are several
-  --nfs=IP:/SHARE   a Filestore share, mounted at /mnt/signllm (or TPU_NFS):
-                    the place of data and work directory, since a preempted TPU
-                    loses its disk and hosts must share checkpoints
+  --bucket=gs://B   the place of data and work directory (or TPU_BUCKET), since
+                    a preempted TPU loses its disk and hosts must share
+                    checkpoints. `create` makes it where it is missing; run and
+                    watch train into gs://B/runs/NAME where no --workdir is given
+  --nfs=IP:/SHARE   in its place a Filestore share, mounted at /mnt/signllm (or
+                    TPU_NFS)
   --queued          ask through a queued resource, which waits for capacity
   --spot            spot capacity: cheaper, may be preempted at any time
   --restarts=N      watch gives up after so many (default 100)
@@ -37,7 +40,10 @@ options:
 
 Give the options of `create` to `watch` and `delete` too. Other arguments of
 run and watch go to `python -m signllm_jax.train`:
-  launch/tpu.sh watch --spot --config=configs/gsl.py --workdir=/mnt/signllm/gsl
+  launch/tpu.sh watch --bucket=gs://B --spot --config=configs/gsl.py
+
+The Cloud TPU API, which this script calls, serves v2 to v6e. TPU7x and later are
+reached through GKE: launch/gke_tpu7x.yaml, docs/tpu.md.
 
 exit codes: 0 done; 1 wrong call; of watch: those of the training
 END
@@ -47,14 +53,18 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=/dev/null
 source launch/dry_run.bash
 name=${TPU_NAME:-signllm} zone=${TPU_ZONE-} project=${TPU_PROJECT-}
-type=${TPU_TYPE:-v6e-8} nfs=${TPU_NFS-}
+type=${TPU_TYPE:-v6e-8} nfs=${TPU_NFS-} bucket=${TPU_BUCKET-}
 queued=no spot=no restarts=100
 poll=${TPU_POLL_SECONDS:-60}
 command=${1-}
-rest=()
+rest=() words=no # of exec: whether all that follows belongs to the command
 for argument in "${@:2}"; do
-  if [[ "$command" == exec && ${#rest[@]} -gt 0 ]]; then
-    rest+=("$argument") # all behind the first word belongs to the command
+  if [[ "$command" == exec && "$words" == no && "$argument" == -- ]]; then
+    words=yes
+    continue
+  elif [[ "$words" == yes ]] ||
+    [[ "$command" == exec && ${#rest[@]} -gt 0 && "$argument" != --dry-run ]]; then
+    rest+=("$argument")
     continue
   fi
   case "$argument" in
@@ -65,6 +75,7 @@ for argument in "${@:2}"; do
     --project=*) project=${argument#*=} ;;
     --type=*) type=${argument#*=} ;;
     --nfs=*) nfs=${argument#*=} ;;
+    --bucket=*) bucket=${argument#*=} ;;
     --queued) queued=yes ;;
     --spot) spot=yes ;;
     --restarts=*) restarts=${argument#*=} ;;
@@ -89,8 +100,19 @@ case "$type" in
   v5litepod-*) version="v2-alpha-tpuv5-lite" ;;
   v5p-*) version="v2-alpha-tpuv5" ;;
   v4-* | v3-* | v2-*) version="tpu-ubuntu2204-base" ;;
+  tpu7* | v7*)
+    refuse "--type=$type: the Cloud TPU API does not serve TPU7x. Train on" \
+      "GKE: launch/gke_tpu7x.yaml, docs/tpu.md"
+    ;;
   *) refuse "--type=$type; expected v6e-N, v5litepod-N, v5p-N or v4-N" ;;
 esac
+bucket=${bucket%/}
+[[ -z "$bucket" || "$bucket" =~ ^gs://[a-z0-9][a-z0-9._-]+$ ]] ||
+  refuse "--bucket=$bucket; expected gs://NAME"
+if [[ -n "$bucket" && ("$command" == run || "$command" == watch) &&
+  " ${rest[*]-} " != *" --workdir="* ]]; then
+  rest+=("--workdir=$bucket/runs/$name")
+fi
 [[ "$dry_run" == yes ]] || command -v gcloud >/dev/null ||
   refuse "gcloud is not installed. See cloud.google.com/sdk/docs/install"
 
@@ -119,7 +141,20 @@ state() {
   fi
 }
 
+# Makes the bucket in the region of the zone, where it is missing.
+make_bucket() {
+  local region=${zone%-*}
+  if [[ "$dry_run" == yes ]]; then
+    echo "# where it is missing:"
+  elif gcloud storage buckets describe "$bucket" >/dev/null 2>&1; then
+    return
+  fi
+  run gcloud storage buckets create "$bucket" "--location=$region" \
+    ${project:+"--project=$project"} --uniform-bucket-level-access
+}
+
 create() {
+  [[ -z "$bucket" ]] || make_bucket || return
   local flags=("${where[@]}" "--accelerator-type=$type") found
   [[ "$spot" == no ]] || flags+=(--spot)
   if [[ "$queued" == yes ]]; then

@@ -22,6 +22,7 @@ from helpers.scripts_project import copy_scripts, stamp_setup
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 TRAINING = "--config=configs/gsl.py '--workdir=runs/a b'"
 TPU = "--zone=us-east5-b --nfs=10.0.0.2:/share"
+BUCKET = "--zone=us-east5-b --bucket=gs://signllm-runs"
 DRY_RUNS = {
   "local": f"local.sh --dry-run {TRAINING}",
   "local_several": f"local.sh --dry-run --processes=2 --devices=4 {TRAINING}",
@@ -39,6 +40,24 @@ DRY_RUNS = {
   "tpu_stop": f"tpu.sh stop --dry-run {TPU}",
   "tpu_delete": f"tpu.sh delete --dry-run {TPU}",
   "tpu_delete_queued": f"tpu.sh delete --dry-run {TPU} --queued",
+  "bucket_create": f"tpu.sh create --dry-run {BUCKET} --type=v6e-16",
+  "bucket_setup": f"tpu.sh setup --dry-run {BUCKET}",
+  "bucket_doctor": f"tpu.sh doctor --dry-run {BUCKET}",
+  "bucket_exec": f"tpu.sh exec {BUCKET} python -m data_pipeline --help "
+  "--dry-run",
+  "bucket_exec_words": f"tpu.sh exec --dry-run {BUCKET} -- "
+  "python -m signllm_jax.train --dry-run",
+  "bucket_run": f"tpu.sh run --dry-run {BUCKET} --config=configs/gsl.py",
+  "bucket_watch": f"tpu.sh watch --dry-run {BUCKET} --type=v5litepod-8 "
+  f"--queued --spot {TRAINING}",
+  "bucket_status": f"tpu.sh status --dry-run {BUCKET}",
+  "bucket_logs": f"tpu.sh logs --dry-run {BUCKET}",
+  "bucket_stop": f"tpu.sh stop --dry-run {BUCKET}",
+  "bucket_delete": f"tpu.sh delete --dry-run {BUCKET}",
+  "setup": "setup.sh --dry-run",
+  "quickstart": "quickstart.sh --dry-run --config.steps=100",
+  "test": "test.sh --dry-run tests/core -x",
+  "test_quick": "test.sh --dry-run --quick",
   "worker_setup": "tpu_worker.sh --dry-run setup 10.0.0.2:/share",
   "worker_start": f"tpu_worker.sh --dry-run start {TRAINING}",
   "worker_stop": "tpu_worker.sh --dry-run stop",
@@ -106,8 +125,7 @@ def test_help_names_itself(script):
 
 
 def test_every_script_is_tried():
-  others = {"setup.sh", "quickstart.sh", "test.sh"}
-  assert {p.name for p in (ROOT / "launch").glob("*.sh")} == others | {*SCRIPTS}
+  assert {p.name for p in (ROOT / "launch").glob("*.sh")} == {*SCRIPTS}
 
 
 def test_sourced_file_is_clean():
@@ -127,6 +145,8 @@ def test_sourced_file_is_clean():
     ("local.sh --devices=x --dry-run", "numbers from 1, not 'x'"),
     ("tpu.sh create --dry-run", "no zone"),
     ("tpu.sh create --dry-run --zone=z --type=gpu", "expected v6e-N"),
+    ("tpu.sh create --dry-run --zone=z --type=tpu7x-8", "does not serve TPU7x"),
+    ("tpu.sh create --dry-run --zone=z --bucket=b", "expected gs://NAME"),
     ("tpu.sh watch --dry-run --zone=z --restarts=many", "is no number"),
     ("tpu.sh fly --zone=z", "usage: launch/tpu.sh"),
     ("tpu_worker.sh", "usage: launch/tpu_worker.sh"),
@@ -422,7 +442,7 @@ def test_commands_of_the_page_dry_run(page, project):
     assert (said.returncode, said.stderr) == (0, ""), line
     assert said.stdout
   for line in set(lines) - set(launched):
-    assert line.split()[0] in ("gcloud", "export"), line
+    assert line.split()[0] in ("gcloud", "export", "kubectl"), line
 
 
 def test_page_for_tpus_is_in_order():

@@ -1,5 +1,6 @@
 """Files for clusters: well-formed, consistent, locked, without privileges."""
 
+import math
 import pathlib
 import re
 
@@ -15,7 +16,7 @@ def only(mapping, required, optional=()):
   return mapping
 
 
-@pytest.mark.parametrize("kind", ["tpu", "gpu"])
+@pytest.mark.parametrize("kind", ["tpu", "tpu7x", "gpu"])
 def test_jobset_is_well_formed(kind):
   """R27: as JobSet v1alpha2, batch/v1 and core/v1, as far as we use them."""
   documents = list(
@@ -99,6 +100,7 @@ def check_pod(template, kind, hosts):
       "tolerations",
       "terminationGracePeriodSeconds",
       "automountServiceAccountToken",
+      "serviceAccountName",
     ],
   )
   assert pod["restartPolicy"] == "Never"  # what a podFailurePolicy asks for
@@ -114,13 +116,15 @@ def check_pod(template, kind, hosts):
   assert container["image"] == "IMAGE"
   assert container["securityContext"]["allowPrivilegeEscalation"] is False
   assert "--distributed=auto" in container["args"]
-  resource = {"tpu": "google.com/tpu", "gpu": "nvidia.com/gpu"}[kind]
+  buckets = [each for each in container["args"] if "gs://BUCKET/" in each]
+  assert len(buckets) == 2 and pod["serviceAccountName"] == "signllm"
+  resource = "nvidia.com/gpu" if kind == "gpu" else "google.com/tpu"
   limits = container["resources"]["limits"]
   assert limits == container["resources"]["requests"]
   assert list(limits) == [resource]
   volumes = {v["name"] for v in pod["volumes"]}
   assert {m["name"] for m in container["volumeMounts"]} == volumes
-  if kind == "tpu":
+  if kind != "gpu":
     only(
       pod["nodeSelector"],
       [
@@ -129,8 +133,8 @@ def check_pod(template, kind, hosts):
       ],
     )
     topology = pod["nodeSelector"]["cloud.google.com/gke-tpu-topology"]
-    x, y = map(int, topology.split("x"))
-    assert x * y == hosts * limits[resource]
+    chips = math.prod(map(int, topology.split("x")))
+    assert chips == hosts * limits[resource]
   else:
     only(pod["nodeSelector"], ["cloud.google.com/gke-accelerator"])
     assert pod["tolerations"] == [
