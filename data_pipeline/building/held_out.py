@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from signllm_jax.core import errors, foreign_files
+from signllm_jax.core import errors, foreign_files, paths
 from signllm_jax.formats import splits
 
 RECORD = "metadata.json"  # of a build; tfds writes it
@@ -225,7 +225,7 @@ class Record(msgspec.Struct):
   corpus: str = ""  # builds before version 0.3 do not say
 
 
-def read_record(folder: pathlib.Path) -> Record:
+def read_record(folder: paths.AnyPath) -> Record:
   """Reads what a build says of its rate and its set-aside clips.
 
   Raises:

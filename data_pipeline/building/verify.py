@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tqdm
 
-from data_pipeline.building import checksums, record_reader
+from data_pipeline.building import checksums, held_out, record_reader
 from signllm_jax.core import errors, languages, paths
 from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data import records
@@ -49,6 +49,28 @@ def verify(folder: str | os.PathLike) -> int:
   if len(faults) > LISTED:
     lines.append(f"and {len(faults) - LISTED} more")
   raise errors.DataError("\n  ".join(lines), path=folder) from first
+
+
+def describe(folder: str | os.PathLike) -> dict[str, str]:
+  """Corpus, licence, skeleton and splits of a build.
+
+  Raises:
+    DataError: the folder does not hold a build.
+    StorageError: its description cannot be read.
+  """
+  info = record_reader.open_build(folder)
+  splits = [f"{name} {x.num_examples}" for name, x in info.splits.items()]
+  return {
+    "corpus": corpus_of(folder),
+    "licence": " ".join(info.license.split()) or "not stated",
+    "skeleton": records.skeleton_of_build(folder).name,
+    "splits": ", ".join(splits),
+  }
+
+
+def corpus_of(folder: str | os.PathLike) -> str:
+  """The corpus that a build names; raises as `held_out.read_record`."""
+  return held_out.read_record(paths.resolve(folder)).corpus or "not stated"
 
 
 def problems(folder: str | os.PathLike) -> list[errors.DataError]:

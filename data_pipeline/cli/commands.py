@@ -59,6 +59,10 @@ def lift(args: argparse.Namespace) -> None:
   if args.dry_run:
     print(f"{len(sources)} clips would be lifted into {args.output}: {options}")
     return
+  if args.mode == "reference":
+    _print_note(
+      "confidences above 1 are cut to 1, which the published tool keeps"
+    )
   outcome = lifting_run.lift_clips(
     sources,
     args.output,
@@ -217,8 +221,11 @@ def _print_plan(plan: build_plan.BuildPlan) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-  """Checks counts, checksums and every record of a build."""
-  print(f"{verify.verify(args.input)} records of {args.input} are intact")
+  """Checks counts, checksums and every record of a build; says what it is."""
+  count = verify.verify(args.input)
+  for what, value in verify.describe(args.input).items():
+    print(f"{what}: {value}")
+  print(f"{count} records of {args.input} are intact")
 
 
 def report(args: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from data_pipeline.building import record_reader
+from data_pipeline.building import record_reader, verify
 from data_pipeline.data_card import plots, statistics, text_tables
 from data_pipeline.lifting import bones
 from signllm_jax.core import atomic_files, errors, languages
@@ -37,18 +37,22 @@ def write_card(folder: str | os.PathLike, path: str | os.PathLike) -> None:
       "its folder does not exist", path=path, hint="Make the folder first"
     )
   info = record_reader.open_build(folder)
-  page = render(info, statistics.compute(folder))
+  corpus = verify.corpus_of(folder)
+  page = render(info, statistics.compute(folder), corpus)
   atomic_files.write_text(path, page)
 
 
 def render(
-  info: dataset_info.DatasetInfo, stats: statistics.DatasetStatistics
+  info: dataset_info.DatasetInfo,
+  stats: statistics.DatasetStatistics,
+  corpus: str = "not stated",
 ) -> str:
   """Renders the card.
 
   Args:
     info: the build's description.
     stats: its statistics.
+    corpus: name of its corpus.
   """
   name = "/".join(filter(None, (info.name, info.config_name)))
   splits = stats.splits.values()
@@ -64,7 +68,7 @@ def render(
     name=name,
     info=info,
     splits=[_split_row(split) for split in splits],
-    fields=_fields(stats),
+    fields=[("corpus", corpus), *_fields(stats)],
     texts=texts,
     overlaps=text_tables.overlaps(overlaps),
     any_overlap=any(x.texts or x.names or x.poses for x in overlaps),

@@ -2,7 +2,9 @@
 
 A gloss made by rule follows the spoken sentence word by word, articles
 included. It is not a translation: its order and words are those of the text,
-not those of the sign language. Records mark such glosses (`gloss_made`).
+not those of the sign language. Records mark such glosses (`gloss_made`). What a
+verb carries is kept: negation and person as words of their own, by
+`verb_marks.py`, and a question as a final `?`.
 
 Lemmas come from simplemma, for Korean from Kiwi. Both use dictionaries that
 ship with them, so a gloss depends on their versions.
@@ -15,7 +17,7 @@ from typing import Any
 
 import simplemma
 
-from data_pipeline.texts import normalisation
+from data_pipeline.texts import normalisation, verb_marks
 from signllm_jax.core import errors, extras
 
 # A number with its separators, or a word with inner hyphens and apostrophes.
@@ -27,6 +29,7 @@ _ENGLISH = {
   "shan't": ["shall", "not"],
   "cannot": ["can", "not"],
   "let's": ["let", "us"],
+  "dunno": ["do", "not", "know"],
 }
 _ENGLISH_ENDINGS = {
   "n't": "not",
@@ -126,11 +129,12 @@ def make_gloss(text: str, spoken: str) -> str:
     lemmas = _korean(text)
   elif spoken in _SIMPLEMMA:
     plain = text.replace("’", "'")
-    lemmas = [
-      _lemma(part, spoken)
+    words = [
+      part
       for word in _WORD.findall(plain)
       for part in _SPLIT.get(spoken, _whole)(word)
     ]
+    lemmas = _with_marks(words, spoken)
   else:
     raise errors.UsageError(
       f"no glosses can be made in the spoken language {spoken!r}",
@@ -140,10 +144,39 @@ def make_gloss(text: str, spoken: str) -> str:
     raise errors.DataError(
       f"{text!r} has no words", expected="a text to make a gloss of"
     )
-  return normalisation.upper(" ".join(lemmas), spoken)
+  question = ["?"] if text.rstrip("\"'”’»“ ").endswith("?") else []
+  return normalisation.upper(" ".join([*lemmas, *question]), spoken)
+
+
+def _with_marks(words: list[str], spoken: str) -> list[str]:
+  """Lemmas, with what verbs carry besides (`verb_marks.py`)."""
+  lemmas = [_lemma(word, spoken) for word in words]
+  if spoken not in verb_marks.SUBJECTS:
+    return lemmas
+  lower = [normalisation.lower(word, spoken) for word in words]
+  named = not verb_marks.SUBJECTS[spoken].isdisjoint(lower)
+  found = []
+  for number, (word, lemma) in enumerate(zip(lower, lemmas, strict=True)):
+    if spoken == "tr":
+      finite = any(
+        verb_marks.is_finite_turkish(other, lemmas[i])
+        for i, other in enumerate(lower)
+        if i != number
+      )
+      parts = verb_marks.turkish(word, lemma, finite)
+    else:
+      before = lower[number - 1] if number else ""
+      verb, pronoun = verb_marks.romance(word, lemma, spoken, before)
+      parts = [pronoun, verb] if pronoun else [verb]
+    if named and len(parts) > 1 and parts[0] in verb_marks.SUBJECTS[spoken]:
+      parts = parts[1:]
+    found += parts
+  return found
 
 
 def _lemma(word: str, spoken: str) -> str:
+  if spoken == "it" and word.lower() in ("lo", "so"):
+    return word.lower()  # simplemma: il, essere
   if spoken == "tr":
     word = normalisation.lower(word, spoken)  # simplemma takes I for i
   lemma = simplemma.lemmatize(word, lang=spoken)

@@ -9,10 +9,25 @@ languages of one spoken language (German has two).
 import functools
 import hashlib
 import pathlib
+import re
 import unicodedata
 
 from signllm_jax.core import errors
 
+# The marks of the templates, and those within them.
+_MARKS = {
+  "de": (("„", "“"), ("‚", "‘")),
+  "en": (("'", "'"), ('"', '"')),
+  "es": (("«", "»"), ("“", "”")),
+  "fr": (("«", "»"), ("“", "”")),
+  "it": (("«", "»"), ("“", "”")),
+}
+_OTHER_MARKS = (("“", "”"), ("‘", "’"))
+_PAIRS = (
+  *(('"', '"'), ("'", "'"), ("“", "”"), ("„", "“"), ("„", "”")),
+  *(("«", "»"), ("»", "«"), ("‘", "’"), ("‚", "‘"), ("「", "」")),
+)
+_KOREAN_CONSONANTS = "013678lmnr"  # digits and letters that are read with one
 _FOLDER = pathlib.Path(__file__).with_name("prompt_templates")
 
 
@@ -68,4 +83,52 @@ def make_prompt(text: str, spoken: str, name: str, seed: int = 0) -> str:
   digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
   chosen = choices[int.from_bytes(digest[:8], "big") % len(choices)]
   before, after = chosen.split("{}")
-  return before + text + after
+  if not after:  # "Sign the following: {}"
+    return before + text
+  return before + _fitted(text, spoken) + _after(after, text, spoken)
+
+
+def _fitted(text: str, spoken: str) -> str:
+  """A text as it stands between the quotation marks of a template.
+
+  Marks around all of it go, those within become the inner marks of the
+  language, and a full stop at its end goes: the sentence is the template's.
+  """
+  for opening, closing in _PAIRS:
+    inner = text[1:-1].strip()
+    if (
+      len(text) > 2
+      and text[0] == opening
+      and text[-1] == closing
+      and inner
+      and not {opening, closing} & set(inner)
+    ):
+      text = inner
+      break
+  outer, inner = _MARKS.get(spoken, _OTHER_MARKS)
+  for opening, closing in dict.fromkeys((outer, ('"', '"'))):
+    if (opening, closing) == ('"', '"') and outer != ("“", "”"):
+      continue  # straight marks differ from the template's
+    body = f"[^{opening}{closing}]*"
+    # A mark that opens and closes may be an apostrophe within a word.
+    before, behind = (r"(?<!\w)", r"(?!\w)") if opening == closing else ("", "")
+    text = re.sub(
+      f"{before}{opening}({body}){closing}{behind}",
+      rf"{inner[0]}\1{inner[1]}",
+      text,
+    )
+  bare = text.removesuffix(".")
+  return bare if bare and bare[-1] not in ".…?!" else text
+
+
+def _after(after: str, text: str, spoken: str) -> str:
+  """The template after a text: Korean's 라고 is 이라고 after a consonant."""
+  if spoken != "ko" or not after.startswith("”라"):
+    return after
+  letters = [c for c in text if c.isalnum()]
+  last = letters[-1] if letters else ""
+  if "가" <= last <= "힣":
+    consonant = (ord(last) - ord("가")) % 28 > 0
+  else:
+    consonant = last.lower() in _KOREAN_CONSONANTS
+  return f"”이{after[1:]}" if last and consonant else after

@@ -95,19 +95,34 @@ LANGUAGES: dict[str, Language] = {
       "tsm",
       "tr",
       "AUTSL",
-      ("TİD", "Türk İşaret Dili", "Türk işaret dilinde", "Türk işaret diliyle"),
+      (
+        "TİD",
+        "TID",
+        "Türk İşaret Dili",
+        "Türk işaret dilinde",
+        "Türk işaret diliyle",
+      ),
     ),
   )
 }
 
 
+_WORDS = {"LIS"}  # codes that are words in lower case
+_ENDING = "(?:de|da|den|dan|te|ta|ten|tan)"  # of Turkish, after TİD
+_QUOTED = re.compile("'[^']*'|\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|‘[^’]*’")
+
+
 def get(code: str) -> Language:
-  """Looks up a language by its code (`ASL`, `asl` and `lsf_ch` all work).
+  """Looks up a language by its code (`ASL`, `asl`, `lsf_ch`, `dgs`, `tid`).
 
   Raises:
     UsageError: no such language; the message lists the known codes.
   """
-  language = LANGUAGES.get(code.upper().replace("_", "-"))
+  named = code.upper().replace("_", "-").replace("İ", "I")
+  language = LANGUAGES.get(named)
+  for other in () if language else LANGUAGES.values():
+    if named in other.aliases:
+      language = other
   if language is None:
     raise errors.UsageError(
       f"unknown sign language {code!r}",
@@ -120,7 +135,9 @@ def mentioned_in(text: str) -> list[str]:
   """Finds the sign languages mentioned in a text, in order; returns codes.
 
   "How do you sign 'sea' in Swiss German Sign Language?" mentions DSGS but not
-  German Sign Language, whose name is part of that name.
+  German Sign Language, whose name is part of that name. Codes are found in any
+  case and with an ending (`tid`, `TID'de`, `KSL로`), in lower case not between
+  quotation marks, where the text to sign stands.
   """
   names = {
     name: language.code
@@ -129,11 +146,16 @@ def mentioned_in(text: str) -> list[str]:
   }
   text, mentions = unicodedata.normalize("NFC", text), []
   for name in sorted(names, key=len, reverse=True):
+    # Korean particles are written on to a name, Turkish endings to some codes.
+    end = "" if "가" <= name[-1] <= "힣" else rf"(?:{_ENDING})?(?![^\W가-힣])"
     # LIS is a language, but "lis" is French for "read".
-    case = re.NOFLAG if name.isupper() else re.IGNORECASE
-    # Korean particles are written on to the name.
-    end = "" if "가" <= name[-1] <= "힣" else r"(?!\w)"
+    case = re.NOFLAG if name in _WORDS else re.IGNORECASE
     pattern = re.compile(rf"(?<!\w){re.escape(name)}{end}", case)
-    mentions += [(m.start(), names[name]) for m in pattern.finditer(text)]
+    quoted = [match.span() for match in _QUOTED.finditer(text)]
+    for match in pattern.finditer(text):
+      at = match.start()
+      lower = name.isupper() and not match[0][: len(name)].isupper()
+      if not (lower and any(start <= at < stop for start, stop in quoted)):
+        mentions.append((at, names[name]))
     text = pattern.sub(lambda match: " " * len(match[0]), text)
   return list(dict.fromkeys(code for _, code in sorted(mentions)))

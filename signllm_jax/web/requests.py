@@ -227,7 +227,8 @@ def _check_parts(parts: Sequence[str], engine: engine_lib.Engine) -> None:
 def _unknown(vocabulary: vocabulary_lib.Vocabulary, text: str) -> list[str]:
   """Unknown tokens, each once, in the case that has fewest; never the space."""
   text = unicodedata.normalize("NFC", text)
-  cases = (text, text.lower(), text.upper())
+  turkish = text.replace("İ", "i").replace("I", "ı")
+  cases = (text, text.lower(), turkish.lower(), text.upper())
   unknown = min((vocabulary.unknown(case) for case in cases), key=len)
   tokens = dict.fromkeys(t for t in unknown if t != vocabulary_lib.SPACE)
   return [limits.valid_unicode(token) for token in tokens][:_MAX_LISTED]

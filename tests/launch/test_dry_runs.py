@@ -58,6 +58,7 @@ DRY_RUNS = {
   "quickstart": "quickstart.sh --dry-run --config.steps=100",
   "test": "test.sh --dry-run tests/core -x",
   "test_quick": "test.sh --dry-run --quick",
+  "video": "video.sh --dry-run 'my videos' poses",
   "worker_setup": "tpu_worker.sh --dry-run setup 10.0.0.2:/share",
   "worker_start": f"tpu_worker.sh --dry-run start {TRAINING}",
   "worker_stop": "tpu_worker.sh --dry-run stop",

@@ -55,7 +55,9 @@ def test_wellformed(script):
   assert "set -euo pipefail" in script.read_text()
 
 
-@pytest.mark.parametrize("name", ["setup.sh", "test.sh", "quickstart.sh"])
+@pytest.mark.parametrize(
+  "name", ["setup.sh", "test.sh", "quickstart.sh", "video.sh"]
+)
 def test_help(project, tmp_path, name):
   for flag in ("-h", "--help"):
     said = run(project / "launch" / name, flag, cwd=tmp_path)
@@ -155,3 +157,53 @@ def test_lock_holds_what_the_project_names():
     assert name is not None
     plain = re.sub(r"[_.-]+", "-", name.group()).lower()
     assert plain in pins, f"make requirements.lock anew: {requirement}"
+
+
+def video_project(project: pathlib.Path) -> pathlib.Path:
+  """An environment for videos whose estimator copies or fails, and videos."""
+  tool = project / ".venv-video" / "bin" / "video_to_pose"
+  tool.parent.mkdir(parents=True)
+  tool.write_text(
+    "#!/usr/bin/env bash\n"
+    'grep -q good "$2" || { echo "Traceback"; echo "moov atom not found"; '
+    "exit 1; }\n"
+    'cp "$2" "$4"\n'
+  )
+  tool.chmod(0o755)
+  (project / ".venv-video" / ".complete").touch()
+  folder = project / "my videos"
+  (folder / "train").mkdir(parents=True)
+  (folder / "train" / "a b.mp4").write_text("good")
+  (folder / "c.MOV").write_text("good")
+  (folder / "bad.mp4").write_text("no video")
+  (folder / ".hidden.mp4").write_text("good")
+  return folder
+
+
+def test_videos_are_turned_resumed_and_named(project):
+  folder = video_project(project)
+  script = project / "launch" / "video.sh"
+  said = run(script, folder)
+  assert said.returncode == 65
+  assert "2 videos turned into .pose, 0 done before" in said.stdout
+  assert "[1/3] bad.mp4" in said.stderr
+  assert "bad.mp4: moov atom not found" in said.stderr
+  poses = sorted(
+    p.relative_to(folder).as_posix() for p in folder.rglob("*.pose")
+  )
+  assert poses == ["c.pose", "train/a b.pose"]
+  assert not list(folder.rglob(".*.part*"))
+  (folder / "bad.mp4").unlink()
+  said = run(script, folder, project / "out")
+  assert said.returncode == 0
+  assert (project / "out" / "train" / "a b.pose").is_file()
+  said = run(script, folder)
+  assert "0 videos turned into .pose, 2 done before" in said.stdout
+
+
+def test_a_folder_without_videos_is_refused(project):
+  video_project(project)
+  (project / "none").mkdir()
+  for folder, message in (("none", "no videos"), ("away", "no such folder")):
+    said = run(project / "launch" / "video.sh", project / folder)
+    assert said.returncode == 65 and message in said.stderr

@@ -14,11 +14,11 @@ from signllm_jax.core import errors
     ("en", "They've gone, I can’t sing.", "THEY HAVE GO I CAN NOT SING"),
     ("en", "At 10:30 it costs 3.50", "AT 10:30 IT COST 3.50"),
     ("de", "Die Häuser sind groß.", "DER HAUS SEIN GROSS"),
-    ("de", "Wie geht's?", "WIE GEHEN"),
+    ("de", "Wie geht's?", "WIE GEHEN ?"),
     ("fr", "L’eau est froide aujourd'hui.", "LE EAU ÊTRE FROID AUJOURD'HUI"),
-    ("fr", "Y a-t-il un rendez-vous ?", "Y AVOIR IL UN RENDEZ-VOUS"),
-    ("it", "Dov'è l'ospedale?", "DOVE ESSERE IL OSPEDALE"),
-    ("es", "¿Dónde están los niños?", "DÓNDE ESTAR EL NIÑO"),
+    ("fr", "Y a-t-il un rendez-vous ?", "Y AVOIR IL UN RENDEZ-VOUS ?"),
+    ("it", "Dov'è l'ospedale?", "DOVE ESSERE IL OSPEDALE ?"),
+    ("es", "¿Dónde están los niños?", "DÓNDE ESTAR EL NIÑO ?"),
     ("tr", "İstanbul'da IŞIK, iyi ışık", "İSTANBUL IŞIK İYİ IŞIK"),
   ],
 )
@@ -54,3 +54,49 @@ def test_text_without_words_is_refused():
 def test_language_without_rules_is_refused():
   with pytest.raises(errors.UsageError, match=r"'xx'.*tr, ko"):
     maker.make_gloss("hello", "xx")
+
+
+@pytest.mark.parametrize(
+  ("spoken", "text", "made"),
+  [
+    ("tr", "Kitabımı okudum.", "KİTAP BEN OKU"),
+    ("tr", "Kitabımı okumadım.", "KİTAP BEN OKU DEĞİL"),
+    ("tr", "Geliyorum.", "BEN GEL"),
+    ("tr", "Gelmiyorum.", "BEN GEL DEĞİL"),
+    ("tr", "Bırak bunu.", "BIRAK BU"),
+    ("tr", "Bunu bırakma.", "BU BIRAK DEĞİL"),
+    ("tr", "Dokunma bana.", "DOKUN DEĞİL BEN"),
+    ("tr", "Okuma yazma bilmiyorum.", "OKU YAZ BEN BİL DEĞİL"),
+    ("tr", "Yüzme güzeldir.", "YÜZ GÜZEL"),
+    ("tr", "Gelmem lazım.", "GEL LAZIM"),
+    ("tr", "Yapamam.", "BEN YAP DEĞİL"),
+    ("tr", "Beklemeyin!", "BEKLE DEĞİL"),
+    ("tr", "Hiç görmemiş.", "HİÇ GÖR DEĞİL"),
+    ("tr", "Toprağa gömüyor.", "TOPRAK GÖM"),
+    ("tr", "Annem gelmedi.", "ANNE GEL DEĞİL"),
+    ("tr", "Sen gelmedin mi?", "SEN GEL DEĞİL Mİ ?"),
+    ("tr", "Hasta değilim.", "HASTA BEN DEĞİL"),
+    ("tr", "Hastayım.", "BEN HASTA"),
+    ("it", "Lo so.", "LO IO SAPERE"),
+    ("it", "Non lo so.", "NON LO IO SAPERE"),
+    ("it", "Vieni?", "TU VENIRE ?"),
+    ("it", "Non vengo.", "NON IO VENIRE"),
+    ("it", "Lo zio parla.", "LO ZIO PARLARE"),
+    ("es", "Lo sé.", "ÉL YO SABER"),
+    ("es", "No lo sé.", "NO ÉL YO SABER"),
+    ("es", "¿Vienes?", "TÚ VENIR ?"),
+    ("es", "Los niños comen.", "EL NIÑO COMER"),
+    ("en", "I dunno.", "I DO NOT KNOW"),
+    ("en", "Isn't it cold?", "BE NOT IT COLD ?"),
+    ("de", "Ich weiß nicht.", "ICH WISSEN NICHT"),
+    ("de", "Kommst du?", "KOMMEN DU ?"),
+    ("fr", "Je ne sais pas.", "MOI NE SAVOIR PAS"),
+    ("fr", "Tu viens ?", "TU VENIR ?"),
+    ("ko", "안 가요.", "안 가다"),
+    ("ko", "몰라요.", "모르다"),
+    ("ko", "먹지 마세요.", "먹다 말다"),
+    ("ko", "학생이 아니에요?", "학생 아니다 ?"),
+  ],
+)
+def test_negation_person_and_question_are_kept(spoken, text, made):
+  assert maker.make_gloss(text, spoken) == made

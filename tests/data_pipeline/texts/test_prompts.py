@@ -58,8 +58,47 @@ def test_quotation_marks_are_of_one_kind(spoken):
 )
 def test_prompt_is_a_filled_template(spoken, text, name, seed):
   prompt = prompts.make_prompt(text, spoken, name, seed)
-  filled = [line.replace("{}", text) for line in prompts.templates(spoken)]
+  fitted = prompts._fitted(text, spoken)
+  filled = []
+  for line in prompts.templates(spoken):
+    before, after = line.split("{}")
+    filled.append(
+      before + fitted + prompts._after(after, text, spoken)
+      if after
+      else before + text
+    )
   assert prompt in filled
+
+
+@pytest.mark.parametrize(
+  ("spoken", "text", "fitted"),
+  [
+    ("en", '"Stop!"', "Stop!"),
+    ("en", "'Stop!'", "Stop!"),
+    ("en", "I don't go.", "I don't go"),
+    ("en", 'He said "no".', 'He said "no"'),
+    ("en", "It's 'the' one", 'It\'s "the" one'),
+    ("en", "'a' and 'b'", '"a" and "b"'),
+    ("en", "Well...", "Well..."),
+    ("de", "„Halt!“", "Halt!"),
+    ("de", "Er sagte „ja“.", "Er sagte ‚ja‘"),
+    ("fr", "« Stop ! »", "Stop !"),
+    ("fr", "Il dit « non ».", "Il dit “ non ”"),
+    ("es", "«No» es no", "“No” es no"),
+    ("tr", '"Dur!" dedi.', "‘Dur!’ dedi"),
+    ("ko", "“아니요”라고 했어요.", "‘아니요’라고 했어요"),
+  ],
+)
+def test_a_text_with_marks_has_one_pair_around_it(spoken, text, fitted):
+  assert prompts._fitted(text, spoken) == fitted
+
+
+@pytest.mark.parametrize(
+  ("text", "particle"),
+  [("물", "이라고"), ("나무", "라고"), ("갔습니다.", "라고"), ("3", "이라고")],
+)
+def test_korean_particles_follow_the_last_sound(text, particle):
+  assert prompts._after("”라고 해요", text, "ko") == f"”{particle} 해요"
 
 
 def test_choice_is_the_same_everywhere():
