@@ -3,7 +3,7 @@
 import argparse
 import pathlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import tqdm
 
@@ -16,6 +16,7 @@ from data_pipeline.building import (
   record_reader,
   verify,
 )
+from data_pipeline.cli import failures
 from data_pipeline.keypoints import find_clips, read_clips
 from data_pipeline.lifting import lifted_folder, lifting_run
 from data_pipeline.texts import normalisation, prompts
@@ -44,11 +45,11 @@ def extract(args: argparse.Namespace) -> None:
         yield keypoints
 
     if len(failed) == len(sources):  # write no file rather than an empty one
-      _raise_failed(failed)
+      failures.raise_failed(failed)
 
   h5.write(args.output, readable())
   print(f"{len(sources) - len(failed)} clips: {args.output}")
-  _raise_failed(failed, unread)
+  failures.raise_failed(failed, unread)
 
 
 def lift(args: argparse.Namespace) -> None:
@@ -71,7 +72,7 @@ def lift(args: argparse.Namespace) -> None:
     workers=args.workers,
   )
   print(outcome.describe(args.output))
-  _raise_failed(outcome.failed, unread)
+  failures.raise_failed(outcome.failed, unread)
 
 
 def export_skels(args: argparse.Namespace) -> None:
@@ -192,7 +193,9 @@ def build_records(args: argparse.Namespace) -> None:
   )
   print(record_reader.table(record_reader.summarise(folder)))
   print(f"Records: {folder}")
-  _raise_failed(failed, plan.recognised.unread if plan.recognised else {})
+  failures.raise_failed(
+    failed, plan.recognised.unread if plan.recognised else {}
+  )
 
 
 def _print_plan(plan: build_plan.BuildPlan) -> None:
@@ -281,25 +284,3 @@ def _print_note(message: str) -> None:
 def _progress(items: Iterable, total: int, what: str) -> Iterable:
   # Shown in a terminal only.
   return tqdm.tqdm(items, total=total, desc=what, unit="clip", disable=None)
-
-
-def _raise_failed(
-  failed: dict[str, errors.SignLLMError], unread: Mapping[str, str] = {}
-) -> None:
-  """Reports bad clips and files that are not read, after the good is done.
-
-  Raises:
-    DataError: names up to 20 bad clips and the fault of each, and likewise
-      files that look like input.
-  """
-  lines = []
-  for what, found in (
-    ("bad clips were left out", failed),
-    ("files look like input and are not read", unread),
-  ):
-    if found:
-      each = [f"  {name}: {why}" for name, why in sorted(found.items())]
-      more = [f"  and {len(each) - 20} more"] if len(each) > 20 else []
-      lines += [f"{len(each)} {what}:", *each[:20], *more]
-  if lines:
-    raise errors.DataError("\n".join(lines))
