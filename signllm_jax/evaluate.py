@@ -21,6 +21,7 @@ from signllm_jax.evaluation.report import (
   report_files,
   tables,
 )
+from signllm_jax.evaluation.study import analysis, kit
 from signllm_jax.evaluation.validation import table as validation_table
 from signllm_jax.inference import load
 from signllm_jax.parallel import compilation_cache
@@ -64,16 +65,43 @@ def _write_comparison(
   print("wrote", *report_files.write_comparison(folder, compared))
 
 
+def _write_study(
+  args: argparse.Namespace, reports: Sequence[report.Report]
+) -> None:
+  print("wrote", *kit.write(args.study, reports, args.study_pairs))
+
+
+def _analyse(args: argparse.Namespace) -> None:
+  key = analysis.read_key(args.study)
+  ratings = [
+    rating
+    for path in args.ratings
+    for rating in analysis.read_ratings(path, key)
+  ]
+  text = analysis.to_markdown(analysis.analyse(key, ratings))
+  path = pathlib.Path(args.study, "analysis.md")
+  atomic_files.write_text(path, text)
+  print(text)
+  print("wrote", path)
+
+
 def _evaluate_one(args: argparse.Namespace, options: dict[str, Any]) -> None:
   folder = _folder(args, args.split)
-  _write(folder, evaluate_run.evaluate(args.workdir, **options))
+  scored = evaluate_run.evaluate(args.workdir, **options)
+  if args.study:
+    _write_study(args, [scored])
+  else:
+    _write(folder, scored)
 
 
 def _compare_two(args: argparse.Namespace, options: dict[str, Any]) -> None:
   other = paths.absolute(args.compare[1]).name
   folder = _folder(args, f"{args.split}-vs-{other}")
   a, b = (evaluate_run.evaluate(path, **options) for path in args.compare)
-  _write_comparison(folder, a, b, args.resamples)
+  if args.study:
+    _write_study(args, [a, b])
+  else:
+    _write_comparison(folder, a, b, args.resamples)
 
 
 def _score_files(args: argparse.Namespace) -> None:
@@ -97,7 +125,9 @@ def _score_files(args: argparse.Namespace) -> None:
     )
     for group in groups
   ]
-  if args.compare:
+  if args.study:
+    _write_study(args, scored)
+  elif args.compare:
     _write_comparison(folder, scored[0], scored[1], args.resamples)
   else:
     _write(folder, scored[0])
@@ -136,8 +166,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
   def work() -> None:
     evaluate_flags.check(args)
     compilation_cache.enable()
+    if args.study:
+      atomic_files.check_writable(args.study, "--study")
     if args.validate_metrics:
       _validate(args)
+    elif args.ratings:
+      _analyse(args)
     elif args.reference:
       _score_files(args)
     elif args.compare:

@@ -6,6 +6,7 @@ from signllm_jax.core import errors
 from signllm_jax.data import datasets
 from signllm_jax.evaluation import evaluate_run
 from signllm_jax.evaluation.report import bootstrap
+from signllm_jax.evaluation.study import kit
 
 MOST_RESAMPLES = 100_000
 
@@ -27,6 +28,8 @@ examples:
   python -m signllm_jax.evaluate --produced=made --reference=data/gsl \\
       --split=test --training=data/gsl
   python -m signllm_jax.evaluate --validate_metrics --pairs sentences signs
+  python -m signllm_jax.evaluate --workdir=runs/gsl --study=study
+  python -m signllm_jax.evaluate --study=study --ratings ratings-*.csv
 
 exit codes: 0 done; 1 wrong request; 2 wrong option; 65 fault in the data;
 66 the model gives NaN; 74 fault in storage; 130 interrupted
@@ -47,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
   _add_scores(options)
   _add_files(options)
   _add_validation(options)
+  _add_study(options)
   return options
 
 
@@ -161,6 +165,31 @@ def _add_validation(options: argparse.ArgumentParser) -> None:
   )
 
 
+def _add_study(options: argparse.ArgumentParser) -> None:
+  add = options.add_argument
+  add(
+    "--study",
+    metavar="OUT",
+    default="",
+    help="write a study for Deaf raters into this folder: study.html, a page "
+    "of blinded pairs, and key.json, which raters must not see",
+  )
+  add(
+    "--study_pairs",
+    type=int,
+    default=kit.PAIRS,
+    help=f"pairs of clips of a study ({kit.PAIRS})",
+  )
+  add(
+    "--ratings",
+    nargs="+",
+    default=[],
+    metavar="CSV",
+    help="analyse what raters saved: agreement, systems, and the correlation "
+    "of each metric with the ratings; --study names the folder with key.json",
+  )
+
+
 def picture_size(text: str) -> tuple[int, int] | None:
   """Width and height of --size; None if it is empty.
 
@@ -205,9 +234,16 @@ def _check_what(args: argparse.Namespace) -> None:
       ("--compare", args.compare),
       ("--produced", args.produced),
       ("--validate_metrics", args.validate_metrics),
+      ("--ratings", args.ratings),
     )
     if value
   ]
+  if args.ratings and not args.study:
+    raise errors.UsageError("--ratings without --study", expected="its folder")
+  if args.study_pairs < 1:
+    raise errors.UsageError(
+      f"--study_pairs={args.study_pairs}", expected="1 or more"
+    )
   if len(asked) != 1:
     raise errors.UsageError(
       "both " + " and ".join(asked) if asked else "nothing to evaluate",

@@ -1,0 +1,1 @@
+"""Judgement by people: a page of blinded pairs, and the analysis."""
