@@ -9,7 +9,7 @@ from pose_format import pose_header
 from pose_format.numpy import NumPyPoseBody
 
 from signllm_jax.core import clips, errors
-from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.core.skeleton import DWPOSE128, HOLISTIC178, PROMPT2SIGN50
 from signllm_jax.formats import landmarks, pose
 from signllm_jax.formats.pose import openpose
 
@@ -182,6 +182,26 @@ def test_keypoints_of_holistic(tmp_path, holistic, points):
   np.testing.assert_array_equal(neck[:, 2], ends[..., 2].min(1))
   assert keypoints.valid.any()
   assert (keypoints.frames[~keypoints.valid] == 0).all()
+
+
+@pytest.mark.parametrize("points", [543, 576, 203, 178])
+def test_faces_of_holistic_are_the_same_in_every_form(
+  tmp_path, holistic, points
+):
+  whole = pose.read_keypoints(saved(holistic, tmp_path / "w.pose"), HOLISTIC178)
+  assert whole.valid[:, list(HOLISTIC178.face)].mean() > 0.9
+  made = saved(variant(holistic, points), tmp_path / "a.pose")
+  found = pose.read_keypoints(made, HOLISTIC178)
+  np.testing.assert_array_equal(found.frames, whole.frames)
+  np.testing.assert_array_equal(found.depth, whole.depth)
+  if points in (543, 576):  # with the whole mesh
+    at = DWPOSE128.joint("ibug_8")
+    chin = pose.read_keypoints(made, DWPOSE128).frames[:, at]
+    mesh = whole.frames[:, HOLISTIC178.joint("mesh_152")]
+    np.testing.assert_array_equal(chin, mesh)
+  else:
+    with pytest.raises(errors.DataError, match="dwpose128"):
+      pose.read_keypoints(made, DWPOSE128)
 
 
 def test_nose_of_the_smallest_form(tmp_path, holistic):

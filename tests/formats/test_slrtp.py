@@ -194,7 +194,7 @@ def test_a_real_sentence_goes_through_pt_to_records(tmp_path, torch):
   npz.write(tmp_path / "a.npz", [made])
   source = tmp_path / "in"
   source.mkdir()
-  assert convert.convert(tmp_path / "a.npz", source / "a.pt") == 1
+  assert convert.convert(tmp_path / "a.npz", source / "train.pt") == 1
   (found,) = find_clips.find(source, skeleton="holistic178")
   read = clips.canonical(found.read().as_clip())
   np.testing.assert_allclose(read.frames, clip.frames, atol=1e-5)
