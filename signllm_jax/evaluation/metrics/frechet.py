@@ -7,7 +7,9 @@ network, so the score is reproducible anywhere.
 Features of frame t >= 1, standardised by the true frames: positions of nose,
 elbows and wrists about the neck and of ten fingertips about their hand's wrist,
 and the change of each since frame t - 1. Missing cells take the truth's mean;
-a joint that the truth shows in less than half of its frames is left out.
+a joint that the truth shows in less than half of its frames is left out. So is
+a depth that hardly varies in the truth: MediaPipe's can be a thousandth of x
+and y, and standardised it would be the whole distance.
 
 Of a face apart: points along the lines of brows, eyes and mouth about the
 middle of all of these, so that it does not measure where the head is.
@@ -23,6 +25,8 @@ from signllm_jax.core import clips
 from signllm_jax.core.skeleton import SIDES, Skeleton
 
 FEATURES = ("mouth", "brows", "eyes")
+_STILL = 1e-6  # deviation of a number that does not vary
+_FLAT = 2e-4  # of a depth that does not, 0.0006 of the shoulders' distance
 _RIDGE = 1e-9  # on variances of about 1: Cholesky then accepts still poses
 
 
@@ -102,7 +106,10 @@ def sums(
   count = np.maximum(shown.sum(0), 1)
   mean = np.where(shown, pooled, 0).sum(0) / count
   deviation = np.sqrt((np.where(shown, pooled - mean, 0) ** 2).sum(0) / count)
-  used &= deviation > 1e-6
+  least = np.full(len(deviation), _STILL)
+  if true[0].skeleton.dims == 3:
+    least[2::3] = _FLAT
+  used &= deviation > least
 
   def moments(frames: np.ndarray) -> np.ndarray:
     x = (np.nan_to_num(frames - mean) / np.where(used, deviation, 1))[:, used]

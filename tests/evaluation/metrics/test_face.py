@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 from helpers.paths import DATA
 
@@ -66,3 +67,20 @@ def test_skeletons_without_a_face_have_no_such_metrics():
     keys = {m.key for m in catalogue.pose_metrics(skeleton)}
     assert {"frechet_face", *(f"dtw_mje_{name}" for name in FEATURES)} <= keys
     assert len(frechet._face_joints(skeleton)) <= 28
+
+
+def test_a_flat_depth_is_no_distance():
+  random = np.random.default_rng(0)
+  frames = random.normal(0, 0.1, (60, 178, 3)).astype(np.float32)
+  frames[..., 2] *= 1e-4
+  valid = np.ones((60, 178), bool)
+  true = clips.Clip(frames, valid, skeleton=HOLISTIC178)
+  noisy = frames + [0, 0, 0.01] * random.normal(size=frames.shape)
+  made = dataclasses.replace(true, frames=noisy.astype(np.float32))
+  for key in ("frechet", "frechet_face"):
+    assert _score(key, made, true) == pytest.approx(0, abs=1e-2)
+  deep = frames * np.array([1, 1, 1e4], np.float32)
+  true = dataclasses.replace(true, frames=deep)
+  made = dataclasses.replace(true, frames=deep * np.float32(0.5))
+  for key in ("frechet", "frechet_face"):
+    assert _score(key, made, true) > 1
