@@ -43,23 +43,28 @@ _CHUNK = 4_096  # training frames at a time
 
 def add(
   result: report.Report,
-  frames: Sequence[int],
+  frames: Sequence[int] | None,
   training: datasets.Clips | Sequence[clips.Clip] | None,
   weights: np.ndarray,
+  texts_only: bool = False,
 ) -> report.Report:
   """Adds the audit of the produced clips to a report.
 
   Args:
     result: with all its columns, also those of a reader.
-    frames: lengths of the produced clips as they came.
+    frames: lengths of the produced clips as they came; None: as they are.
     training: clips that the system learnt from; None if unknown.
     weights: of `bootstrap.resample`.
+    texts_only: the clips were made here, from texts alone; equal lengths then
+      show that the model knows them.
   """
   made, true = result.rows["produced"], result.true
+  if frames is None:
+    frames = [len(clip) for clip in made]
   of_texts = {m.key for m in text_metrics.TEXT}
   read = [m for m in result.metrics if m.key in of_texts]
   findings = [
-    lengths(frames, true),
+    lengths(frames, true, texts_only),
     first_frames(made, true),
     truth_frames(made, true),
     training_frames(made, true, training),
@@ -68,12 +73,15 @@ def add(
   return dataclasses.replace(result, audit=findings)
 
 
-def lengths(frames: Sequence[int], true: Sequence[clips.Clip]) -> Finding:
+def lengths(
+  frames: Sequence[int], true: Sequence[clips.Clip], texts_only: bool = False
+) -> Finding:
   """Whether produced lengths are those of the truth.
 
   Args:
     frames: produced lengths, as they came.
     true: the true clips.
+    texts_only: the clips were made here, from texts alone.
   """
   made, given = np.array(frames), np.array([len(clip) for clip in true])
   equal = made == given
@@ -88,6 +96,9 @@ def lengths(frames: Sequence[int], true: Sequence[clips.Clip]) -> Finding:
     return Finding("lengths", UNKNOWN, said, [])
   if len(true) < _LEAST:
     return Finding("lengths", UNKNOWN, f"{said} Too few clips to judge.", [])
+  if share >= SHARE and texts_only:
+    said += " The model was given texts only, so these follow from the text."
+    return Finding("lengths", CLEAR, said, [])
   if share >= SHARE:
     said += " Lengths or counters of the truth were given."
     named = [clip.name for clip, e in zip(true, equal, strict=True) if e]

@@ -74,7 +74,7 @@ def evaluate(
     result = evaluate_clips.add_columns(
       result, reader, back_translation, weights
     )
-  return audit.add(result, list(map(len, produced[0])), data.train, weights)
+  return audit.add(result, None, data.train, weights, protocol == "free")
 
 
 def _produce(

@@ -308,6 +308,9 @@ def test_every_line_of_the_leaky_protocol_says_so(home, tmp_path, capsys):
   found = json.loads((out / "report.json").read_text())
   assert found["leaky"] and found["protocol"] == "pt"
   assert found["rows"]["produced"]["length_ratio"] == 1
+  audit = {each["key"]: each for each in found["audit"]}
+  assert audit["lengths"]["verdict"] == "found"
+  assert len(audit["lengths"]["clips"]) == 5
   page = (out / "report.html").read_text()
   assert page.count("leaky") > 12
 

@@ -74,6 +74,13 @@ def test_true_lengths_are_found():
   assert found["lengths"].clips == [clip.name for clip in TRUE]
 
 
+def test_a_model_that_is_given_texts_only_may_know_lengths():
+  frames = [len(clip) for clip in TRUE]
+  assert audit.lengths(frames, TRUE).verdict == FOUND
+  known = audit.lengths(frames, TRUE, texts_only=True)
+  assert known.verdict == CLEAR and "texts only" in known.said
+
+
 def test_equal_true_lengths_show_nothing():
   true = [_with_length(clip, 30) for clip in TRUE]
   found = audit.lengths([30] * 8, true)

@@ -15,7 +15,8 @@ from helpers import devices
 
 import signllm_jax.train as train
 from signllm_jax import config
-from signllm_jax.core import clips, errors, vocabulary
+from signllm_jax.api import validation
+from signllm_jax.core import clips, common_skeleton, errors, vocabulary
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import augmentation, corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics
@@ -477,3 +478,15 @@ def test_likelihood_and_encoder_distance_are_columns(trained, loaded):
   alone = reading.encoder_distance(loaded, true[-1:], true[:1])
   assert alone[0] == pytest.approx(apart[0], rel=1e-3)
   assert "read by ffffffffffff" in distance.signature("free", 3)
+
+
+def test_a_reader_is_tried_as_a_metric(loaded):
+  """On clips from the front, lifted as the reader needs them."""
+  listed = [common_skeleton.to_front(_spelt(w, w)) for w in WORDS[:2]]
+  lifted = validation._lifted(listed, loaded.info.fps)
+  assert [c.skeleton for c in lifted] == [PROMPT2SIGN50] * 2
+  assert lifted[0].fps == loaded.info.fps and lifted[0].text == WORDS[0]
+  for measure in validation._of_reader(loaded):
+    same = measure.distance(lifted, lifted)
+    other = measure.distance(lifted[::-1], lifted)
+    assert same.shape == (2,) and (same < other).all(), measure.key

@@ -35,7 +35,7 @@ SCALES = (
   Question("comprehension", "I understood it.", "nothing", "everything"),
   Question("fluency", "The rhythm and the pauses are right.", "no", "yes"),
   Question("space", "Places and directions are used right.", "no", "yes"),
-  Question("face", "Face, mouth, head and body say the right.", "no", "yes"),
+  Question("face", "Face, mouth, head and body are used right.", "no", "yes"),
   Question("expression", "It is expressive.", "no", "yes"),
   Question("naturalness", "It looks like a person signing.", "no", "yes"),
   Question("effort", "Watching it is hard work.", "no", "yes", better=False),
