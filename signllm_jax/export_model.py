@@ -14,13 +14,21 @@ from signllm_jax.core import (
   paths,
 )
 from signllm_jax.inference import load, stablehlo
-from signllm_jax.runs import description, model_file, restore
+from signllm_jax.runs import (
+  description,
+  hub_folder,
+  model_file,
+  restore,
+  workdir,
+)
 
 EXAMPLES = """\
 the name of --out decides:
   NAME.safetensors  one file; `produce`, `serve` and `evaluate` take it as
                     --model. float32 signs the same bits as the checkpoint,
                     float16 needs half the room
+  NAME --hub        a folder in the form of the Hugging Face hub: the same
+                    file, config.json and a model card; --model takes it
   NAME (a folder)   StableHLO of encoder and decoding step (and of what writes
                     the gloss, if the model does), and model.json: JAX alone
                     runs them, on CPU, GPU and TPU
@@ -43,6 +51,7 @@ def export_model(
   *,
   dtype: str = "float32",
   language: str = "",
+  hub: bool = False,
 ) -> None:
   """Writes a trained model as a file or as compiled programs.
 
@@ -51,6 +60,7 @@ def export_model(
     out: file with the suffix .safetensors, or a folder that does not exist.
     dtype: of the file's parameters.
     language: of the programs, where the model knows several.
+    hub: write a folder in the form of the Hugging Face hub, with a model card.
 
   Raises:
     UsageError: the request cannot be met.
@@ -58,6 +68,9 @@ def export_model(
     StorageError: nothing can be read or written.
   """
   out = paths.resolve(out)
+  if hub:
+    _write_hub_folder(path, out, dtype, language)
+    return
   if out.suffix == model_file.SUFFIX:
     if language:
       raise errors.UsageError("--language: a model file holds all languages")
@@ -76,6 +89,22 @@ def export_model(
   producer = load.load_producer(path, language)
   stablehlo.write(folder, producer)
   print(f"wrote {out}: " + ", ".join(sorted(os.listdir(folder))))
+
+
+def _write_hub_folder(
+  path: str | os.PathLike, out: paths.AnyPath, dtype: str, language: str
+) -> None:
+  if language or out.suffix or paths.is_remote(out):
+    raise errors.UsageError(
+      "--hub with --language" if language else "no name of a folder",
+      path=out,
+      expected="a local folder's name; it holds all languages",
+    )
+  config, infos, _, state = restore.restore(path)
+  report = None if model_file.is_model_file(path) else workdir.read_report(path)
+  described = description.Description(config, infos)
+  files = hub_folder.write(out, described, state, report, dtype)
+  print(f"wrote {out}: " + ", ".join(file.name for file in files))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,10 +126,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     help="of the parameters in the file (float32)",
   )
   add("--language", default="", help="of the programs, e.g. ASL")
+  add(
+    "--hub",
+    action="store_true",
+    help="write a folder in the form of the Hugging Face hub: safetensors, "
+    "config.json and a model card (README.md)",
+  )
   args = parser.parse_args(arguments)
   return errors.exit_code_of(
     lambda: export_model(
-      args.workdir, args.out, dtype=args.dtype, language=args.language
+      args.workdir,
+      args.out,
+      dtype=args.dtype,
+      language=args.language,
+      hub=args.hub,
     )
   )
 

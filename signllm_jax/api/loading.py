@@ -15,7 +15,8 @@ def load(
 
   Args:
     path: work directory of a run, whose best checkpoint is taken, or a model
-      file of `signllm_jax.export_model`.
+      file of `signllm_jax.export_model`, or its folder (`--hub`). No code of
+      theirs is run.
     language: code of the sign language, such as ASL, that is taken where a call
       names none; only a model of several needs it.
     dtype: of matrix products, float32 or bfloat16; as trained if empty.

@@ -29,17 +29,32 @@ from signllm_jax.runs import description, stored_config, train_state
 from signllm_jax.runs.description import Description
 
 SUFFIX = ".safetensors"
+HUB_NAME = "model.safetensors"  # in a folder of the Hugging Face hub
 FORMAT = 1
 _ENTRY = "signllm_jax"  # a single one: the writer keeps no order of several
 DTYPES = ("float32", "float16")
 
 
 def is_model_file(path: str | os.PathLike) -> bool:
-  """Whether a path names a model file, not a work directory."""
-  path = paths.resolve(path)
+  """Whether a path names a model file or its folder, not a work directory."""
+  path = paths.resolve(locate(path))
   if path.suffix == SUFFIX:
     return True
   return not paths.is_remote(path) and path.is_file()
+
+
+def locate(path: str | os.PathLike) -> str | os.PathLike:
+  """The model file of a local folder in the form of the Hugging Face hub.
+
+  Any other path as it is; a work directory has checkpoints.
+  """
+  found = paths.resolve(path)
+  if paths.is_remote(found) or not found.is_dir():
+    return path
+  inside = found / HUB_NAME
+  if inside.is_file() and not (found / "checkpoints").exists():
+    return inside
+  return path
 
 
 def write(
@@ -70,15 +85,20 @@ def write(
       raise errors.DataError(
         f"{name} does not fit {dtype}", path=path, hint="Use --dtype=float32"
       )
-  about = {
-    "format": FORMAT,
-    "step": int(state.step),
-    "config": json.loads(stored_config.to_json(described.config)),
-    "facts": json.loads(corpus_info.to_json(described.infos)),
-  }
+  about = describe(described, int(state.step))
   metadata = {_ENTRY: json.dumps(about, ensure_ascii=False)}
   with atomic_files.atomic_write(path) as part:
     part.write_bytes(safetensors_numpy.save(tensors, metadata))
+
+
+def describe(described: Description, step: int) -> dict[str, Any]:
+  """What a model file says of itself, as plain values."""
+  return {
+    "format": FORMAT,
+    "step": step,
+    "config": json.loads(stored_config.to_json(described.config)),
+    "facts": json.loads(corpus_info.to_json(described.infos)),
+  }
 
 
 def read_description(path: str | os.PathLike) -> Description:
@@ -145,7 +165,9 @@ def identify(path: str | os.PathLike) -> dict[str, Any]:
   """
   with _open(path) as file:
     step = _about(path, file)["step"]
-  digest = hashlib.sha256(paths.local_copy(path).read_bytes()).hexdigest()
+  digest = hashlib.sha256(
+    paths.local_copy(locate(path)).read_bytes()
+  ).hexdigest()
   return {"step": step, "digest": digest}
 
 
@@ -170,6 +192,7 @@ def _name(root: str, path: Any) -> str:
 
 
 def _open(path: str | os.PathLike) -> Any:
+  path = locate(path)
   if not foreign_files.exists(path):
     raise errors.UsageError(
       "no such file",

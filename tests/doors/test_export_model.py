@@ -9,8 +9,10 @@ import jax.export
 import numpy as np
 import pytest
 import safetensors.numpy as safetensors
+import yaml
 from helpers.serving import make_home
 
+import signllm_jax as slp
 from signllm_jax import export_model, produce
 from signllm_jax.core import errors
 from signllm_jax.formats import npz
@@ -64,6 +66,42 @@ def test_files_are_small_and_the_same_each_time(home, tmp_path):
   np.testing.assert_allclose(near.frames[0], exact.frames[0], atol=5e-3)
   assert restore.identify(file)["step"] == 3
   assert restore.identify(file) != restore.identify(half)
+
+
+def test_a_folder_of_the_hub_signs_and_has_a_card(home, tmp_path, capsys):
+  folder = tmp_path / "signs"
+  assert export(home / "run", folder, "--hub") == 0
+  assert "model.safetensors, config.json, README.md" in capsys.readouterr().out
+  weights = (folder / "model.safetensors").read_bytes()
+  assert weights == (home / "model.safetensors").read_bytes()
+  about = json.loads((folder / "config.json").read_text())
+  assert about["library_name"] == "signllm-jax"
+  assert about["skeleton"] == "prompt2sign50" and about["step"] == 3
+  card = (folder / "README.md").read_text()
+  matter = yaml.safe_load(card.split("---")[1])
+  assert matter["library_name"] == "signllm-jax"
+  assert matter["language"] == ["de", "gsg"]
+  report = json.loads((home / "run" / "report.json").read_text())
+  for score in report["rows"]["produced"].values():
+    assert f"| {score:.4g} |" in card
+  assert "Terms: not stated beside the data" in card
+  assert "not a checked translation" in card
+  # Loading reads one file: nothing else of the folder matters, and none runs.
+  (folder / "modeling_signllm.py").write_text("raise SystemExit(7)")
+  (folder / "pytorch_model.bin").write_bytes(b"cposix\nsystem\n(S'false'\ntR.")
+  (folder / "config.json").write_text("not JSON")
+  assert restore.identify(folder) == restore.identify(
+    home / "model.safetensors"
+  )
+  with pytest.warns(UserWarning, match="cut off"):  # trained for 3 steps
+    signed = slp.load(folder)("wind")
+    expected = slp.load(home / "model.safetensors")("wind")
+  assert signed.frames.tobytes() == expected.frames.tobytes()
+  assert export(home / "run", folder, "--hub") == 1  # it exists
+  assert export(home / "run", tmp_path / "a.safetensors", "--hub") == 1
+  again = tmp_path / "again"
+  assert export(folder, again, "--hub") == 0  # of a folder, too
+  assert "This run was never evaluated." in (again / "README.md").read_text()
 
 
 def test_programs_sign_what_the_model_signs(home, tmp_path, capsys):
