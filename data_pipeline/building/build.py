@@ -14,10 +14,14 @@ from typing import Any
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_pipeline.building import build_plan, checksums, held_out
+from data_pipeline.building import bucket_build, build_plan, checksums, held_out
 from data_pipeline.keypoints import sidecar_texts
 from data_pipeline.lifting import lifted_folder, lifting_run
-from signllm_jax.core import atomic_files, errors
+from signllm_jax.core import (
+  atomic_files,
+  errors,
+  paths,
+)
 
 QUALITY = "quality.jsonl"  # of every clip that was lifted, in the build
 
@@ -34,7 +38,7 @@ def build_dataset(
   workers: int | None = None,
   report: Callable[[str, lifting_run.Outcome], None] = _report_split,
   note: Callable[[str], None] = logging.warning,
-) -> pathlib.Path:
+) -> paths.AnyPath:
   """Builds a data set, or reuses its build; prints its licence notice.
 
   The folder of a build appears only when the build is complete. An existing
@@ -60,6 +64,9 @@ def build_dataset(
   """
   _say_recognised(plan, note)
   print(f"Licence of {plan.name}: {plan.licence}")
+  if plan.bucket and plan.exists:
+    _say_built(plan)
+    return plan.bucket
   parent = plan.folder.parent
   with (
     _new_folder(parent),
@@ -67,10 +74,7 @@ def build_dataset(
     _storage_errors(plan.folder),
   ):
     if plan.folder.exists():
-      print(
-        f"{plan.folder} is already built and is used as it is; remove it to "
-        "build anew"
-      )
+      _say_built(plan)
     else:
       for left in parent.glob(f"incomplete.*_{plan.folder.name}"):
         shutil.rmtree(left)  # of a build that was killed
@@ -78,7 +82,17 @@ def build_dataset(
         _lift(plan, workers, report)
       _write(plan, report, note)
     _complete(plan)
-  return plan.folder
+    if plan.bucket:
+      bucket_build.publish(plan.folder, plan.bucket)
+      shutil.rmtree(plan.output)  # of this build alone
+  return plan.target
+
+
+def _say_built(plan: build_plan.BuildPlan) -> None:
+  print(
+    f"{plan.target} is already built and is used as it is; remove it to build "
+    "anew"
+  )
 
 
 @contextlib.contextmanager

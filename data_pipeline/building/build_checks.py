@@ -9,10 +9,14 @@ from collections.abc import Iterable
 
 import tensorflow_datasets as tfds
 
-from data_pipeline.building import held_out, record_reader
+from data_pipeline.building import beam, held_out, record_reader
 from data_pipeline.keypoints import find_splits
 from data_pipeline.lifting import lifted_folder
-from signllm_jax.core import errors, extras
+from signllm_jax.core import (
+  errors,
+  extras,
+  paths,
+)
 from signllm_jax.formats import dataset_info
 
 FILE_FORMATS = dataset_info.FILE_FORMATS
@@ -23,12 +27,13 @@ def check_output(
   file_format: str,
   shards: int | None,
   fps: float | None,
+  runner: beam.Runner | None = None,
 ) -> None:
   """Checks where and in which form the records are to be written.
 
   Raises:
     UsageError: no such file format, fewer than one shard, no frame rate, or a
-      remote folder.
+      URL that is none of a bucket.
   """
   if file_format not in FILE_FORMATS:
     raise errors.UsageError(
@@ -41,16 +46,18 @@ def check_output(
     raise errors.UsageError(
       f"{fps:g} frames a second", expected="a number above 0"
     )
-  if "://" in os.fspath(output):
+  paths.resolve(output)  # refuses URLs of other places
+  if paths.is_remote(output) and runner and runner.name != "DirectRunner":
     raise errors.UsageError(
-      "the output is not a local folder",
+      f"--beam={runner.name} into a bucket",
       path=output,
-      hint="Build into a local folder and copy it there",
+      expected="DirectRunner, as the build is made on this machine first",
+      hint="Build into a folder that its workers share, and copy it",
     )
 
 
 def check_same_form(
-  folder: pathlib.Path, file_format: str, shards: int | None
+  folder: paths.AnyPath, file_format: str, shards: int | None
 ) -> None:
   """Checks that an existing build has the requested form.
 
@@ -75,7 +82,7 @@ def check_same_form(
 
 
 def check_same_clips(
-  folder: pathlib.Path,
+  folder: paths.AnyPath,
   fps: float | None,
   usual: float,
   apart: held_out.HeldOut,

@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from data_pipeline.building import (
   beam,
+  bucket_build,
   build_checks,
   held_out,
   record_reader,
@@ -18,8 +19,9 @@ from data_pipeline.building import (
 from data_pipeline.corpora import corpus, recognise
 from data_pipeline.keypoints import find_splits
 from data_pipeline.lifting import lifted_folder
-from signllm_jax.core import errors, extras
+from signllm_jax.core import buckets, errors, extras, foreign_files, paths
 from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.formats import dataset_info
 
 DATASETS = ("fingerspelling", "prompt2sign")  # packages of data_pipeline
 
@@ -41,9 +43,15 @@ class BuildPlan:
   lifting: lifted_folder.Options
   held_out: held_out.HeldOut  # clips of train that are set aside
   download_options: dict[str, Any]  # of Apache Beam; else empty
-  exists: bool  # whether the folder holds a complete build to reuse
+  exists: bool = False  # whether the folder holds a complete build to reuse
+  bucket: buckets.BucketPath | None = None  # folder of the records in one
   rate: float | None = None  # the requested rate
   stated_licence: str | None = None  # of --licence
+
+  @property
+  def target(self) -> paths.AnyPath:
+    """Folder of the records once they are complete."""
+    return self.bucket or self.folder
 
   @property
   def fps(self) -> float:
@@ -64,7 +72,7 @@ class BuildPlan:
   def licence(self) -> str:
     """The terms of the data set."""
     if self.exists:
-      return record_reader.open_build(self.folder).license
+      return record_reader.open_build(self.target).license
     if self.recognised:
       return self.recognised.corpus.licence
     return self.new_builder().info.redistribution_info.license
@@ -154,7 +162,7 @@ def make_plan(
       build than requested; it is not built on Beam, or Beam is not installed.
     DataError: the folder holds something else than a complete build.
   """
-  build_checks.check_output(output, file_format, shards, fps)
+  build_checks.check_output(output, file_format, shards, fps, runner)
   builder_class, config = _find_config(_with_skeleton(name, lifting.skeleton))
   name = f"{builder_class.name}/{config.name}"
   folder = pathlib.Path(output, name, str(builder_class.VERSION))
@@ -172,12 +180,38 @@ def make_plan(
     lifting=dataclasses.replace(lifting, skeleton=_skeleton_of(config)),
     held_out=apart,
     download_options=beam.download_options(builder_class, runner),
-    exists=folder.exists(),
     rate=fps,
     stated_licence=licence,
   )
+  plan = _placed(plan, output)
   _check(plan)
   return plan
+
+
+def _placed(plan: BuildPlan, output: str | os.PathLike) -> BuildPlan:
+  """The plan with its place, and whether there is a build.
+
+  One for a bucket is made in a folder of this machine.
+
+  Raises:
+    StorageError: the bucket does not answer.
+  """
+  if not paths.is_remote(output):
+    return dataclasses.replace(plan, exists=plan.folder.exists())
+  root = buckets.BucketPath(output)
+  inside = f"{plan.name}/{plan.builder_class.VERSION}"
+  request = (plan.name, plan.input, plan.names, plan.rate, plan.size)
+  form = (plan.file_format, plan.shards, plan.lifting, plan.held_out)
+  local = bucket_build.local_output(
+    output, *request, *form, plan.stated_licence
+  )
+  return dataclasses.replace(
+    plan,
+    output=local,
+    folder=local / inside,
+    bucket=root / inside,
+    exists=foreign_files.exists(root / inside / dataset_info.INFO),
+  )
 
 
 def _check(plan: BuildPlan) -> None:
@@ -189,9 +223,9 @@ def _check(plan: BuildPlan) -> None:
   if plan.exists:
     # Beam may make fewer shards than requested.
     shards = None if plan.download_options else plan.shards
-    build_checks.check_same_form(plan.folder, plan.file_format, shards)
+    build_checks.check_same_form(plan.target, plan.file_format, shards)
     usual = vars(plan.config)["fps"]
-    build_checks.check_same_clips(plan.folder, plan.rate, usual, plan.held_out)
+    build_checks.check_same_clips(plan.target, plan.rate, usual, plan.held_out)
     return
   build_checks.check_source(plan.builder_class, plan.input)
   build_checks.check_writer(plan.file_format)

@@ -232,6 +232,6 @@ def read_record(folder: paths.AnyPath) -> Record:
     DataError: the file is damaged.
   """
   path = folder / RECORD
-  value = foreign_files.read_json(path) if path.exists() else {}
+  value = foreign_files.read_json(path) if foreign_files.exists(path) else {}
   with foreign_files.parsing(path, "record of a build"):
     return msgspec.convert(value, Record)

@@ -220,7 +220,7 @@ def _print_plan(plan: build_plan.BuildPlan) -> None:
     if not plan.exists:
       print(f"{split}: {size} of the clips of train would be set aside")
   verb = "is already built in" if plan.exists else "would be built into"
-  print(f"{plan.name} {verb} {plan.folder} as {plan.file_format}")
+  print(f"{plan.name} {verb} {plan.target} as {plan.file_format}")
 
 
 def check(args: argparse.Namespace) -> None:

@@ -4,14 +4,16 @@ import copy
 import dataclasses
 import difflib
 import os
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 from signllm_jax import config as config_lib
 from signllm_jax import config_files
 from signllm_jax.api import loading
-from signllm_jax.core import errors
+from signllm_jax.core import (
+  errors,
+  paths,
+)
 from signllm_jax.inference import signer
 from signllm_jax.runs import workdir as workdir_lib
 from signllm_jax.training import loop
@@ -94,7 +96,7 @@ def build(
   test: str = "",
   seed: int = 0,
   workers: int | None = None,
-) -> pathlib.Path:
+) -> paths.AnyPath:
   """Builds the training records of a data set, or finds them built.
 
   The API of `python -m data_pipeline build`; prints the data's licence.

@@ -8,7 +8,7 @@ from helpers import small_runs
 from helpers.bucket_server import bucket as bucket
 from helpers.bucket_server import bucket_server as bucket_server
 
-from data_pipeline.building import build, build_plan, verify
+from data_pipeline.building import beam, build, build_plan, verify
 from signllm_jax import config
 from signllm_jax.core import errors, paths
 from signllm_jax.data import corpus_info, datasets
@@ -80,3 +80,49 @@ def test_what_is_not_there_says_so(bucket, tmp_path):
   url = bucket.upload(tmp_path / "clips", "clips")
   with pytest.raises(errors.UsageError, match="local file system"):
     datasets.open_clips(config.Data(folder=url), "train")
+
+
+def build_clips(clips, output, file_format="array_record", **options):
+  return build.build_dataset(
+    build_plan.make_plan(
+      "prompt2sign/gsl",
+      output,
+      input=clips,
+      file_format=file_format,
+      shards=2,
+      **options,
+    )
+  )
+
+
+def test_a_build_into_a_bucket(bucket, tmp_path, monkeypatch, capsys):
+  """R19: equal bytes; nothing is readable before all of it is there."""
+  monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+  clips = tmp_path / "clips"
+  small_runs.write_folder(clips, [small_runs.clip(i) for i in range(6)])
+  local = build_clips(clips, tmp_path / "data")
+  url = f"{bucket.url}/data"
+  bucket.writes_left = 3
+  with pytest.raises(errors.StorageError, match="cannot be copied"):
+    build_clips(clips, url)
+  bucket.writes_left = None
+  assert len(bucket.names("data/")) == 3
+  place = f"{url}/prompt2sign/gsl/1.0.0"
+  with pytest.raises(errors.DataError, match="no data for the split"):
+    datasets.open_clips(config.Data(folder=place), "train")
+  paths.resolve(place, "stray").write_bytes(b"of another build")
+  assert str(build_clips(clips, url)) == place
+  assert {
+    name.rsplit("/", 1)[1]: bucket.content(name)
+    for name in bucket.names("data/")
+  } == {path.name: path.read_bytes() for path in local.iterdir()}
+  assert verify.verify(place) == 6
+  assert not [x for x in (tmp_path / "cache").rglob("*") if x.is_file()]
+  capsys.readouterr()
+  assert str(build_clips(clips, url)) == place
+  assert "already built" in capsys.readouterr().out
+  with pytest.raises(errors.UsageError, match="holds a build as array_record"):
+    build_clips(clips, url, "tfrecord")
+  runner = beam.Runner("DataflowRunner")
+  with pytest.raises(errors.UsageError, match="expected DirectRunner"):
+    build_clips(clips, f"{bucket.url}/other", runner=runner)

@@ -328,10 +328,8 @@ def test_wrong_requests(source, tmp_path):
   assert "train.skels" in message(input=None)
   assert "tfrecord or array_record" in message(file_format="parquet")
   assert "at least 1" in message(shards=0)
-  with pytest.raises(errors.UsageError, match="local folder"):
-    build.build_dataset(
-      build_plan.make_plan("prompt2sign/gsl", "gs://bucket/data", input=source)
-    )
+  with pytest.raises(errors.UsageError, match="no object of a bucket"):
+    build_plan.make_plan("prompt2sign/gsl", "http://host/data", input=source)
   assert isinstance(failing(tmp_path / "gone", tmp_path), errors.DataError)
   (tmp_path / "empty").mkdir()
   assert "empty" in str(failing(tmp_path / "empty", tmp_path))
