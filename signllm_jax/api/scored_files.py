@@ -4,7 +4,7 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from signllm_jax.api import pose_files
+from signllm_jax.api import pose_files, reading
 from signllm_jax.evaluation import evaluate_clips
 from signllm_jax.evaluation.report import bootstrap, report
 
@@ -48,11 +48,14 @@ def evaluate_files(
   trained = pose_files.read(training, "train", **picture) if training else None
   name = pathlib.Path(places[0]).resolve().name
   place = pathlib.Path(reference).resolve().name
+  known = reading.splits_of(pathlib.Path(reference))
+  if known:
+    place += f", {known[0] if len(known) == 1 else split}"
   return evaluate_clips.evaluate(
     samples,
     true,
     name=name,
-    place=f"{place}, {split}" if pathlib.Path(reference).is_dir() else place,
+    place=place,
     training=trained,
     partial=partial,
     resamples=resamples,
