@@ -148,11 +148,18 @@ class Writer:
   def describe_run(self, settings: config.Experiment, description: str) -> None:
     """Writes the configuration as hyper-parameters, and the run's description.
 
-    A run that goes on has them already.
+    A run that goes on has them already. The tab HPARAMS compares runs by them;
+    it takes the metrics from the scalars, so none are named here.
     """
     if self._start:
       return
     flat = config.flatten(settings)
+    plain = {
+      name: value if isinstance(value, bool | int | float | str) else str(value)
+      for name, value in flat.items()
+    }
+    _, begun, _ = summary.hparams(plain, {})
+    self._write(0, summary=begun)
     lines = [f"| {name} | {value!r} |" for name, value in flat.items()]
     table = "\n".join(["| field | value |", "|---|---|", *lines])
     self._write(0, summary=summary.text("hparams", table))

@@ -53,6 +53,47 @@ def test_hyperparameters_once(tmp_path):
   )
 
 
+def test_runs_compare_in_the_tab_of_hyperparameters(tmp_path):
+  """As TensorBoard's own plugin reads them."""
+  pytest.importorskip("tensorboard")
+  from tensorboard.backend.event_processing import (
+    data_provider,
+    plugin_event_multiplexer,
+  )
+  from tensorboard.context import RequestContext
+  from tensorboard.plugins.base_plugin import TBContext
+  from tensorboard.plugins.hparams import backend_context, metadata
+
+  for name, width in (("narrow", 64), ("wide", 256)):
+    with tensorboard.Writer(tmp_path / name / "tensorboard", 0) as writer:
+      settings = config_lib.Experiment(model=config_lib.Model(width=width))
+      writer.describe_run(settings, "a run")
+      writer.scalars(5, {"evaluate_produced/dtw_mje": width / 1000})
+  read = plugin_event_multiplexer.EventMultiplexer()
+  read.AddRunsFromDirectory(str(tmp_path))
+  read.Reload()
+  provider = data_provider.MultiplexerDataProvider(read, str(tmp_path))
+  plugin = backend_context.Context(TBContext(data_provider=provider))
+  asked = RequestContext()
+  tags = plugin.hparams_metadata(asked, "")
+  found = plugin.experiment_from_metadata(asked, "", True, tags, [], 1000)
+  names = {info.name for info in found.hparam_infos}
+  assert names == set(config_lib.flatten(config_lib.Experiment()))
+  widths = {
+    run: metadata.parse_session_start_info_plugin_data(
+      content[metadata.SESSION_START_INFO_TAG]
+    ).hparams["model.width"]
+    for run, content in tags.items()
+  }
+  assert {run: value.number_value for run, value in widths.items()} == {
+    "narrow/tensorboard": 64,
+    "wide/tensorboard": 256,
+  }
+  assert {info.name.tag for info in found.metric_infos} == {
+    "evaluate_produced/dtw_mje"
+  }
+
+
 def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path, capfd):
   """R25: the training goes on."""
   (tmp_path / "file").write_text("")
