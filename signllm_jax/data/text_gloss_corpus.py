@@ -29,6 +29,25 @@ class Pair(NamedTuple):
   gloss: str  # marked tokens
 
 
+def _refuse_other_names(folder: paths.AnyPath) -> None:
+  """Refuses files of the split dev under another name.
+
+  Raises:
+    DataError: there are any; they would be passed over.
+  """
+  for name in ("val", "valid", "validation", "Dev"):
+    for kind in ("text", "gloss"):
+      path = folder / f"{name}.{kind}"
+      dev = folder / f"dev.{kind}"
+      if foreign_files.exists(path) and not foreign_files.exists(dev):
+        raise errors.DataError(
+          "a split of another name, which is not read",
+          path=path,
+          expected=f"dev.{kind}",
+          hint="Rename the files of the split to dev",
+        )
+
+
 def open_pairs(settings: config.Data, split: str) -> list[Pair]:
   """Reads the pairs of a split of one language.
 
@@ -42,6 +61,7 @@ def open_pairs(settings: config.Data, split: str) -> list[Pair]:
     DataError: there is neither, or a text has no gloss.
   """
   code, folder = settings.language, paths.resolve(settings.folder)
+  _refuse_other_names(folder)
   files = [folder / f"{split}.{kind}" for kind in (settings.source, "gloss")]
   if all(map(foreign_files.exists, files)):
     texts, glosses = (list(splits.read_texts(file)) for file in files)

@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 from helpers.hostile_files import FIXTURES, clip, keypoints
 from helpers.paths import DATA
 from helpers.tfrecords import framed
 
 from data_pipeline.building import checksums, held_out
+from data_pipeline.corpora import folder as folder_of_corpus
 from data_pipeline.keypoints import find_clips, read_clips, sidecar_texts
 from data_pipeline.lifting import lifted_folder, stage_files
 from signllm_jax.core import clips
@@ -26,10 +29,12 @@ from signllm_jax.core.skeleton import HOLISTIC178, PROMPT2SIGN50
 from signllm_jax.data import corpus_info, records
 from signllm_jax.formats import (
   bvh,
+  clip_json,
   dataset_info,
   decimals,
   dwpose,
   h5,
+  landmark_parquet,
   npz,
   openpose,
   plain_arrays,
@@ -146,6 +151,34 @@ def _lifted(folder: pathlib.Path) -> Iterable[bytes]:
   return [json.dumps({"kept": True, "made_from": "a", "missing": {}}).encode()]
 
 
+def _clip_json(folder: pathlib.Path) -> Iterable[bytes]:
+  """AlphaPose, MMPose and a list of OpenPose's frames."""
+  points = [[600.0 + i, 300.0, 0.9] for i in range(133)]
+  flat = [number for point in points for number in point]
+  yield json.dumps([{"image_id": "3.jpg", "keypoints": flat}] * 2).encode()
+  person = {
+    "keypoints": [point[:2] for point in points],
+    "keypoint_scores": [point[2] for point in points],
+  }
+  yield json.dumps([{"frame_id": 0, "instances": [person]}]).encode()
+  openpose.write(folder / "a", keypoints(_random(), "a"))
+  frames = [json.loads(p.read_text()) for p in sorted((folder / "a").iterdir())]
+  yield json.dumps(frames).encode()
+
+
+def _parquet(folder: pathlib.Path) -> Iterable[bytes]:
+  rows = [(kind, i) for kind, i in landmark_parquet._NUMBERED]
+  table = {
+    "frame": [0] * len(rows),
+    "type": [kind for kind, _ in rows],
+    "landmark_index": [i for _, i in rows],
+    "x": [0.5] * len(rows),
+    "y": [0.25] * len(rows),
+  }
+  pyarrow.parquet.write_table(pyarrow.table(table), folder / "a.parquet")
+  yield (folder / "a.parquet").read_bytes()
+
+
 def _read_features(path: pathlib.Path) -> None:
   dataset_info.check_features(
     path.parent, records._stored_features(PROMPT2SIGN50)
@@ -182,6 +215,23 @@ PARSERS = {
     lambda path: (pose.read_keypoints(path), pose.read(path)),
     _written(lambda path: pose.write(path, clip(_random())), "a.pose"),
     "cases/**/*.pose",
+  ),
+  "json of a clip": Parser(
+    "a.json",
+    lambda path: clip_json.read(path, size=(1280, 720)),
+    _clip_json,
+  ),
+  "parquet": Parser(
+    "a.parquet",
+    lambda path: landmark_parquet.read_isolated(
+      path, fps=25.0, size=(640, 480)
+    ),
+    _parquet,
+  ),
+  "table of a corpus": Parser(
+    "a.csv",
+    lambda path: list(folder_of_corpus.rows(path, ("a", "b"))),
+    lambda folder: [b'a,b,c\n1,2,3\n"4,""5",6,7\n'],
   ),
   "skels": Parser(
     "a.skels",

@@ -398,3 +398,15 @@ def test_metrics_are_named_as_the_field_names_them():
     "bleu3",
     "bleu4",
   ]
+
+
+def test_a_dev_split_of_another_name_is_refused(tmp_path):
+  for name in ("train", "val"):
+    (tmp_path / f"{name}.text").write_text("guten tag\n")
+    (tmp_path / f"{name}.gloss").write_text("TAG\n")
+  part = config.Data(folder=str(tmp_path), language="GSL")
+  with pytest.raises(errors.DataError, match=r"val\.text: a split of another"):
+    text_gloss_corpus.open_pairs(part, "train")
+  for kind in ("text", "gloss"):
+    (tmp_path / f"val.{kind}").rename(tmp_path / f"dev.{kind}")
+  assert len(text_gloss_corpus.open_pairs(part, "dev")) == 1
