@@ -134,6 +134,7 @@ def test_rerun_on_other_cores_is_bitwise_equal(folder, undisturbed, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(SOAK_S + 600)
 def test_soak(folder, tmp_path):
   """R26: memory, descriptors and disk are flat while a run is killed often.
 
