@@ -152,7 +152,8 @@ def test_killed_again_and_again(bucket, built, tmp_path):
   time.sleep(random.random())
   process.send_signal(signal.SIGTERM)
   process.communicate(timeout=300)
-  assert second == 1 and process.returncode in (0, 42)
+  # It may have ended already, or be ending.
+  assert second == 1 and process.returncode in (0, 42, -signal.SIGTERM)
   assert finish(data, run, *FLAGS, **bucket.environment) == 0
   found = digests(f"{run}/checkpoints")
   assert found == found | digests(tmp_path / "run" / "checkpoints")

@@ -614,7 +614,7 @@ def test_tfds_knows_the_data_set(tmp_path):
   assert configs[:8] == [
     language.config_name for language in languages.LANGUAGES.values()
   ]
-  assert len(configs) == 8 * 3  # one of each skeleton
+  assert len(configs) == 8 * len(skeleton.SKELETONS)
   assert "@" in info.citation and "2405.10718" in info.citation
   assert info.redistribution_info.license.startswith("not stated")
   assert info.homepage and "skeleton" in info.description
