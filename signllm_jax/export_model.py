@@ -8,11 +8,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from signllm_jax.core import (
   errors,
   paths,
 )
+from signllm_jax.data import datasets
 from signllm_jax.inference import load, stablehlo
 from signllm_jax.runs import (
   description,
@@ -91,6 +93,15 @@ def export_model(
   print(f"wrote {out}: " + ", ".join(sorted(os.listdir(folder))))
 
 
+def _read_reports(path: str | os.PathLike) -> list[dict[str, Any]]:
+  """The reports of `evaluate`; without any, that of the training."""
+  splits = [paths.resolve(path, "evaluation", name) for name in datasets.SPLITS]
+  found = [workdir.read_report(folder) for folder in splits]
+  known = [report for report in found if report is not None]
+  trained = None if known else workdir.read_report(path)
+  return known if trained is None else [trained]
+
+
 def _write_hub_folder(
   path: str | os.PathLike, out: paths.AnyPath, dtype: str, language: str
 ) -> None:
@@ -101,9 +112,9 @@ def _write_hub_folder(
       expected="a local folder's name; it holds all languages",
     )
   config, infos, _, state = restore.restore(path)
-  report = None if model_file.is_model_file(path) else workdir.read_report(path)
+  reports = [] if model_file.is_model_file(path) else _read_reports(path)
   described = description.Description(config, infos)
-  files = hub_folder.write(out, described, state, report, dtype)
+  files = hub_folder.write(out, described, state, reports, dtype)
   print(f"wrote {out}: " + ", ".join(file.name for file in files))
 
 

@@ -7,7 +7,7 @@ and `README.md`, the card, are for readers and for the hub.
 import os
 import pathlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -21,7 +21,7 @@ def write(
   folder: str | os.PathLike,
   described: Description,
   state: train_state.TrainState,
-  report: Mapping[str, Any] | None,
+  reports: Sequence[Mapping[str, Any]],
   dtype: str = "float32",
 ) -> list[pathlib.Path]:
   """Writes a folder; equal models give equal bytes.
@@ -30,7 +30,7 @@ def write(
     folder: that does not exist.
     described: configuration and corpus info of the run.
     state: of the run.
-    report: of the run's last evaluation; None without one.
+    reports: of the run's evaluations, as report.json.
     dtype: of the parameters, one of `model_file.DTYPES`.
 
   Returns:
@@ -48,7 +48,7 @@ def write(
     )
   parameters = sum(leaf.size for leaf in jax.tree.leaves(state.group.weights))
   name = folder.resolve().name
-  card = model_card.write(described, name, parameters, report)
+  card = model_card.write(described, name, parameters, reports)
   about = model_file.describe(described, int(state.step))
   atomic_files.make_folder(folder)
   files = [folder / model_file.HUB_NAME, folder / "config.json"]

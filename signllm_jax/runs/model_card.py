@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from signllm_jax import config as config_lib
@@ -20,7 +20,7 @@ def write(
   described: Description,
   name: str,
   parameters: int,
-  report: Mapping[str, Any] | None,
+  reports: Sequence[Mapping[str, Any]],
 ) -> str:
   """The text of the card.
 
@@ -28,7 +28,8 @@ def write(
     described: configuration and corpus info of the run.
     name: of the model.
     parameters: their number.
-    report: of the run's last evaluation, as report.json; None without one.
+    reports: of the run's evaluations, as report.json; those of `evaluate`
+      have signatures.
   """
   corpora = config_lib.corpora(described.config)
   return "\n".join(
@@ -55,7 +56,7 @@ def write(
       "",
       "## Scores",
       "",
-      *_scores(report),
+      *_scores(reports),
       "",
       "## Limits",
       "",
@@ -119,16 +120,24 @@ def _licence(folder: pathlib.Path) -> str:
   return " ".join(text.split())
 
 
-def _scores(report: Mapping[str, Any] | None) -> Iterator[str]:
-  """The produced row of a report, with signatures where it has them."""
-  produced = (report or {}).get("rows", {}).get("produced")
-  if not report or not isinstance(produced, dict):
+def _scores(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+  """The produced row of each report, with signatures where it has them."""
+  if not reports:
     yield "This run was never evaluated."
+  for report in reports:
+    yield from _produced(report)
+    yield ""
+
+
+def _produced(report: Mapping[str, Any]) -> Iterator[str]:
+  produced = report.get("rows", {}).get("produced")
+  if not isinstance(produced, dict):
+    yield f"Split {report.get('split')}: no poses were produced."
     return
   metrics = {m["key"]: m for m in report.get("metrics", [])}
   yield (
     f"Split {report.get('split')}, {report.get('sequences')} sequences, step "
-    f"{report.get('step')}."
+    f"{report.get('step', report.get('checkpoint', {}).get('step'))}."
   )
   yield ""
   rows = []

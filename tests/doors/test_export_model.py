@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import struct
 
 import jax
@@ -13,6 +14,7 @@ import yaml
 from helpers.serving import make_home
 
 import signllm_jax as slp
+import signllm_jax.evaluate as evaluate
 from signllm_jax import export_model, produce
 from signllm_jax.core import errors
 from signllm_jax.formats import npz
@@ -102,6 +104,19 @@ def test_a_folder_of_the_hub_signs_and_has_a_card(home, tmp_path, capsys):
   again = tmp_path / "again"
   assert export(folder, again, "--hub") == 0  # of a folder, too
   assert "This run was never evaluated." in (again / "README.md").read_text()
+
+
+def test_a_card_has_the_scores_of_evaluate_with_signatures(home, tmp_path):
+  run, folder = tmp_path / "run", tmp_path / "signs"
+  shutil.copytree(home / "run", run)
+  found = ["--workdir", str(run), "--resamples=10"]
+  assert evaluate.main([*found, "--split=dev"]) == 0
+  assert export(run, folder, "--hub") == 0
+  card = (folder / "README.md").read_text()
+  report = json.loads((run / "evaluation/dev/report.json").read_text())
+  assert "Split dev, " in card and "step 3." in card
+  for metric in report["metrics"]:
+    assert metric["signature"].replace("|", "\\|") in card
 
 
 def test_programs_sign_what_the_model_signs(home, tmp_path, capsys):
