@@ -10,7 +10,7 @@ from array_record.python import array_record_data_source
 
 from signllm_jax.core import errors, foreign_files
 from signllm_jax.core import paths as paths_lib
-from signllm_jax.formats import tfrecord
+from signllm_jax.formats import array_record_chunks, tfrecord
 
 
 class Shards:
@@ -106,6 +106,8 @@ def _open_arrays(
   place = paths[0] if len(paths) == 1 else os.path.dirname(paths[0])
   # Its library reads local files alone; of objects it gets copies.
   files = [os.fspath(paths_lib.local_copy(path)) for path in paths]
+  for file in files:
+    array_record_chunks.check_sizes(file)
   with foreign_files.parsing(place, "ArrayRecord file", tfrecord.RESTORE):
     source = array_record_data_source.ArrayRecordDataSource(files)
   if lengths is not None and len(source) != sum(lengths):
