@@ -130,7 +130,14 @@ def _experiment(root, task: str) -> config.Experiment:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("task", ["text_to_pose", "mlsf", "text2langgloss"])
+@pytest.mark.parametrize(
+  "task",
+  [
+    "mlsf",
+    pytest.param("text_to_pose", marks=pytest.mark.slow),
+    pytest.param("text2langgloss", marks=pytest.mark.slow),
+  ],
+)
 def test_every_task_trains_signs_and_is_exported(folders, tmp_path, task):
   work = tmp_path / "run"
   with devices.only(1):

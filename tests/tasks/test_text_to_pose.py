@@ -87,7 +87,9 @@ def _experiment(folders, task: str) -> config.Experiment:
   )
 
 
-@pytest.mark.parametrize("task", ["mlsf", "text2langgloss"])
+@pytest.mark.parametrize(
+  "task", ["mlsf", pytest.param("text2langgloss", marks=pytest.mark.slow)]
+)
 def test_produced_bones_have_the_lengths_of_their_language(
   task, folders, tmp_path
 ):
@@ -132,6 +134,7 @@ def test_statistics_of_each_row_hold_their_own_bones():
   assert free.hold_bones(poses, PROMPT2SIGN50) is poses
 
 
+@pytest.mark.slow
 def test_bones_on_eight_devices_equal_one():
   experiment = small_steps.new_experiment()
   experiment.model.bones, experiment.model.future = "fixed", 2
