@@ -122,7 +122,8 @@ class BuildPlan:
     if self.recognised is None or self.input is None:
       return []
     known = self.recognised.splits or self.recognised.poses
-    folders = [child.name for child in self.input.glob("*/lift.json")]
+    lifted = self.input.glob(f"*/{lifted_folder.OPTIONS}")
+    folders = [path.parent.name for path in lifted]
     return [*known, *find_splits.places(folders, self.input)]
 
 

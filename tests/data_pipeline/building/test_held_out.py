@@ -9,6 +9,7 @@ from helpers.prompt2sign import write_split
 
 from data_pipeline.building import held_out
 from data_pipeline.cli import parser
+from data_pipeline.lifting import lifted_folder
 from signllm_jax.core import errors
 
 
@@ -153,3 +154,14 @@ def test_a_split_that_is_there_is_not_replaced(tmp_path, capsys):
   assert parser.main([*spelt, "--dev=5%", "--file_format=array_record"]) == 1
   assert "has splits of its own" in capsys.readouterr().err
   assert not list(output.glob("*/*/1.0.0"))
+
+
+def test_a_split_of_lifted_clips_is_not_replaced(tmp_path, capsys):
+  for split in ("train", "val"):
+    folder = tmp_path / "lifted" / split
+    folder.mkdir(parents=True)
+    lifted_folder.claim(folder, lifted_folder.DEFAULT)
+  command = _command(tmp_path / "lifted", tmp_path / "data", "--dry-run")
+  assert parser.main([*command, "--test=1"]) == 0
+  assert parser.main([*command, "--dev=1"]) == 1
+  assert "--dev=1, but there is a split dev" in capsys.readouterr().err
