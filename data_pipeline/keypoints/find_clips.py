@@ -236,22 +236,24 @@ def _frame_clips(
   DWPose, or OpenPose's under other names; its first file tells.
   """
   found: list[Source] = []
+  taken: set[str] = set()
 
   def take(clip: frame_files.FrameFiles, kind: str) -> None:
-    nonlocal names
     found.append(Source(clip.name, kind, clip))
-    of_clip = set(map(os.path.basename, clip.paths))
-    names = [name for name in names if name not in of_clip]
+    taken.update(map(os.path.basename, clip.paths))
+
+  def others() -> list[str]:
+    return [name for name in names if name not in taken]
 
   for clip in frame_files.group(folder, names, openpose.NAMING):
     take(clip, "openpose")
-  for clip in frame_files.group(folder, names, dwpose.NAMING):
+  for clip in frame_files.group(folder, others(), dwpose.NAMING):
     if kind := frame_io.tool_of(clip, dwpose.NAMING):
       take(clip, kind)
-  for clip in frame_files.group(folder, names, dwpose_npz.NAMING):
+  for clip in frame_files.group(folder, others(), dwpose_npz.NAMING):
     if dwpose_npz.is_frame(clip.paths[0]):
       take(clip, "dwpose_npz")
-  return found, names
+  return found, others()
 
 
 def _find_in_file(file: pathlib.Path) -> list[Source]:
