@@ -68,6 +68,10 @@ class Request:
   names: pathlib.Path | None = None
   language: str = ""
 
+  def rate(self, corpus: Corpus) -> float:
+    """Frames a second of a corpus's files that do not say."""
+    return self.fps or corpus.fps or _RATE
+
 
 @dataclasses.dataclass
 class Recognised:
@@ -140,7 +144,7 @@ def find(
   Raises:
     DataError, UsageError, StorageError: as `find_splits.find`.
   """
-  found = Recognised(corpus, evidence, fps=request.fps or corpus.fps or _RATE)
+  found = Recognised(corpus, evidence, fps=request.rate(corpus))
   found.splits = find_splits.find(
     request.path,
     names=request.names,

@@ -56,7 +56,7 @@ def recognise(
   stems = {
     name.removesuffix(f"{_METADATA}.json"): f for name, f in files.items()
   }
-  found = corpus.Recognised(CORPUS, metadata, fps=request.fps or 25.0)
+  found = corpus.Recognised(CORPUS, metadata, fps=request.rate(CORPUS))
   sources = find_clips.find(
     path,
     fps=found.fps,

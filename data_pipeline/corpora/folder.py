@@ -47,23 +47,14 @@ class Folder:
 
   def split_folders(self) -> dict[str, pathlib.Path]:
     """The folder of each split, at the first level that has train."""
-    levels: dict[pathlib.Path, dict[str, pathlib.Path]] = {}
+    levels: dict[pathlib.Path, list[str]] = {}
     for path in sorted(self.names, key=lambda path: (len(path.parts), path)):
-      split = find_splits.split_of(path.name)
-      if split and (self.path / path).is_dir():
-        levels.setdefault(path.parent, {}).setdefault(split, path)
-    for found in levels.values():
-      if "train" in found:
-        beside = {
-          path.name
-          for path in self.names
-          if path.parent == found["train"].parent
-          and find_splits.split_of(path.name)
-          and (self.path / path).is_dir()
-        }
-        named = find_splits.places(beside, self.path)  # each split once
-        parent = self.path / found["train"].parent
-        return {split: parent / name for split, name in named.items()}
+      if find_splits.split_of(path.name) and (self.path / path).is_dir():
+        levels.setdefault(path.parent, []).append(path.name)
+    for parent, names in levels.items():
+      if "train" in map(find_splits.split_of, names):
+        named = find_splits.places(names, self.path)  # each split once
+        return {s: self.path / parent / name for s, name in named.items()}
     return {}
 
   def tables(self, pattern: str) -> dict[str, pathlib.Path]:

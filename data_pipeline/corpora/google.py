@@ -65,7 +65,7 @@ def recognise(
     FINGERSPELLING if spelling else ISOLATED,
     ", ".join(table.name for table in tables),
   )
-  found.fps = request.fps or found.corpus.fps or found.fps
+  found.fps = request.rate(found.corpus)
   read = _spelled if spelling else _isolated
   sources = [s for table in tables for s in read(root.path, table, request)]
   files = {str(path) for path in sorted(root.path.glob("*/**/*.parquet"))}
@@ -103,7 +103,7 @@ def _isolated(
       root / row["path"],
       text=sign,
       gloss=sign.upper(),
-      fps=request.fps or ISOLATED.fps or 0.0,
+      fps=request.rate(ISOLATED),
       size=request.size,
       signer=signer,
       skeleton=request.skeleton,
@@ -133,7 +133,7 @@ def _spelled(
       root / row["path"],
       text=phrase,
       gloss=" ".join(phrase.replace(" ", "_").upper()),
-      fps=request.fps or FINGERSPELLING.fps or 0.0,
+      fps=request.rate(FINGERSPELLING),
       size=request.size,
       member=row["sequence_id"],
       signer=row["participant_id"],

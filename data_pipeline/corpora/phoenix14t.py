@@ -77,8 +77,8 @@ def _poses(
   first = [name for of_split in names.values() for name in of_split[:_FEW]]
   if not first or not all(map(_CLIP.fullmatch, first)):
     return None
-  found = corpus.Recognised(CORPUS, table or f"the name {first[0]}")
-  found.fps = request.fps or CORPUS.fps or found.fps
+  evidence = table or f"the name {first[0]}"
+  found = corpus.Recognised(CORPUS, evidence, fps=request.rate(CORPUS))
   found.poses = dict(names)
   for split, of_split in names.items():
     known = entries.get(split, {})

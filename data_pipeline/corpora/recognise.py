@@ -58,7 +58,7 @@ def recognise(request: corpus.Request) -> corpus.Recognised:
       if found := module.recognise(root, request):
         return _checked(found, request)
   if request.path.is_dir() and (stems := find_splits.stems(request.path)):
-    found = corpus.Recognised(corpus.UNKNOWN, fps=request.fps or 25.0)
+    found = corpus.Recognised(corpus.UNKNOWN, fps=request.rate(corpus.UNKNOWN))
     found.poses = {
       split: _names(request.path, stem) for split, stem in stems.items()
     }
