@@ -2,13 +2,16 @@
 
 Turkish verbs carry negation and person ("okumadım", I did not read), Italian
 and Spanish ones the person, and in these languages and in Korean a question may
-differ from a statement by its mark alone. `marked` gives the glosses of a word:
+differ from a statement by its mark alone. `turkish` and `romance` give a word
 a pronoun before the verb where the sentence has none, and in Turkish DEĞİL
 after it. The rules are those of regular forms, with tables of frequent
 irregular ones; a form that none fits keeps its lemma alone.
 """
 
+import itertools
 import re
+
+_Endings = tuple[tuple[re.Pattern[str], str], ...]
 
 # Turkish: what follows the stem of a verb.
 _NEGATIVE = re.compile(r"(?:y?[ae])?m[aeıiuü](?=.)|(?:y?[ae])?m[ae]z?$")
@@ -68,17 +71,17 @@ def turkish(word: str, lemma: str, finite: bool) -> list[str]:
   if word in _NOT:
     return [each for each in (_NOT[word], "değil") if each]
   if _QUESTION.fullmatch(word):
-    return [each for each in (_person_of(word[2:]), "mi") if each]
+    return [*_person(word[2:], _TURKISH_BEING), "mi"]
   if word == lemma and (unknown := _UNKNOWN.fullmatch(word)):
     lemma = unknown[1]
   if not word.startswith(lemma) or word == lemma or len(lemma) < 2:
     return [lemma]
   rest = word[len(lemma) :]
   if _is_negative(rest, finite):
-    return [*_as_list(_turkish_person(rest)), lemma, "değil"]
+    return [*_person(rest, _TURKISH_PERSONS), lemma, "değil"]
   if _is_finite(rest):
-    return [*_as_list(_turkish_person(rest)), lemma]
-  return [*_as_list(_person_of(rest)), lemma]
+    return [*_person(rest, _TURKISH_PERSONS), lemma]
+  return [*_person(rest, _TURKISH_BEING), lemma]
 
 
 def is_finite_turkish(word: str, lemma: str) -> bool:
@@ -114,22 +117,10 @@ def _is_finite(rest: str) -> bool:
   )
 
 
-def _turkish_person(rest: str) -> str:
-  for pattern, person in _TURKISH_PERSONS:
-    if pattern.fullmatch(rest):
-      return person
-  return ""
-
-
-def _person_of(rest: str) -> str:
-  for pattern, person in _TURKISH_BEING:
-    if pattern.fullmatch(rest):
-      return person
-  return ""
-
-
-def _as_list(word: str) -> list[str]:
-  return [word] if word else []
+def _person(rest: str, endings: _Endings) -> list[str]:
+  """The pronoun of the first ending that fits, if one does."""
+  found = (person for pattern, person in endings if pattern.fullmatch(rest))
+  return list(itertools.islice(found, 1))
 
 
 # Irregular forms: form -> infinitive and person, 1 to 6 (4 is we); 0 if the
