@@ -86,7 +86,11 @@ def kind_of(path: str | os.PathLike) -> str:
     DataError, StorageError: the file cannot be opened.
   """
   with foreign_files.open_file(path, limits.MAX_CLIP_FILE) as file:
-    start = file.read(_SNIFFED)
+    return _kind(file.read(_SNIFFED))
+
+
+def _kind(start: bytes) -> str:
+  """The tool that wrote a file with such a start; empty if none of these."""
   for pattern, kind in _KINDS:
     if pattern.match(start):
       return kind
@@ -116,8 +120,8 @@ def read(
   if skeleton != PROMPT2SIGN50:
     skeleton_lib.check_same(skeleton, DWPOSE128, "JSON of a clip as asked for")
   path = pathlib.Path(path)
-  kind = kind_of(path)
   data = foreign_files.read(path, limits.MAX_CLIP_FILE)
+  kind = _kind(data[:_SNIFFED])
   if not kind:
     raise errors.DataError(
       "JSON of another form",
