@@ -62,7 +62,7 @@ def build_dataset(
     UsageError: another process builds the same data set.
     StorageError: the records cannot be written.
   """
-  _say_recognised(plan, note)
+  say_recognised(plan, note)
   print(f"Licence of {plan.name}: {plan.licence}")
   if plan.bucket and plan.exists:
     _say_built(plan)
@@ -128,7 +128,7 @@ def _storage_errors(folder: pathlib.Path) -> Iterator[None]:
     ) from error
 
 
-def _say_recognised(
+def say_recognised(
   plan: build_plan.BuildPlan, note: Callable[[str], None]
 ) -> None:
   """Prints the corpus of the input and its counts, then its notes."""

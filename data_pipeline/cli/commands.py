@@ -200,10 +200,8 @@ def build_records(args: argparse.Namespace) -> None:
 
 def _print_plan(plan: build_plan.BuildPlan) -> None:
   apart = plan.held_out
+  build.say_recognised(plan, _print_note)
   if plan.recognised:
-    print("\n".join(plan.recognised.describe()))
-    for message in plan.recognised.notes:
-      _print_note(message)
     for path, why in plan.recognised.unread.items():
       _print_note(f"{path} is not read: {why}")
   print(f"Licence of {plan.name}: {plan.licence}")
