@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from helpers import downloads
 from helpers.paths import DATA
+from helpers.real_data import real
 
 from data_pipeline.keypoints import find_clips
 from signllm_jax.core import clips, errors, skeleton
@@ -42,16 +43,14 @@ def read_one(path: pathlib.Path, **options) -> clips.Keypoints:
   ],
 )
 def test_cases_of_shared_data_are_read(case, frames, size):
-  if not CASES.exists():
-    pytest.skip(f"real data is absent: {CASES}")
+  real(CASES)
   clip = read_one(CASES / case)
   assert (len(clip), clip.size) == (frames, size)
   assert clip.valid[:, 0].all()
 
 
 def test_shares_are_read_as_the_pixels_they_are():
-  if not CASES.exists():
-    pytest.skip(f"real data is absent: {CASES}")
+  real(CASES)
   folder = CASES / "keypoint_scale"
   base = read_one(folder / "base", size=(1280, 720))
   shares = read_one(folder / "scale3", size=(1280, 720))

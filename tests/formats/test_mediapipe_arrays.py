@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.landmarks import frames_258, write_recording
 from helpers.paths import DATA
+from helpers.real_data import real
 
 from signllm_jax.core import errors, limits
 from signllm_jax.core.skeleton import PROMPT2SIGN50
@@ -234,8 +235,7 @@ def test_hostile_archives(tmp_path, monkeypatch):
 
 
 def test_real_recordings_of_both_layouts():
-  if not REAL.exists():
-    pytest.skip(f"real data is absent: {REAL}")
+  real(REAL)
   path = REAL / "landmarks.npz"
   counts = mediapipe_arrays.archive_counts(path)
   assert len(counts) == 14

@@ -11,6 +11,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from helpers.paths import DATA
+from helpers.real_data import real
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,12 +26,6 @@ RIGHT = slice(
   PROMPT2SIGN50.hand("right"),
   PROMPT2SIGN50.hand("right") + skeleton.HAND_JOINTS,
 )
-
-
-def real(path: pathlib.Path) -> pathlib.Path:
-  if not path.exists():
-    pytest.skip(f"real data is absent: {path}")
-  return path
 
 
 def someone(

@@ -5,6 +5,7 @@ import unicodedata
 import numpy as np
 import pytest
 from helpers.paths import DATA
+from helpers.real_data import real
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,12 +15,6 @@ from signllm_jax.formats import skels, splits
 
 PHOENIX = DATA / "phoenix14t_mini"
 GOLDEN = DATA / "golden" / "lift"
-
-
-def real(path: pathlib.Path) -> pathlib.Path:
-  if not path.exists():
-    pytest.skip(f"real data is absent: {path}")
-  return path
 
 
 def person(t: int = 3, seed: int = 0) -> clips.Clip:

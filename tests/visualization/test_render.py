@@ -7,6 +7,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from helpers.paths import DATA
+from helpers.real_data import real
 from PIL import Image, ImageColor, ImageSequence
 
 from signllm_jax.core import clips, errors
@@ -308,9 +309,7 @@ def test_long_captions_end_in_two_lines():
 
 
 def test_real_clips_and_speed():
-  path = DATA / "phoenix14t_mini" / "dev.skels"
-  if not path.exists():
-    pytest.skip(f"real data is absent: {path}")
+  path = real(DATA / "phoenix14t_mini" / "dev.skels")
   clip = clips.canonical(next(skels.read(path)))
   start = time.process_time()
   images = list(render.frames({"a": clip}, "tiefer luftdruck"))

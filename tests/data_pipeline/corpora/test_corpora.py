@@ -8,6 +8,7 @@ import pytest
 from helpers import downloads
 from helpers.paths import DATA
 from helpers.random_clips import random_clip
+from helpers.real_data import real
 
 from data_pipeline.building import held_out, record_reader
 from data_pipeline.cli import parser
@@ -68,9 +69,7 @@ def test_phoenix14t_beside_its_pictures(tmp_path):
 
 
 def test_phoenix14t_of_progressive_transformers():
-  folder = DATA / "phoenix14t_mini"
-  if not folder.exists():
-    pytest.skip(f"real data is absent: {folder}")
+  folder = real(DATA / "phoenix14t_mini")
   found = find(folder)
   assert found.corpus.name == "RWTH-PHOENIX-Weather 2014T"
   assert {split: len(of) for split, of in found.poses.items()} == {
@@ -105,9 +104,7 @@ def test_dgs_sentences(tmp_path):
 
 
 def test_real_dgs_sentences():
-  folder = DATA / "dgs_sentences"
-  if not folder.exists():
-    pytest.skip(f"real data is absent: {folder}")
+  folder = real(DATA / "dgs_sentences")
   found = find(folder)
   sources = found.splits["train"]
   assert len(sources) == 16
@@ -283,9 +280,7 @@ def test_slrtp(tmp_path):
 
 
 def test_prompt2sign_2025():
-  folder = DATA / "prompt2sign_2025"
-  if not folder.exists():
-    pytest.skip(f"real data is absent: {folder}")
+  folder = real(DATA / "prompt2sign_2025")
   found = find(folder / "dwpose", size=(640, 480))
   assert found.corpus.name == "Prompt2Sign 2025"
   assert "CC BY-NC-SA 4.0" in found.corpus.licence

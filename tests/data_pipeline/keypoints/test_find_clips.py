@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from helpers.paths import DATA
+from helpers.real_data import real
 
 from data_pipeline.keypoints import find_clips, read_clips
 from signllm_jax.core import clips, errors
@@ -38,9 +39,7 @@ def find(path, **more) -> tuple[list[find_clips.Source], list[str]]:
 
 
 def test_real_clips_with_their_texts():
-  root = DATA / "how2sign_mini"
-  if not root.exists():
-    pytest.skip(f"real data is absent: {root}")
+  root = real(DATA / "how2sign_mini")
   for path in (root, root / "openpose"):
     sources, notes = find(path, fps=24, size=(1280, 720))
     assert notes == []

@@ -8,6 +8,7 @@ import pytest
 from helpers import built_data
 from helpers.landmarks import frames_258, write_recording
 from helpers.paths import DATA
+from helpers.real_data import real
 
 from data_pipeline.building import held_out
 from data_pipeline.cli import parser
@@ -196,9 +197,7 @@ def test_a_build_splits_by_recording_within_each_sign(tmp_path, capsys):
 
 
 def test_real_recordings_are_built(tmp_path):
-  source = DATA / "whole_signs" / "MP_Data"
-  if not source.exists():
-    pytest.skip(f"real data is absent: {source}")
+  source = real(DATA / "whole_signs" / "MP_Data")
   assert build(source, tmp_path / "data") == 0
   records = read_records(tmp_path / "data")
   for split in ("train", "dev", "test"):
