@@ -57,7 +57,7 @@ def picture(clips: Mapping[str, clips_lib.Clip], suffix: str, size: int) -> str:
 
   Args:
     clips: label -> clip, as in `render.Scene`.
-    suffix: ".gif", or ".png" for a contact sheet.
+    suffix: ".gif" or ".mp4", or ".png" for a contact sheet.
     size: width of each clip in pixels.
   """
   with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +67,8 @@ def picture(clips: Mapping[str, clips_lib.Clip], suffix: str, size: int) -> str:
       with Image.open(path) as sheet:
         sheet.quantize(_COLOURS).save(path, optimize=True)
     data = base64.b64encode(path.read_bytes()).decode()
-  return f"data:image/{suffix[1:]};base64,{data}"
+  kind = "video" if suffix == ".mp4" else "image"
+  return f"data:{kind}/{suffix[1:]};base64,{data}"
 
 
 @functools.cache

@@ -1,14 +1,10 @@
 """The report, and a comparison of two, as HTML pages."""
 
-import base64
-import pathlib
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from signllm_jax.core import clips
 from signllm_jax.evaluation.report import (
   columns,
   comparison,
@@ -18,7 +14,6 @@ from signllm_jax.evaluation.report import (
 )
 from signllm_jax.evaluation.report.report import Report
 from signllm_jax.visualization import pages
-from signllm_jax.visualization import render as render_lib
 
 _PICTURE_SIZE = 180  # pixels, of a clip
 _BASELINES = ("mean_pose", "frozen", "other_clip", "nearest_train")
@@ -136,15 +131,7 @@ def _example(report: Report, index: int, error: str) -> dict[str, Any]:
     "error": error,
     "frames": len(produced),
     "true_frames": len(true),
-    "film": _film(shown),
+    # A tenth of a GIF's size.
+    "film": pages.picture(shown, ".mp4", _PICTURE_SIZE),
     "still": pages.picture(shown, ".png", _PICTURE_SIZE),
   }
-
-
-def _film(shown: Mapping[str, clips.Clip]) -> str:
-  """The clips side by side as a film, a data URI; a tenth of a GIF's size."""
-  with tempfile.TemporaryDirectory() as folder:
-    path = pathlib.Path(folder, "film.mp4")
-    render_lib.save(path, shown, size=_PICTURE_SIZE)
-    data = base64.b64encode(path.read_bytes()).decode()
-  return f"data:video/mp4;base64,{data}"

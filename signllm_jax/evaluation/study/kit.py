@@ -6,22 +6,19 @@ sides are drawn anew for each rater. `key.json` says which clip is which, with
 the score of every metric; raters must not have it.
 """
 
-import base64
 import itertools
 import json
 import os
 import pathlib
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from signllm_jax.core import atomic_files, clips, errors
+from signllm_jax.core import atomic_files, errors
 from signllm_jax.evaluation.report.report import Report
 from signllm_jax.evaluation.study import questions
 from signllm_jax.visualization import pages
-from signllm_jax.visualization import render as render_lib
 
 PAIRS = 20  # of a study: about half an hour
 TRUTH = "truth"
@@ -59,7 +56,9 @@ def write(
       report, row = rows[system]
       token = random.bytes(6).hex()
       key[token] = _entry(report, row, system, index)
-      films.append({"clip": token, "film": _film(report.rows[row][index])})
+      alone = {"": report.rows[row][index]}
+      film = pages.picture(alone, ".mp4", _SIZE)
+      films.append({"clip": token, "film": film})
     items.append({"item": f"{number + 1:03d}", "clips": films})
   place = pathlib.Path(folder)
   atomic_files.make_folder(place)
@@ -117,12 +116,3 @@ def _entry(report: Report, row: str, system: str, index: int) -> dict[str, Any]:
     "text": report.true[index].text,
     "scores": {k: v for k, v in scores.items() if np.isfinite(v)},
   }
-
-
-def _film(clip: clips.Clip) -> str:
-  """The clip alone as a film, without its label, as a data URI."""
-  with tempfile.TemporaryDirectory() as folder:
-    path = pathlib.Path(folder, "film.mp4")
-    render_lib.save(path, {"": clip}, size=_SIZE)
-    data = base64.b64encode(path.read_bytes()).decode()
-  return f"data:video/mp4;base64,{data}"
