@@ -8,6 +8,7 @@ import numpy as np
 from signllm_jax.evaluation.report import (
   columns,
   comparison,
+  findings,
   plots,
   published,
   tables,
@@ -76,7 +77,9 @@ def headline(report: Report) -> str:
     row = min(known, key=lambda name: report.scores[name][first.key].value)
     value = first.style.format(report.scores[row][first.key].value)
     said += f"; the best baseline ({tables.ROW_NAMES[row]}) has {value}"
-  named = [tables.HEADS[f.key] for f in report.audit if f.verdict == "found"]
+  named = [
+    findings.HEADS[f.key] for f in report.audit if f.verdict == findings.FOUND
+  ]
   audited = f"found {', '.join(named)}" if named else "found nothing"
   return f"{said}. The audit {audited}." if report.audit else f"{said}."
 

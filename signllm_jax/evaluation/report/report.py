@@ -129,15 +129,9 @@ def extend(
     true: the true texts.
     weights: as for `build`.
   """
-  sums, scores = _score_rows(metrics, texts, true, weights)
   return dataclasses.replace(
-    report,
+    _with_columns(report, metrics, texts, true, weights),
     facts={**report.facts, "back_translation": facts},
-    metrics=(*report.metrics, *metrics),
-    sums={name: {**row, **sums[name]} for name, row in report.sums.items()},
-    scores={
-      name: {**row, **scores[name]} for name, row in report.scores.items()
-    },
     texts={name: drawn[0] for name, drawn in texts.items()},
   )
 
@@ -147,7 +141,17 @@ def extend_poses(
 ) -> Report:
   """Adds further columns of poses; weights as for `build`."""
   rows = _with_draws(report.rows, report.draws)
-  sums, scores = _score_rows(metrics, rows, report.true, weights)
+  return _with_columns(report, metrics, rows, report.true, weights)
+
+
+def _with_columns(
+  report: Report,
+  metrics: Sequence[Metric],
+  rows: Mapping[str, Sequence[Sequence[Any]]],
+  true: Sequence[Any],
+  weights: np.ndarray,
+) -> Report:
+  sums, scores = _score_rows(metrics, rows, true, weights)
   return dataclasses.replace(
     report,
     metrics=(*report.metrics, *metrics),
