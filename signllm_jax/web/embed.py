@@ -29,6 +29,7 @@ p{margin:0;padding:0 12px 8px;text-align:center;overflow-wrap:anywhere}
 @media (prefers-reduced-motion:reduce){.moving{display:none}\
 .still{display:block}}
 """
+_SELF = "'self'"  # of a policy
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 
@@ -116,12 +117,9 @@ def refusal(
 def _headers(origins: Collection[str]) -> dict[str, str]:
   policy = (
     f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; "
-    f"form-action 'none'; frame-ancestors {' '.join((SELF, *origins))}"
+    f"form-action 'none'; frame-ancestors {' '.join((_SELF, *origins))}"
   )
   return {"content-security-policy": policy}
-
-
-SELF = "'self'"
 
 
 def _page(content: str, title: str, theme: str) -> str:

@@ -2,7 +2,7 @@
 //
 // Axes: x right, y down, d towards the viewer, in canonical units.
 
-const HAND_JOINTS = 21;
+export const HAND_JOINTS = 21;
 const MIDDLE = { reach: 1 / 2, width: 1 / 8 }; // seconds of the smoothing of a hand's centre
 
 export class Clip {

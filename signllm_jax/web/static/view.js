@@ -1,6 +1,6 @@
 // The view that all shown clips share: its windows and units, as `view.py` has them.
 
-import { median, percentile } from "./clip.js";
+import { HAND_JOINTS, median, percentile } from "./clip.js";
 
 /**
  * @param {Clip[]} clips
@@ -60,8 +60,7 @@ function headRadii(clip) {
 
 /** The neck, or the middle of the shoulders. */
 function origin(clip, t) {
-  const { joints, weights } = clip.skeleton.figure.origin;
-  return clip.point(t, { joints, weights });
+  return clip.point(t, clip.skeleton.figure.origin);
 }
 
 /** All points of the figure, or those at most `farthest` from the neck. */
@@ -109,7 +108,7 @@ function handReach(clip, side, t) {
   const centre = clip.centres[side][t];
   if (!centre) return 0;
   let reach = 0;
-  for (let j = 0; j < 21; j += 1) {
+  for (let j = 0; j < HAND_JOINTS; j += 1) {
     const p = clip.at(t, clip.skeleton.hands[side] + j);
     if (p) reach = Math.max(reach, Math.abs(p[0] - centre[0]), Math.abs(p[1] - centre[1]));
   }
