@@ -157,10 +157,7 @@ def _front(file: pathlib.Path) -> clips.Clip:
 def _say_pairs(
   true: Sequence[clips.Clip], twins: Sequence[clips.Clip], place: pathlib.Path
 ) -> str:
-  copies = sum(
-    a.frames.shape == b.frames.shape and np.allclose(a.frames, b.frames)
-    for a, b in zip(true, twins, strict=True)
-  )
+  copies = sum(trials.equal(a, b) for a, b in zip(true, twins, strict=True))
   said = f"{len(true)} sentences with twins of {place.name}."
   if copies:
     said += (

@@ -93,9 +93,7 @@ def sentences(
     "rank": Cases(rank, clip),
     "first": Cases((rank == 1).astype(float), clip),
   }
-  differ = np.array(
-    [not _equal(a, b) for a, b in zip(true, twins, strict=True)]
-  )
+  differ = np.array([not equal(a, b) for a, b in zip(true, twins, strict=True)])
   if differ.any() and not differ.all():
     found["rank_different"] = Cases(rank[differ], clip[differ])
 
@@ -105,9 +103,9 @@ def sentences(
 
   found["beats_statue"] = beats(damages.statues(true))
   found["beats_other"] = beats([*true[1:], *true[:1]])
-  ordered, lost = [], []
+  ordered, lost, whole = [], [], measure.distance(true, true)
   for damage in damages.ALL:
-    graded = [measure.distance(true, true)]
+    graded = [whole]
     for grade in damage.grades:
       made = [damage.apply(clip, grade) for clip in true]
       graded.append(measure.distance(made, true))
@@ -117,9 +115,8 @@ def sentences(
     key = damage.name.replace(" ", "_")
     found[f"order_{key}"] = Cases(steps.ravel(), np.tile(clip, len(steps)))
     ordered.append(found[f"order_{key}"])
-    heaviest = [damage.apply(twin, damage.grades[-1]) for twin in twins]
     if damage.name != "faster":  # twins are slow: faster is no damage to them
-      lost.append(beats(heaviest))
+      lost.append(beats([damage.apply(t, damage.grades[-1]) for t in twins]))
   found["order"] = _joined(ordered)
   found["beats_damaged_twin"] = _joined(lost)
   return found
@@ -129,7 +126,8 @@ def _joined(parts: Sequence[Cases]) -> Cases:
   return Cases(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
-def _equal(a: clips.Clip, b: clips.Clip) -> bool:
+def equal(a: clips.Clip, b: clips.Clip) -> bool:
+  """Whether two clips have the same frames, but for rounding."""
   return a.frames.shape == b.frames.shape and np.allclose(a.frames, b.frames)
 
 
