@@ -12,6 +12,13 @@ from signllm_jax.core import clips, vocabulary
 _MAX_NGRAM = 3  # characters, of `nearest`
 
 
+def mean_frame(listed: Sequence[clips.Clip]) -> np.ndarray:
+  """The mean [J, D] of all frames, float64; 0 for joints never shown."""
+  frames = np.concatenate([clip.frames for clip in listed], dtype=np.float64)
+  valid = np.concatenate([clip.valid for clip in listed])[..., None]
+  return (frames * valid).sum(0) / np.maximum(valid.sum(0), 1)
+
+
 def of_clips(
   true: Sequence[clips.Clip], mean_pose: np.ndarray
 ) -> dict[str, list[clips.Clip]]:

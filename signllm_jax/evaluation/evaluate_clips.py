@@ -110,27 +110,20 @@ def _aligned(produced, reference, training, partial):
 def _rows(true: list[clips.Clip], trained: list[clips.Clip]):
   """Truth and baselines, further draws of a row, and notes."""
   texts = [clip.text for clip in trained]
-  repeated, draws, notes = {}, {}, []
+  rows, draws, notes = {"truth": true}, {}, []
   if all(clip.text for clip in true):
     others = same_text.find(true, trained, texts)
     notes += others.notes
-    if others.drawn:
-      repeated = {"same_text": others.drawn[0], "text_mean": others.mean}
-      draws = {"same_text": others.drawn[1:]}
+    rows |= others.rows
+    draws = others.draws
   known = trained or true
   if not trained:
     notes.append(
       "Without training clips (--training) the mean pose is that of the "
       "references, and there is no row of the nearest training text."
     )
-  frames = np.concatenate([clip.frames for clip in known], dtype=np.float64)
-  valid = np.concatenate([clip.valid for clip in known])[..., None]
-  mean = (frames * valid).sum(0) / np.maximum(valid.sum(0), 1)
-  rows = {
-    "truth": true,
-    **repeated,
-    **baselines.of_clips(true, mean.astype(np.float32)),
-  }
+  mean = baselines.mean_frame(known)
+  rows |= baselines.of_clips(true, mean.astype(np.float32))
   if len(true) < 2:
     del rows["other_clip"]
   if trained and all(texts) and all(clip.text for clip in true):

@@ -25,6 +25,18 @@ class Recordings(NamedTuple):
   mean: list[clips.Clip]  # for each true one
   notes: list[str]
 
+  @property
+  def rows(self) -> dict[str, list[clips.Clip]]:
+    """The rows of a report; none where there are no recordings."""
+    if not self.drawn:
+      return {}
+    return {"same_text": self.drawn[0], "text_mean": self.mean}
+
+  @property
+  def draws(self) -> dict[str, list[list[clips.Clip]]]:
+    """Further draws of a row; none where there are no recordings."""
+    return {"same_text": self.drawn[1:]} if self.drawn else {}
+
 
 def find(
   true: Sequence[clips.Clip],

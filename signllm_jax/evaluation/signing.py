@@ -184,13 +184,9 @@ def load_split(
     ) from error
   nearest = baselines.nearest(task.sources, sources, info.vocabulary.unit)
   others = same_text.find(task.true, train, texts)
-  repeated, draws = {}, {}
-  if others.drawn:
-    repeated = {"same_text": others.drawn[0], "text_mean": others.mean}
-    draws = {"same_text": others.drawn[1:]}
   rows = {
     "truth": task.true,
-    **repeated,
+    **others.rows,
     **baselines.of_clips(task.true, mean),
     "nearest_train": [train[int(i)] for i in nearest],
   }
@@ -203,7 +199,7 @@ def load_split(
     *catalogue.of_repeated_texts(task.true),
   )
   return EvaluationSplit(
-    task.sources, task.true, rows, draws, metrics, notes, train
+    task.sources, task.true, rows, others.draws, metrics, notes, train
   )
 
 

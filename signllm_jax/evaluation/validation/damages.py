@@ -12,6 +12,7 @@ import numpy as np
 
 from signllm_jax.core import clips
 from signllm_jax.core.skeleton import SIDES
+from signllm_jax.evaluation import baselines
 
 SHARES = (0.25, 0.5, 1.0)
 
@@ -34,12 +35,8 @@ class Damage(NamedTuple):
 
 def statues(listed: Sequence[clips.Clip]) -> list[clips.Clip]:
   """The mean pose of all clips, held for the length of each."""
-  frames = np.concatenate([clip.frames for clip in listed]).astype(np.float64)
-  valid = np.concatenate([clip.valid for clip in listed])
-  mean = (frames * valid[..., None]).sum(0) / np.maximum(valid.sum(0), 1)[
-    :, None
-  ]
-  shown = np.any(valid, axis=0)
+  mean = baselines.mean_frame(listed)
+  shown = np.any([clip.valid.any(0) for clip in listed], axis=0)
   return [
     dataclasses.replace(
       clip,
