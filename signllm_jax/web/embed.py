@@ -9,17 +9,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from signllm_jax.core import clips
-from signllm_jax.visualization import animation, svg_figure, themes
-from signllm_jax.web import limits
+from signllm_jax.visualization import animation, svg_figure
+from signllm_jax.web import figure_info, limits
 
 # Values that are no texts.
 _VALUES = ("speed", "pause", "smooth", "constant_bones", "seed")
-_STYLE = """\
+_THEMES = figure_info.of_themes()
+_STYLE = (
+  "".join(
+    f"body.{name}{{background:{theme['page']};color:{theme['ink']}}}\n"
+    for name, theme in _THEMES.items()
+  )
+  + """\
 html{height:100%}
 body{margin:0;height:100%;display:flex;flex-direction:column;\
 font:16px/1.4 system-ui,sans-serif}
-body.light{background:#f4f6f8;color:#2b303b}
-body.dark{background:#14171d;color:#eceff4}
 main{flex:1;min-height:0;display:flex;align-items:center;padding:6px}
 div{flex:1;min-width:0;height:100%}
 div>svg{width:100%;height:100%}
@@ -29,6 +33,7 @@ p{margin:0;padding:0 12px 8px;text-align:center;overflow-wrap:anywhere}
 @media (prefers-reduced-motion:reduce){.moving{display:none}\
 .still{display:block}}
 """
+)
 _SELF = "'self'"  # of a policy
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
@@ -81,9 +86,8 @@ def _value(text: str) -> object:
 
 def page(clip: clips.Clip, theme: str) -> str:
   """The page of a clip, which moves by itself."""
-  colours = themes.DARK if theme == "dark" else themes.LIGHT
   title = f"A figure signing “{clip.text}”"
-  look = {"width": "100%", "hands": True, "theme": colours}
+  look = {"width": "100%", "hands": True, "theme": _THEMES[theme]}
   moving = animation.svg(clip, title, **look)
   still = animation.svg(clip, title, **look, still=True)
   caption = svg_figure.escape(" ".join(clip.text.split()))
