@@ -11,7 +11,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from helpers import devices
+from helpers import devices, small_runs
 from helpers.paths import DATA
 
 import signllm_jax.evaluate as evaluate
@@ -80,14 +80,7 @@ def home(tmp_path_factory) -> pathlib.Path:
     steps=40,
     compilation_cache=False,
     data=config.Data(folder=str(home / "data"), batch_size=8, bucket=16),
-    model=config.Model(
-      encoder_layers=1,
-      decoder_layers=1,
-      width=32,
-      heads=2,
-      feed_forward=32,
-      dropout=0.0,
-    ),
+    model=small_runs.model(dropout=0.0),
     optim=config.Optim(warmup_steps=5, learning_rate=2e-3),
     evaluate=config.Evaluate(every=0, batch_size=8, clips=0),
   )

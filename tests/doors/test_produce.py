@@ -8,7 +8,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from helpers import devices
+from helpers import devices, small_runs
 from helpers.flow_models import write_flow_model
 from helpers.paths import DATA
 from PIL import Image, ImageSequence
@@ -82,14 +82,7 @@ def home(tmp_path_factory) -> pathlib.Path:
       batch_size=8,
       bucket=FRAMES,
     ),
-    model=config.Model(
-      encoder_layers=1,
-      decoder_layers=1,
-      width=32,
-      heads=2,
-      feed_forward=32,
-      dropout=0.0,
-    ),
+    model=small_runs.model(dropout=0.0),
     augment=config.Augment(noise=1.0),
     optim=config.Optim(warmup_steps=5, learning_rate=2e-3),
     evaluate=config.Evaluate(every=0, batch_size=8, length_limit=1.5, clips=1),

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
-from helpers import devices
+from helpers import devices, small_runs
 from helpers.paths import ROOT
 
 import signllm_jax.train as train
@@ -65,15 +65,7 @@ def make_home(home: pathlib.Path) -> pathlib.Path:
       batch_size=8,
       bucket=10,
     ),
-    model=config.Model(
-      encoder_layers=1,
-      decoder_layers=1,
-      width=32,
-      heads=2,
-      feed_forward=32,
-      dropout=0.0,
-      alignment=True,
-    ),
+    model=small_runs.model(dropout=0.0, alignment=True),
     augment=config.Augment(noise=0.0),
     optim=config.Optim(warmup_steps=1, learning_rate=2e-3, ema=0.5),
     evaluate=config.Evaluate(every=0, batch_size=8, clips=1),

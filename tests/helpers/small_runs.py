@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from helpers.paths import ROOT
 
+from signllm_jax import config
 from signllm_jax.core import clips
 from signllm_jax.formats import skels
 
@@ -39,6 +41,18 @@ def write_folder(
   for suffix, field in (("text", "text"), ("files", "name")):
     lines = "".join(f"{getattr(clip, field)}\n" for clip in listed)
     (folder / f"{split}.{suffix}").write_text(lines)
+
+
+def model(**others: Any) -> config.Model:
+  """The shape of a model that trains within seconds, with other fields."""
+  return config.Model(
+    encoder_layers=1,
+    decoder_layers=1,
+    width=32,
+    heads=2,
+    feed_forward=32,
+    **others,
+  )
 
 
 def start(

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from helpers import small_runs
 from helpers.flow_models import write_flow_model
 
 from signllm_jax import config, tasks
@@ -38,15 +39,7 @@ def build(
 ) -> producer_lib.Producer:
   """A model that was never trained; its tokens last 8 softplus(patience)."""
   experiment = config.Experiment()
-  experiment.model = config.Model(
-    encoder_layers=1,
-    decoder_layers=1,
-    width=32,
-    heads=2,
-    feed_forward=32,
-    alignment=True,
-    compute_dtype=dtype,
-  )
+  experiment.model = small_runs.model(alignment=True, compute_dtype=dtype)
   vocabulary = vocabulary_lib.build_vocabulary(
     ["regen sonne wind norden"], "characters"
   )

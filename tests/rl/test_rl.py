@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from helpers import small_steps
+from helpers import small_runs, small_steps
 from scipy import stats
 
 from signllm_jax import config
@@ -469,9 +469,7 @@ def test_a_sample_is_as_likely_as_it_was_drawn():
 
 def _reader() -> recognition.TextReader:
   """An untrained model of pose to text, of six words."""
-  shape = config.Model(
-    encoder_layers=1, decoder_layers=1, width=32, heads=2, feed_forward=32
-  )
+  shape = small_runs.model()
   model = PoseToText(config.Experiment(model=shape), 6, 0, nnx.Rngs(0))
   statistics = PoseStatistics(
     np.zeros(150, np.float32), np.float32(1), np.ones(50, bool)

@@ -47,14 +47,7 @@ def _experiment(folder, steps=12) -> config.Experiment:
     steps=steps,
     log_every=1,
     data=config.Data(folder=str(folder), batch_size=8, bucket=16),
-    model=config.Model(
-      encoder_layers=1,
-      decoder_layers=1,
-      width=32,
-      heads=2,
-      feed_forward=32,
-      dropout=0.1,
-    ),
+    model=small_runs.model(dropout=0.1),
     # The table of rewards and the average must resume too (R6).
     plc=config.Priority(pool=2),
     optim=config.Optim(warmup_steps=5, ema=0.9),

@@ -13,15 +13,7 @@ def _experiment(folder, **sections) -> config.Experiment:
     steps=3,
     log_every=1,
     data=config.Data(folder=str(folder), batch_size=8, bucket=16),
-    model=config.Model(
-      encoder_layers=1,
-      decoder_layers=1,
-      width=32,
-      heads=2,
-      feed_forward=32,
-      alignment=True,
-      just_counter=True,
-    ),
+    model=small_runs.model(alignment=True, just_counter=True),
     evaluate=config.Evaluate(every=0),
     **sections,
   )
