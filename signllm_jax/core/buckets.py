@@ -175,7 +175,7 @@ class BucketPath(os.PathLike[str]):
     with os_errors(str(self)):
       found = self._client.ls(self._object, detail=False)
     names = {posixpath.basename(each.rstrip("/")) for each in found}
-    for name in sorted(names - {"", self.name if not found else ""}):
+    for name in sorted(names - {""}):
       yield self / name
 
   def files(self) -> list[Entry]:
@@ -274,11 +274,6 @@ class BucketPath(os.PathLike[str]):
       except FileNotFoundError:
         if not missing_ok:
           raise
-
-  def delete_files(self) -> None:
-    """Deletes all objects below this name."""
-    for entry in self.files():
-      (self / entry.name).unlink(missing_ok=True)
 
   def probe(self) -> float:
     """Writes and deletes an object below; returns the bucket's time."""

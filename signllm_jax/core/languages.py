@@ -119,10 +119,9 @@ def get(code: str) -> Language:
     UsageError: no such language; the message lists the known codes.
   """
   named = code.upper().replace("_", "-").replace("İ", "I")
-  language = LANGUAGES.get(named)
-  for other in () if language else LANGUAGES.values():
-    if named in other.aliases:
-      language = other
+  language = LANGUAGES.get(named) or next(
+    (each for each in LANGUAGES.values() if named in each.aliases), None
+  )
   if language is None:
     raise errors.UsageError(
       f"unknown sign language {code!r}",
@@ -145,13 +144,13 @@ def mentioned_in(text: str) -> list[str]:
     for name in (language.code, language.name, *language.aliases)
   }
   text, mentions = unicodedata.normalize("NFC", text), []
+  quoted = [match.span() for match in _QUOTED.finditer(text)]
   for name in sorted(names, key=len, reverse=True):
     # Korean particles are written on to a name, Turkish endings to some codes.
     end = "" if "가" <= name[-1] <= "힣" else rf"(?:{_ENDING})?(?![^\W가-힣])"
     # LIS is a language, but "lis" is French for "read".
     case = re.NOFLAG if name in _WORDS else re.IGNORECASE
     pattern = re.compile(rf"(?<!\w){re.escape(name)}{end}", case)
-    quoted = [match.span() for match in _QUOTED.finditer(text)]
     for match in pattern.finditer(text):
       at = match.start()
       lower = name.isupper() and not match[0][: len(name)].isupper()

@@ -35,11 +35,15 @@ def _refuse_other_names(folder: paths.AnyPath) -> None:
   Raises:
     DataError: there are any; they would be passed over.
   """
+  missing = [
+    kind
+    for kind in ("text", "gloss")
+    if not foreign_files.exists(folder / f"dev.{kind}")
+  ]
   for name in ("val", "valid", "validation", "Dev"):
-    for kind in ("text", "gloss"):
+    for kind in missing:
       path = folder / f"{name}.{kind}"
-      dev = folder / f"dev.{kind}"
-      if foreign_files.exists(path) and not foreign_files.exists(dev):
+      if foreign_files.exists(path):
         raise errors.DataError(
           "a split of another name, which is not read",
           path=path,

@@ -14,10 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax.core import (
-  errors,
-  paths,
-)
+from signllm_jax.core import errors, paths
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics

@@ -10,12 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from signllm_jax.core import (
-  atomic_files,
-  buckets,
-  errors,
-  paths,
-)
+from signllm_jax.core import atomic_files, buckets, errors, paths
 
 
 class StepRange(NamedTuple):
