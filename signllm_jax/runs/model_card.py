@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from signllm_jax import config as config_lib
-from signllm_jax.core import errors, foreign_files, languages
+from signllm_jax.core import errors, foreign_files, languages, paths
 from signllm_jax.runs.description import Description
 
 _LIMITS = """\
@@ -98,15 +98,16 @@ def _model(described: Description, parameters: int) -> Iterator[str]:
 
 def _data(corpora: list[config_lib.Data]) -> Iterator[str]:
   for settings in corpora:
-    folder = pathlib.Path(settings.folder)
+    place = "/".join(pathlib.PurePath(settings.folder).parts[-3:])
+    terms = _licence(paths.resolve(settings.folder))
     language = languages.LANGUAGES.get(settings.language)
     yield (
       f"- {language.name if language else settings.language}, "
-      f"`{'/'.join(folder.parts[-3:])}`. Terms: {_licence(folder)}"
+      f"`{place}`. Terms: {terms}"
     )
 
 
-def _licence(folder: pathlib.Path) -> str:
+def _licence(folder: paths.AnyPath) -> str:
   """The terms that a build states; says so where none are found."""
   path = folder / "dataset_info.json"
   try:

@@ -89,7 +89,8 @@ def _other_paths() -> dict[str, Any]:
             "The page. Refusals are pages, too.",
             "text/html",
             {"type": "string"},
-          )
+          ),
+          **_refused_pages(),
         },
       }
     },
@@ -108,6 +109,15 @@ def _other_paths() -> dict[str, Any]:
       _content("OpenAPI 3.1.", "application/json", {"type": "object"}),
     ),
   }
+
+
+def _refused_pages() -> dict[str, Any]:
+  """Refusals of /embed: pages, but for faults found before it is asked."""
+  page = {"text/html": {"schema": {"type": "string"}}}
+  refusals = _refusals()
+  for refusal in refusals.values():
+    refusal["content"] |= page
+  return refusals
 
 
 def _query() -> list[dict[str, Any]]:
@@ -158,19 +168,23 @@ def _get(
 def _post(
   summary: str, request: str, response: dict[str, Any]
 ) -> dict[str, Any]:
-  refusals = {
-    str(status): _problem(description)
-    for status, description in _REFUSALS.items()
-  }
-  refusals["503"]["headers"] = _RETRY
   body = {"application/json": {"schema": _reference(request)}}
   return {
     "post": {
       "summary": summary,
       "requestBody": {"required": True, "content": body},
-      "responses": {"200": response, **refusals},
+      "responses": {"200": response, **_refusals()},
     }
   }
+
+
+def _refusals() -> dict[str, dict[str, Any]]:
+  refusals = {
+    str(status): _problem(description)
+    for status, description in _REFUSALS.items()
+  }
+  refusals["503"]["headers"] = _RETRY
+  return refusals
 
 
 def _json(description: str, name: str) -> dict[str, Any]:
