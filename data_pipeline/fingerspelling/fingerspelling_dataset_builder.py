@@ -3,7 +3,7 @@
 import concurrent.futures
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from signllm_jax.data import records
 WORDS = epath.Path(__file__).parent / "words"
 DEPTH_MARGIN = 1.15  # true bone length over its longest projection
 CHUNK = 128  # words spelt while the previous ones are lifted
+LONG_WORD = range(11, 25)  # letters of words that are joined from others
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -33,12 +34,15 @@ class Config(tfds.core.BuilderConfig):
     fps: frames a second of the records.
     train_words: maximum number of training words; 0 for all of the list.
     held_out_words: words in each of dev and test, at most a tenth of the list.
+    long_words: further training words, joined from others (`join_words`), at
+      most a tenth of them.
   """
 
   alphabet: str
   fps: float = 12.5
   train_words: int = 4000
   held_out_words: int = 128
+  long_words: int = 200
 
 
 def words(spoken: str) -> list[str]:
@@ -57,6 +61,7 @@ def split_words(
   """Splits the words that the letters can spell into train, dev and test.
 
   Words are ordered by their hash, so that a longer list exchanges few words.
+  Long words are added to train.
 
   Args:
     listed: the word list.
@@ -68,11 +73,44 @@ def split_words(
   usable.sort(key=lambda word: hashlib.sha256(word.encode()).digest())
   held_out = min(config.held_out_words, len(usable) // 10)
   train = usable[2 * held_out :]
+  train = train[: config.train_words or len(train)]
+  long_words = join_words(train, min(config.long_words, len(train) // 10))
   return {
-    "train": train[: config.train_words or len(train)],
+    "train": [*train, *long_words],
     "dev": usable[:held_out],
     "test": usable[held_out : 2 * held_out],
   }
+
+
+def join_words(listed: Sequence[str], count: int) -> list[str]:
+  """Joins listed words to words of `LONG_WORD` letters, about alike many.
+
+  The lists have words of at most ten letters, and a model that was trained on
+  these alone loses letters of longer ones. A word is followed by one that
+  begins with its last letter, where there is one: so every letter is doubled
+  that ends a word and begins another.
+
+  Args:
+    listed: words, in the order in which they are taken.
+    count: how many are tried; too short ones and repeated ones are left out.
+  """
+  starting: dict[str, list[str]] = {}
+  for word in listed:
+    starting.setdefault(word[0], []).append(word)
+  made: list[str] = []
+  for number in range(count):
+    longest = LONG_WORD[number % len(LONG_WORD)]
+    joined, following = "", [listed[number % len(listed)]]
+    while following:
+      joined += following[number % len(following)]
+      following = [
+        word
+        for word in starting.get(joined[-1], listed)
+        if len(joined) + len(word) <= longest
+      ]
+    if len(joined) >= LONG_WORD[0] and joined not in made:
+      made.append(joined)
+  return made
 
 
 def signer_bones(letter_clips: list[clips.Clip]) -> np.ndarray:

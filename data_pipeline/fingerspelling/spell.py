@@ -3,7 +3,8 @@
 The package finds the letters and joins them smoothly. This module removes
 points that the 50 joints do not need (most of the face, the legs) and prepares
 every letter once, not once a word, which takes 10 ms a word instead of 400.
-Then it maps the result to the 50 joints.
+A letter that repeats is made again beside the first (`doubled`). Then it maps
+the result to the 50 joints.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from spoken_to_signed.gloss_to_pose.lookup.fingerspelling_lookup import (
   FingerspellingPoseLookup,
 )
 
+from data_pipeline.fingerspelling import doubled
 from signllm_jax.core import clips, errors
 from signllm_jax.core.languages import Language
 from signllm_jax.formats import landmarks
@@ -84,16 +86,16 @@ def _letter(letter: str, language: Language, first: bool, last: bool) -> Pose:
 
 
 def _join(parts: list[str], language: Language) -> Pose:
-  """Joins the letters of a word as the package does."""
+  """Joins the letters of a word as the package does, doubled ones apart."""
   ends = range(len(parts))
-  poses = [
-    _letter(letter, language, i == ends[0], i == ends[-1])
-    for i, letter in enumerate(parts)
-  ]
-  # New poses over the same frames: joining rebinds a pose's body.
-  pose = smoothing.smooth_concatenate_poses(
-    [Pose(pose.header, pose.body) for pose in poses]
-  )
+  poses: list[Pose] = []
+  for i, letter in enumerate(parts):
+    pose = _letter(letter, language, i == ends[0], i == ends[-1])
+    if i and letter == parts[i - 1]:
+      pose = doubled.again(poses[-1], pose)
+    # A new pose over the same frames: joining rebinds a pose's body.
+    poses.append(Pose(pose.header, pose.body))
+  pose = smoothing.smooth_concatenate_poses(poses)
   pose = generic.correct_wrists(pose)
   generic.normalize_pose_size(pose)
   return concatenate.hide_lowered_hands(pose)
@@ -121,6 +123,15 @@ def split_letters(word: str, language: Language) -> list[str]:
   raise errors.DataError(
     f"{word!r} cannot be spelt in {language.name}",
     expected="letters of " + " ".join(sorted(letters(language))),
+  )
+
+
+def recorded(letter: str, language: Language) -> clips.Clip:
+  """The recording of a letter, without raising and lowering the hand."""
+  pose = _letter(letter, language, False, False)
+  joints = _to_joints(pose)
+  return clips.Clip(
+    joints, joints[..., 2] > 0, float(pose.body.fps), text=letter
   )
 
 

@@ -1,9 +1,11 @@
 """Fingerspelling: spelling, the mapping to joints, splits, and a real build."""
 
+import collections
 import contextlib
 import hashlib
 import io
 import pathlib
+import re
 import subprocess
 import sys
 import warnings
@@ -108,10 +110,13 @@ def package_joints(word: str, language) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-  "code, word", [("asl", "jazz"), ("dsgs", "schal"), ("tsl", "ama")]
+  "code, word", [("asl", "jazy"), ("dsgs", "schal"), ("tsl", "ama")]
 )
 def test_spelt_as_by_the_package(code, word):
-  """Letters kept between words change nothing, nor does the cut."""
+  """Letters kept between words change nothing, nor does the cut.
+
+  Letters that repeat are another matter (test_doubled.py).
+  """
   language = alphabets.ALPHABETS[code]
   spell.spell(word[::-1], language, 25)  # the same letters elsewhere
   parts = spell.split_letters(word, language)
@@ -187,18 +192,44 @@ def test_splits_are_disjoint_and_keep_their_words():
   config = fingerspelling.Builder.builder_configs["asl"]
   listed = builder.words("en")
   parts = builder.split_words(listed, letters, config)
-  assert [len(parts[name]) for name in parts] == [4000, 128, 128]
+  assert [len(parts[name]) for name in parts] == [4190, 128, 128]
   chosen = [word for part in parts.values() for word in part]
   assert len(set(chosen)) == len(chosen)
   for part in parts.values():  # every letter in every split
     assert set("".join(part)) == {x for x in letters if len(x) == 1}
   grown = builder.split_words([*listed, "zzyzx"], letters, config)
   assert grown["dev"][:100] == parts["dev"][:100]
-  assert len(set(grown["train"]) - set(parts["train"])) <= 1
-  config = builder.Config(name="all", alphabet="asl", train_words=0)
+  assert len(set(grown["train"][:4000]) - set(parts["train"])) <= 1
+  config = builder.Config(
+    name="all", alphabet="asl", train_words=0, long_words=0
+  )
   everything = builder.split_words(listed, letters, config)
-  assert everything["train"][:4000] == parts["train"]
+  assert everything["train"][:4000] == parts["train"][:4000]
   assert sum(map(len, everything.values())) == len(listed)
+
+
+@pytest.mark.parametrize("code", ["asl", "swl"])
+def test_long_words_are_joined_from_training_words(code):
+  language = alphabets.ALPHABETS[code]
+  config = fingerspelling.Builder.builder_configs[code]
+  listed = builder.words(language.spoken)
+  parts = builder.split_words(listed, spell.letters(language), config)
+  long = [word for word in parts["train"] if word not in listed]
+  short = [word for word in parts["train"] if word in listed]
+  assert parts["train"] == [*short, *long]
+  assert len(short) // 12 <= len(long) <= 200 or len(long) >= 180
+  lengths = collections.Counter(map(len, long))
+  assert set(lengths) <= set(builder.LONG_WORD)
+  assert sum(n for length, n in lengths.items() if length >= 18) > len(long) / 4
+  pattern = re.compile("(?:" + "|".join(map(re.escape, short)) + ")+")
+  assert all(pattern.fullmatch(word) for word in long)
+  assert not set(long) & {*parts["dev"], *parts["test"]}
+
+
+def test_letters_are_doubled_where_words_are_joined():
+  made = builder.join_words(["abc", "cab", "bcde", "egh"], 4)
+  assert made and all(len(word) in builder.LONG_WORD for word in made)
+  assert all(re.search(r"(bb|cc|ee)", word) for word in made)
 
 
 def test_words_without_a_recording_are_left_out():
