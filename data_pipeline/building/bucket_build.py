@@ -9,6 +9,7 @@ import os
 import pathlib
 from typing import Any
 
+from data_pipeline.building import record_store
 from signllm_jax.core import buckets, errors
 from signllm_jax.formats import dataset_info
 
@@ -26,7 +27,11 @@ def local_output(output: str | os.PathLike, *request: Any) -> pathlib.Path:
   return pathlib.Path(home, "signllm_jax", "builds", name)
 
 
-def publish(folder: pathlib.Path, target: buckets.BucketPath) -> None:
+def publish(
+  folder: pathlib.Path,
+  target: buckets.BucketPath,
+  store: record_store.Store,
+) -> None:
   """Copies a complete build.
 
   What an interrupted copy of another build left is deleted first.
@@ -34,16 +39,22 @@ def publish(folder: pathlib.Path, target: buckets.BucketPath) -> None:
   Args:
     folder: of the build.
     target: the folder in the bucket, without a complete build.
+    store: with the shards, if workers wrote them into the bucket.
 
   Raises:
     StorageError: an object cannot be written.
   """
   files = {path.name: path for path in folder.iterdir() if path.is_file()}
   last = files.pop(dataset_info.INFO)
+  shards = store.shards()
   try:
     for entry in target.files():
-      if entry.name not in files:
+      if entry.name not in {*files, *shards}:
         (target / entry.name).unlink(missing_ok=True)
+    for name, shard in sorted(shards.items()):
+      written = store.path("shards", shard.ident)
+      assert isinstance(written, buckets.BucketPath)
+      written.copy_to(target / name)
     for name, path in sorted(files.items()):
       (target / name).upload(path)
     (target / last.name).upload(last)

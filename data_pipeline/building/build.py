@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import os
 import pathlib
 import shutil
 import sys
@@ -14,7 +13,14 @@ from typing import Any
 import tensorflow_datasets as tfds
 from absl import logging
 
-from data_pipeline.building import bucket_build, build_plan, checksums, held_out
+from data_pipeline.building import (
+  beam_work,
+  bucket_build,
+  build_plan,
+  checksums,
+  held_out,
+  stages,
+)
 from data_pipeline.keypoints import sidecar_texts
 from data_pipeline.lifting import lifted_folder, lifting_run
 from signllm_jax.core import (
@@ -78,13 +84,18 @@ def build_dataset(
     else:
       for left in parent.glob(f"incomplete.*_{plan.folder.name}"):
         shutil.rmtree(left)  # of a build that was killed
-      if plan.keypoints:
-        _lift(plan, workers, report)
-      _write(plan, report, note)
+      builder = _builder(plan, note)
+      if plan.runner:
+        stages.make_on_beam(plan, plan.runner, builder, report)
+      elif plan.keypoints:
+        stages.lift(plan, workers, report)
+      _write(plan, builder, report)
     _complete(plan)
     if plan.bucket:
-      bucket_build.publish(plan.folder, plan.bucket)
+      bucket_build.publish(plan.folder, plan.bucket, plan.store)
       shutil.rmtree(plan.output)  # of this build alone
+    if plan.runner:
+      plan.store.remove()
   return plan.target
 
 
@@ -138,56 +149,14 @@ def say_recognised(
       note(message)
 
 
-def _lift(
-  plan: build_plan.BuildPlan,
-  workers: int | None,
-  report: Callable[[str, lifting_run.Outcome], None],
-) -> None:
-  """Lifts the keypoints of every split into `plan.lifted`."""
-  splits = plan.recognised.splits if plan.recognised else {}
-  if plan.lifted.is_dir():  # splits that the input no longer has
-    for path in plan.lifted.iterdir():
-      if path.name not in splits:
-        shutil.rmtree(path)
-  if not splits.get("train"):
-    raise errors.DataError(
-      "no clip of train",
-      path=plan.input,
-      expected="at least one, with its text",
-    )
-  for split, sources in splits.items():
-    outcome = lifting_run.lift_clips(
-      sources,
-      plan.lifted / split,
-      plan.lifting,
-      for_records=True,
-      workers=workers,
-    )
-    if not outcome.lifted and not outcome.reused:
-      raise errors.DataError(
-        f"no clip of {split} can be used",
-        path=plan.input,
-        expected="at least one",
-        hint="; ".join(
-          [*map(str, outcome.failed.values())][:5]
-          or ["The policy drops them all"]
-        ),
-      )
-    report(split, outcome)
-
-
-def _write(
-  plan: build_plan.BuildPlan,
-  report: Callable[[str, lifting_run.Outcome], None],
-  note: Callable[[str], None],
-) -> None:
-  """Writes the records through the data set's builder."""
-  if plan.file_format == "tfrecord":
-    _quiet_tensorflow()
+def _builder(
+  plan: build_plan.BuildPlan, note: Callable[[str], None]
+) -> tfds.core.DatasetBuilder:
+  """The data set's builder, with the request."""
   builder = plan.new_builder()
   vars(builder).update(
     tolerant=True,
-    on_beam=bool(plan.download_options),
+    left_out={},
     shards=plan.shards or 0,
     rate=plan.recognised.fps if plan.recognised else plan.fps,
     size=plan.size,
@@ -199,11 +168,23 @@ def _write(
   if plan.recognised:
     info: Any = builder.info  # of `local_info`
     info.set_license(plan.licence)
+  return builder
+
+
+def _write(
+  plan: build_plan.BuildPlan,
+  builder: tfds.core.DatasetBuilder,
+  report: Callable[[str, lifting_run.Outcome], None],
+) -> None:
+  """Writes the records through the data set's builder."""
+  if plan.file_format == "tfrecord":
+    beam_work.quiet_tensorflow()
+  source = plan.input
+  if plan.keypoints and plan.input:
+    folder = plan.input if plan.input.is_dir() else plan.input.parent
+    source = folder if plan.runner else plan.lifted
   download = tfds.download.DownloadConfig(
-    manual_dir=plan.lifted if plan.keypoints else plan.input,
-    num_shards=plan.shards,
-    try_download_gcs=False,
-    **plan.download_options,
+    manual_dir=source, num_shards=plan.shards, try_download_gcs=False
   )
   with (
     tempfile.TemporaryDirectory() as scratch,
@@ -239,34 +220,26 @@ def _complete(plan: build_plan.BuildPlan) -> None:
   Repeated where a build was interrupted between its records and this step.
   """
   if not (plan.folder / checksums.SUMS).exists():
-    if plan.lifted.exists():
-      lines = []
-      split_of = {
-        name: split
-        for split, each in held_out.read_record(plan.folder).held_out.items()
-        for name in each.clips
-      }
-      for folder in sorted(plan.lifted.iterdir()):
-        for name, record in lifted_folder.records(folder):
-          del record["made_from"]  # differs between copies of the keypoints
-          split = folder.name
-          if split == "train":
-            split = split_of.get(name, split)
-          lines.append(json.dumps({"split": split, **record}))
+    split_of = {
+      name: split
+      for split, each in held_out.read_record(plan.folder).held_out.items()
+      for name in each.clips
+    }
+    lines = []
+    for split, name, record in stages.qualities(plan):
+      if split == "train":
+        split = split_of.get(name, split)
+      lines.append(json.dumps({"split": split, **record}))
+    if lines:
       atomic_files.write_text(
         plan.folder / QUALITY, "".join(f"{line}\n" for line in lines)
       )
-    checksums.write_sums(plan.folder)
+    shards = plan.store.shards() if plan.runner else {}
+    checksums.write_sums(
+      plan.folder, {name: each.sha256 for name, each in shards.items()}
+    )
   if plan.lifted.exists():
     shutil.rmtree(plan.lifted)
     for parent in plan.lifted.parents[:2]:  # of the data set, of all
       if not any(parent.iterdir()):
         parent.rmdir()
-
-
-def _quiet_tensorflow() -> None:
-  """Loads TensorFlow for writing: no log noise, and no hold on a GPU."""
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-  import tensorflow as tf  # here, so that other formats need none of it
-
-  tf.config.set_visible_devices([], "GPU")

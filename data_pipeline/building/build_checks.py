@@ -27,7 +27,6 @@ def check_output(
   file_format: str,
   shards: int | None,
   fps: float | None,
-  runner: beam.Runner | None = None,
 ) -> None:
   """Checks where and in which form the records are to be written.
 
@@ -47,13 +46,6 @@ def check_output(
       f"{fps:g} frames a second", expected="a number above 0"
     )
   paths.resolve(output)  # refuses URLs of other places
-  if paths.is_remote(output) and runner and runner.name != "DirectRunner":
-    raise errors.UsageError(
-      f"--beam={runner.name} into a bucket",
-      path=output,
-      expected="DirectRunner, as the build is made on this machine first",
-      hint="Build into a folder that its workers share, and copy it",
-    )
 
 
 def check_same_form(
@@ -197,6 +189,26 @@ def check_lifting(
       path=source,
       expected="keypoints",
       hint="Leave --mode, --policy and --condense out",
+    )
+
+
+def check_workers(
+  source: pathlib.Path | None,
+  runner: beam.Runner | None,
+  output: paths.AnyPath,
+) -> None:
+  """Raises a UsageError for poses that workers of other machines do not see."""
+  if (
+    runner
+    and runner.name != beam.DIRECT
+    and paths.is_remote(output)
+    and not is_keypoints(source)
+  ):
+    raise errors.UsageError(
+      f"--beam={runner.name} of poses, with nothing to lift, into a bucket",
+      path=source,
+      expected="keypoints, whose files are sent to the workers",
+      hint="Build without --beam: it takes minutes",
     )
 
 

@@ -2,10 +2,10 @@
 
 import dataclasses
 import functools
+import hashlib
 import importlib
 import os
 import pathlib
-from typing import Any
 
 import tensorflow_datasets as tfds
 
@@ -15,6 +15,7 @@ from data_pipeline.building import (
   build_checks,
   held_out,
   record_reader,
+  record_store,
 )
 from data_pipeline.corpora import corpus, recognise
 from data_pipeline.keypoints import find_splits
@@ -42,7 +43,7 @@ class BuildPlan:
   names: pathlib.Path | None  # file with the texts of signs
   lifting: lifted_folder.Options
   held_out: held_out.HeldOut  # clips of train that are set aside
-  download_options: dict[str, Any]  # of Apache Beam; else empty
+  runner: beam.Runner | None = None  # of Apache Beam, whose workers build
   exists: bool = False  # whether the folder holds a complete build to reuse
   bucket: buckets.BucketPath | None = None  # folder of the records in one
   rate: float | None = None  # the requested rate
@@ -67,6 +68,15 @@ class BuildPlan:
   def lifted(self) -> pathlib.Path:
     """Folder of the lifted clips until the build is complete."""
     return self.output / ".lifted" / self.name
+
+  @property
+  def store(self) -> record_store.Store:
+    """What workers of Apache Beam leave for each other until it is complete."""
+    root = self.output if self.bucket is None else self.bucket.parent.parent
+    if self.bucket is not None:
+      root = root.parent
+    options = hashlib.sha256(repr(self.lifting).encode()).hexdigest()[:16]
+    return record_store.Store(paths.resolve(root, ".beam", self.name, options))
 
   @property
   def licence(self) -> str:
@@ -156,15 +166,16 @@ def make_plan(
     lifting: options of lifting; its skeleton is part of the configuration.
     apart: clips of train to set aside as dev and test.
     licence: the terms of the input, or a file with them; else its corpus's.
-    runner: writes the records on Apache Beam.
+    runner: of Apache Beam, whose workers make the records.
 
   Raises:
     UsageError: no such data set, configuration or file format; another input or
       build than requested; it is not built on Beam, or Beam is not installed.
     DataError: the folder holds something else than a complete build.
   """
-  build_checks.check_output(output, file_format, shards, fps, runner)
+  build_checks.check_output(output, file_format, shards, fps)
   builder_class, config = _find_config(_with_skeleton(name, lifting.skeleton))
+  beam.check(builder_class, runner)
   name = f"{builder_class.name}/{config.name}"
   folder = pathlib.Path(output, name, str(builder_class.VERSION))
   plan = BuildPlan(
@@ -180,7 +191,7 @@ def make_plan(
     names=None if names is None else pathlib.Path(names),
     lifting=dataclasses.replace(lifting, skeleton=_skeleton_of(config)),
     held_out=apart,
-    download_options=beam.download_options(builder_class, runner),
+    runner=runner,
     rate=fps,
     stated_licence=licence,
   )
@@ -222,15 +233,14 @@ def _check(plan: BuildPlan) -> None:
     UsageError, DataError: as `make_plan`.
   """
   if plan.exists:
-    # Beam may make fewer shards than requested.
-    shards = None if plan.download_options else plan.shards
-    build_checks.check_same_form(plan.target, plan.file_format, shards)
+    build_checks.check_same_form(plan.target, plan.file_format, plan.shards)
     usual = vars(plan.config)["fps"]
     build_checks.check_same_clips(plan.target, plan.rate, usual, plan.held_out)
     return
   build_checks.check_source(plan.builder_class, plan.input)
   build_checks.check_writer(plan.file_format)
   build_checks.check_lifting(plan.input, plan.rate, plan.lifting)
+  build_checks.check_workers(plan.input, plan.runner, plan.target)
   build_checks.check_names(plan.input, plan.names)
   if plan.held_out.sizes:
     build_checks.check_held_out(

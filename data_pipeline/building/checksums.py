@@ -7,7 +7,8 @@ import hashlib
 import os
 import pathlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from data_pipeline.building import record_reader
@@ -25,22 +26,29 @@ _DESCRIPTION = ("dataset_info.json", "features.json")
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\\\0]+)")
 
 
-def write_sums(folder: str | os.PathLike) -> pathlib.Path:
+def write_sums(
+  folder: str | os.PathLike, known: Mapping[str, str] = MappingProxyType({})
+) -> pathlib.Path:
   """Writes the SHA-256 of every file of a complete build; returns the path.
+
+  Args:
+    folder: of the build.
+    known: SHA-256 of files by name, which need not be in the folder.
 
   Raises:
     StorageError: a file cannot be read, or the sums cannot be written.
   """
   folder = pathlib.Path(folder)
   try:
-    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
-    lines = [
-      f"{_sha256(path)}  {path.name}\n" for path in files if path.name != SUMS
-    ]
+    sums = dict(known)
+    for path in folder.iterdir():
+      if path.is_file() and path.name not in {SUMS, *sums}:
+        sums[path.name] = sha256(path)
   except OSError as error:
     raise errors.StorageError(
       f"cannot be read: {error}", path=folder
     ) from error
+  lines = [f"{digest}  {name}\n" for name, digest in sorted(sums.items())]
   atomic_files.write_text(folder / SUMS, "".join(lines))
   return folder / SUMS
 
@@ -111,7 +119,7 @@ def _compare(
       if is_shard:
         return None  # see `problems`
       return errors.DataError("the file is missing", path=path)
-    actual = _sha256(path)
+    actual = sha256(path)
   except OSError as error:
     raise errors.StorageError(f"cannot be read: {error}", path=path) from error
   if actual == stored:
@@ -124,7 +132,13 @@ def _compare(
   )
 
 
-def _sha256(path: paths.AnyPath) -> str:
+def sha256(path: paths.AnyPath) -> str:
+  """SHA-256 of a file or object.
+
+  Raises:
+    DataError, StorageError: as `foreign_files.open_file`.
+    OSError: it cannot be read.
+  """
   with foreign_files.open_file(path) as file:
     opened: Any = file
     return hashlib.file_digest(opened, "sha256").hexdigest()

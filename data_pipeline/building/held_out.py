@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from signllm_jax.core import errors, foreign_files, paths
-from signllm_jax.formats import splits
 
 RECORD = "metadata.json"  # of a build; tfds writes it
 
@@ -196,9 +195,9 @@ def check(
       )
 
 
-def entry_name(entry: splits.Entry | str) -> str:
-  """The name of a clip of .skels or of lifted clips."""
-  return entry.name if isinstance(entry, splits.Entry) else entry
+def entry_name(entry: Any) -> str:
+  """The name of a clip: of .skels, lifted, of keypoints or on Beam."""
+  return entry if isinstance(entry, str) else entry.name
 
 
 def describe(request: HeldOut, chosen: dict[str, list[str]]) -> dict[str, Any]:

@@ -28,7 +28,12 @@ class Writer(tfds.core.ExampleWriter):
 def _ordered(
   examples: Iterable[tuple[Any, bytes]],
 ) -> Iterator[tuple[Any, bytes]]:
-  messages: Any = tf_example_pb2  # made at run time
   for key, data in examples:
-    example = messages.Example.FromString(data)
-    yield key, example.SerializeToString(deterministic=True)
+    yield key, ordered(data)
+
+
+def ordered(data: bytes) -> bytes:
+  """A serialised record with its features in alphabetical order."""
+  messages: Any = tf_example_pb2  # made at run time
+  example = messages.Example.FromString(data)
+  return example.SerializeToString(deterministic=True)

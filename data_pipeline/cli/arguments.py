@@ -136,7 +136,8 @@ def add_build(stage: argparse.ArgumentParser) -> None:
     "--beam",
     metavar="RUNNER",
     default="",
-    help="make the records on Apache Beam, e.g. DirectRunner or FlinkRunner",
+    help="read, lift and write on the workers of Apache Beam, e.g. of "
+    "DirectRunner, FlinkRunner or DataflowRunner",
   )
   stage.add_argument(
     "--beam_option",

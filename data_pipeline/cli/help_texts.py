@@ -93,6 +93,7 @@ examples:
       --input=phoenix14t --output=data --shards=8 --dry-run
   python -m data_pipeline build --dataset=prompt2sign/gsl \\
       --input=phoenix14t --output=data --beam=DirectRunner \\
+      --beam_option=--direct_running_mode=multi_processing \\
       --beam_option=--direct_num_workers=2
 """
 

@@ -12,21 +12,11 @@ import os
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
 import tqdm
 
-from data_pipeline.keypoints import cleaning, find_clips, read_clips, recordings
-from data_pipeline.lifting import (
-  hanging,
-  lifted_folder,
-  lifter,
-  quality,
-  stage_files,
-)
-from data_pipeline.texts import normalisation
-from signllm_jax.core import atomic_files, clips, errors, reduction
-from signllm_jax.core import skeleton as skeleton_lib
-from signllm_jax.core.skeleton import PROMPT2SIGN50
+from data_pipeline.keypoints import find_clips, read_clips, recordings
+from data_pipeline.lifting import clip_lifting, lifted_folder, stage_files
+from signllm_jax.core import atomic_files, clips, errors
 
 _CHUNK = 64  # clips lifted a call
 
@@ -119,6 +109,30 @@ def _check(source: find_clips.Source, text_required: bool) -> str:
   return lifted_folder.digest(source)
 
 
+def check(
+  sources: Sequence[find_clips.Source], text_required: bool
+) -> tuple[dict[str, str], dict[str, errors.SignLLMError]]:
+  """Checks what can be seen of clips before they are read.
+
+  Returns:
+    `lifted_folder.digest` of each clip that can be lifted, and the fault of
+    each other one, by name.
+  """
+  digests, faults = {}, {}
+  copies = recordings.copies(sources)
+  for source in sources:
+    try:
+      if source.name in copies:
+        raise errors.DataError(
+          f"a copy of {copies[source.name]}, byte by byte",
+          hint="Remove one of them",
+        )
+      digests[source.name] = _check(source, text_required)
+    except errors.SignLLMError as error:
+      faults[source.name] = error
+  return digests, faults
+
+
 def _chunks(items: Iterable, size: int) -> Iterator[list]:
   items = iter(items)
   while chunk := list(itertools.islice(items, size)):
@@ -156,17 +170,10 @@ class _Run:
         hint="Use another output folder, or remove them",
       )
     remaining = []
-    copies = recordings.copies(sources)
+    digests, faults = check(sources, self.for_records)
+    self.outcome.failed.update(faults)
     for source in sources:
-      try:
-        if source.name in copies:
-          raise errors.DataError(
-            f"a copy of {copies[source.name]}, byte by byte",
-            hint="Remove one of them",
-          )
-        digest = _check(source, self.for_records)
-      except errors.SignLLMError as error:
-        self.outcome.failed[source.name] = error
+      if (digest := digests.get(source.name)) is None:
         continue
       record = previous.get(source.name, {"made_from": "", "kept": False})
       if record["made_from"] != digest or (
@@ -197,102 +204,16 @@ class _Run:
     ],
   ) -> None:
     """Lifts and writes some clips."""
-    pairs = []  # keypoints as read, and as the policy keeps them
-    for source, keypoints in chunk:
-      if isinstance(keypoints, errors.SignLLMError):
-        self.outcome.failed[source.name] = keypoints
+    for each in clip_lifting.lift(chunk, self.options, self.write_stages):
+      if each.measured is None:
+        assert each.fault is not None
+        self.outcome.failed[each.name] = each.fault
         continue
-      if not keypoints.valid.any():
-        self.outcome.failed[source.name] = errors.DataError(
-          f"no joint is detected in any of {len(keypoints)} frames"
-        )
-        continue
-      measured = quality.measure(keypoints)
-      kept = quality.apply(self.options.policy, keypoints, measured)
-      if kept is None:
-        self._write(keypoints.name, None, measured)
-        self.outcome.dropped.append(keypoints.name)
-        continue
-      try:
-        if self.options.condense:
-          kept = quality.condense(kept, self.options.condense)
-      except errors.DataError as error:  # of its rate
-        self.outcome.failed[keypoints.name] = error
-        continue
-      pairs.append((keypoints, kept))
-    skeleton = skeleton_lib.get(self.options.skeleton)
-    if skeleton != PROMPT2SIGN50 and skeleton.lifted_from is None:
-      self._take(pairs)
-      return
-    bodies = [reduction.reduce(kept, PROMPT2SIGN50) for _, kept in pairs]
-    results = lifter.lift(
-      [body.frames for body in bodies],
-      mode=self.options.mode,
-      keep_stages=self.write_stages,
-    )
-    for (keypoints, kept), body, result in zip(
-      pairs, bodies, results, strict=True
-    ):
-      try:
-        clip = _to_clip(kept, body, result, skeleton)
-      except errors.DataError as error:  # of its text
-        self.outcome.failed[keypoints.name] = error
-        continue
-      if result.stages:
-        stage_files.write(self.folder / keypoints.name, result.stages)
-      body = reduction.reduce(keypoints, PROMPT2SIGN50)
-      measured = quality.measure(body, result)
-      self._write(keypoints.name, clip, measured)
-      self.outcome.lifted.append(keypoints.name)
-
-  def _take(
-    self, pairs: Sequence[tuple[clips.Keypoints, clips.Keypoints]]
-  ) -> None:
-    """Writes keypoints of a skeleton that is not lifted as clips."""
-    for keypoints, kept in pairs:
-      try:
-        clip = _cleaned(kept.as_clip())
-      except errors.DataError as error:
-        self.outcome.failed[keypoints.name] = error
-        continue
-      self._write(keypoints.name, clip, quality.measure(keypoints))
-      self.outcome.lifted.append(keypoints.name)
-
-  def _write(
-    self, name: str, clip: clips.Clip | None, measured: quality.Quality
-  ) -> None:
-    lifted_folder.write(self.folder, name, clip, measured, self.digests[name])
-
-
-def _to_clip(
-  keypoints: clips.Keypoints,
-  body: clips.Keypoints,
-  result: lifter.Lifted,
-  skeleton: skeleton_lib.Skeleton,
-) -> clips.Clip:
-  """The lifted clip in the unit of the published stages, its text cleaned.
-
-  Args:
-    keypoints: of the skeleton, or of the one that it is lifted from.
-    body: their joints of prompt2sign50.
-    result: these, lifted.
-    skeleton: of the clip.
-  """
-  _, centre, scale = cleaning.normalise(body.frames)
-  places, valid = result.frames, result.valid
-  if skeleton != PROMPT2SIGN50:
-    places, valid = hanging.hang(keypoints, result, skeleton)
-  frames = (places - np.append(centre, 0)) / scale
-  frames = np.where(valid[..., None], frames, 0).astype(np.float32)
-  texts = keypoints.name, keypoints.text, keypoints.gloss
-  clip = clips.Clip(frames, valid, keypoints.fps, *texts, skeleton=skeleton)
-  return _cleaned(clip)
-
-
-def _cleaned(clip: clips.Clip) -> clips.Clip:
-  """The clip with its text and gloss cleaned."""
-  return dataclasses.replace(
-    clip,
-    text=clip.text and normalisation.clean(clip.text),
-    gloss=clip.gloss and normalisation.clean(clip.gloss),
-  )
+      if each.stages:
+        stage_files.write(self.folder / each.name, each.stages)
+      made_from = self.digests[each.name]
+      lifted_folder.write(
+        self.folder, each.name, each.clip, each.measured, made_from
+      )
+      done = self.outcome.lifted if each.clip else self.outcome.dropped
+      done.append(each.name)

@@ -7,17 +7,22 @@ that of Progressive Transformers have the same form (`formats/skels.py`).
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import splits as tfds_splits
 
-from data_pipeline.building import held_out, local_info, shard_writer
+from data_pipeline.building import (
+  held_out,
+  local_info,
+  record_store,
+  shard_writer,
+)
 from data_pipeline.corpora import corpus
 from data_pipeline.lifting import lifted_folder
-from data_pipeline.prompt2sign import split_places
-from data_pipeline.texts import lemma_gloss, normalisation, prompts
+from data_pipeline.prompt2sign import clip_records, split_places
 from signllm_jax.core import clips, errors, languages
 from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.core.skeleton import PROMPT2SIGN50
@@ -57,6 +62,12 @@ def _config(
   )
 
 
+Assemble = Callable[
+  [Mapping[str, Sequence[record_store.Entry]], Callable[[str], Any], Any],
+  list[tfds.core.SplitInfo],
+]
+
+
 class Builder(tfds.core.GeneratorBasedBuilder):
   """Builder of `prompt2sign`; tfds derives this name from the module's."""
 
@@ -73,7 +84,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     "with folders train, dev and test of lifted clips."
   )
   builder_config: Config
-  on_beam = False  # whether Apache Beam's workers write the records
+  made: Mapping[str, Sequence[record_store.Entry]] | None = None  # on Beam
+  assemble: Assemble | None = None  # writes the shards of `made`
   tolerant = False  # whether bad clips are left out; else they fail the build
   shards = 0  # files a split; 0 if not requested
   rate = 0.0  # frames a second of the source; the configuration's if 0
@@ -97,8 +109,24 @@ class Builder(tfds.core.GeneratorBasedBuilder):
   def _example_writer(self) -> shard_writer.Writer:
     return shard_writer.Writer(self.info)
 
-  def _split_generators(self, dl_manager) -> dict[str, Any]:
-    folder = pathlib.Path(dl_manager.manual_dir)
+  def _download_and_prepare(self, dl_manager, download_config) -> None:
+    if self.assemble is None:
+      super()._download_and_prepare(dl_manager, download_config)
+      return
+    made = self._split_generators(dl_manager)
+    infos = self.assemble(
+      made, self._get_filename_template, download_config.get_shard_config()
+    )
+    self.info.set_splits(tfds_splits.SplitDict(infos))
+
+  def find(
+    self, folder: pathlib.Path
+  ) -> dict[str, tuple[list[Any], Callable[[Any], clips.Clip]]]:
+    """The clips of each split of poses, and the reader of one.
+
+    Raises:
+      DataError: files of a split are missing or damaged.
+    """
     places = split_places.names(folder)
     present = [s for s in SPLITS if split_places.present(folder, s, places[s])]
     for split in dict.fromkeys(("train", *present)):
@@ -112,59 +140,108 @@ class Builder(tfds.core.GeneratorBasedBuilder):
             path=path,
             expected=self.MANUAL_DOWNLOAD_INSTRUCTIONS,
           )
-    self.left_out = {}
-    entries = {s: self._entries(folder, s, places[s]) for s in present}
-    train, make = entries["train"]
-    request, chosen, self.undivided = _choose(
-      self.held_out, [held_out.entry_name(each) for each in train], folder
+    return {s: self._entries(folder, s, places[s]) for s in present}
+
+  def _entries(
+    self, folder: pathlib.Path, split: str, name: str
+  ) -> tuple[list[Any], Callable[[Any], clips.Clip]]:
+    if lifted := split_places.lifted(folder, split, name):
+      read = functools.partial(clip_records.read_lifted, lifted)
+      return lifted_folder.names(lifted), read
+    entries = splits.index_split(folder, name, self.report)
+    rate = self.rate or self.builder_config.fps
+    read = functools.partial(
+      clip_records.read_entry, folder, name, rate, self.size
     )
-    for split, names in chosen.items():
-      apart = set(names)
-      entries[split] = (
-        [each for each in train if held_out.entry_name(each) in apart],
-        make,
-      )
-      train = [each for each in train if held_out.entry_name(each) not in apart]
-    entries["train"] = train, make
+    return list(entries), read
+
+  def recorder(
+    self, split: str, names: Sequence[str] | None = None
+  ) -> Callable[[clips.Clip], tuple[str, dict]]:
+    """Makes key and record of a canonical clip; can be pickled.
+
+    Args:
+      split: of the clip.
+      names: of the clips that it is asked for; None for any of the split.
+    """
+    signers = self.signers.get(split, {})
+    if names is not None:
+      signers = {name: signers[name] for name in names if name in signers}
+    config = self.builder_config
+    skeleton = skeleton_lib.get(config.skeleton)
+    return functools.partial(
+      clip_records.record, config.language, skeleton, signers
+    )
+
+  def _split_generators(self, dl_manager) -> dict[str, Any]:
+    folder = pathlib.Path(dl_manager.manual_dir)
+    self.left_out, found, makers = {}, {}, {}
+    if self.made is not None:
+      found = {split: list(entries) for split, entries in self.made.items()}
+    else:
+      for split, (entries, read) in self.find(folder).items():
+        makers[split] = functools.partial(
+          clip_records.make, read, self.recorder(split)
+        )
+        if self.tolerant:
+          entries, self.left_out[split] = clip_records.drop_faulty(
+            entries, makers[split]
+          )
+        found[split] = entries
+    for split in self._set_aside(folder, found):
+      makers[split] = makers.get("train")
+    for split, entries in found.items():
+      self._check_count(folder, split, entries)
+    if self.made is not None:
+      return {split: found[split] for split in SPLITS if split in found}
+    return {
+      split: self._generate_examples(found[split], makers[split])
+      for split in SPLITS
+      if split in found
+    }
+
+  def _set_aside(
+    self, folder: pathlib.Path, found: dict[str, list[Any]]
+  ) -> list[str]:
+    """Moves clips of train to the splits that are asked for; notes it.
+
+    Returns:
+      These splits.
+    """
+    names = list(map(held_out.entry_name, found["train"]))
+    request, chosen = self.held_out, {}
+    if self._of_signs(folder, names):
+      if found.keys() == {"train"}:
+        request = held_out.with_default(request, names)
+      chosen, self.undivided = held_out.choose_by_sign(request, names)
+    else:
+      chosen = held_out.choose(request, names)
+    split_of = {name: split for split in chosen for name in chosen[split]}
+    train, found["train"] = found["train"], []
+    found.update({split: [] for split in chosen})
+    for entry in train:
+      split = split_of.get(held_out.entry_name(entry), "train")
+      found[split].append(entry)
     metadata: Any = self.info.metadata  # annotated too widely by tfds
     metadata.update(
       fps=self.rate or self.builder_config.fps,
       held_out=held_out.describe(request, chosen),
       corpus=self.corpus,
     )
-    return {
-      split: self._generate_examples(folder, split, *entries[split])
-      for split in SPLITS
-      if split in entries
-    }
+    return list(chosen)
 
-  def _entries(
-    self, folder: pathlib.Path, split: str, name: str
-  ) -> tuple[list[Any], Callable[[Any], tuple[str, dict]]]:
-    """Clips of a split that can be used, and the maker of their records."""
-    if lifted := split_places.lifted(folder, split, name):
-      entries = lifted_folder.names(lifted)
-      read = functools.partial(_read_lifted, lifted)
-    else:
-      entries = splits.index_split(folder, name, self.report)
-      rate = self.rate or self.builder_config.fps
-      read = functools.partial(_read_entry, folder, name, rate, self.size)
-    config = self.builder_config
-    skeleton = skeleton_lib.get(config.skeleton)
-    signers = self.signers.get(split, {})
-    make = functools.partial(_record, read, config.language, skeleton, signers)
-    if self.tolerant:
-      entries, self.left_out[split] = _drop_faulty(entries, make)
-    return list(entries), make
+  def _of_signs(self, folder: pathlib.Path, names: Sequence[str]) -> bool:
+    """Whether the clips of train are lifted recordings of signs."""
+    if not any(map(held_out.sign_of, names)):
+      return False
+    if self.made and any(each.measured for each in self.made["train"]):
+      return True
+    place = split_places.names(folder)["train"]
+    return split_places.lifted(folder, "train", place) is not None
 
-  def _generate_examples(
-    self,
-    folder: pathlib.Path,
-    split: str,
-    entries: list[Any],
-    make: Callable[[Any], tuple[str, dict]],
-  ) -> Any:
-    """Keys and records, read one by one in this process or on Beam."""
+  def _check_count(
+    self, folder: pathlib.Path, split: str, entries: Sequence[Any]
+  ) -> None:
     if not entries:
       raise errors.DataError(
         f"no clip of {split} can be used",
@@ -178,109 +255,9 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         path=folder,
         expected="at least one in each",
       )
-    if not self.on_beam:
-      return map(make, entries)
-    beam = tfds.core.lazy_imports.apache_beam
-    return beam.Create(entries) | beam.Map(make)
 
-
-def _choose(
-  request: held_out.HeldOut, names: list[str], folder: pathlib.Path
-) -> tuple[held_out.HeldOut, dict[str, list[str]], list[str]]:
-  """Clips of train to set aside, of landmark recordings by sign.
-
-  Args:
-    request: how many; a default holds for landmark recordings without splits.
-    names: of the clips of train.
-    folder: with the splits.
-
-  Returns:
-    The request with the default, the names by split, and the signs that have
-    too few recordings to divide.
-  """
-  places = split_places.names(folder)
-  lifted = split_places.lifted(folder, "train", places["train"])
-  if not lifted or not any(map(held_out.sign_of, names)):
-    return request, held_out.choose(request, names), []
-  if not any(
-    split_places.present(folder, split, places[split]) for split in SPLITS[1:]
-  ):
-    request = held_out.with_default(request, names)
-  return request, *held_out.choose_by_sign(request, names)
-
-
-def _drop_faulty(
-  entries: Sequence[Any], make: Callable[[Any], tuple[str, dict]]
-) -> tuple[list[Any], dict[str, errors.DataError]]:
-  """Splits entries into good ones and the faults of the others, by name.
-
-  Every record is made here and again when it is written, so that faults are
-  found before tfds writes, and in this process, also on Beam.
-  """
-  good, faults = [], {}
-  for entry in entries:
-    try:
-      make(entry)
-      good.append(entry)
-    except errors.DataError as error:
-      name = entry.name if isinstance(entry, splits.Entry) else entry
-      faults[name] = error
-  return good, faults
-
-
-def _read_lifted(folder: pathlib.Path, name: str) -> clips.Clip:
-  clip = lifted_folder.read(folder, name)
-  path = folder / f"{name}.npz"
-  if not clip.text:
-    raise errors.DataError(
-      "no text", path=path, hint="Lift it with clips.text beside the keypoints"
-    )
-  try:
-    return clips.canonical(clip)
-  except errors.DataError as error:
-    raise errors.DataError(str(error), path=path) from error
-
-
-def _read_entry(
-  folder: pathlib.Path,
-  split: str,
-  fps: float,
-  size: tuple[int, int] | None,
-  entry: splits.Entry,
-) -> clips.Clip:
-  clip = splits.read_entry(folder, split, entry, fps, size)
-  paths = {kind: folder / f"{split}.{kind}" for kind in ("text", "gloss")}
-  texts = {
-    kind: normalisation.clean(getattr(clip, kind), path=path, line=entry.number)
-    for kind, path in paths.items()
-    if getattr(clip, kind)
-  }
-  try:
-    return dataclasses.replace(clips.canonical(clip), **texts)
-  except errors.DataError as error:
-    path = folder / f"{split}.skels"
-    raise errors.DataError(str(error), path=path, line=entry.number) from error
-
-
-def _record(
-  read: Callable[[Any], clips.Clip],
-  code: str,
-  skeleton: skeleton_lib.Skeleton,
-  signers: Mapping[str, str],
-  entry: Any,
-) -> tuple[str, dict]:
-  """Makes the key and the record of a clip, with its prompt and gloss."""
-  clip = read(entry)
-  skeleton_lib.check_same(clip.skeleton, skeleton, f"clip {clip.name!r}")
-  spoken = languages.get(code).spoken
-  gloss, made = lemma_gloss.complete(clip.gloss, clip.text, spoken)
-  return clip.name, records.from_clip(
-    dataclasses.replace(
-      clip,
-      gloss=gloss,
-      prompt=prompts.make_prompt(clip.text, spoken, clip.name),
-    ),
-    language=code,
-    gloss_made=made,
-    signer=signers.get(clip.name, ""),
-  )
+  def _generate_examples(
+    self, entries: list[Any], make: Callable[[Any], tuple[str, dict]]
+  ) -> Iterator[tuple[str, dict]]:
+    """Keys and records, read one by one."""
+    return map(make, entries)

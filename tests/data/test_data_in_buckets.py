@@ -8,7 +8,13 @@ from helpers import small_runs
 from helpers.bucket_server import bucket as bucket
 from helpers.bucket_server import bucket_server as bucket_server
 
-from data_pipeline.building import beam, build, build_plan, verify
+from data_pipeline.building import (
+  beam,
+  build,
+  build_checks,
+  build_plan,
+  verify,
+)
 from signllm_jax import config
 from signllm_jax.core import errors, paths
 from signllm_jax.data import corpus_info, datasets
@@ -124,5 +130,5 @@ def test_a_build_into_a_bucket(bucket, tmp_path, monkeypatch, capsys):
   with pytest.raises(errors.UsageError, match="holds a build as array_record"):
     build_clips(clips, url, "tfrecord")
   runner = beam.Runner("DataflowRunner")
-  with pytest.raises(errors.UsageError, match="expected DirectRunner"):
-    build_clips(clips, f"{bucket.url}/other", runner=runner)
+  with pytest.raises(errors.UsageError, match="Build without --beam"):
+    build_checks.check_workers(clips, runner, paths.resolve(url))

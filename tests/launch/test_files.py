@@ -157,11 +157,26 @@ def test_locks_agree_with_the_project(name, special):
   names = {pin for pin, _ in project}
   assert {pin for pin in pins if pin[0] in names} <= project
   assert special in {pin for pin, _ in pins}
-  # Every entry ends in a backslash, and what follows is a hash.
+  check_hashed(path)
+
+
+def check_hashed(path: pathlib.Path) -> None:
+  """Every entry ends in a backslash, and what follows is a hash."""
   text = path.read_text()
   for line in re.findall(r"^[^#\s].*\n.*", text, re.MULTILINE):
     assert re.search(r"\\\n +--hash=sha256:[0-9a-f]{64}", line), line
   assert not re.search(r"://|index-url|find-links", text)
+
+
+def test_the_lock_of_beam_differs_where_beam_needs_it():
+  """Other versions than the project's only of packages that Beam bounds."""
+  path = ROOT / "launch/beam.lock"
+  check_hashed(path)
+  project = pins_of(ROOT / "requirements.lock")
+  other = {name for name, _ in pins_of(path) - project}
+  both = other & {name for name, _ in project}
+  assert both <= {"pillow", "protobuf", "pyarrow", "python-dateutil"}
+  assert {"apache-beam"} <= other - both
 
 
 def test_image_is_locked_and_unprivileged():

@@ -648,40 +648,6 @@ def test_a_language_is_added_in_one_line(tmp_path, monkeypatch):
   assert run("prompts", **options) == 0
 
 
-# Of protobuf 6, which Beam needs, at a call of tfds.
-@pytest.mark.filterwarnings("ignore:label:DeprecationWarning")
-@pytest.mark.parametrize("kind", ["skels", "keypoints"])
-def test_beam_makes_the_same_records(kind, tmp_path, extracted, capfd):
-  pytest.importorskip("apache_beam", reason="needs apache-beam")
-  source = PHOENIX if kind == "skels" else extracted
-  options = {
-    "dataset": "prompt2sign/gsl",
-    "input": source,
-    "file_format": "array_record",
-    "shards": 2,
-  }
-  assert run("build", output=tmp_path / "plain", **options) == 0
-  beam = {**options, "beam": "DirectRunner", "output": tmp_path / "beam"}
-  assert run("build", "--beam_option=--direct_num_workers=1", **beam) == 0
-  said = capfd.readouterr()
-  assert "Beam" not in said.err and "WARNING" not in said.err + said.out
-  plain, made = (
-    {
-      split: {record["name"]: record for record in part}
-      for split, part in read(folder / "prompt2sign" / "gsl" / "1.0.0").items()
-    }
-    for folder in (tmp_path / "plain", tmp_path / "beam")
-  )
-  assert plain.keys() == made.keys()
-  for split in plain:
-    assert plain[split].keys() == made[split].keys()
-    for name, record in plain[split].items():
-      for key, value in record.items():
-        np.testing.assert_array_equal(made[split][name][key], value)
-  assert run("build", **beam) == 0
-  assert "already built" in capfd.readouterr().out
-
-
 def test_beam_is_asked_for_without_beam(tmp_path, monkeypatch, capsys):
   monkeypatch.setitem(sys.modules, "apache_beam", None)
   monkeypatch.setitem(sys.modules, "apache_beam.options.pipeline_options", None)
