@@ -71,8 +71,8 @@ def _options(runner: Runner) -> Any:
   if runner.name == DIRECT:
     # There are no triggers. Without this Beam downloads a program of another
     # runner, Prism, and runs the pipeline on that.
-    own = ["--allow_unsafe_triggers"]
-  return module.PipelineOptions([*runner.options, *own])
+    own = ["--allow_unsafe_triggers", "--default_sdk_harness_log_level=ERROR"]
+  return module.PipelineOptions([*own, *runner.options])
 
 
 def run(
