@@ -201,12 +201,8 @@ class BeamBuild:
           shard_index=index, num_shards=count
         )
         part = order[sum(lengths) : end]
-        plan = record_store.Plan(
-          self.file_format, path.name, [(x.part, x.start, x.size) for x in part]
-        )
-        ident = self.store.write_hashed(msgspec.json.encode(plan), "plans")
-        names[path.name] = ident
-        sizes[ident] = len(part)
+        names[path.name] = self._plan(path.name, part)
+        sizes[names[path.name]] = len(part)
         lengths.append(len(part))
       infos.append(
         tfds.core.SplitInfo(
@@ -216,8 +212,21 @@ class BeamBuild:
           filename_template=template(split),
         )
       )
+    self._run_shards(sizes)
+    shards = {name: self.store.shard(ident) for name, ident in names.items()}
+    self.store.write(msgspec.json.encode(shards), "shards.json")
+    return infos
+
+  def _plan(self, name: str, part: Sequence[record_store.Entry]) -> str:
+    """Writes the plan of a shard; returns its identifier."""
+    records = [(entry.part, entry.start, entry.size) for entry in part]
+    plan = record_store.Plan(self.file_format, name, records)
+    return self.store.write_hashed(msgspec.json.encode(plan), "plans")
+
+  def _run_shards(self, sizes: Mapping[str, int]) -> None:
+    """Writes the shards that are missing, on the workers."""
     finished = functools.partial(self.store.finished, "shards")
-    # On a disk `take_shards` has moved some away, before it was killed.
+    # On a disk a killed build may have moved some away already.
     done = {
       x
       for x in finished() & sizes.keys()
@@ -230,9 +239,6 @@ class BeamBuild:
       {x: size for x, size in sizes.items() if x not in done},
       finished,
     )
-    shards = {name: self.store.shard(ident) for name, ident in names.items()}
-    self.store.write(msgspec.json.encode(shards), "shards.json")
-    return infos
 
 
 def _chunks(entries: Sequence[Any]) -> Iterator[Sequence[Any]]:

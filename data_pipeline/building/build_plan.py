@@ -169,8 +169,7 @@ def make_plan(
     runner: of Apache Beam, whose workers make the records.
 
   Raises:
-    UsageError: no such data set, configuration or file format; another input or
-      build than requested; it is not built on Beam, or Beam is not installed.
+    UsageError: no such data set or form; another input or build; `beam.check`.
     DataError: the folder holds something else than a complete build.
   """
   build_checks.check_output(output, file_format, shards, fps)

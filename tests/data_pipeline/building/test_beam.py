@@ -218,7 +218,7 @@ def end_when(process, ready, by: int) -> int:
 
 @pytest.mark.slow
 def test_2000_clips_killed_and_begun_again(beam_environment, tmp_path):
-  """Killed and stopped while it lifts, killed while it writes shards."""
+  """R19: killed and stopped while it lifts, killed while it writes."""
   source, said = tmp_path / "clips", tmp_path / "said"
   clip_folder(source, 2000, bad="clip01234")
   options = ("--dev=5%", "--shards=40")
