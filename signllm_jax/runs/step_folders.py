@@ -24,6 +24,7 @@ from signllm_jax.runs import (
   checkpoint_manifest,
   fault_injection,
   literal_paths,
+  zarr_chunks,
 )
 
 _STEP = re.compile(r"0|[1-9]\d*", re.ASCII)
@@ -128,6 +129,9 @@ class DiskSteps:
   def verify(self, step: int, leaves: dict[str, str]) -> None:
     """Checks a step; raises as `checkpoint_manifest.verify`."""
     checkpoint_manifest.verify(self.path(step), leaves)
+    if not self.manifest(step).get("folder"):  # not a copy from a bucket
+      with literal_paths.literal_path(self._folder) as root:
+        zarr_chunks.check(f"{root}/{step}", leaves)
 
   def load(
     self, step: int, arrays: dict[str, jax.ShapeDtypeStruct]

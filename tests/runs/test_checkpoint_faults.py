@@ -1,5 +1,6 @@
 """Damage, crashes, full and stalled disks: R4, R5, R11, R12, R14."""
 
+import json
 import os
 import random
 import shutil
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tensorstore
 from helpers.checkpoint_states import (
   ABSTRACT,
   abstract_of,
@@ -75,6 +77,62 @@ def test_damage_is_found_and_the_step_before_taken(tmp_path, capfd, first):
     assert os.listdir(folder) == ["1"]
     aside = os.listdir(folder.parent / "quarantine")
     assert len(aside) == 1 and aside[0].startswith("2-20")
+
+
+def _declare(step, change):
+  """Changes what an array says of itself, under a manifest that agrees."""
+  base = {"driver": "file", "path": f"{step}/state/"}
+  store = tensorstore.KvStore.open({"driver": "ocdbt", "base": base}).result()
+  key = next(key for key in store.list().result() if b"zarr.json" in key)
+  description = json.loads(store.read(key).result().value)
+  change(description)
+  store.write(key, json.dumps(description).encode()).result()
+  fields = checkpoint_manifest.read(step)
+  (step / checkpoint_manifest.NAME).unlink()
+  kept = {name: fields[name] for name in ("step", "score", "leaves", "digest")}
+  checkpoint_manifest.write(step, kept)
+
+
+def _in_grid(chunk):
+  def change(description):
+    description["chunk_grid"]["configuration"]["chunk_shape"] = chunk
+
+  return change
+
+
+def _in_shard(chunk):
+  def change(description):
+    codec = description["codecs"][0]
+    assert codec["name"] == "sharding_indexed"
+    codec["configuration"]["chunk_shape"] = chunk
+
+  return change
+
+
+def _in_shape(shape):
+  return lambda description: description.update(shape=shape)
+
+
+@pytest.mark.parametrize(
+  "change, said",
+  [
+    (_in_grid([1 << 29]), "chunks of [[536870912]"),
+    (_in_shard([1 << 33]), "8589934592"),
+    (_in_shape([1 << 40]), "shape [1099511627776]"),
+    (lambda description: description.pop("codecs"), "cannot be read"),
+  ],
+)
+def test_arrays_that_declare_too_much(tmp_path, capfd, change, said):
+  """R11: memory is not taken for what a chunk declares."""
+  folder = tmp_path / "c"
+  fill(folder, [1, 2])
+  _declare(folder / "2", change)
+  with checkpointer.Checkpoints(folder, keep=2) as kept:
+    step, state = kept.restore(ABSTRACT)
+  assert step == 1
+  assert_same(state, make_state(1))
+  shown = capfd.readouterr().err
+  assert "DAMAGED CHECKPOINT" in shown and said in shown, shown
 
 
 @pytest.mark.parametrize("best", [False, True])
