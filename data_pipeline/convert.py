@@ -50,8 +50,7 @@ def convert(
     target: must not exist; its suffix says the form. Several clips as .pose,
       .bvh or JSON go to a folder, one file or folder a clip. With .skels go
       .files, .text and .gloss, if the clips have them.
-    form: of a target that is a folder: pose, bvh, openpose, dwpose or
-      dwpose_npz.
+    form: of a target that is a folder, one of `registry.FOLDER_FORMS`.
     convention: of .skels: prompt2sign (values as they stand) or pt.
     fps: frames a second, where the source does not say.
     size: width and height of the picture, where the source does not say.
@@ -97,7 +96,7 @@ def _kind(target: pathlib.Path, form: str) -> str:
       f"cannot write the form {kind or 'of a folder'!r}",
       path=target,
       expected=f"a suffix of {' '.join((*registry.POSE_FORMATS, '.h5'))}, or "
-      "for a folder --form=pose, bvh, openpose, dwpose or dwpose_npz",
+      f"for a folder --form={'|'.join(registry.FOLDER_FORMS)}",
     )
   return kind
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import json
 import pathlib
 import shutil
@@ -225,15 +226,20 @@ def _complete(plan: build_plan.BuildPlan) -> None:
       for split, each in held_out.read_record(plan.folder).held_out.items()
       for name in each.clips
     }
-    lines = []
-    for split, name, record in stages.qualities(plan):
-      if split == "train":
-        split = split_of.get(name, split)
-      lines.append(json.dumps({"split": split, **record}))
-    if lines:
-      atomic_files.write_text(
-        plan.folder / QUALITY, "".join(f"{line}\n" for line in lines)
+    lines = (
+      json.dumps(
+        {"split": split_of.get(name, split) if split == "train" else split}
+        | record
       )
+      for split, name, record in stages.qualities(plan)
+    )
+    if first := next(lines, ""):
+      with (
+        atomic_files.atomic_write(plan.folder / QUALITY) as path,
+        path.open("w", encoding="utf-8") as file,
+      ):
+        for line in itertools.chain([first], lines):
+          file.write(f"{line}\n")
     shards = plan.store.shards() if plan.runner else {}
     checksums.write_sums(
       plan.folder, {name: each.sha256 for name, each in shards.items()}

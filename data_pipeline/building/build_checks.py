@@ -242,7 +242,5 @@ def _has_lifted_clips(source: pathlib.Path) -> bool:
   if not source.is_dir():
     return False
   return lifted_folder.is_lifted(source) or any(
-    lifted_folder.is_lifted(child)
-    for child in source.iterdir()
-    if find_splits.split_of(child.name)
+    map(find_splits.split_of, lifted_folder.folders(source))
   )

@@ -132,9 +132,8 @@ class BuildPlan:
     if self.recognised is None or self.input is None:
       return []
     known = self.recognised.splits or self.recognised.poses
-    lifted = self.input.glob(f"*/{lifted_folder.OPTIONS}")
-    folders = [path.parent.name for path in lifted]
-    return [*known, *find_splits.places(folders, self.input)]
+    lifted = lifted_folder.folders(self.input) if self.input.is_dir() else []
+    return [*known, *find_splits.places(lifted, self.input)]
 
 
 def make_plan(

@@ -18,6 +18,7 @@ from signllm_jax.core import (
   foreign_files,
   limits,
   paths,
+  text_files,
 )
 from signllm_jax.formats import tfrecord
 
@@ -78,12 +79,10 @@ def problems(
       )
     ]
   try:
-    text = foreign_files.read(path, limits.MAX_TEXTS_FILE).decode()
+    text = text_files.read_text(path, limits.MAX_TEXTS_FILE)
     lines = text.replace("\r\n", "\n").split("\n")
   except errors.DataError as error:
     return [error]
-  except UnicodeDecodeError as error:
-    return [errors.DataError(f"not UTF-8: {error}", path=path)]
   faults, named = [], set()
   for number, line in enumerate(lines[:-1] if not lines[-1] else lines, 1):
     match = _LINE.fullmatch(line)

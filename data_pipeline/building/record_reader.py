@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from signllm_jax.core import foreign_files
+from signllm_jax.core import foreign_files, languages
 from signllm_jax.data import records
 from signllm_jax.data.records import REBUILD as REBUILD
 from signllm_jax.data.records import open_build as open_build
@@ -22,6 +22,7 @@ class Split:
   hours: float
   shards: int
   size: int  # bytes on disk
+  unsure: tuple[str, ...] = ()  # clips whose made gloss may lack a negation
 
 
 def summarise(folder: str | os.PathLike) -> list[Split]:
@@ -33,10 +34,12 @@ def summarise(folder: str | os.PathLike) -> list[Split]:
   info = open_build(folder)
   splits = []
   for name, split in info.splits.items():
-    frames, seconds = 0, 0.0
+    frames, seconds, unsure = 0, 0.0, []
     for record in read_records(split, info.file_format):
       frames += len(record["frames"])
       seconds += len(record["frames"]) / record["fps"]
+      if has_unsure_gloss(record):
+        unsure.append(record["name"])
     splits.append(
       Split(
         name,
@@ -45,9 +48,24 @@ def summarise(folder: str | os.PathLike) -> list[Split]:
         seconds / 3600,
         len(split.paths),
         sum(foreign_files.check_file(path) for path in split.paths),
+        tuple(unsure),
       )
     )
   return splits
+
+
+def has_unsure_gloss(record: dict[str, Any]) -> bool:
+  """Whether a gloss was made of a text and may lack a negation."""
+  language = languages.LANGUAGES.get(record["language"])
+  if not record["gloss_made"] or not language or language.spoken != "tr":
+    return False
+  # Here: its package is not needed to read records.
+  from data_pipeline.texts import lemma_gloss
+
+  text = record["text"]
+  return record["gloss"] == lemma_gloss.make_gloss(text, "tr") and bool(
+    lemma_gloss.unsure_words(text, "tr")
+  )
 
 
 def table(splits: list[Split]) -> str:

@@ -17,7 +17,7 @@ from data_pipeline.building import (
   verify,
 )
 from data_pipeline.cli import failures
-from data_pipeline.keypoints import find_clips, read_clips
+from data_pipeline.keypoints import find_clips, read_clips, sidecar_texts
 from data_pipeline.lifting import lifted_folder, lifting_run
 from data_pipeline.texts import normalisation, prompts
 from signllm_jax.core import atomic_files, clips, errors, extras, languages
@@ -157,6 +157,10 @@ def _make_glosses(
       lines.append(lemma_gloss.make_gloss(text, spoken))
     except errors.DataError as error:
       raise errors.DataError(str(error), path=path, line=number) from error
+    if unsure := lemma_gloss.unsure_words(text, spoken):
+      _print_note(
+        f"{path}:{number}: the gloss may lack a negation: {', '.join(unsure)}"
+      )
   return lines
 
 
@@ -191,7 +195,13 @@ def build_records(args: argparse.Namespace) -> None:
   folder = build.build_dataset(
     plan, workers=args.workers, report=report, note=_print_note
   )
-  print(record_reader.table(record_reader.summarise(folder)))
+  splits = record_reader.summarise(folder)
+  print(record_reader.table(splits))
+  if unsure := [name for split in splits for name in split.unsure]:
+    _print_note(
+      f"{len(unsure)} glosses made by rule may lack a negation:"
+      + sidecar_texts.listed("", unsure)
+    )
   print(f"Records: {folder}")
   failures.raise_failed(
     failed, plan.recognised.unread if plan.recognised else {}

@@ -11,6 +11,7 @@ from absl import logging
 
 from data_pipeline.cli import arguments, commands, help_texts
 from signllm_jax.core import errors, skeleton
+from signllm_jax.formats import registry
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -232,7 +233,7 @@ def _add_convert(stages: Any) -> None:
   )
   stage.add_argument(
     "--form",
-    choices=("pose", "bvh", "openpose", "dwpose", "dwpose_npz"),
+    choices=registry.FOLDER_FORMS,
     default="",
     help="form of an output that is a folder with a file or folder a clip",
   )

@@ -15,7 +15,6 @@ import re
 
 from data_pipeline.corpora import corpus, folder
 from data_pipeline.corpora.corpus import Entry
-from data_pipeline.keypoints import find_splits
 from data_pipeline.texts import normalisation
 from signllm_jax.core import errors
 
@@ -41,7 +40,7 @@ def recognise(
   clip = root.match(_CLIP.pattern)
   if not clip:
     return None
-  labels = root.tables(_LABELS)
+  labels = root.split_tables(_LABELS)
   found = corpus.find(
     CORPUS,
     request,
@@ -55,9 +54,8 @@ def recognise(
     return found
   (signs_path,) = signs.values()
   names = _signs(signs_path)
-  by_split = {find_splits.split_of(s) or s: p for s, p in labels.items()}
-  entries = {split: _labels(path, names) for split, path in by_split.items()}
-  tables = {split: path.name for split, path in by_split.items()}
+  entries = {split: _labels(path, names) for split, path in labels.items()}
+  tables = {split: path.name for split, path in labels.items()}
   corpus.join(found, entries, tables, _short)
   return found
 

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import functools
+import heapq
 import io
 import os
 import pathlib
@@ -11,11 +12,12 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from data_pipeline.keypoints import find_splits
-from signllm_jax.core import errors, foreign_files, limits
+from signllm_jax.core import errors, foreign_files, limits, text_files
 
 _Value = TypeVar("_Value")
 _DEPTH = 5  # levels of folders whose names are looked at
-_FEW = 400  # entries of a folder that are looked at
+_FEW = 400  # entries of a folder that are looked at, the first by name
+_TABLES = (".csv", ".tsv")  # looked at besides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,29 +68,45 @@ class Folder:
         found.setdefault(match[1] if match.lastindex else "", self.path / path)
     return found
 
+  def split_tables(self, pattern: str) -> dict[str, pathlib.Path]:
+    """Tables by the split that the group of a pattern means.
+
+    Raises:
+      DataError: two of them mean one split.
+    """
+    found: dict[str, pathlib.Path] = {}
+    for name, path in self.tables(pattern).items():
+      split = find_splits.split_of(name) or name
+      if (first := found.setdefault(split, path)) is not path:
+        raise errors.DataError(
+          f"{first.name} and {path.name} are both of the split {split}",
+          path=self.path,
+          expected="one table of each split",
+          hint="Move one of them elsewhere",
+        )
+    return found
+
 
 def _some(
   root: pathlib.Path, relative: pathlib.Path, depth: int
 ) -> Iterator[pathlib.Path]:
-  """Yields a few names of a folder, then of the folders in it."""
+  """Yields a few names of a folder, sorted, then of the folders in it."""
   folders = []
   try:
     with os.scandir(root / relative) as entries:
-      for count, entry in enumerate(entries):
-        if count >= _FEW:
-          break
-        if entry.name.startswith("."):
-          continue
-        yield relative / entry.name
-        if entry.is_dir():
-          folders.append(relative / entry.name)
+      shown = [entry for entry in entries if entry.name[0] != "."]
+      few = heapq.nsmallest(_FEW, shown, key=lambda entry: entry.name)
+      tables = {e.name for e in shown if e.name.lower().endswith(_TABLES)}
+      for name in sorted({*tables, *(entry.name for entry in few)}):
+        yield relative / name
+      folders = [relative / entry.name for entry in few if entry.is_dir()]
   except NotADirectoryError:
     return
   except OSError as error:
     raise errors.StorageError(
       f"cannot be read: {error}", path=root / relative
     ) from error
-  for folder in sorted(folders)[:50] if depth else ():
+  for folder in folders[:50] if depth else ():
     yield from _some(root, folder, depth - 1)
 
 
@@ -114,15 +132,7 @@ def rows(
       number of fields; names the line.
     StorageError: it cannot be read.
   """
-  data = foreign_files.read(path, limits.MAX_TEXTS_FILE)
-  try:
-    text = data.decode("utf-8-sig")
-  except UnicodeDecodeError as error:
-    raise errors.DataError(
-      f"not UTF-8: {error}",
-      path=path,
-      line=data[: error.start].count(b"\n") + 1,
-    ) from error
+  text = text_files.read_text(path, limits.MAX_TEXTS_FILE)
   quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
   lines = io.StringIO(text, newline="")
   reader = csv.reader(lines, delimiter=delimiter, quoting=quoting)

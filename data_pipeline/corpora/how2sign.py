@@ -15,7 +15,6 @@ Source: how2sign.github.io; Duarte et al., CVPR 2021.
 
 from data_pipeline.corpora import corpus, folder
 from data_pipeline.corpora.corpus import Entry
-from data_pipeline.keypoints import find_splits
 
 _TERMS = (
   "How2Sign (Duarte et al., CVPR 2021) is under CC BY-NC 4.0: no commercial "
@@ -41,7 +40,7 @@ def recognise(
   root: folder.Folder, request: corpus.Request
 ) -> corpus.Recognised | None:
   """Recognises How2Sign by its tables or the names of its clips."""
-  tables = root.tables(_TABLE.format("")) | root.tables(
+  tables = root.split_tables(_TABLE.format("")) | root.split_tables(
     _TABLE.format("realigned_")
   )
   clip = root.match(_CLIP)
@@ -56,9 +55,8 @@ def recognise(
     known=list(tables.values()),
   )
   if tables:
-    by_split = {find_splits.split_of(s) or s: p for s, p in tables.items()}
-    entries = {split: _read(path) for split, path in by_split.items()}
-    corpus.join(found, entries, {s: p.name for s, p in by_split.items()})
+    entries = {split: _read(path) for split, path in tables.items()}
+    corpus.join(found, entries, {s: p.name for s, p in tables.items()})
   return found
 
 

@@ -37,11 +37,8 @@ def recognise(
   root: folder.Folder, request: corpus.Request
 ) -> corpus.Recognised | None:
   """Recognises PHOENIX14T by its tables or the names of its clips."""
-  tables = root.tables(_TABLE)
-  entries = {
-    find_splits.split_of(split) or split: _read(path)
-    for split, path in sorted(tables.items())
-  }
+  tables = root.split_tables(_TABLE)
+  entries = {split: _read(path) for split, path in tables.items()}
   table = ", ".join(sorted(path.name for path in tables.values()))
   if stems := find_splits.stems(request.path):
     return _poses(request, stems, entries, table)

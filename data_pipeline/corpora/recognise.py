@@ -18,7 +18,7 @@ from data_pipeline.corpora import (
   slrtp,
 )
 from data_pipeline.keypoints import find_splits
-from signllm_jax.core import errors, foreign_files, limits
+from signllm_jax.core import errors, limits, text_files
 from signllm_jax.formats import splits
 
 _MODULES = (
@@ -119,11 +119,7 @@ def with_licence(
   text = licence
   path = pathlib.Path(licence)
   if len(licence) < 4096 and path.is_file():
-    data = foreign_files.read(path, limits.MAX_TEXT)
-    try:
-      text = data.decode()
-    except UnicodeDecodeError as error:
-      raise errors.DataError(f"not UTF-8: {error}", path=path) from error
+    text = text_files.read_text(path, limits.MAX_TEXT)
   if not text.strip():
     raise errors.DataError("an empty licence", path=licence or "--licence")
   found.corpus = dataclasses.replace(found.corpus, licence=text.strip())

@@ -6,6 +6,8 @@ A file holds name, text, gloss and MediaPipe's points of each clip
 Source: github.com/walsharry/SLRTP-Sign-Production-Evaluation.
 """
 
+import dataclasses
+
 from data_pipeline.corpora import corpus, folder
 from data_pipeline.keypoints import clip_source, find_splits
 from signllm_jax.core import errors
@@ -41,10 +43,11 @@ def recognise(
       path=root.path,
       expected="train.pt, dev.pt and test.pt",
     )
-  found = corpus.Recognised(CORPUS, f"{named['train']}.pt", fps=25.0)
+  rate = request.rate(CORPUS)
+  found = corpus.Recognised(CORPUS, f"{named['train']}.pt", fps=rate)
   for split, stem in named.items():
     found.splits[split] = [
-      clip_source.with_skeleton(source, request.skeleton)
+      dataclasses.replace(source, fps=rate, skeleton=request.skeleton)
       for source in clip_source.in_slrtp(files[stem])
     ]
   return found

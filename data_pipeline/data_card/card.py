@@ -132,6 +132,8 @@ def _fields(stats: statistics.DatasetStatistics) -> list[tuple[str, str]]:
   glosses = f"{stats.glosses:,} of {stats.clips:,} clips"
   if stats.rule_glosses:
     glosses += f", {stats.rule_glosses:,} of them made by rule"
+  if stats.unsure_glosses:
+    glosses += f", of which {stats.unsure_glosses:,} may lack a negation"
   return [
     ("sign language", ", ".join(map(_language, sorted(stats.languages)))),
     ("skeleton", stats.skeleton.name),

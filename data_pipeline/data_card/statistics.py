@@ -97,8 +97,9 @@ class DatasetStatistics:
     faulty: clips that fail any.
     languages, rates, signers: clips of each.
     skeleton: of the clips.
-    glosses, rule_glosses, prompts: clips that have one (`rule_glosses`: made by
-      rule).
+    glosses, prompts: clips that have one.
+    rule_glosses: glosses made by rule.
+    unsure_glosses: of these, those that may lack a negation.
   """
 
   splits: dict[str, SplitStatistics]
@@ -112,6 +113,7 @@ class DatasetStatistics:
   skeleton: Skeleton = PROMPT2SIGN50
   glosses: int = 0
   rule_glosses: int = 0
+  unsure_glosses: int = 0
   prompts: int = 0
 
   @property
@@ -253,6 +255,7 @@ def _count_fields(stats: DatasetStatistics, record: dict) -> None:
   stats.languages[record["language"]] += 1
   stats.signers[record["signer"]] += 1
   stats.glosses += bool(record["gloss"])
+  stats.unsure_glosses += record_reader.has_unsure_gloss(record)
   stats.rule_glosses += bool(record["gloss"]) and bool(record["gloss_made"])
   stats.prompts += bool(record["prompt"])
 

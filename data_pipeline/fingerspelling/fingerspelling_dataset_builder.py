@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 import tqdm
 from etils import epath
 
-from data_pipeline.building import local_info, shard_writer
+from data_pipeline.building import local_info, streamed_builder
 from data_pipeline.fingerspelling import alphabets, spell
 from data_pipeline.lifting import lifter
 from data_pipeline.texts import prompts
@@ -138,7 +138,7 @@ def signer_bones(letter_clips: list[clips.Clip]) -> np.ndarray:
   )
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(streamed_builder.StreamedBuilder):
   """Fingerspelt words as 3-D skeleton sequences."""
 
   VERSION = tfds.core.Version(records.VERSION)
@@ -171,9 +171,6 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         "publish or sell anything made from this data."
       ),
     )
-
-  def _example_writer(self) -> shard_writer.Writer:
-    return shard_writer.Writer(self.info)
 
   def _split_generators(self, dl_manager: tfds.download.DownloadManager):
     del dl_manager  # the recordings come from an installed package

@@ -85,7 +85,9 @@ class Source:
       keypoints = pose.read_keypoints(self.place, skeleton)
     elif self.kind == "slrtp":
       entry = slrtp.entries(self.place)[self.member]
-      keypoints = slrtp.to_keypoints(entry, self.place)
+      keypoints = dataclasses.replace(
+        slrtp.to_keypoints(entry, self.place), fps=self.fps
+      )
     elif self.kind == "parquet":
       keypoints = self._read_parquet(self.place)
     else:

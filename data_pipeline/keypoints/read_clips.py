@@ -19,6 +19,7 @@ from data_pipeline.keypoints.clip_source import Source
 from signllm_jax.core import clips, errors
 
 _FEW = 500  # clips that are read before other processes have started
+_AHEAD = 64  # clips that are read while the caller works on others
 
 
 def read_all(
@@ -53,7 +54,7 @@ def read_all(
       for source in sources:
         with _signals_held():  # submitting may start a process
           waiting.append((source, pool.submit(_read_or_error, source)))
-        if len(waiting) > 8 * processes:  # else results would pile up
+        if len(waiting) > _AHEAD:  # else results would pile up
           source, result = waiting.popleft()
           yield source, result.result()
       for source, result in waiting:

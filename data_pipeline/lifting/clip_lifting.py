@@ -63,11 +63,13 @@ def lift(
       )
       yield Result(source.name, fault=fault)
       continue
-    measured = quality.measure(keypoints)
-    kept = quality.apply(options.policy, keypoints, measured)
-    if kept is None:
-      yield Result(source.name, measured=measured)
-      continue
+    kept = keypoints
+    if options.policy != "keep":  # which needs no measures
+      measured = quality.measure(keypoints)
+      kept = quality.apply(options.policy, keypoints, measured)
+      if kept is None:
+        yield Result(source.name, measured=measured)
+        continue
     try:
       if options.condense:
         kept = quality.condense(kept, options.condense)

@@ -22,12 +22,7 @@ import numpy as np
 from data_pipeline.keypoints import find_clips
 from data_pipeline.keypoints.cleaning import Mode
 from data_pipeline.lifting import quality, stage_files
-from signllm_jax.core import (
-  atomic_files,
-  clips,
-  errors,
-  foreign_files,
-)
+from signllm_jax.core import atomic_files, clips, errors, foreign_files
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import npz
 
@@ -132,12 +127,10 @@ def claim(folder: str | os.PathLike, options: Options) -> None:
   """
   folder = pathlib.Path(folder)
   requested = dataclasses.asdict(options)
+  inside = sorted(filter(pathlib.Path.is_dir, folder.iterdir()))
   unfinished = [
     path
-    for place in (
-      folder,
-      *sorted(filter(pathlib.Path.is_dir, folder.iterdir())),
-    )
+    for place in (folder, *inside)
     for path in atomic_files.unfinished_files(place)
   ]
   if is_lifted(folder):
@@ -168,6 +161,11 @@ def claim(folder: str | os.PathLike, options: Options) -> None:
 def is_lifted(folder: str | os.PathLike) -> bool:
   """Whether a folder holds lifted clips."""
   return pathlib.Path(folder, OPTIONS).is_file()
+
+
+def folders(path: pathlib.Path) -> list[str]:
+  """Names of the folders of lifted clips in a folder, sorted."""
+  return sorted(child.name for child in path.iterdir() if is_lifted(child))
 
 
 def digest(source: find_clips.Source) -> str:

@@ -6,19 +6,27 @@ folder depends on the keypoints and the options alone, not on interruptions or
 on the number of workers.
 """
 
+import concurrent.futures
 import dataclasses
+import functools
 import itertools
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import tqdm
 
 from data_pipeline.keypoints import find_clips, read_clips, recordings
-from data_pipeline.lifting import clip_lifting, lifted_folder, stage_files
+from data_pipeline.lifting import (
+  clip_lifting,
+  lifted_folder,
+  quality,
+  stage_files,
+)
 from signllm_jax.core import atomic_files, clips, errors
 
 _CHUNK = 64  # clips lifted a call
+_WRITERS = 8  # threads: a file is flushed to disk, which is waiting for most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +91,7 @@ def lift_clips(
       disable=None,  # shown in a terminal only
     ) as bar:
       clips_read = read_clips.read_all(remaining, workers)
-      for chunk in _chunks(clips_read, _CHUNK):
+      while chunk := list(itertools.islice(clips_read, _CHUNK)):
         run.lift(chunk)
         bar.update(len(chunk))
   return run.outcome
@@ -133,12 +141,6 @@ def check(
   return digests, faults
 
 
-def _chunks(items: Iterable, size: int) -> Iterator[list]:
-  items = iter(items)
-  while chunk := list(itertools.islice(items, size)):
-    yield chunk
-
-
 @dataclasses.dataclass(frozen=True)
 class _Run:
   """One call of `lift_clips`."""
@@ -160,7 +162,10 @@ class _Run:
     Raises:
       UsageError: the folder holds clips that are not among the sources.
     """
-    previous = dict(lifted_folder.records(self.folder))
+    previous = {  # of each record what is needed: there may be many
+      name: {key: record[key] for key in ("made_from", "kept")}
+      for name, record in lifted_folder.records(self.folder)
+    }
     foreign = sorted(previous.keys() - {source.name for source in sources})
     if foreign and not self.for_records:
       raise errors.UsageError(
@@ -204,16 +209,32 @@ class _Run:
     ],
   ) -> None:
     """Lifts and writes some clips."""
+    writes = []
     for each in clip_lifting.lift(chunk, self.options, self.write_stages):
       if each.measured is None:
         assert each.fault is not None
         self.outcome.failed[each.name] = each.fault
         continue
-      if each.stages:
-        stage_files.write(self.folder / each.name, each.stages)
-      made_from = self.digests[each.name]
-      lifted_folder.write(
-        self.folder, each.name, each.clip, each.measured, made_from
-      )
+      writes.append(functools.partial(self._write, each, each.measured))
       done = self.outcome.lifted if each.clip else self.outcome.dropped
       done.append(each.name)
+    _run_all(writes)
+
+  def _write(
+    self, result: clip_lifting.Result, measured: quality.Quality
+  ) -> None:
+    name = result.name
+    if result.stages:
+      stage_files.write(self.folder / name, result.stages)
+    made_from = self.digests[name]
+    lifted_folder.write(self.folder, name, result.clip, measured, made_from)
+
+
+def _run_all(calls: Sequence[Callable[[], None]]) -> None:
+  """Runs calls in threads; on an error or signal those begun are awaited."""
+  threads = concurrent.futures.ThreadPoolExecutor(_WRITERS)
+  try:
+    for future in [threads.submit(call) for call in calls]:
+      future.result()
+  finally:
+    threads.shutdown(cancel_futures=True)

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from data_pipeline.building import held_out
+from data_pipeline.building import held_out, streamed_builder
 from data_pipeline.lifting import lifted_folder
 from data_pipeline.texts import lemma_gloss, normalisation, prompts
 from signllm_jax.core import clips, errors, languages
@@ -14,22 +14,37 @@ from signllm_jax.data import records
 from signllm_jax.formats import splits
 
 
-def drop_faulty(
-  entries: Sequence[Any], make: Callable[[Any], tuple[str, dict]]
-) -> tuple[list[Any], dict[str, errors.DataError]]:
-  """Splits entries into good ones and the faults of the others, by name.
+def keep_good(
+  entries: Sequence[Any],
+  make: Callable[[Any], tuple[str, dict]],
+  keep: Callable[[str, dict], streamed_builder.Kept],
+) -> tuple[
+  list[Any],
+  Callable[[Any], streamed_builder.Kept],
+  dict[str, errors.DataError],
+]:
+  """Makes the records of entries once, before any is written.
 
-  Every record is made here and again when it is written, so that faults are
-  found before tfds writes.
+  Args:
+    entries: of a split.
+    make: makes the key and the record of an entry.
+    keep: keeps a record.
+
+  Returns:
+    Good entries, what gives their kept records, and the faults of the others by
+    name.
   """
-  good, faults = [], {}
+  good, kept, faults = [], {}, {}
   for entry in entries:
+    name = held_out.entry_name(entry)
     try:
-      make(entry)
-      good.append(entry)
+      made = make(entry)
     except errors.DataError as error:
-      faults[held_out.entry_name(entry)] = error
-  return good, faults
+      faults[name] = error
+      continue
+    kept[name] = keep(*made)
+    good.append(entry)
+  return good, lambda entry: kept[held_out.entry_name(entry)], faults
 
 
 def read_lifted(folder: pathlib.Path, name: str) -> clips.Clip:

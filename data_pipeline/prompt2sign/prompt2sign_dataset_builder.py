@@ -18,7 +18,7 @@ from data_pipeline.building import (
   held_out,
   local_info,
   record_store,
-  shard_writer,
+  streamed_builder,
 )
 from data_pipeline.corpora import corpus
 from data_pipeline.lifting import lifted_folder
@@ -68,7 +68,7 @@ Assemble = Callable[
 ]
 
 
-class Builder(tfds.core.GeneratorBasedBuilder):
+class Builder(streamed_builder.StreamedBuilder):
   """Builder of `prompt2sign`; tfds derives this name from the module's."""
 
   VERSION = tfds.core.Version(records.VERSION)
@@ -105,9 +105,6 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       homepage="https://signllm.github.io",
       license=corpus.NOT_STATED,  # the build states that of its corpus
     )
-
-  def _example_writer(self) -> shard_writer.Writer:
-    return shard_writer.Writer(self.info)
 
   def _download_and_prepare(self, dl_manager, download_config) -> None:
     if self.assemble is None:
@@ -184,8 +181,8 @@ class Builder(tfds.core.GeneratorBasedBuilder):
           clip_records.make, read, self.recorder(split)
         )
         if self.tolerant:
-          entries, self.left_out[split] = clip_records.drop_faulty(
-            entries, makers[split]
+          entries, makers[split], self.left_out[split] = clip_records.keep_good(
+            entries, makers[split], self.keep
           )
         found[split] = entries
     for split in self._set_aside(folder, found):
@@ -257,7 +254,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
       )
 
   def _generate_examples(
-    self, entries: list[Any], make: Callable[[Any], tuple[str, dict]]
-  ) -> Iterator[tuple[str, dict]]:
-    """Keys and records, read one by one."""
+    self, entries: list[Any], make: Callable[[Any], Any]
+  ) -> Iterator[Any]:
+    """Keys and records, one by one."""
     return map(make, entries)

@@ -12,10 +12,8 @@ OPTIONAL = ("gloss", "files")
 
 def names(folder: pathlib.Path) -> dict[str, str]:
   """The name of the files or of the folder of each split, as `find_splits`."""
-  folders = [
-    child.name for child in folder.iterdir() if lifted_folder.is_lifted(child)
-  ]
-  named = find_splits.stems(folder) | find_splits.places(folders, folder)
+  lifted = lifted_folder.folders(folder)
+  named = find_splits.stems(folder) | find_splits.places(lifted, folder)
   return {split: named.get(split, split) for split in SPLITS}
 
 

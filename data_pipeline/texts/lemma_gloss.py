@@ -4,7 +4,8 @@ A gloss made by rule follows the spoken sentence word by word, articles
 included. It is not a translation: its order and words are those of the text,
 not those of the sign language. Records mark such glosses (`gloss_made`). What a
 verb carries is kept: negation and person as words of their own, by
-`verb_marks.py`, and a question as a final `?`.
+`turkish_verbs.py` and `verb_marks.py`, and a question as a final `?`. Where a
+word may carry a negation that no rule decides, the gloss is unsure.
 
 Lemmas come from simplemma, for Korean from Kiwi. Both use dictionaries that
 ship with them, so a gloss depends on their versions.
@@ -17,7 +18,7 @@ from typing import Any
 
 import simplemma
 
-from data_pipeline.texts import normalisation, verb_marks
+from data_pipeline.texts import normalisation, turkish_verbs, verb_marks
 from signllm_jax.core import errors, extras
 
 # A number with its separators, or a word with inner hyphens and apostrophes.
@@ -148,8 +149,32 @@ def make_gloss(text: str, spoken: str) -> str:
   return normalisation.upper(" ".join([*lemmas, *question]), spoken)
 
 
+def unsure_words(text: str, spoken: str) -> list[str]:
+  """Words that may carry a negation which the gloss of a text lacks.
+
+  Only Turkish has any: elsewhere a negation is a word of its own.
+
+  Args:
+    text: as of `make_gloss`.
+    spoken: its language (ISO 639-1).
+  """
+  if spoken != "tr":
+    return []
+  words = [
+    normalisation.lower(part, spoken)
+    for word in _WORD.findall(text.replace("’", "'"))
+    for part in _turkish(word)
+  ]
+  lemmas = [_lemma(word, spoken) for word in words]
+  return [
+    word
+    for word, lemma in zip(words, lemmas, strict=True)
+    if turkish_verbs.is_unsure(word, lemma)
+  ]
+
+
 def _with_marks(words: list[str], spoken: str) -> list[str]:
-  """Lemmas, with what verbs carry besides (`verb_marks.py`)."""
+  """Lemmas, with what verbs carry besides."""
   lemmas = [_lemma(word, spoken) for word in words]
   if spoken not in verb_marks.SUBJECTS:
     return lemmas
@@ -159,11 +184,11 @@ def _with_marks(words: list[str], spoken: str) -> list[str]:
   for number, (word, lemma) in enumerate(zip(lower, lemmas, strict=True)):
     if spoken == "tr":
       finite = any(
-        verb_marks.is_finite_turkish(other, lemmas[i])
+        turkish_verbs.is_finite(other, lemmas[i])
         for i, other in enumerate(lower)
         if i != number
       )
-      parts = verb_marks.turkish(word, lemma, finite)
+      parts = turkish_verbs.glosses(word, lemma, finite)
     else:
       before = lower[number - 1] if number else ""
       verb, pronoun = verb_marks.romance(word, lemma, spoken, before)

@@ -1,127 +1,10 @@
-"""Negation, person and question of verbs, which lemmatisation would drop.
+"""The person of Italian and Spanish verbs, which lemmatisation would drop.
 
-Turkish verbs carry negation and person ("okumadım", I did not read), Italian
-and Spanish ones the person, and in these languages and in Korean a question may
-differ from a statement by its mark alone. `turkish` and `romance` give a word
-a pronoun before the verb where the sentence has none, and in Turkish DEĞİL
-after it. The rules are those of regular forms, with tables of frequent
-irregular ones; a form that none fits keeps its lemma alone.
+The rules are those of regular forms, with tables of frequent irregular ones; a
+form that none fits keeps its lemma alone. Turkish: `turkish_verbs.py`.
 """
 
-import itertools
 import re
-
-_Endings = tuple[tuple[re.Pattern[str], str], ...]
-
-# Turkish: what follows the stem of a verb.
-_NEGATIVE = re.compile(r"(?:y?[ae])?m[aeıiuü](?=.)|(?:y?[ae])?m[ae]z?$")
-_NOUN = re.compile(  # of a verb: okumak, okuması, okumaya, okumalı
-  r"m[ae](?:k|kl?.*|s[ıi].*|y[ae]|y[ıi]|n[ıi]n|d[ae]|d[ae]n|l[ıi].*|lar.*|ler.*)"
-)
-_TURKISH_PERSONS = (
-  (re.compile(r".*(?:[dt][ıiuü]|s[ae])m"), "ben"),
-  (re.compile(r".*(?:[dt][ıiuü]|s[ae])k"), "biz"),
-  (re.compile(r".*(?:[dt][ıiuü]|s[ae])n[ıiuü]z"), "siz"),
-  (re.compile(r".*(?:[dt][ıiuü]|s[ae])n"), "sen"),
-  (
-    re.compile(r".*(?:yor|m[ıiuü]ş|[ae]c[ae]ğ|[aeıiuü]r|m[ae]l[ıi]y)[ıiuü]m"),
-    "ben",
-  ),
-  (re.compile(r".*m[ae]m"), "ben"),  # gelmem, yapamam
-  (
-    re.compile(r".*(?:yor|m[ıiuü]ş|[ae]c[ae]ğ|[aeıiuü]r|m[ae]l[ıi]y)[ıiuü]z"),
-    "biz",
-  ),
-  (re.compile(r".*m[ae]y[ıi]z"), "biz"),
-  (re.compile(r".*s[ıiuü]n[ıiuü]z"), "siz"),
-  (re.compile(r".*s[ıiuü]n"), "sen"),
-)
-# After a noun or adjective: hastayım, değilsin.
-_TURKISH_BEING = (
-  (re.compile(r"y[ıiuü]m"), "ben"),
-  (re.compile(r"y[ıiuü]z"), "biz"),
-  (re.compile(r"s[ıiuü]n[ıiuü]z"), "siz"),
-  (re.compile(r"s[ıiuü]n"), "sen"),
-)
-_NOT = {"değilim": "ben", "değilsin": "sen", "değiliz": "biz"}
-_NOT |= {"değilsiniz": "siz", "değil": "", "değiller": "onlar"}
-_QUESTION = re.compile(r"m[ıiuü](?:y[ıiuü][mz]|s[ıiuü]n(?:[ıiuü]z)?)?")
-# A verb that the dictionary does not know, with its negation.
-_UNKNOWN = re.compile(
-  r"(.{2,}?)(m[ae]m[ıi]ş.*|m[ae]d[ıi].*|m[ıiuü]yor.*|m[ae]y[ae]c[ae][kğ].*)"
-)
-# Beside these, a form in -me or -mem is a noun: gelmem lazım, yüzme güzeldir.
-_PREDICATE = re.compile(
-  r"lazım|gerek\w*|yasak|zor|kolay|güzel|iyi|kötü|\w+[dt][ıiuü]r"
-)
-
-
-def turkish(word: str, lemma: str, finite: bool) -> list[str]:
-  """Glosses of a Turkish word, in lower case.
-
-  Args:
-    word: in lower case.
-    lemma: of it, by the dictionary.
-    finite: whether another word of the sentence is a finite verb; okuma is a
-      noun beside one (reading), else an order (do not read).
-
-  Returns:
-    Pronoun, lemma and `değil`, as far as they are there.
-  """
-  if word in _NOT:
-    return [each for each in (_NOT[word], "değil") if each]
-  if _QUESTION.fullmatch(word):
-    return [*_person(word[2:], _TURKISH_BEING), "mi"]
-  if word == lemma and (unknown := _UNKNOWN.fullmatch(word)):
-    lemma = unknown[1]
-  if not word.startswith(lemma) or word == lemma or len(lemma) < 2:
-    return [lemma]
-  rest = word[len(lemma) :]
-  if _is_negative(rest, finite):
-    return [*_person(rest, _TURKISH_PERSONS), lemma, "değil"]
-  if _is_finite(rest):
-    return [*_person(rest, _TURKISH_PERSONS), lemma]
-  return [*_person(rest, _TURKISH_BEING), lemma]
-
-
-def is_finite_turkish(word: str, lemma: str) -> bool:
-  """Whether a word is a finite form of a verb, or a predicate like one."""
-  if _PREDICATE.fullmatch(word):
-    return True
-  rest = word[len(lemma) :] if word.startswith(lemma) else ""
-  return bool(rest) and (_is_finite(rest) or _is_negative(rest, finite=True))
-
-
-def _is_negative(rest: str, finite: bool) -> bool:
-  if re.fullmatch(r"m[ae]", rest):
-    return not finite
-  if re.fullmatch(r"m[ae]y[ıi]n([ıi]z)?", rest):  # beklemeyin!
-    return True
-  if re.fullmatch(r"(y?[ae])?m[ae](m|z|y[ıi]z|zs[ıi]n.*|zl[ae]r|d[ae]n)", rest):
-    return rest not in ("mam", "mem") or not finite
-  if _NOUN.fullmatch(rest):
-    return bool(re.fullmatch(r"m[ae]m[ae]k.*|m[ae]m[ae]l[ıi].*", rest))
-  match = _NEGATIVE.match(rest)
-  return bool(match) and bool(_is_finite(rest[match.end() :]))
-
-
-def _is_finite(rest: str) -> bool:
-  """Whether what follows a stem, or its negation, starts with a tense."""
-  return bool(
-    re.match(
-      r"(?:y?[ae]b[ıi]l)?(?:[ıiuü]?yor|[dt][ıiuü](?:m|n|k|n[ıiuü]z|l[ae]r)?$|m[ıiuü]ş|"
-      r"y?[ae]c[ae][kğ]|[aeıiuü]?r(?:[ıiuü]m|[ıiuü]z|s[ıiuü]n.*|l[ae]r)?$|"
-      r"s[ae](?:m|n|k|n[ıi]z|l[ae]r)?$|m[ae]l[ıi])",
-      rest,
-    )
-  )
-
-
-def _person(rest: str, endings: _Endings) -> list[str]:
-  """The pronoun of the first ending that fits, if one does."""
-  found = (person for pattern, person in endings if pattern.fullmatch(rest))
-  return list(itertools.islice(found, 1))
-
 
 # Irregular forms: form -> infinitive and person, 1 to 6 (4 is we); 0 if the
 # form has several. simplemma takes many of them for other words.
@@ -178,7 +61,7 @@ SUBJECTS = {
 }  # fmt: skip
 _REGULAR = {
   "it": (
-    (re.compile(r".*(?:avo|evo|ivo|erò|irò|ai|ii|o)"), 1),
+    (re.compile(r".*(?:avo|evo|ivo|rò|ai|ii|o)"), 1),
     (re.compile(r".*(?:avi|evi|ivi|erai|irai|asti|esti|isti|i)"), 2),
     (re.compile(r".*(?:iamo|avamo|evamo|ivamo|eremo|iremo|ammo|immo)"), 4),
     (re.compile(r".*(?:ate|ete|ite)"), 5),
@@ -197,7 +80,7 @@ _SPANISH = "el la los las un una unos unas del al de mi tu su"
 _ARTICLES = {"it": set(_ITALIAN.split()), "es": set(_SPANISH.split())}
 _INFINITIVE = {
   "it": re.compile(r".+[aei]r(?:e|si)"),
-  "es": re.compile(r".+[aei]r"),
+  "es": re.compile(r".*[aeií]r"),
 }
 
 

@@ -66,6 +66,19 @@ def check_file(path: str | os.PathLike, most: int | None = None) -> int:
   return _check(path, status, most)
 
 
+def stamp(path: str | os.PathLike, most: int | None = None) -> tuple[int, int]:
+  """Time of the last change and size of a local file, for a key of a cache.
+
+  Raises:
+    DataError, StorageError: as `open_file`.
+  """
+  size = check_file(path, most)
+  try:
+    return os.stat(path).st_mtime_ns, size
+  except OSError as error:
+    raise _not_opened(path, error) from error
+
+
 def exists(path: str | os.PathLike) -> bool:
   """Whether there is a file or folder, or an object of a bucket.
 

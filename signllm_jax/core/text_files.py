@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from signllm_jax.core import errors, foreign_files, limits
 
+_END = b"\n"
 _BUFFER = 1 << 20  # bytes; the line of a clip takes some 200,000
 
 
@@ -27,6 +28,26 @@ def decode_line(line: bytes, path: str | os.PathLike, number: int) -> str:
       f"byte {error.start + 1} is not UTF-8",
       path=path,
       line=number,
+      expected="UTF-8",
+    ) from error
+
+
+def read_text(path: str | os.PathLike, most: int) -> str:
+  """Reads a UTF-8 file of at most so many bytes; a byte order mark goes.
+
+  Raises:
+    DataError: it is not UTF-8, with line and byte, or as `foreign_files.read`.
+    StorageError: it cannot be read.
+  """
+  data = foreign_files.read(path, most)
+  try:
+    return data.decode("utf-8-sig")
+  except UnicodeDecodeError as error:
+    before = error.object[: error.start]  # without the mark
+    raise errors.DataError(
+      f"byte {len(before.rpartition(_END)[2]) + 1} is not UTF-8",
+      path=path,
+      line=before.count(_END) + 1,
       expected="UTF-8",
     ) from error
 

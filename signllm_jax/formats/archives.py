@@ -136,18 +136,14 @@ def read_member(path: str | os.PathLike, name: str) -> np.ndarray:
   Raises:
     DataError: the file or the array is missing or damaged, or the array is not
       a plain one of floats or larger than `limits.MAX_ARRAY`.
-    StorageError: the file cannot be examined.
+    StorageError: the file cannot be read.
   """
-  try:
-    changed = os.stat(path).st_mtime_ns
-  except OSError as error:
-    raise errors.StorageError(f"cannot be read: {error}", path=path) from error
-  return _load_member(os.fspath(path), name, changed)
+  return _load_member(os.fspath(path), name, foreign_files.stamp(path))
 
 
 @functools.lru_cache(maxsize=1)
-def _load_member(path: str, name: str, changed: int) -> np.ndarray:
-  del changed  # a file that has changed is read again
+def _load_member(path: str, name: str, stamp: tuple[int, int]) -> np.ndarray:
+  del stamp  # a file that has changed is read again
   place = f"{path}: {name}.npy"
   with open_archive(path) as archive:
     if f"{name}.npy" not in archive.NameToInfo:

@@ -46,7 +46,8 @@ def read_isolated(
     DataError: the file is missing, damaged, of another form, or too long.
     StorageError: it cannot be read.
   """
-  table = _read(os.fspath(path), _LONG, _stamp(path))
+  stamp = foreign_files.stamp(path, limits.MAX_ARCHIVE)
+  table = _read(os.fspath(path), _LONG, stamp)
   kinds = table["type"]
   frames, rows = np.unique(_integers(table["frame"], path), return_inverse=True)
   if not len(frames):
@@ -91,9 +92,8 @@ def read_sequence(
   columns = [
     f"{axis}_{kind}_{number}" for kind, number in _NUMBERED for axis in "xy"
   ]
-  table = _read(
-    os.fspath(path), ("sequence_id", "frame", *columns), _stamp(path)
-  )
+  stamp = foreign_files.stamp(path, limits.MAX_ARCHIVE)
+  table = _read(os.fspath(path), ("sequence_id", "frame", *columns), stamp)
   chosen = np.flatnonzero(table["sequence_id"] == sequence)
   if not len(chosen):
     raise errors.DataError(f"no sequence {sequence}", path=path)
@@ -143,11 +143,6 @@ def _integers(values: np.ndarray, path: str | os.PathLike) -> np.ndarray:
       f"numbers of type {values.dtype}", path=path, expected="integers"
     )
   return values.astype(np.int64)
-
-
-def _stamp(path: str | os.PathLike) -> tuple[int, int]:
-  size = foreign_files.check_file(path, limits.MAX_ARCHIVE)
-  return os.stat(path).st_mtime_ns, size
 
 
 @functools.lru_cache(maxsize=1)

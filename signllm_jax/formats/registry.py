@@ -20,6 +20,8 @@ FRAME_FOLDERS = {
   "dwpose": dwpose,
   "dwpose_npz": dwpose_npz,
 }
+# Names of forms of a folder with a file or folder a clip.
+FOLDER_FORMS = (*(suffix[1:] for suffix in CLIP_FILES), *FRAME_FOLDERS)
 POSE_FORMATS = (".npz", ".skels", ".pt", *CLIP_FILES)
 KEYPOINT_FORMATS = (".h5", *FRAME_FOLDERS)
 

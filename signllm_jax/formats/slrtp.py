@@ -80,15 +80,14 @@ def entries(path: str | os.PathLike) -> dict[str, Entry]:
     DataError: the file is missing, damaged, packed, or of another form.
     StorageError: it cannot be read.
   """
-  foreign_files.check_file(path, limits.MAX_ARCHIVE)
-  status = os.stat(path)
-  return _entries(os.fspath(path), status.st_mtime_ns, status.st_size)
+  stamp = foreign_files.stamp(path, limits.MAX_ARCHIVE)
+  return _entries(os.fspath(path), stamp)
 
 
 @functools.lru_cache(maxsize=1)
-def _entries(path: str, changed: int, size: int) -> dict[str, Entry]:
+def _entries(path: str, stamp: tuple[int, int]) -> dict[str, Entry]:
   torch = _torch("read")
-  del changed, size  # of the file: part of the cache's key
+  del stamp  # a file that has changed is read again
   _check_members(path)
   with foreign_files.parsing(path, ".pt file of torch"):
     stored = torch.load(path, "cpu", weights_only=True, mmap=True)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from signllm_jax.core import errors, foreign_files, limits
+from signllm_jax.core import errors, foreign_files, limits, text_files
 from signllm_jax.evaluation.report import bootstrap, tables
 from signllm_jax.evaluation.study import kit, questions
 
@@ -58,11 +58,7 @@ def read_ratings(
   Raises:
     DataError: names the line; another study, clip, question or answer.
   """
-  data = foreign_files.read(path, limits.MAX_TEXTS_FILE)
-  try:
-    text = data.decode("utf-8-sig")
-  except UnicodeDecodeError as error:
-    raise errors.DataError("not UTF-8", path=path) from error
+  text = text_files.read_text(path, limits.MAX_TEXTS_FILE)
   lines = csv.DictReader(io.StringIO(text))
   if tuple(lines.fieldnames or ()) != COLUMNS:
     raise errors.DataError(

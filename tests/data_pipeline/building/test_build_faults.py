@@ -23,7 +23,7 @@ from helpers import built_data
 from helpers.paths import DATA
 
 from data_pipeline import convert
-from data_pipeline.building import checksums, record_reader
+from data_pipeline.building import checksums, record_reader, shard_writer
 from data_pipeline.cli import parser
 from data_pipeline.keypoints import find_clips, read_clips
 from data_pipeline.lifting import lifted_folder, lifting_run
@@ -434,16 +434,21 @@ def interruptible():
 
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
-def test_lifting_is_stopped_and_goes_on(sent, source, tmp_path, capsys):
+def test_lifting_is_stopped_and_goes_on(
+  sent, source, tmp_path, capsys, monkeypatch
+):
+  monkeypatch.setattr(lifting_run, "_WRITERS", 1)
   options = {"input": source, "output": tmp_path / "out"}
   handler = signal.getsignal(signal.SIGTERM)
   with stopped_at(lifted_folder, "write", 12, sent):
     assert run("lift", **options) == 42
   assert signal.getsignal(signal.SIGTERM) is handler
   assert "the same command goes on" in capsys.readouterr().err
-  assert len(lifted_folder.names(tmp_path / "out")) == 11
+  done = len(lifted_folder.names(tmp_path / "out"))
+  assert 11 <= done <= 14  # the thread goes on until the main thread wakes
   assert run("lift", **options) == 0
-  assert f"{CLIPS - 11} lifted, 11 lifted before" in capsys.readouterr().out
+  said = capsys.readouterr().out
+  assert f"{CLIPS - done} lifted, {done} lifted before" in said
   whole = tmp_path / "whole"
   assert run("lift", **{**options, "output": whole}) == 0
   assert digests(tmp_path / "out") == digests(whole)
@@ -453,8 +458,8 @@ def test_lifting_is_stopped_and_goes_on(sent, source, tmp_path, capsys):
   ("module", "name", "count"),
   [
     (lifted_folder, "write", 5),
-    (records, "from_clip", 7),  # in the check
-    (records, "from_clip", CLIPS + 7),  # in the writing
+    (records, "from_clip", 7),
+    (shard_writer, "_ordered", 1),  # in the writing
     (checksums, "write_sums", 1),  # the records are there
   ],
 )

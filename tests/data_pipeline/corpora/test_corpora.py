@@ -1,7 +1,10 @@
 """Corpora in their downloaded form: recognised, counted, built."""
 
 import json
+import os
 import pathlib
+import random
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from helpers.real_data import real
 
 from data_pipeline.building import held_out, record_reader
 from data_pipeline.cli import parser
-from data_pipeline.corpora import corpus, recognise
+from data_pipeline.corpora import corpus, folder, recognise
 from signllm_jax.core import clips, errors
 from signllm_jax.core.skeleton import HOLISTIC178
 from signllm_jax.formats import pose
@@ -274,6 +277,8 @@ def test_slrtp(tmp_path):
     "train": [("a", "regen", "REGEN", "")],
     "dev": [("a", "regen", "REGEN", "")],
   }
+  found = find(tmp_path, skeleton="holistic178", fps=50.0)
+  assert found.fps == 50 and found.splits["train"][0].read().fps == 50
   (tmp_path / "val.pt").rename(tmp_path / "more.pt")
   with pytest.raises(errors.DataError, match=r"'more' among the files \*\.pt"):
     find(tmp_path)
@@ -288,6 +293,43 @@ def test_prompt2sign_2025():
   found = find(folder / "skels")
   assert found.corpus.name == "Prompt2Sign 2025"
   assert len(found.poses["train"]) == 1
+
+
+def test_what_is_recognised_does_not_depend_on_the_order_of_a_disk(
+  tmp_path, monkeypatch
+):
+  names = [f"{number:03d}_001_001" for number in range(1, 600)]
+  for name in names:
+    (tmp_path / f"{name}.pose").touch()
+  (tmp_path / "zz.csv").touch()
+  scan = os.scandir
+
+  class Shuffled(list):
+    __enter__ = list.__iter__
+
+    def __exit__(self, *_):
+      pass
+
+  found = set()
+  for seed in range(3):
+    entries = sorted(scan(tmp_path), key=lambda entry: entry.name)
+    random.Random(seed).shuffle(entries)
+    monkeypatch.setattr(os, "scandir", lambda _, all=entries: Shuffled(all))
+    root = folder.Folder(tmp_path)
+    assert root.tables(r"zz\.csv")  # though it is the last of 600 names
+    found.add((root.match(r"\d{3}_\d{3}_\d{3}"), tuple(root.names)))
+  ((first, seen),) = found
+  assert first == "001_001_001.pose" and len(seen) == 401
+
+
+def test_two_tables_of_one_split_are_refused(tmp_path):
+  for split in ("dev", "val"):
+    downloads.how2sign(tmp_path, ("train",))
+    table = tmp_path / f"how2sign_realigned_{split}.csv"
+    table.write_text(downloads.HOW2SIGN_COLUMNS)
+    shutil.rmtree(tmp_path / "train_2D_keypoints")
+  with pytest.raises(errors.DataError, match="both of the split dev"):
+    find(tmp_path)
 
 
 def test_a_licence_is_stated_or_unknown(tmp_path):
@@ -310,7 +352,7 @@ def test_a_licence_is_stated_or_unknown(tmp_path):
     (b"SENTENCE_NAME\tSENTENCE\na\tb\na\tc\n", r"csv:3: clip 'a' again"),
     (b"SENTENCE_NAME\tSENTENCE\na\n", r"csv:2: 1 fields; expected 2"),
     (b"SENTENCE_ID\tSENTENCE\na\tb\n", r"csv:1: no column 'SENTENCE_NAME'"),
-    (b"SENTENCE_NAME\tSENTENCE\na\t\xff\n", r"csv:2: not UTF-8"),
+    (b"SENTENCE_NAME\tSENTENCE\na\t\xff\n", r"csv:2: byte 3 is not UTF-8"),
     (b"SENTENCE_NAME\tSENTENCE\na\t" + b"x" * 200_000, r"not a whole table"),
   ],
 )

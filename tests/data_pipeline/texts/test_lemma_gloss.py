@@ -77,6 +77,28 @@ def test_language_without_rules_is_refused():
     ("tr", "Sen gelmedin mi?", "SEN GEL DEĞİL Mİ ?"),
     ("tr", "Hasta değilim.", "HASTA BEN DEĞİL"),
     ("tr", "Hastayım.", "BEN HASTA"),
+    ("tr", "Okumaz.", "OKU DEĞİL"),
+    ("tr", "Okuyamam.", "BEN OKU DEĞİL"),
+    ("tr", "Okuyamıyorum.", "BEN OKU DEĞİL"),
+    ("tr", "Gelemedi.", "GEL DEĞİL"),
+    ("tr", "Gidebilir.", "GİT"),
+    ("tr", "Gidebilirim.", "BEN GİT"),
+    ("tr", "Gidemem.", "BEN GİT DEĞİL"),
+    ("tr", "Yiyemezsin.", "SEN YE DEĞİL"),
+    ("tr", "Anlıyorum.", "BEN ANLA"),
+    ("tr", "Sevmezdim.", "BEN SEV DEĞİL"),
+    ("tr", "Severdim.", "BEN SEV"),
+    ("tr", "Olmasın.", "OL DEĞİL"),
+    ("tr", "Gelmezse.", "GEL DEĞİL"),
+    ("tr", "Yapılamaz.", "YAP DEĞİL"),
+    ("tr", "Okutmadı.", "OKU DEĞİL"),
+    ("tr", "Bilmeyen var.", "BİL DEĞİL VAR"),
+    ("tr", "Gelmediğini gördüm.", "GEL DEĞİL BEN GÖR"),
+    ("tr", "Sinemadan geldik.", "SİNEMA BİZ GEL"),
+    ("tr", "Okumasını gördüm.", "OKU BEN GÖR"),
+    ("tr", "Hazır değildik.", "HAZIR BİZ DEĞİL"),
+    ("it", "Andrò.", "IO ANDARE"),
+    ("es", "Iré.", "YO IR"),
     ("it", "Lo so.", "LO IO SAPERE"),
     ("it", "Non lo so.", "NON LO IO SAPERE"),
     ("it", "Vieni?", "TU VENIRE ?"),
@@ -100,3 +122,40 @@ def test_language_without_rules_is_refused():
 )
 def test_negation_person_and_question_are_kept(spoken, text, made):
   assert maker.make_gloss(text, spoken) == made
+
+
+@pytest.mark.parametrize(
+  ("spoken", "pairs"),
+  [
+    ("en", "I have time.|I have no time. / He always sings.|He never sings."),
+    ("en", "Somebody came.|Nobody came. / He knows.|He doesn’t know."),
+    ("en", "I could swim.|I couldn't swim. / It is right.|It ain't right."),
+    ("de", "Ich habe Zeit.|Ich habe keine Zeit. / Jemand kam.|Niemand kam."),
+    ("de", "Das ist möglich.|Das ist unmöglich. / Mit Milch.|Ohne Milch."),
+    ("fr", "Il vient.|Il ne vient jamais. / C'est bon.|C'est pas bon."),
+    ("fr", "Vas-y.|N'y va pas. / Quelqu'un vient.|Personne ne vient."),
+    ("it", "C'è.|Non c'è. / Qualcuno viene.|Nessuno viene. / Parlo.|Parla."),
+    ("it", "Vieni!|Non venire! / Ho tempo.|Non ho tempo. / Andrò.|Andrai."),
+    ("es", "Hay agua.|No hay agua. / Algún niño.|Ningún niño. / Iré.|Irás."),
+    ("es", "Alguien viene.|Nadie viene. / Comí.|Comió. / Hablo.|Hablas."),
+    ("ko", "가요.|안 가요. / 가요.|못 가요. / 있어요.|없어요."),
+    ("ko", "가능해요.|불가능해요. / 알아요.|몰라요. / 가요?|가요."),
+    ("ko", "갈 수 있어요.|갈 수 없어요. / 먹으세요.|먹지 마세요."),
+    ("tr", "Gelir.|Gelmez. / Gider.|Gitmez. / Gidebilir.|Gidemez. / Var.|Yok."),
+    ("tr", "Gelelim.|Gelmeyelim. / Olmalı.|Olmamalı. / Gelen.|Gelmeyen."),
+  ],
+)
+def test_opposites_have_different_glosses(spoken, pairs):
+  for pair in pairs.split(" / "):
+    first, second = pair.split("|")
+    assert maker.make_gloss(first, spoken) != maker.make_gloss(second, spoken)
+
+
+def test_words_that_may_be_negated_are_named():
+  """İçmem is "I do not drink" or "my drink"; Yılmaz a name or "fears not"."""
+  assert maker.unsure_words("Süt içmem, Yılmaz gelmez.", "tr") == [
+    "içmem",
+    "yılmaz",
+  ]
+  assert maker.unsure_words("Elmam ve annem sinemadan gelmedi.", "tr") == []
+  assert maker.unsure_words("I never drink milk.", "en") == []
