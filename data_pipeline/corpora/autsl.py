@@ -8,7 +8,8 @@ As its page hands it out, with a detector's keypoints of each colour video:
 
 The text is the Turkish name of the sign, the gloss the same in capitals.
 
-Source: cvml.ankara.edu.tr/datasets; Sincan and Keles, IEEE Access 2020.
+Source: chalearnlap.cvc.uab.es/dataset/40/description (names, splits, 512x512);
+Sincan and Keles, IEEE Access 2020.
 """
 
 import re
@@ -20,10 +21,12 @@ from signllm_jax.core import errors
 
 CORPUS = corpus.Corpus(
   "AUTSL",
-  "AUTSL (Sincan and Keles, IEEE Access 2020) is for academic research alone, "
-  "not to be passed on. Terms: cvml.ankara.edu.tr/datasets",
+  "AUTSL (Sincan and Keles, IEEE Access 2020): its terms are those that were "
+  "accepted for the download. Ask its authors before commercial use, and "
+  "before you pass on what is made from it. Terms: "
+  "competitions.codalab.org/competitions/27901#participate",
   ("TSL",),
-  fps=30.0,
+  fps=30.0,  # of its camera, a Kinect v2; the page states none
   size=(512, 512),
   seen=False,
 )

@@ -6,7 +6,7 @@ it was signed, and `train_7_metadata.json` with its German text and glosses.
 another signer; it is left out.
 
 Source: github.com/sign-language-processing/fluent-pose-synthesis;
-ling.meine-dgs.de.
+www.sign-lang.uni-hamburg.de/meinedgs/ling/start_en.html.
 """
 
 import dataclasses
@@ -22,9 +22,10 @@ from signllm_jax.core import errors, foreign_files
 
 CORPUS = corpus.Corpus(
   "Public DGS Corpus, sentences",
-  "The Public DGS Corpus (Konrad et al., Universität Hamburg) is for research "
-  "alone, and not to be passed on. Terms: "
-  "ling.meine-dgs.de/license_en.html",
+  "The Public DGS Corpus (Konrad et al., Universität Hamburg) is made "
+  "available for research purposes, under a licence of its own: read it before "
+  "you pass on what is made from it. Terms: "
+  "www.sign-lang.uni-hamburg.de/meinedgs/ling/license_en.html",
   ("GSL",),
 )
 _ORIGINAL, _UPDATED, _METADATA = "_original", "_updated", "_metadata"

@@ -7,7 +7,7 @@
                    supplemental_metadata.csv, whose clips join train
 
 Both have no splits and state neither the rate nor the size of the picture:
---size is required.
+--size is required, and 30 frames a second are assumed.
 
 Source: kaggle.com/competitions/asl-signs and asl-fingerspelling.
 """
@@ -19,10 +19,7 @@ from data_pipeline.keypoints import sidecar_texts
 from data_pipeline.keypoints.clip_source import Source
 from signllm_jax.core import errors
 
-_TERMS = (
-  "is under CC BY 4.0: name its authors. Landmarks must not be used to "
-  "identify people. Terms: kaggle.com/competitions/"
-)
+_TERMS = "is under CC BY 4.0: name its authors. Terms: kaggle.com/competitions/"
 ISOLATED = corpus.Corpus(
   "Google's isolated signs of ASL",
   f"Google's Isolated Sign Language Recognition data {_TERMS}asl-signs",

@@ -21,9 +21,10 @@ from signllm_jax.core import foreign_files
 CORPUS = corpus.Corpus(
   "KSL, sign language videos of AI Hub",
   "AI Hub's sign language videos (NIA, Korea) are handed out by request, under "
-  "AI Hub's terms: not to be passed on. Terms: aihub.or.kr",
+  "AI Hub's terms: ask it before you pass on what is made from them. Terms: "
+  "aihub.or.kr",
   ("KSL",),
-  fps=30.0,
+  fps=30.0,  # assumed, as is the size; the page was not seen
   size=(1920, 1080),
   seen=False,
 )

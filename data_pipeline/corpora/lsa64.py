@@ -5,7 +5,8 @@ keypoints. The page lists the signs in English; their Spanish names here are
 ours, and `--names=FILE` (001<TAB>text a line) gives others. The corpus has no
 splits.
 
-Source: facundoq.github.io/datasets/lsa64; Ronchetti et al., 2016.
+Source: facundoq.github.io/datasets/lsa64; Ronchetti et al., 2016. The licence
+was seen on the page of its sister LSA16 (facundoq.github.io/datasets/lsa16).
 """
 
 import dataclasses

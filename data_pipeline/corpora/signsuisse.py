@@ -17,9 +17,9 @@ from signllm_jax.core import languages
 
 CORPUS = corpus.Corpus(
   "SignSuisse",
-  "The lexicon SignSuisse (Swiss Federation of the Deaf SGB-FSS) is under "
-  "CC BY-NC-SA 4.0: no commercial use, same terms for what is made from it. "
-  "Terms: signsuisse.sgb-fss.ch",
+  "The lexicon SignSuisse (Swiss Federation of the Deaf SGB-FSS): WMT-SLT "
+  "hands it out for non-commercial research alone, not to be passed on, edited "
+  "or not. Ask the federation for other uses. Terms: www.wmt-slt.com/data",
   ("DSGS", "LSF-CH", "LIS-CH"),
   seen=False,
 )

@@ -155,7 +155,7 @@ def test_the_five_texts(from_json):
     )
 
 
-def test_skels_of_the_reference_mode_are_the_published_ones(tmp_path):
+def test_skels_of_the_reference_mode_are_the_published_ones(tmp_path, capsys):
   folder = tmp_path / "reference"
   assert (
     run(
@@ -167,6 +167,7 @@ def test_skels_of_the_reference_mode_are_the_published_ones(tmp_path):
     )
     == 0
   )
+  assert "confidences above 1 are cut to 1" in capsys.readouterr().err
   assert run("skels", input=folder, output=tmp_path / "out", split="clips") == 0
   for kind in ("files", "text"):
     written = (tmp_path / "out" / f"clips.{kind}").read_text()

@@ -1,5 +1,6 @@
 """Lifting: the published tool's stages and result, and our faster descent."""
 
+import operator
 import time
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 from helpers.paths import DATA
 
 from data_pipeline.keypoints import cleaning
-from data_pipeline.lifting import gradient_descent, lifter
+from data_pipeline.lifting import gradient_descent, lifter, stage_files
 from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import skels
@@ -71,6 +72,23 @@ def test_stages_are_the_published_ones(golden, by_mode):
       same = [a == b for a, b in zip(text, published, strict=True)]
       # Where the C library rounds powers otherwise, a few ties turn out so.
       assert np.mean(same) > (0.999 if name == "initial_3d" else 1 - 1e-6), name
+
+
+def test_texts_are_the_published_ones_line_by_line(golden, by_mode, tmp_path):
+  """The stages before the descent, of clips that hold confidences above 1."""
+  form = "\t".join(["%e"] * PROMPT2SIGN50.num_values) + "\t\n"
+  different = 0
+  for clip, lifted in zip(golden, by_mode["reference"], strict=True):
+    assert (clip["keypoints"][..., 2] > 1).any()
+    stage_files.write(tmp_path, lifted.stages)
+    names = "normalised", "pruned", "interpolated", "initial_3d"
+    for text, name in zip(stage_files.NAMES, names, strict=False):
+      lines = (tmp_path / text).read_text().splitlines(True)
+      rows = clip[name].reshape(len(lines), -1).tolist()
+      published = [form % tuple(row) for row in rows]
+      different += sum(map(operator.ne, lines, published))
+  # Where the C library rounds powers otherwise, a few ties turn out so.
+  assert different <= 4
 
 
 def test_reference_is_the_published_result(golden, by_mode):
