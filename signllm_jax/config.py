@@ -81,10 +81,8 @@ class Flow:
   # first order; or "heun": second order, two evaluations a step
   guidance: float = 1.5  # above 1: away from clips without source, at twice the
   # computation of 1
-  temperature: float = (
-    1.0  # factor of the noise that is common to the frames of
-  )
-  # a clip; above 1: samples of a text differ more
+  temperature: float = 1.0  # factor of the noise that all frames of a clip
+  # share; above 1: samples of a text differ more
 
 
 @dataclasses.dataclass
@@ -216,7 +214,8 @@ class Evaluate:
   every: int = 500  # steps; 0: only at the end
   batch_size: int = 64
   length_limit: float = 1.5  # most frames, as a multiple of the longest sample
-  clips: int = 4  # shown in TensorBoard, produced and true
+  loss: bool = True  # also the training loss, without dropout and noise
+  clips: int = 4  # shown by the writers, produced and true
 
 
 @dataclasses.dataclass
@@ -241,6 +240,8 @@ class Experiment:
   patience: int = 0  # evaluations without a better score until training stops;
   # 0: never
   log_every: int = 50  # steps
+  histograms_every: int = 0  # steps, of weights and gradients; 0: none
+  writers: str = "tensorboard"  # of scores and clips; also "mlflow"; by commas
   non_finite: str = "stop"  # or "skip": leave out such a step and count it
   non_finite_limit: int = 10  # steps that may be skipped in a row
   compilation_cache: bool = True  # keep compiled programs between runs

@@ -21,11 +21,15 @@ class LocalInfo(tfds.core.DatasetInfo):
 
 
 def make(builder: tfds.core.DatasetBuilder, **fields: Any) -> LocalInfo:
-  """The info of a builder, with the texts that lie beside its module."""
+  """The info of a builder, with the texts that lie beside its module.
+
+  Where tfds asks for pairs (`as_supervised`), they are text and frames.
+  """
   metadata = builder.get_metadata()
   return LocalInfo(
     builder=builder,
     description=metadata.description,
     citation=metadata.citation,
+    supervised_keys=("text", "frames"),
     **fields,
   )

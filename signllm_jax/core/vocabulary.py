@@ -78,6 +78,12 @@ class Vocabulary:
     # A typed word must not be taken for a spelt character.
     return word in self._ids and not word.startswith(SPACE)
 
+  def count_spelt(self, text: str) -> int:
+    """Number of words of a text that `words+characters` spells."""
+    if self.unit != "words+characters":
+      return 0
+    return sum(not self._has_word(w) for w in tokenize(text, self.unit))
+
   def encode(self, text: str) -> np.ndarray:
     """Ids [S] int32 of a text, with </s> at the end."""
     ids = [self._ids.get(token, UNK) for token in self.tokenize(text)]

@@ -136,13 +136,16 @@ class MultilingualClips:
 def open_multilingual(
   parts: Sequence[config.Data], split: str
 ) -> MultilingualClips:
-  """Opens a split of several languages as one.
+  """Opens a split of several languages as one; some may lack it.
 
   Raises:
     DataError: as `open_clips`; reading a clip without a gloss raises it too.
   """
   return MultilingualClips(
-    [(part.language, open_clips(part, split)) for part in parts]
+    [
+      (part.language, open_clips(part, split) if has_split(part, split) else [])
+      for part in parts
+    ]
   )
 
 

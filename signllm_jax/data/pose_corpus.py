@@ -70,6 +70,34 @@ class PoseCorpus:
       f"second; vocabulary {words:,}"
     )
 
+  def batches_of(
+    self, split: str, *, rows: int, multiple: int
+  ) -> loader.PoseBatches:
+    """Each clip of another split once, encoded as the training clips are.
+
+    Args:
+      split: e.g. `dev`, which some language has.
+      rows: most of a batch.
+      multiple: of which the rows are a multiple.
+
+    Raises:
+      DataError: a clip cannot be read or lacks a text.
+    """
+    clips = (
+      datasets.open_multilingual(self.parts, split)
+      if isinstance(self.train, datasets.MultilingualClips)
+      else datasets.open_clips(self.settings, split)
+    )
+    lengths = np.array([len(clips[i]) for i in range(len(clips))], np.int32)
+    plan = batch_plan.BatchPlan(
+      np.minimum(lengths, self.settings.max_frames),
+      min(rows, batch_plan.round_up(len(lengths), multiple)),
+      self.settings.bucket,
+      seed=0,
+    )
+    count = plan.batches_per_epoch
+    return loader.PoseBatches(clips, plan, self.info, self.settings, count)
+
   def batches(
     self, count: int, rows_of_process: np.ndarray | None = None
   ) -> loader.PoseBatches:

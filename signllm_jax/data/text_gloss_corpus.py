@@ -125,15 +125,7 @@ class TextGlossCorpus:
       gloss_vocabulary=gloss_vocabulary,
       longest_gloss=max(map(len, self._glosses)),
     )
-    # Glosses are about half as long as texts; a few longer ones in a bucket
-    # would lengthen the padding of all its batches.
-    lengths = np.array(
-      [
-        max(len(source), 2 * len(gloss))
-        for source, gloss in zip(self._sources, self._glosses, strict=True)
-      ],
-      np.int32,
-    )
+    lengths = _lengths(self._sources, self._glosses)
     example_ids = batch_plan.balanced_examples(
       list(map(len, pairs_of_parts)), settings.temperature
     )
@@ -155,12 +147,61 @@ class TextGlossCorpus:
       f"{len(self.info.vocabulary):,}, glosses {len(glosses):,}"
     )
 
+  def batches_of(
+    self, split: str, *, rows: int, multiple: int
+  ) -> "TextGlossBatches":
+    """Each pair of another split once, encoded as the training pairs are.
+
+    Args:
+      split: e.g. `dev`, which some language has.
+      rows: most of a batch.
+      multiple: of which the rows are a multiple.
+
+    Raises:
+      DataError: as `open_pairs`.
+    """
+    info, gloss_vocabulary = self.info, self.info.gloss_vocabulary
+    assert gloss_vocabulary is not None
+    pairs = [
+      pair
+      for part in self.parts
+      if datasets.has_split(part, split)
+      for pair in open_pairs(part, split)
+      if pair.gloss
+    ]
+    sources = [
+      info.vocabulary.encode(pair.source)[: info.longest_source]
+      for pair in pairs
+    ]
+    glosses = [gloss_vocabulary.encode(pair.gloss)[:-1] for pair in pairs]
+    glosses = [gloss[: info.longest_gloss] for gloss in glosses]
+    plan = batch_plan.BatchPlan(
+      _lengths(sources, glosses),
+      min(rows, batch_plan.round_up(len(pairs), multiple)),
+      self.parts[0].bucket,
+      seed=0,
+      example_ids=np.arange(len(pairs)),
+    )
+    return TextGlossBatches(sources, glosses, plan, plan.batches_per_epoch)
+
   def batches(
     self, count: int, rows_of_process: np.ndarray | None = None
   ) -> "TextGlossBatches":
     """The first `count` batches; every process reads all rows."""
     del rows_of_process  # the pairs are in memory anyway
     return TextGlossBatches(self._sources, self._glosses, self.plan, count)
+
+
+def _lengths(
+  sources: Sequence[np.ndarray], glosses: Sequence[np.ndarray]
+) -> np.ndarray:
+  """Length [n] int32 of each pair of ids, by which pairs share a batch.
+
+  Glosses are about half as long as texts; a few longer ones in a bucket would
+  lengthen the padding of all its batches.
+  """
+  both = zip(sources, glosses, strict=True)
+  return np.array([max(len(s), 2 * len(g)) for s, g in both], np.int32)
 
 
 def _training_pairs(settings: config.Data) -> list[Pair]:

@@ -9,7 +9,7 @@ from signllm_jax.data import text_gloss_corpus
 from signllm_jax.evaluation import baselines, reading, signing
 from signllm_jax.evaluation.report import tables
 from signllm_jax.inference import glosser
-from signllm_jax.runs import tensorboard
+from signllm_jax.runs.writers import Writers
 from signllm_jax.tasks.task import ScoreTable
 
 METRICS = tuple(  # named bleu4 as in the field's scripts
@@ -86,9 +86,9 @@ class Evaluation:
     return tables.metric_table(rows, METRICS, _NAMES, title)
 
   def show(
-    self, board: tensorboard.Writer, step: int, mark: str, made: Sequence[str]
+    self, board: Writers, step: int, mark: str, made: Sequence[str]
   ) -> None:
-    """Writes glosses, produced above true, to TensorBoard."""
+    """Writes glosses, produced above true."""
     shown = list(zip(self._texts, made, self.true, strict=True))[: self._shown]
     lines = [f"{text}\nproduced {a}\ntrue     {b}" for text, a, b in shown]
     board.text(f"{mark}gloss", "\n\n".join(lines), step)

@@ -14,7 +14,7 @@ from signllm_jax.evaluation.metrics import metric
 from signllm_jax.evaluation.metrics import text as text_metrics
 from signllm_jax.evaluation.report import report, tables
 from signllm_jax.inference import pose_reader
-from signllm_jax.runs import tensorboard
+from signllm_jax.runs.writers import Writers
 from signllm_jax.tasks.task import ScoreTable
 
 _LETTERS = ("recognised", "letter_error_rate", "wer")
@@ -109,12 +109,12 @@ class Evaluation:
 
   def show(
     self,
-    board: tensorboard.Writer,
+    board: Writers,
     step: int,
     mark: str,
     made: Sequence[pose_reader.Translation],
   ) -> None:
-    """Writes texts, read above true, to TensorBoard."""
+    """Writes texts, read above true."""
     pairs = list(zip(made, self._texts, strict=True))[: self._shown]
     lines = [f"read {read.text}\ntrue {true}" for read, true in pairs]
     board.text(f"{mark}read", "\n\n".join(lines), step)

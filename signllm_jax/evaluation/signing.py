@@ -20,7 +20,7 @@ from signllm_jax.evaluation.metrics import (
 )
 from signllm_jax.evaluation.report import report, tables
 from signllm_jax.inference import producer, text_input
-from signllm_jax.runs import tensorboard
+from signllm_jax.runs.writers import Writers
 from signllm_jax.tasks.task import ScoreTable
 
 
@@ -95,16 +95,16 @@ class Evaluation:
 
   def show(
     self,
-    board: tensorboard.Writer,
+    board: Writers,
     step: int,
     mark: str,
     made: Sequence[clips.Clip],
   ) -> None:
-    """Writes clips, produced beside true, to TensorBoard."""
+    """Writes clips, produced beside true."""
     shown = zip(made, self.true[: self._shown], strict=False)
     for i, (clip, truth) in enumerate(shown):
       pair = {"produced": clip, "true": truth}
-      board.clips(step, f"{mark}clip_{i}", pair)
+      board.clips(step, f"validation_clips/{mark}{i + 1}", pair)
 
 
 def read_examples(

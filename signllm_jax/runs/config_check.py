@@ -6,7 +6,7 @@ from signllm_jax import config as config_lib
 from signllm_jax import tasks
 from signllm_jax.core import errors, skeleton, vocabulary
 from signllm_jax.losses import frame_cost
-from signllm_jax.runs import skeleton_check
+from signllm_jax.runs import skeleton_check, writers
 
 _CHOICES = {
   "task": tuple(tasks.TASKS),
@@ -77,6 +77,7 @@ _NOT_NEGATIVE = (
   "rl.regression_weight",
   "plc.pool",
   "plc.eta",
+  "histograms_every",
   "plc.importance",
 )
 _POSITIVE = ("rl.std", "plc.tau", "loss.dtw_gamma")
@@ -91,6 +92,7 @@ def check(config: config_lib.Experiment) -> None:
   """
   _check_text(config)
   _check_ranges(config)
+  writers.check(config)
   _check_model(config)
   _check_flow(config)
   _check_batch(config)
@@ -99,16 +101,13 @@ def check(config: config_lib.Experiment) -> None:
   skeleton_check.check(config)
   _check_dtw(config)
   _check_languages(config)
-  if config.task == "text_to_gloss" and config.data.source == "gloss":
-    raise errors.UsageError(
-      "--config.data.source='gloss' with task text_to_gloss",
-      expected="text or prompt",
-    )
+  if (config.task, config.data.source) == ("text_to_gloss", "gloss"):
+    message = "--config.data.source='gloss' with task text_to_gloss"
+    raise errors.UsageError(message, expected="text or prompt")
   if not config.data.folder:
     raise errors.UsageError(
       "no data: --config.data.folder is empty",
-      expected="a folder built by `python -m data_pipeline build`, or one "
-      "with train.skels and train.text",
+      expected="a built data set, or a folder of train.skels and train.text",
     )
 
 

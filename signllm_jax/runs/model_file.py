@@ -174,7 +174,7 @@ def identify(path: str | os.PathLike) -> dict[str, Any]:
 def _leaves(state: train_state.TrainState) -> dict[str, Any]:
   """The arrays that inference needs, by name."""
   return {
-    _name(root, path): leaf
+    train_state.name_of(root, path): leaf
     for root in ("params", "statistics")
     for path, leaf in jax.tree_util.tree_leaves_with_path(getattr(state, root))
   }
@@ -182,13 +182,8 @@ def _leaves(state: train_state.TrainState) -> dict[str, Any]:
 
 def _filled(tree: Any, root: str, loaded: dict[str, jax.Array]) -> Any:
   return jax.tree_util.tree_map_with_path(
-    lambda path, _: loaded[_name(root, path)], tree
+    lambda path, _: loaded[train_state.name_of(root, path)], tree
   )
-
-
-def _name(root: str, path: Any) -> str:
-  inside = jax.tree_util.keystr(path, simple=True, separator="/")
-  return f"{root}/{inside}".removesuffix("/value")  # of an `nnx.Param`
 
 
 def _open(path: str | os.PathLike) -> Any:

@@ -16,6 +16,8 @@ MAY_CHANGE = (
   "steps",
   "patience",
   "log_every",
+  "histograms_every",
+  "writers",
   "non_finite",
   "non_finite_limit",
   "compilation_cache",

@@ -287,6 +287,12 @@ def shardings_of(abstract: TrainState) -> TrainState:
   return jax.tree.map(lambda x: x.sharding, abstract)
 
 
+def name_of(root: str, path: Any) -> str:
+  """The name of an array at a path of `jax.tree_util` below a root."""
+  inside = jax.tree_util.keystr(path, simple=True, separator="/")
+  return f"{root}/{inside}".removesuffix("/value")  # of an `nnx.Param`
+
+
 def count_parameters(state: TrainState) -> int:
   """Counts the trainable parameters."""
   return sum(int(np.prod(x.shape)) for x in jax.tree.leaves(state.params))

@@ -3,7 +3,9 @@
 config.json      the resolved configuration
 vocabulary.json  corpus info, which generation needs
 checkpoints/     one folder a step; quarantine/ holds damaged ones
-tensorboard/     events
+events.*         of TensorBoard; rows/, languages/ and a folder named after the
+                 split have those of what the run is compared with
+mlflow/          database and artifacts, with `writers=mlflow`
 report.json      the last evaluation
 initial.json     the trained run whose weights it began with, with --init
 lock             names the process that trains here

@@ -112,5 +112,5 @@ class Evaluation(Protocol):
     ...
 
   def show(self, board: Any, step: int, mark: str, made: list[Any]) -> None:
-    """Writes some outputs to TensorBoard; their names begin with `mark`."""
+    """Writes some outputs (`runs.writers`); `mark` is part of their names."""
     ...

@@ -1,4 +1,4 @@
-"""Evaluation during training: scores, report.json, TensorBoard, terminal."""
+"""Evaluation during training: scores, report.json, writers, terminal."""
 
 import json
 import time
@@ -10,9 +10,9 @@ import numpy as np
 import tqdm
 
 from signllm_jax.core import errors
-from signllm_jax.runs import tensorboard, train_state, workdir
+from signllm_jax.runs import train_state, workdir, writers
 from signllm_jax.tasks.task import Evaluation, ScoreTable
-from signllm_jax.training import early_stopping, setup
+from signllm_jax.training import early_stopping, setup, validation_loss
 
 Results = dict[str, tuple[ScoreTable, list[Any]]]  # of each language
 
@@ -29,7 +29,7 @@ class Evaluator:
     run: setup.Run,
     evaluations: dict[str, Evaluation],
     work: workdir.WorkDir,
-    writer: tensorboard.Writer,
+    writer: writers.Writers,
     bar: tqdm.tqdm,
   ):
     """Takes what is evaluated and where the scores go.
@@ -38,13 +38,16 @@ class Evaluator:
       run: the run.
       evaluations: of each language that is scored; may be empty.
       work: where the report is written.
-      writer: of TensorBoard.
+      writer: of scores and outputs.
       bar: progress bar, above which the tables are printed.
     """
     self._run, self._config = run, run.config
     self._evaluations = evaluations
     self._work, self._writer, self._bar = work, writer, bar
     self.history: list[dict[str, float]] = []
+    self._loss: validation_loss.ValidationLoss | None = None
+    if evaluations and run.config.evaluate.loss:
+      self._loss = validation_loss.ValidationLoss(run)
 
   def read_history(self, step: int) -> None:
     """Takes the evaluations until a step from the report of a resumed run."""
@@ -92,6 +95,11 @@ class Evaluator:
       if result is None:
         return state
       results[code] = result
+    loss = None
+    if self._loss is not None:
+      loss = self._loss.measure(state, should_stop)
+      if loss is None:
+        return state
     mean = _mean([scores for scores, _ in results.values()])
     score = self._scorer.score(mean)
     if not np.isfinite(score):
@@ -101,8 +109,8 @@ class Evaluator:
       {"step": step, "train_seconds": train_seconds, "score": score}
     )
     seconds = seconds | {"evaluate": time.perf_counter() - started}
-    self._write_report(step, state, results, mean, seconds)
-    self._show(step, results, mean)
+    self._write_report(step, state, results, mean, seconds, loss)
+    self._show(step, results, mean, loss)
     progress = early_stopping.note_evaluation(state.progress, step, score)
     return state._replace(
       progress=jax.device_put(
@@ -122,6 +130,7 @@ class Evaluator:
     results: Results,
     mean: ScoreTable,
     seconds: dict[str, float],
+    loss: float | None,
   ) -> None:
     """Writes report.json."""
     report: dict[str, Any] = {
@@ -131,6 +140,8 @@ class Evaluator:
       "rows": self._scorer.complete(mean),
       "seconds": _rounded(seconds),
     }
+    if loss is not None and np.isfinite(loss):
+      report["loss"] = loss
     if unscored := self._run.unscored:
       report["unscored"] = [part.language for part in unscored]
     if drawn := self._run.sampling_summary(state):
@@ -159,28 +170,36 @@ class Evaluator:
     }
     self._work.write_text(self._work.report, json.dumps(report, indent=2))
 
-  def _show(self, step: int, results: Results, mean: ScoreTable) -> None:
-    """Writes scores and outputs to TensorBoard, tables to the terminal."""
+  def _show(
+    self, step: int, results: Results, mean: ScoreTable, loss: float | None
+  ) -> None:
+    """Writes scores and outputs to the writers, tables to the terminal."""
     count = sum(len(outputs) for _, outputs in results.values())
     split = self._config.evaluate.split
     title = f"step {step}, {count} sequences of {split}, {self._scorer.how}"
-    for name, row in mean.items():
-      self._write_scalars(step, name, row)
+    for number, (name, row) in enumerate(mean.items()):
+      self._write_scores(step, f"rows/{name}" if number else "", row)
+    if loss is not None:
+      self._writer.scalars(step, {"train/loss": loss}, split)
     for code, (scores, outputs) in results.items():
       prefix = f"{code}_" if len(results) > 1 else ""
       self._evaluations[code].show(self._writer, step, prefix, outputs)
       if len(results) > 1:
-        self._write_scalars(step, code, next(iter(scores.values())))
+        line = f"languages/{code}"
+        self._write_scores(step, line, next(iter(scores.values())))
         table = self._scorer.table(scores, f"{code}, {title}")
         self._bar.write("\n" + table)
     self._writer.flush()
     if len(results) > 1:
       title = f"mean of {len(results)} languages, {title}"
+    if loss is not None:
+      title += f", loss {loss:.4f}"
     self._bar.write("\n" + self._scorer.table(mean, title) + "\n")
 
-  def _write_scalars(self, step: int, name: str, row: dict[str, float]) -> None:
-    scalars = {f"evaluate_{name}/{key}": value for key, value in row.items()}
-    self._writer.scalars(step, scalars)
+  def _write_scores(self, step: int, line: str, row: dict[str, float]) -> None:
+    """Writes a row of the report; its first is the run's own line."""
+    scores = {f"validation/{key}": value for key, value in row.items()}
+    self._writer.scalars(step, scores, line)
 
 
 def score_of(step: int, state: train_state.TrainState) -> float | None:

@@ -11,7 +11,7 @@ from signllm_jax import config as config_lib
 from signllm_jax.core import errors
 from signllm_jax.data import loader
 from signllm_jax.parallel import processes, sharding
-from signllm_jax.runs import checkpointer, tensorboard, train_state, workdir
+from signllm_jax.runs import checkpointer, train_state, workdir, writers
 from signllm_jax.training import (
   early_stopping,
   evaluator,
@@ -62,9 +62,7 @@ def train(
       step, state = start.restore_or_create(prepared, work, checkpoints)
       norms = gradient_norms.GradientNorms.restore(checkpoints, step)
       with (
-        tensorboard.Writer(
-          work.path / "tensorboard", step, write=work.first
-        ) as writer,
+        writers.open_writers(config, work, step) as writer,
         tqdm.tqdm(
           total=config.steps,
           initial=step,
@@ -95,7 +93,7 @@ class Loop:
     run: setup.Run,
     scorer: evaluator.Evaluator,
     checkpoints: checkpointer.Checkpoints,
-    writer: tensorboard.Writer,
+    writer: writers.Writers,
     bar: tqdm.tqdm,
     stop: stop_signals.StopRequest,
     profile: profiler.Profiler,
@@ -109,6 +107,7 @@ class Loop:
     self.profile, self.watch, self.norms = profile, watch, norms
     self.stopping = False  # in all processes at the same step
     self.train_step = run.make_step()
+    self.measure = run.make_histograms()
     self.compiled: set[int] = set()  # padded lengths
     candidates = self.config.plc.pool or 1  # of each row that is trained
     read = float(run.rows_of_process.mean())  # by this process, of a batch
@@ -165,6 +164,8 @@ class Loop:
         with self.clock.waiting():
           batch = next(batches)
         # ---- step
+        if self._shows_histograms(step + 1):
+          self._write_histograms(step + 1, state, batch)
         state, metrics = self._step(state, batch)
         self.norms.note(step, metrics)
         step += 1
@@ -223,8 +224,24 @@ class Loop:
     self.bar.update()
     return state, metrics
 
+  def _shows_histograms(self, step: int) -> bool:
+    every = self.config.histograms_every
+    return every > 0 and step % every == 0
+
+  def _write_histograms(
+    self,
+    step: int,
+    state: train_state.TrainState,
+    batch: dict[str, np.ndarray],
+  ) -> None:
+    """Writes histograms of weights and gradients, from which a step is made."""
+    with self.clock.compiling():  # not a part of the rates
+      on_mesh = sharding.put_batch(batch, self.run.mesh, self.run.stacked)
+      found = jax.device_get(self.measure(state, on_mesh))
+    self.writer.histograms(step, found)
+
   def _log(self, step: int, metrics: train_step.Metrics) -> None:
-    """Writes metrics and rates to TensorBoard and the progress bar."""
+    """Writes metrics and rates to the writers and the progress bar."""
     self._check_finite(metrics)
     self._report_spikes()
     unit = self.run.length_unit
@@ -232,7 +249,7 @@ class Loop:
     values |= self.clock.rates(unit) | {"spikes": self.norms.spikes}
     self.clock.stop()
     self.clock.restart()
-    self.writer.scalars(step, {f"train/{k}": v for k, v in values.items()})
+    self.writer.scalars(step, {_tag(k): v for k, v in values.items()})
     self.bar.set_postfix_str(
       f"loss {values['loss']:.4f} {values[f'{unit}_per_second']:.0f} {unit}/s "
       f"wait {values['wait_share']:.0%}",
@@ -258,3 +275,18 @@ class Loop:
       hint="Nothing of it was applied or saved. Check these records, lower "
       "the learning rate, or set --config.non_finite=skip",
     )
+
+
+def _tag(name: str) -> str:
+  """The tag of a metric of a step: losses come first in an ordered list."""
+  if name.startswith("loss"):
+    return f"train/{name}"
+  if name in ("skipped", "failed", "spikes"):
+    return f"train/steps/{name}"
+  if name.endswith(("_per_second", "wait_share")):
+    return f"train/speed/{name}"
+  if name.startswith(("reward", "policy")):
+    return f"train/reward/{name}"
+  if name in ("learning_rate", "gradient_norm", "parameter_norm"):
+    return f"train/optimizer/{name}"
+  return f"train/sampling/{name.removeprefix('sampling_')}"

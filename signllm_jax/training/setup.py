@@ -22,7 +22,7 @@ from signllm_jax.rl import recognition
 from signllm_jax.runs import train_state
 from signllm_jax.tasks.task import Evaluation
 from signllm_jax.training import corpora as corpora_lib
-from signllm_jax.training import evaluations, train_step
+from signllm_jax.training import evaluations, histograms, train_step
 
 _MOST_DRAWN = 5  # samples named in the report
 
@@ -172,6 +172,15 @@ class Run:
       train_state.shardings_of(self.abstract),
       trainable,
       self._reader,
+    )
+
+  def make_histograms(self) -> histograms.Measure:
+    """Builds the histograms of weights and gradients before a step."""
+    return histograms.make(
+      train_step.make_gradients(
+        self.config, self.sizes, self.stacked, self._reader
+      ),
+      self.mesh,
     )
 
   @property

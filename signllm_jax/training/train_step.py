@@ -59,16 +59,12 @@ def make_train_step(
       None without stacked groups.
     reader: of the reward "recognition".
   """
-  compute_gradients = functools.partial(
-    _compute_gradients, config, _loss_and_gradient(config, sizes, reader)
-  )
+  stacked = trainable is not None  # one group a language, side by side
+  compute_gradients = make_gradients(config, sizes, stacked, reader)
   apply_update = functools.partial(_apply_update, config)
   epochs = jnp.asarray(batches_per_epoch)
   learns = jnp.asarray(True if trainable is None else trainable)
-  if trainable is not None:  # one group a language, side by side
-    compute_gradients = jax.vmap(
-      compute_gradients, (0, 0, None), spmd_axis_name="language"
-    )
+  if stacked:
     apply_update = jax.vmap(
       apply_update, (0, 0, 0, None, None, 0), spmd_axis_name="language"
     )
@@ -94,6 +90,28 @@ def make_train_step(
     return new_state, _step_metrics(computed, new_state, rate, gradient_norm)
 
   return jax.jit(step, donate_argnames="state", out_shardings=(shardings, None))
+
+
+def make_gradients(
+  config: config_lib.Experiment,
+  sizes: train_state.Sizes,
+  stacked: bool,
+  reader: TextReader | None = None,
+) -> Callable[[train_state.Group, Batch, jax.Array], Gradients]:
+  """Builds the function of group, batch and step that a step begins with.
+
+  Args:
+    config: the run.
+    sizes: of the data.
+    stacked: whether groups and batches have a leading axis of languages.
+    reader: of the reward "recognition".
+  """
+  compute_gradients = functools.partial(
+    _compute_gradients, config, _loss_and_gradient(config, sizes, reader)
+  )
+  if not stacked:
+    return compute_gradients
+  return jax.vmap(compute_gradients, (0, 0, None), spmd_axis_name="language")
 
 
 def _step_metrics(
@@ -162,9 +180,10 @@ def _compute_gradients(
   key = jax.random.fold_in(group.key, step)
   metrics = {}
   if group.table is not None:
-    batch, metrics = priority.draw(
+    batch, told = priority.draw(
       group.table, batch, config.plc, jax.random.fold_in(key, _DRAW)
     )
+    metrics = {f"sampling_{name}": value for name, value in told.items()}
   loss, parts, output = _accumulate(
     config, loss_and_gradient, group, batch, key
   )

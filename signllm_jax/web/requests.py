@@ -206,14 +206,23 @@ def _text_to_sign(
 
 def _check_parts(parts: Sequence[str], engine: engine_lib.Engine) -> None:
   vocabulary = engine.info.vocabulary
-  longest = max(len(vocabulary.encode(part)) for part in parts)
-  if longest > engine.max_tokens:
+  longest = max(parts, key=lambda part: len(vocabulary.encode(part)))
+  tokens = len(vocabulary.encode(longest)) - 1
+  if tokens >= engine.max_tokens:
+    found, unit = f"{tokens:,} {vocabulary.unit}", ""
+    if vocabulary.unit == "words+characters":
+      words, spelt = len(longest.split()), vocabulary.count_spelt(longest)
+      found = (
+        f"{words:,} words, of which {spelt:,} are unknown and spelt: "
+        f"{tokens:,} words and letters"
+      )
+      unit = " of them"
     raise limits.RequestError(
       422,
       "too_long",
-      f"A part of the text has {longest - 1:,} {vocabulary.unit}; this model "
-      f"takes at most {engine.max_tokens - 1:,}, {engine_lib.LENGTH_MARGIN:g} "
-      "times the longest text of training.",
+      f"A part of the text has {found}; this model takes at most "
+      f"{engine.max_tokens - 1:,}{unit}, {engine_lib.LENGTH_MARGIN:g} times "
+      "the longest text of training.",
     )
   if len(parts) > MAX_PARTS:
     raise limits.RequestError(

@@ -35,7 +35,7 @@ def shown(folder: pathlib.Path, tag: str) -> list[tuple[int, float]]:
   A start of a session purges the events before it from its step on.
   """
   found: list[tuple[int, float]] = []
-  for path in sorted(folder.iterdir()):
+  for path in sorted(folder.glob("events*")):
     for event in _events(path):
       if event.HasField("session_log"):
         found = [entry for entry in found if entry[0] < event.step]

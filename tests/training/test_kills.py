@@ -119,8 +119,8 @@ def test_killed_at_any_time(folder, undisturbed, tmp_path):
   _finish(folder, tmp_path)
   assert _digests(tmp_path)[STEPS] == expected[STEPS]
   assert not (tmp_path / "quarantine").exists()
-  losses = events.shown(tmp_path / "tensorboard", "train/loss")
-  assert losses == events.shown(undisturbed / "tensorboard", "train/loss")
+  losses = events.shown(tmp_path, "train/loss")
+  assert losses == events.shown(undisturbed, "train/loss")
   assert [step for step, _ in losses] == list(range(1, STEPS + 1))
 
 

@@ -86,7 +86,7 @@ def test_report_and_files_of_a_run(straight):
   )
   assert rows["mean_pose"]["dtw_mje"] > 0
   assert set(report["seconds"]) >= {"data", "train"}
-  assert list((straight / "tensorboard").glob("events*"))
+  assert list(straight.glob("events*"))
   stored = stored_config.from_json((straight / "config.json").read_text())
   assert stored.model.width == 32
 
@@ -228,7 +228,7 @@ def test_a_far_too_large_batch_is_named(folder, tmp_path, monkeypatch, capsys):
   assert train.train(experiment, str(part), dry_run=False) == 0
   assert line in capsys.readouterr().out
   assert _norms(part, 30) == _norms(whole, 30)
-  assert events.shown(part / "tensorboard", "train/spikes")[-1] == (30, 1)
+  assert events.shown(part, "train/steps/spikes")[-1] == (30, 1)
 
 
 def _history(workdir: pathlib.Path) -> list[dict[str, float]]:
@@ -238,8 +238,8 @@ def _history(workdir: pathlib.Path) -> list[dict[str, float]]:
 def _check_same_run(found: pathlib.Path, expected: pathlib.Path) -> None:
   """Losses, scores and the state, with its table, noise and average."""
   assert _digest(found, 12) == _digest(expected, 12)
-  losses = events.shown(found / "tensorboard", "train/loss")
-  assert losses == events.shown(expected / "tensorboard", "train/loss")
+  losses = events.shown(found, "train/loss")
+  assert losses == events.shown(expected, "train/loss")
   assert [step for step, _ in losses] == list(range(1, 13))
   scores = [(entry["step"], entry["score"]) for entry in _history(found)]
   assert [step for step, _ in scores] == [5, 10, 12]

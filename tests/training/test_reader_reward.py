@@ -32,9 +32,9 @@ def test_a_reader_rewards_the_policy(tmp_path):
     signing.model.just_counter = counter
     path = tmp_path / name
     assert train.train(signing, str(path), dry_run=False) == 0
-    rewards = events.shown(path / "tensorboard", "train/reward_median")
+    rewards = events.shown(path, "train/reward/reward_median")
     assert len(rewards) == 3 and all(value < 0 for _, value in rewards)
-    norms = events.shown(path / "tensorboard", "train/policy_norm")
+    norms = events.shown(path, "train/reward/policy_norm")
     assert all(value > 0 for _, value in norms)
 
 

@@ -80,7 +80,7 @@ def test_a_run_equals_that_on_the_disk(bucket, built, tmp_path, capsys):
     assert reports[0]["rows"] == reports[1]["rows"]
     folder = tmp_path / "tensorboard"
     folder.mkdir()
-    for name in bucket.names("run/tensorboard/"):
+    for name in bucket.names("run/events"):
       (folder / name.split("/")[-1]).write_bytes(bucket.content(name))
     shown = [step for step, _ in events.shown(folder, "train/loss")]
     assert shown == [*range(1, steps + 1)]

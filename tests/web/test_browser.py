@@ -358,40 +358,72 @@ def test_a_front_end_of_an_allowed_origin(browser, home, front):
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("served", ["server", "generative"])
-def test_axe_finds_nothing(browser, request, served, scheme, width):
-  """axe-core, as the package axe-playwright-python brings it."""
-  server = request.getfixturevalue(served)
+@pytest.fixture(scope="module")
+def with_face(tmp_path_factory):
+  """A 2-D model with a face, compared with a 3-D one."""
+  folder = tmp_path_factory.mktemp("faces")
+  flat, deep = (
+    write_flow_model(
+      folder / f"{each.name}.safetensors", each, invented_faces.stand(each)
+    )
+    for each in (DWPOSE128, HOLISTIC178)
+  )
+  with serving(flat, f"--compare={deep}") as running:
+    yield running
+
+
+def audit(page) -> list:
+  """Runs axe-core, as axe-playwright-python brings it; returns the passes."""
   package = pytest.importorskip("axe_playwright_python")
   script = importlib.resources.files(package) / "axe.min.js"
+  page.add_script_tag(content=script.read_text(encoding="utf-8"))
+  found = page.evaluate("axe.run()")
+  faults = [
+    (fault["id"], fault["impact"], [node["html"] for node in fault["nodes"]])
+    for fault in found["violations"]
+  ]
+  assert faults == []
+  return found["passes"]
+
+
+@pytest.fixture
+def audited(browser, scheme, width):
   context = browser.new_context(
     color_scheme=scheme,
     bypass_csp=True,
     viewport={"width": width, "height": 800},
   )
-  page = context.new_page()
+  yield context.new_page()
+  context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("served", ["server", "generative", "with_face"])
+def test_axe_finds_nothing(audited, request, served):
+  server, page = request.getfixturevalue(served), audited
   page.goto(f"http://127.0.0.1:{server.port}/#text=wind")
   page.wait_for_selector("#play:enabled")
   page.wait_for_selector("#sign:not([aria-busy])")
-  page.add_script_tag(content=script.read_text(encoding="utf-8"))
-
-  def audit() -> dict:
-    found = page.evaluate("axe.run()")
-    faults = [
-      (fault["id"], fault["impact"], [node["html"] for node in fault["nodes"]])
-      for fault in found["violations"]
-    ]
-    assert faults == []
-    return found
-
-  assert len(audit()["passes"]) > 20
+  assert len(audit(page)) > 20
   page.fill("#text", "x😀")  # a refusal has colours of its own
   page.press("#text", "Enter")
   page.get_by_role("alert").filter(has_text="knows none").wait_for()
-  audit()
-  context.close()
+  audit(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("served", ["server", "with_face"])
+def test_axe_finds_nothing_on_the_embedded_page(
+  audited, request, served, scheme
+):
+  """A signing, and a refusal."""
+  server, page = request.getfixturevalue(served), audited
+  own = f"http://127.0.0.1:{server.port}/embed?theme={scheme}&text="
+  for text in ("wind", "😀"):
+    page.goto(own + text)
+    assert len(audit(page)) > 5
 
 
 def test_finishes_are_asked_for_and_kept(page):

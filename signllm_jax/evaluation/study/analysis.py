@@ -247,7 +247,7 @@ def to_markdown(found: Analysis) -> str:
   preferred = ", ".join(f"{s} {p:.0%}" for s, p in found.preferred.items())
   return "\n\n".join(
     [
-      f"# Ratings of {found.raters} raters",
+      f"# Ratings of {found.raters} rater" + "s" * (found.raters != 1),
       tables.markdown(rows),
       "Means of 1 to 5 with 95 % intervals over clips; in effort 1 is good. "
       "Agreement is Krippendorff's alpha for intervals: 1 perfect, 0 chance.",

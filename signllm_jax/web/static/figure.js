@@ -1,8 +1,6 @@
 // Draws a clip by the description of its figure: a camera, and a canvas for the
 // body or one hand.
 
-const EYE = 7; // distance of the viewer, in half widths of the view
-
 /** The viewpoint of all figures. */
 export class Camera {
   constructor() { this.front(); }
@@ -92,13 +90,12 @@ export class Figure {
       high = cosP * y + Math.abs(sinP) * (Math.abs(sin) * x + Math.abs(cos) * d);
     }
     const scale = Math.min(width / wide, height / high) / 2 * camera.zoom * shrink;
-    const eye = EYE * Math.max(wide, high);
+    // Parallel, as in the files: what is near is not larger.
     return (p) => {
       const x = p[0] - middle[0], y = p[1] - middle[1], d = p[2] - middle[2];
       const x1 = x * cos + d * sin, d1 = d * cos - x * sin;
       const y2 = y * cosP + d1 * sinP, d2 = d1 * cosP - y * sinP;
-      const near = scale * eye / Math.max(eye - d2, eye / 4);
-      return [width / 2 + x1 * near, height / 2 + y2 * near, near, d2];
+      return [width / 2 + x1 * scale, height / 2 + y2 * scale, scale, d2];
     };
   }
 

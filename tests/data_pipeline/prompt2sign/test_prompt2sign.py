@@ -150,6 +150,64 @@ def test_tfds_load(tmp_path, source):
   assert len(again) == 2
 
 
+def test_pairs_of_text_and_frames(tmp_path, source):
+  """`as_supervised`, and what is built says so to readers without this code."""
+  _prepare(tmp_path, source)
+  pairs = tfds.load(
+    "prompt2sign/gsl", data_dir=tmp_path, split="test", as_supervised=True
+  )
+  for text, frames in tfds.as_numpy(pairs):
+    assert text.decode() and frames.shape[1:] == (150,)
+  (folder,) = (tmp_path / "prompt2sign" / "gsl").iterdir()
+  info = tfds.builder_from_directory(folder).info
+  assert info.supervised_keys == ("text", "frames")
+  with_all = tfds.load("prompt2sign/gsl", data_dir=tmp_path, split="test")
+  assert len(with_all) == len(pairs) == 2
+
+
+@pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
+@pytest.mark.parametrize("as_supervised", [False, True])
+def test_examples_are_drawn(tmp_path, source, as_supervised):
+  """`tfds.show_examples`: a skeleton below its text, not an error."""
+  _prepare(tmp_path, source)
+  data, info = tfds.load(
+    "prompt2sign/gsl",
+    data_dir=tmp_path,
+    split="train",
+    as_supervised=as_supervised,
+    with_info=True,
+  )
+  figure = tfds.show_examples(data, info, rows=2, cols=2)
+  assert len(figure.axes) == 4
+  for axes in figure.axes:
+    (image,) = axes.get_images()
+    colours = np.unique(np.asarray(image.get_array()).reshape(-1, 3), axis=0)
+    assert axes.get_title() and len(colours) > 20
+
+
+def test_a_table_of_examples(tmp_path, source):
+  """`tfds.as_dataframe`, with a row an example, also as HTML."""
+  pytest.importorskip("pandas")
+  _prepare(tmp_path, source)
+  data, info = tfds.load(
+    "prompt2sign/gsl", data_dir=tmp_path, split="train", with_info=True
+  )
+  table = tfds.as_dataframe(data, info)
+  assert len(table) == 5 and table["frames"][0].shape[1] == 150
+  assert all(isinstance(text, bytes) for text in table["text"])
+  assert "text" in table._repr_html_()
+
+
+def _prepare(folder: pathlib.Path, source: pathlib.Path) -> None:
+  download = tfds.download.DownloadConfig(
+    manual_dir=source, try_download_gcs=False
+  )
+  builder = tfds.builder(
+    "prompt2sign/gsl", data_dir=folder, file_format="tfrecord"
+  )
+  builder.download_and_prepare(download_config=download)
+
+
 def test_description(built):
   info = tfds.builder_from_directory(built).info
   assert info.homepage == "https://signllm.github.io"
