@@ -5,6 +5,8 @@ of the run itself, or of what it is compared with, such as a baseline.
 """
 
 import contextlib
+import dataclasses
+import math
 import pathlib
 import tempfile
 from collections.abc import Mapping
@@ -19,6 +21,7 @@ from signllm_jax.visualization import render
 
 NAMES = ("tensorboard", "mlflow")
 _CLIP_WIDTH = 180  # pixels
+_MOST_FPS = 15  # of a film: half the bytes of 25
 
 
 class Writer(Protocol):
@@ -106,7 +109,8 @@ class Writers:
     caption = next(iter(shown.values())).text
     with tempfile.TemporaryDirectory() as folder:
       path = pathlib.Path(folder) / "clip.gif"
-      render.save(path, shown, caption, size=_CLIP_WIDTH)
+      thinned = {label: _thin(clip) for label, clip in shown.items()}
+      render.save(path, thinned, caption, size=_CLIP_WIDTH)
       gif = path.read_bytes()
     for writer in self._writers:
       writer.film(step, name, gif)
@@ -120,6 +124,13 @@ class Writers:
     """As `Writer.flush`."""
     for writer in self._writers:
       writer.flush()
+
+
+def _thin(clip: clips_lib.Clip) -> clips_lib.Clip:
+  """Every n-th frame of a clip, at most _MOST_FPS a second."""
+  n = math.ceil(clip.fps / _MOST_FPS)
+  frames, valid = clip.frames[::n], clip.valid[::n]
+  return dataclasses.replace(clip, frames=frames, valid=valid, fps=clip.fps / n)
 
 
 def check(config: config_lib.Experiment) -> None:

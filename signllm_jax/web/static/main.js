@@ -37,6 +37,7 @@ function announce(message) { at("status").textContent = message; }
 
 function showProblem(message) {
   at("problem").textContent = message;
+  at("hint").hidden = Boolean(message) && message.includes(language().knows);
   at("text").setAttribute("aria-invalid", String(Boolean(message)));
 }
 
