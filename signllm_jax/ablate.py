@@ -22,14 +22,13 @@ command goes on where it stopped.
 Exit codes as of `signllm_jax.train`.
 """
 
-import pathlib
 import sys
 
 from absl import app, flags, logging
 from ml_collections import config_flags
 
 from signllm_jax import config_files
-from signllm_jax.core import errors
+from signllm_jax.core import errors, paths
 from signllm_jax.data import datasets
 from signllm_jax.training import studies, study_rows
 
@@ -39,7 +38,9 @@ _CONFIG = config_flags.DEFINE_config_file(
 _STUDY = flags.DEFINE_enum(
   "study", None, list(study_rows.STUDIES), "Which rows are trained."
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the study.")
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "Folder of the study, also in a bucket: gs://..."
+)
 _SEEDS = flags.DEFINE_integer("seeds", 3, "Runs of each row.", lower_bound=1)
 _ROWS = flags.DEFINE_list("rows", [], "Names of rows; all without it.")
 _SPLIT = flags.DEFINE_enum(
@@ -63,7 +64,7 @@ def main(argv: list[str]) -> None:
         "--study, --config and --workdir are needed", hint="See --help"
       )
     rows = study_rows.choose(name, base, _ROWS.value)
-    path = pathlib.Path(folder)
+    path = paths.resolve(folder)
     plan = studies.Plan(name, base, path, _SEEDS.value, rows)
     if code := studies.train_rows(plan):
       sys.exit(code)

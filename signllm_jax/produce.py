@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 from signllm_jax import config as config_lib
-from signllm_jax.core import atomic_files, clips, errors, gloss
+from signllm_jax.core import atomic_files, clips, errors, gloss, paths
 from signllm_jax.evaluation import signing
 from signllm_jax.inference import (
   clip_files,
@@ -87,7 +87,7 @@ def produce(
 
   Args:
     path: work directory of a run, or a model file.
-    out: the file to write; `clip_files.save` lists the suffixes.
+    out: the file to write, also in a bucket; suffixes: `clip_files.save`.
     request: what to sign.
 
   Returns:
@@ -130,7 +130,7 @@ def _write_clips(
   model: text_signer.TextSigner,
   code: str,
   batch: text_input.TextBatch,
-  target: pathlib.Path,
+  target: paths.AnyPath,
   request: Request,
 ) -> list[long_text.SignedText]:
   """Signs, writes the clips and prints the summary."""
@@ -174,7 +174,7 @@ def _write_clips(
 
 
 def _write_glosses(
-  model: glosser.Glosser, sources: Sequence[str], target: pathlib.Path
+  model: glosser.Glosser, sources: Sequence[str], target: paths.AnyPath
 ) -> None:
   """Writes the gloss of each text, a line each, and prints the first."""
   marked = model.write(sources)
@@ -228,18 +228,20 @@ def _read_lines(request: Request) -> list[text_input.TextInput]:
 
 def _prepare_target(
   out: str | os.PathLike, request: Request, config: config_lib.Experiment
-) -> pathlib.Path:
+) -> paths.AnyPath:
   """Checks the path to write, and makes its folder.
 
   Raises:
     UsageError: an unknown suffix, or it would overwrite what is read.
   """
-  glosses = pathlib.Path(out).suffix.lower() == ".gloss"
+  glosses = paths.resolve(out).suffix.lower() == ".gloss"
   if glosses and request.split:
     raise errors.UsageError("--split with a file of glosses")
   suffixes = (".gloss",) if glosses else clip_files.SUFFIXES
   target = clip_files.prepare(out, suffixes, request.form)
   file = request.file
+  if not isinstance(target, pathlib.Path):
+    return target  # nothing local is overwritten
   for written in clip_files.targets(target, 1):
     if file and written.resolve() == pathlib.Path(file).resolve():
       raise errors.UsageError("--out would overwrite --file", path=written)

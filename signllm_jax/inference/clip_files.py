@@ -5,9 +5,10 @@ import math
 import os
 import pathlib
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 
-from signllm_jax.core import atomic_files, clips, errors
+from signllm_jax.core import atomic_files, buckets, clips, errors, paths
 from signllm_jax.formats import h5, npz, registry, skels, slrtp
 from signllm_jax.visualization import render
 
@@ -19,22 +20,22 @@ def prepare(
   path: str | os.PathLike,
   suffixes: Sequence[str] = SUFFIXES,
   form: str = "",
-) -> pathlib.Path:
+) -> paths.AnyPath:
   """Checks a name to write to, and makes the folder it lies in.
 
   Args:
-    path: the file, or the folder of a form that is one.
+    path: the file, or the folder of a form that is one; also in a bucket.
     suffixes: those a file may have.
     form: one of `registry.FRAME_FOLDERS`, or empty.
 
   Raises:
     UsageError: unknown suffix, the name of a folder, or .skels beside an old
       .gloss, which would be read with it.
-    StorageError: the folder cannot be made.
+    StorageError: the folder cannot be made, or a bucket does not answer.
   """
-  path = pathlib.Path(path)
+  path = paths.resolve(path)
   if form:
-    if path.suffix or path.is_file():
+    if path.suffix or _asked(path.is_file):
       raise errors.UsageError(
         f"a file, and --form={form} makes a folder",
         path=path,
@@ -49,10 +50,10 @@ def prepare(
       expected="one of " + ", ".join(suffixes),
       hint="For a folder of JSON name its --form" if not path.suffix else None,
     )
-  if path.is_dir():
+  if _asked(path.is_dir):
     raise errors.UsageError("a folder", path=path, expected="a file to write")
-  gloss = path.with_suffix(".gloss")
-  if path.suffix.lower() == ".skels" and gloss.exists():
+  gloss = path.with_name(f"{path.stem}.gloss")
+  if path.suffix.lower() == ".skels" and _asked(gloss.exists):
     raise errors.UsageError(
       "glosses of other clips, which would be read with these",
       path=gloss,
@@ -60,6 +61,16 @@ def prepare(
     )
   atomic_files.make_folder(path.parent)
   return path
+
+
+def _asked(question: Callable[[], bool]) -> bool:
+  """The answer of a disk or a bucket."""
+  try:
+    return question()
+  except OSError as error:
+    raise errors.StorageError(
+      f"cannot be read: {error}", path=error.filename
+    ) from error
 
 
 def targets(
@@ -94,14 +105,14 @@ def _numbered(
 
 
 def save(
-  path: pathlib.Path,
+  path: paths.AnyPath,
   produced: Sequence[clips.Clip],
   true: Sequence[clips.Clip] | None = None,
   *,
   convention: str = "prompt2sign",
   size: int = 320,
   form: str = "",
-) -> list[pathlib.Path]:
+) -> list[paths.AnyPath]:
   """Writes clips.
 
   Pictures (.gif, .mp4, .png, .svg) show one text after another; more rows than
@@ -128,6 +139,37 @@ def save(
     DataError: a clip is too long for a line of .skels.
     StorageError: a file cannot be written.
   """
+  if isinstance(path, pathlib.Path):
+    return [*_save(path, produced, true, convention, size, form)]
+  with tempfile.TemporaryDirectory(dir=paths.scratch()) as folder:
+    inside = pathlib.Path(folder, path.name)
+    files = _save(inside, produced, true, convention, size, form)
+    return [
+      _upload(file, path.parent / file.relative_to(folder)) for file in files
+    ]
+
+
+def _upload(
+  source: pathlib.Path, target: buckets.BucketPath
+) -> buckets.BucketPath:
+  """Copies a file, or the files of a folder, into a bucket."""
+  try:
+    for file in sorted(source.iterdir()) if source.is_dir() else [source]:
+      inside = target / file.name if source.is_dir() else target
+      inside.upload(file)
+  except OSError as error:
+    raise errors.StorageError(f"cannot write: {error}", path=target) from error
+  return target
+
+
+def _save(
+  path: pathlib.Path,
+  produced: Sequence[clips.Clip],
+  true: Sequence[clips.Clip] | None,
+  convention: str,
+  size: int,
+  form: str,
+) -> list[pathlib.Path]:
   files = targets(path, len(produced), form)
   suffix = path.suffix.lower()
   if suffix in render.SUFFIXES:
@@ -174,7 +216,7 @@ def save_named(
   form: str = "",
   convention: str = "prompt2sign",
   size: int = 320,
-) -> list[pathlib.Path]:
+) -> list[paths.AnyPath]:
   """Writes clips of any names, as `prepare` and `save` do.
 
   Clips whose names are missing, equal or unfit for a file are numbered after

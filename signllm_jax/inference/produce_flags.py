@@ -57,7 +57,11 @@ def _add_texts(options: argparse.ArgumentParser) -> None:
     required=True,
     help="work directory of a training run, or a model file",
   )
-  add("--out", required=True, help="what to write; its folder is made")
+  add(
+    "--out",
+    required=True,
+    help="what to write, also to gs://...; its folder is made",
+  )
   add(
     "--text", action="append", default=[], help="what to sign; may be repeated"
   )

@@ -18,7 +18,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -36,6 +36,24 @@ _SAVE = re.compile(r"(save-[0-9a-f]{12})/.+", re.ASCII | re.DOTALL)
 _AT_ONCE = 8  # objects that are copied in parallel
 
 
+class _Copy(NamedTuple):
+  """A verified copy of a step on this machine."""
+
+  folder: pathlib.Path
+  manifest: dict[str, Any]
+
+
+# The last copy that was verified and not loaded, by the path of its step: an
+# evaluation identifies a step before it restores it.
+_unloaded: dict[str, _Copy] = {}
+
+
+def _forget_copies() -> None:
+  for copy in _unloaded.values():
+    shutil.rmtree(copy.folder, ignore_errors=True)
+  _unloaded.clear()
+
+
 class BucketSteps:
   """The steps of a folder in a bucket; methods as of `DiskSteps`."""
 
@@ -50,7 +68,7 @@ class BucketSteps:
     """
     self._folder, self._check = folder, check
     self._staged: dict[int, tuple[pathlib.Path, str]] = {}  # folder and id
-    self._copies: dict[int, pathlib.Path] = {}  # verified, on this machine
+    self._copies: dict[int, _Copy] = {}
 
   @property
   def quarantine(self) -> buckets.BucketPath:
@@ -194,9 +212,15 @@ class BucketSteps:
   def _verify(self, step: int, leaves: dict[str, str]) -> None:
     manifest = self.manifest(step)
     checkpoint_manifest.check_leaves(manifest, leaves, self.path(step))
+    known = _unloaded.get(str(self.path(step)))
+    if known and known.manifest == manifest:
+      self._copies[step] = _unloaded.pop(str(self.path(step)))
+      return
+    _forget_copies()
     copy = pathlib.Path(tempfile.mkdtemp(dir=paths.scratch()))
-    shutil.rmtree(self._copies.pop(step, copy / "none"), ignore_errors=True)
-    self._copies[step] = copy
+    if before := self._copies.pop(step, None):
+      shutil.rmtree(before.folder, ignore_errors=True)
+    self._copies[step] = _Copy(copy, manifest)
     expected = checkpoint_manifest.files_of(manifest)
     others: dict[str, str] = {}
     found = []
@@ -226,14 +250,13 @@ class BucketSteps:
     self, step: int, arrays: dict[str, jax.ShapeDtypeStruct]
   ) -> dict[str, jax.Array]:
     """Reads arrays of a step, from a verified copy on every machine."""
-    manifest = self.manifest(step)
     if step not in self._copies:
-      self.verify(step, manifest["leaves"])
+      self.verify(step, self.manifest(step)["leaves"])
     copy = self._copies.pop(step)
     try:
-      return array_file.load(copy / manifest["folder"], arrays)
+      return array_file.load(copy.folder / copy.manifest["folder"], arrays)
     finally:
-      shutil.rmtree(copy, ignore_errors=True)
+      shutil.rmtree(copy.folder, ignore_errors=True)
 
   def move_to_quarantine(self, step: int) -> buckets.BucketPath:
     """Copies a damaged step aside and deletes it; returns the new path.
@@ -250,9 +273,10 @@ class BucketSteps:
     return target
 
   def close(self) -> None:
-    """Removes the copies of this machine."""
-    for copy in self._copies.values():
-      shutil.rmtree(copy, ignore_errors=True)
+    """Removes the copies of this machine but the last."""
+    for step, copy in self._copies.items():
+      _forget_copies()
+      _unloaded[str(self.path(step))] = copy
     self._copies.clear()
 
 

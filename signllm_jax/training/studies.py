@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
 import re
 import sys
 import time
@@ -12,7 +11,7 @@ import jax
 
 from signllm_jax import config as config_lib
 from signllm_jax import config_files
-from signllm_jax.core import atomic_files, errors
+from signllm_jax.core import atomic_files, errors, paths
 from signllm_jax.data import datasets
 from signllm_jax.evaluation import evaluate_run
 from signllm_jax.evaluation.report import study, study_tables
@@ -28,18 +27,18 @@ class Plan:
   Attributes:
     name: of the study, one of `study_rows.STUDIES`.
     base: configuration of all rows.
-    path: folder of the study.
+    path: folder of the study, on a disk or in a bucket.
     seeds: number of runs of each row; the seeds count from 0.
     rows: names of rows.
   """
 
   name: str
   base: config_lib.Experiment
-  path: pathlib.Path
+  path: paths.AnyPath
   seeds: int
   rows: list[str]
 
-  def workdir(self, row: str, seed: int) -> pathlib.Path:
+  def workdir(self, row: str, seed: int) -> paths.AnyPath:
     """Work directory of a run: `rl-plc/seed0`."""
     folder = re.sub(r"\W+", "-", row.lower()).strip("-")
     return self.path / folder / f"seed{seed}"
@@ -169,7 +168,7 @@ def write_report(plan: Plan, split: str, reader: str) -> None:
 
 
 def _score(
-  path: pathlib.Path, split: str, reader: str, keys: Sequence[str]
+  path: paths.AnyPath, split: str, reader: str, keys: Sequence[str]
 ) -> dict[str, dict[str, float]]:
   """Scores a run's best checkpoint on a split; means over its languages.
 
@@ -196,7 +195,7 @@ def _score(
   }
 
 
-def _count_parameters(path: pathlib.Path) -> int:
+def _count_parameters(path: paths.AnyPath) -> int:
   """Trainable parameters of a run."""
   config, infos = restore.describe(path)
   mesh = sharding.make_mesh(config_lib.Mesh(), jax.devices()[:1])

@@ -3,14 +3,13 @@
 import itertools
 import math
 import os
-import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from signllm_jax.core import atomic_files, errors
+from signllm_jax.core import atomic_files, errors, paths
 from signllm_jax.core import clips as clips_lib
 from signllm_jax.visualization import (
   cells,
@@ -92,7 +91,7 @@ def save_scenes(
   MAX_ROWS rows (`sheets` splits scenes).
 
   Args:
-    path: the file to make.
+    path: the file to make, also in a bucket.
     scenes: all at one frame rate.
     size: width of each clip in pixels.
     columns: of a contact sheet.
@@ -103,7 +102,7 @@ def save_scenes(
     NonFiniteError: a clip holds NaN or infinity.
     StorageError: the file cannot be written.
   """
-  path = pathlib.Path(path)
+  path = paths.resolve(path)
   suffix = path.suffix.lower()
   if suffix not in SUFFIXES:
     raise errors.UsageError(

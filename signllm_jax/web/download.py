@@ -66,8 +66,8 @@ def make(
   with tempfile.TemporaryDirectory(prefix="signllm_jax_") as folder:
     form = suffix if suffix in registry.FRAME_FOLDERS else ""
     path = pathlib.Path(folder, stem if form else stem + suffix)
-    path = clip_files.prepare(path, form=form)
-    files = clip_files.save(path, [clip], form=form)
+    clip_files.prepare(path, form=form)
+    files = [*map(pathlib.Path, clip_files.save(path, [clip], form=form))]
     media_type = FORMATS[suffix][1]
     if form:
       files = sorted(path.iterdir())

@@ -44,8 +44,13 @@ def beam_environment() -> dict[str, str]:
     fcntl.flock(lock, fcntl.LOCK_EX)  # of tests in several processes
     if not folder.exists():
       _install(other, folder)
-  path = os.pathsep.join([str(folder), str(ROOT)])
-  return {**os.environ, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
+  programs = str(pathlib.Path(sys.executable).parent)  # a pool starts `python`
+  return {
+    **os.environ,
+    "PATH": os.pathsep.join([programs, os.environ["PATH"]]),
+    "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]),
+    "JAX_PLATFORMS": "cpu",
+  }
 
 
 def _install(lock: str, folder: pathlib.Path) -> None:

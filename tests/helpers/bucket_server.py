@@ -71,6 +71,7 @@ class Bucket:
     url: of the bucket, gs://bucket.
     writes_left: writes that are accepted before all are refused; None: all.
     lost_answers: answers that are lost: the connection closes after the work.
+    outage: whether connections close without work.
     lists: objects that lists show instead of the true ones; None: the true
       ones.
   """
@@ -82,6 +83,7 @@ class Bucket:
     self.url = f"gs://{NAME}"
     self.writes_left: int | None = None
     self.lost_answers = 0
+    self.outage = False
     self.lists: dict[str, Any] | None = None
     self._patch = pytest.MonkeyPatch()
     self._server = server.create_server("127.0.0.1", self.port, True, NAME)
@@ -102,6 +104,9 @@ class Bucket:
       handler = router._request_handler
       if handler.server.server_port != self.port:  # of another module's tests
         handle(router, method)
+        return
+      if self.outage:
+        handler.close_connection = True
         return
       if method in _WRITES and self.writes_left is not None:
         if not self.writes_left:
@@ -178,6 +183,7 @@ def bucket(bucket_server, monkeypatch) -> Bucket:
   """An empty bucket; clients of this process go to it."""
   bucket_server.storage.wipe(keep_buckets=True)
   bucket_server.writes_left, bucket_server.lost_answers = None, 0
+  bucket_server.outage = False
   for name, value in bucket_server.environment.items():
     monkeypatch.setenv(name, value)
   return bucket_server

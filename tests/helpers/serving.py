@@ -104,7 +104,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(workdir: pathlib.Path, *arguments: str) -> Iterator[Server]:
+def serving(workdir: str | os.PathLike, *arguments: str) -> Iterator[Server]:
   """Starts a server on a free port and waits until it is ready."""
   root = ROOT
   with subprocess.Popen(

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from helpers import devices, events, small_runs
+from helpers import devices, events, serving, small_runs
 from helpers.bucket_server import bucket as bucket
 from helpers.bucket_server import bucket_server as bucket_server
 
@@ -17,8 +17,10 @@ import signllm_jax.produce as produce
 import signllm_jax.train as train
 from data_pipeline.building import build, build_plan, verify
 from signllm_jax import config
-from signllm_jax.core import errors, paths
-from signllm_jax.runs import checkpointer, workdir
+from signllm_jax.core import buckets, errors, paths
+from signllm_jax.formats import npz
+from signllm_jax.runs import checkpointer, restore, workdir
+from signllm_jax.training import studies
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,34 @@ def digests(path) -> dict[int, str]:
     return {step: saved.verify(step)["digest"] for step in saved.steps()}
 
 
-def test_a_run_equals_that_on_the_disk(bucket, built, tmp_path, capsys):
+def check_produced_in_the_bucket(bucket, arguments, local) -> None:
+  """`--out=gs://...` has the bytes of the local file, and files beside it."""
+  for name in ("clips/a.npz", "clips/a.skels"):
+    out = f"--out={bucket.url}/{name}"
+    assert produce.main([*arguments, out]) == 0
+  (there,) = npz.read(paths.local_copy(f"{bucket.url}/clips/a.npz"))
+  (here,) = npz.read(local)
+  assert there.frames.tobytes() == here.frames.tobytes()
+  names = [f"clips/a.{x}" for x in ("files", "npz", "skels", "text")]
+  assert bucket.names("clips/") == names
+  assert bucket.content("clips/a.text") == b"a b\n"
+
+
+def count_downloads(monkeypatch) -> list[str]:
+  """Names of the objects that are copied from now on."""
+  copied, download = [], buckets.BucketPath.download
+
+  def counted(path, target) -> None:
+    copied.append(str(path))
+    download(path, target)
+
+  monkeypatch.setattr(buckets.BucketPath, "download", counted)
+  return copied
+
+
+def test_a_run_equals_that_on_the_disk(
+  bucket, built, tmp_path, capsys, monkeypatch
+):
   """R6: built data, work directory and model file in a bucket."""
   data, run = bucket.upload(built, "data"), f"{bucket.url}/run"
   assert verify.verify(data) == 20
@@ -92,8 +121,12 @@ def test_a_run_equals_that_on_the_disk(bucket, built, tmp_path, capsys):
       arguments = [f"--workdir={source}", "--text=a b", f"--out={out}"]
       assert produce.main(arguments) == 0, capsys.readouterr().err
       assert out.stat().st_size
+      check_produced_in_the_bucket(bucket, arguments[:2], out)
+    copied = count_downloads(monkeypatch)
     arguments = [f"--workdir={run}", "--split=dev", "--resamples=10"]
     assert evaluate.main(arguments) == 0, capsys.readouterr().err
+    states = [name for name in copied if "/checkpoints/" in name]
+    assert len(states) == len(set(states)) > 0, states
   (name,) = bucket.names("run/evaluation/dev/report.json")
   assert json.loads(bucket.content(name))["split"] == "dev"
 
@@ -152,3 +185,64 @@ def test_killed_again_and_again(bucket, built, tmp_path):
   assert found == found | digests(tmp_path / "run" / "checkpoints")
   assert list(found)[-1] == 40
   assert not paths.resolve(run, "quarantine").exists()
+
+
+@pytest.mark.slow
+def test_an_outage_of_a_minute(bucket, built, tmp_path):
+  """R12: the training ends with 74, or goes on; its steps are those without."""
+  data, run = bucket.upload(built, "data"), f"{bucket.url}/run"
+  flags = ("--config.steps=400", "--config.checkpoint.every=20", *FLAGS[2:])
+  assert finish(built, tmp_path / "run", *flags) == 0
+  process = small_runs.start(data, run, *flags, **bucket.environment)
+  small_runs.wait_for_training(process)
+  bucket.outage = True
+  began = time.monotonic()
+  time.sleep(60)
+  bucket.outage = False
+  said, _ = process.communicate(timeout=300)
+  print(f"{process.returncode} after {time.monotonic() - began:.0f} s", said)
+  assert process.returncode in (0, 74)
+  if process.returncode:
+    assert f"{bucket.url}/" in said and "Traceback" not in said
+  assert finish(data, run, *flags, **bucket.environment) == 0
+  found = digests(f"{run}/checkpoints")
+  assert found == found | digests(tmp_path / "run" / "checkpoints")
+  assert list(found)[-1] == 400
+
+
+@pytest.mark.slow
+def test_served_and_started_from_a_bucket(bucket, tmp_path, capsys):
+  """The page's API, `--init` and a study."""
+  serving.make_home(tmp_path)
+  url = bucket.upload(tmp_path / "run", "trained")
+  answers = []
+  for source in (tmp_path / "run", url):
+    with serving.serving(source) as server:
+      answers.append(server.post("/v1/sign", {"text": "Wind"})[2])
+  frames = [json.loads(answer)["frames"] for answer in answers]
+  assert frames[0] == frames[1]
+  base = restore.describe(url).config
+  base.evaluate = config.Evaluate(every=3, batch_size=8, clips=1)
+  with devices.only(1):
+    for source in (tmp_path / "run", url):
+      run = f"{bucket.url}/{len(str(source))}"
+      assert train.train(base, run, False, init=str(source)) == 0
+      answers.append(digests(f"{run}/checkpoints"))
+    assert answers[2] == answers[3]
+    assert "initial" in capsys.readouterr().out
+    for folder in (tmp_path / "study", paths.resolve(bucket.url, "study")):
+      plan = studies.Plan("components", base, folder, 1, ["base", "GN"])
+      assert studies.train_rows(plan) == 0
+      studies.write_report(plan, "dev", "")
+      capsys.readouterr()
+      assert studies.train_rows(plan) == 0  # which are done
+      assert "== run" not in capsys.readouterr().out
+  scores = [
+    json.loads(content)["runs"]["base"][0]["scores"]
+    for content in (
+      (tmp_path / "study" / "study.json").read_bytes(),
+      bucket.content("study/study.json"),
+    )
+  ]
+  assert scores[0] == scores[1]
+  assert {"study/study.md", "study/study.svg"} <= set(bucket.names("study/"))
