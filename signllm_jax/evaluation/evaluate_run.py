@@ -10,11 +10,12 @@ from signllm_jax.evaluation import audit, evaluate_clips, signing
 from signllm_jax.evaluation.report import bootstrap, report
 from signllm_jax.inference import load, text_signer
 from signllm_jax.inference import producer as producer_lib
-from signllm_jax.runs import restore
+from signllm_jax.runs import restore, step_copies
 
 PROTOCOLS = ("free", "pt")
 
 
+@step_copies.keeping()
 def evaluate(
   path: str | os.PathLike,
   *,

@@ -18,7 +18,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -29,29 +29,12 @@ from signllm_jax.runs import (
   array_file,
   checkpoint_manifest,
   fault_injection,
+  step_copies,
 )
 
 _OBJECT = re.compile(r"(0|[1-9]\d*)/(.+)", re.ASCII | re.DOTALL)
 _SAVE = re.compile(r"(save-[0-9a-f]{12})/.+", re.ASCII | re.DOTALL)
 _AT_ONCE = 8  # objects that are copied in parallel
-
-
-class _Copy(NamedTuple):
-  """A verified copy of a step on this machine."""
-
-  folder: pathlib.Path
-  manifest: dict[str, Any]
-
-
-# The last copy that was verified and not loaded, by the path of its step: an
-# evaluation identifies a step before it restores it.
-_unloaded: dict[str, _Copy] = {}
-
-
-def _forget_copies() -> None:
-  for copy in _unloaded.values():
-    shutil.rmtree(copy.folder, ignore_errors=True)
-  _unloaded.clear()
 
 
 class BucketSteps:
@@ -68,7 +51,7 @@ class BucketSteps:
     """
     self._folder, self._check = folder, check
     self._staged: dict[int, tuple[pathlib.Path, str]] = {}  # folder and id
-    self._copies: dict[int, _Copy] = {}
+    self._copies: dict[int, step_copies.Copy] = {}
 
   @property
   def quarantine(self) -> buckets.BucketPath:
@@ -212,15 +195,12 @@ class BucketSteps:
   def _verify(self, step: int, leaves: dict[str, str]) -> None:
     manifest = self.manifest(step)
     checkpoint_manifest.check_leaves(manifest, leaves, self.path(step))
-    known = _unloaded.get(str(self.path(step)))
-    if known and known.manifest == manifest:
-      self._copies[step] = _unloaded.pop(str(self.path(step)))
+    if known := step_copies.known(self.path(step), manifest):
+      self._copies[step] = known
       return
-    _forget_copies()
     copy = pathlib.Path(tempfile.mkdtemp(dir=paths.scratch()))
     if before := self._copies.pop(step, None):
       shutil.rmtree(before.folder, ignore_errors=True)
-    self._copies[step] = _Copy(copy, manifest)
     expected = checkpoint_manifest.files_of(manifest)
     others: dict[str, str] = {}
     found = []
@@ -241,10 +221,15 @@ class BucketSteps:
       with contextlib.suppress(FileNotFoundError):  # missed below
         (self.path(step) / name).download(copy / name)
 
-    _each(download, found)
-    checkpoint_manifest.check_files(
-      checkpoint_manifest.measure(copy) | others, expected
-    )
+    try:
+      _each(download, found)
+      checkpoint_manifest.check_files(
+        checkpoint_manifest.measure(copy) | others, expected
+      )
+    except BaseException:
+      shutil.rmtree(copy, ignore_errors=True)
+      raise
+    self._copies[step] = step_copies.Copy(copy, manifest)
 
   def load(
     self, step: int, arrays: dict[str, jax.ShapeDtypeStruct]
@@ -256,7 +241,7 @@ class BucketSteps:
     try:
       return array_file.load(copy.folder / copy.manifest["folder"], arrays)
     finally:
-      shutil.rmtree(copy.folder, ignore_errors=True)
+      step_copies.release(self.path(step), copy)
 
   def move_to_quarantine(self, step: int) -> buckets.BucketPath:
     """Copies a damaged step aside and deletes it; returns the new path.
@@ -273,10 +258,9 @@ class BucketSteps:
     return target
 
   def close(self) -> None:
-    """Removes the copies of this machine but the last."""
+    """Removes the copies of this machine."""
     for step, copy in self._copies.items():
-      _forget_copies()
-      _unloaded[str(self.path(step))] = copy
+      step_copies.release(self.path(step), copy)
     self._copies.clear()
 
 

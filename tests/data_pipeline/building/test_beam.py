@@ -217,6 +217,7 @@ def end_when(process, ready, by: int) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)  # seconds
 def test_2000_clips_killed_and_begun_again(beam_environment, tmp_path):
   """R19: killed and stopped while it lifts, killed while it writes."""
   source, said = tmp_path / "clips", tmp_path / "said"
