@@ -45,6 +45,9 @@ def test_unlisted_words_are_spelt():
   assert vocabulary.unknown("the god taco") == []
   assert vocabulary.unknown("the zoo") == ["▁z"]
   assert vocabulary.entries[4:6] == ("▁", "▁t")
+  assert vocabulary.count_spelt("the cat the ibex") == 2
+  words = vocabulary_lib.build_vocabulary(["the cat"], "words")
+  assert words.count_spelt("an ibex") == 0
 
 
 @given(st.lists(words, min_size=1), st.data(), st.integers(1, 3))

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import zipfile
-from typing import get_args
+from typing import Any, get_args
 from urllib.parse import unquote
 
 import jsonschema
@@ -28,6 +29,7 @@ from prometheus_client import parser
 
 from signllm_jax import config, serve
 from signllm_jax.core import clips, errors, skeleton
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.formats import npz, registry, splits
 from signllm_jax.inference import load, long_text, postprocess
 from signllm_jax.runs import workdir
@@ -41,6 +43,7 @@ from signllm_jax.web import (
   limits,
   metrics,
   openapi,
+  requests,
   responses,
   schema,
 )
@@ -277,6 +280,23 @@ def test_wrong_requests(server, value, status, message):
   answer = server.post("/v1/sign", value)
   assert message in detail(answer)
   assert answer[0] == status
+
+
+def test_a_long_part_is_told_in_words():
+  """Of a model of words that spells the others."""
+  vocabulary = vocabulary_lib.build_vocabulary(
+    ["the wind", "the sun", "the"], "words+characters", min_count=2
+  )
+  served: Any = types.SimpleNamespace(
+    info=types.SimpleNamespace(vocabulary=vocabulary), max_tokens=8
+  )
+  requests._check_parts(["the the the", "the sun"], served)
+  with pytest.raises(limits.RequestError) as refused:
+    requests._check_parts(["the the", "the wind the sun"], served)
+  assert (
+    "A part of the text has 4 words, of which 2 are unknown and spelt: 11 "
+    "words and letters; this model takes at most 7 of them"
+  ) in str(refused.value)
 
 
 def test_unknown_characters_are_listed(server):
