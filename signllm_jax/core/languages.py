@@ -130,6 +130,12 @@ def get(code: str) -> Language:
   return language
 
 
+def spoken_with(code: str) -> str:
+  """The spoken language (ISO 639-1) of a sign language; "" if it is unknown."""
+  language = LANGUAGES.get(code)
+  return language.spoken if language else ""
+
+
 def mentioned_in(text: str) -> list[str]:
   """Finds the sign languages mentioned in a text, in order; returns codes.
 

@@ -20,7 +20,7 @@ from signllm_jax.core import (
 )
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import corpus_info, datasets
-from signllm_jax.inference import display, pauses
+from signllm_jax.inference import display, letters, pauses
 
 MAX_TOKENS = 1024  # of one text; memory grows with their square
 
@@ -87,19 +87,33 @@ def read_file(path: str | os.PathLike) -> list[TextInput]:
   return texts
 
 
-def prepare(typed: TextInput, info: corpus_info.CorpusInfo) -> PreparedText:
+def prepare(
+  typed: TextInput, info: corpus_info.CorpusInfo, spoken: str = ""
+) -> PreparedText:
   """The text for a model that was trained on this corpus.
 
   The case with the fewest unknown tokens is taken: a model of lower-case words
   reads `Hello` as `hello`. A text longer than any in training is signed in
   parts, and so is every word where the model knows no space.
 
+  Args:
+    typed: the text.
+    info: of the corpus.
+    spoken: ISO 639-1 code of the text's language, for `letters.prepare`.
+
   Raises:
     UsageError: the text is empty, not Unicode, has a word longer than
-      MAX_TOKENS, or none of it is known; in a file, a DataError says the same.
+      MAX_TOKENS or a number that cannot be spelt, or none of it is known; in a
+      file, a DataError says the same.
   """
   vocabulary = info.vocabulary
-  line = _normalised(typed)
+  notes, asked = [], _normalised(typed)
+  try:
+    line = letters.prepare(asked, vocabulary, spoken)
+  except errors.UsageError as error:
+    raise _refuse(typed, str(error), "") from error
+  if line != asked:
+    notes.append(f"{display.quote(asked)} is read as {display.quote(line)}")
   spellable = _spellable(line, vocabulary)
   cases: tuple[Callable[[str], str], ...] = (str, str.lower, str.upper)
   case = min(cases, key=lambda c: len(vocabulary.unknown(c(spellable))))
@@ -129,7 +143,7 @@ def prepare(typed: TextInput, info: corpus_info.CorpusInfo) -> PreparedText:
   seen = vocabulary.tokenize, vocabulary.unknown
   kept = [len(seen[0](p)) > len(seen[1](p)) for p in parts]
   known = tuple(itertools.compress(parts, kept))
-  notes, read_as = [], f"{display.quote(line)} is read as {display.quote(text)}"
+  read_as = f"{display.quote(line)} is read as {display.quote(text)}"
   if text != spellable:
     notes.append(f"{read_as}, the case the model knows")
   elif spellable != line:
@@ -231,10 +245,12 @@ def _spellable(line: str, vocabulary: vocabulary_lib.Vocabulary) -> str:
 
 
 def prepare_all(
-  typed: Sequence[TextInput], info: corpus_info.CorpusInfo
+  typed: Sequence[TextInput],
+  info: corpus_info.CorpusInfo,
+  spoken: str = "",
 ) -> TextBatch:
-  """The task of signing these texts; raises what `prepare` raises."""
-  prepared = [prepare(line, info) for line in typed]
+  """The task of signing these texts; arguments and errors as of `prepare`."""
+  prepared = [prepare(line, info, spoken) for line in typed]
   notes = [note for text in prepared for note in text.notes]
   sources = [text.text for text in prepared]
   parts, rests = [t.parts for t in prepared], [t.pauses for t in prepared]

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from signllm_jax import config as config_lib
-from signllm_jax.core import errors
+from signllm_jax.core import errors, languages
 from signllm_jax.data import corpus_info
 from signllm_jax.inference import (
   load,
@@ -106,7 +106,8 @@ class TextSigner:
         line._replace(text=questions.quoted_text(line.text, chosen.settings))
         for line in lines
       ]
-    return chosen.code, text_input.prepare_all(lines, chosen.info)
+    spoken = languages.spoken_with(chosen.code)
+    return chosen.code, text_input.prepare_all(lines, chosen.info, spoken)
 
   def prepare_split(
     self, split: str, count: int = 0, language: str = ""

@@ -161,7 +161,11 @@ def prepare_text(
   text = _text_to_sign(request, engine)
   vocabulary = engine.info.vocabulary
   try:
-    prepared = text_input.prepare(text_input.TextInput(text), engine.info)
+    prepared = text_input.prepare(
+      text_input.TextInput(text),
+      engine.info,
+      languages.spoken_with(engine.settings.language),
+    )
   except errors.UsageError as error:
     raise limits.RequestError(
       422,

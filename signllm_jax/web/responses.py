@@ -143,7 +143,7 @@ def _language(engine: engine_lib.Engine) -> info_schema.Language:
   return info_schema.Language(
     code=code,
     name=language.name if language else code,
-    spoken=language.spoken if language else "",
+    spoken=languages.spoken_with(code),
     knows=display.describe(engine.info.vocabulary),
     fps=engine.info.fps,
     max_tokens=engine.max_tokens - 1,
