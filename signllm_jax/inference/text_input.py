@@ -107,13 +107,7 @@ def prepare(
       file, a DataError says the same.
   """
   vocabulary = info.vocabulary
-  notes, asked = [], _normalised(typed)
-  try:
-    line = letters.prepare(asked, vocabulary, spoken)
-  except errors.UsageError as error:
-    raise _refuse(typed, str(error), "") from error
-  if line != asked:
-    notes.append(f"{display.quote(asked)} is read as {display.quote(line)}")
+  line, notes = _readable(typed, vocabulary, spoken)
   spellable = _spellable(line, vocabulary)
   cases: tuple[Callable[[str], str], ...] = (str, str.lower, str.upper)
   case = min(cases, key=lambda c: len(vocabulary.unknown(c(spellable))))
@@ -164,6 +158,20 @@ def _normalised(typed: TextInput) -> str:
   if not line:
     raise _refuse(typed, "the text is empty", "words to sign")
   return line
+
+
+def _readable(
+  typed: TextInput, vocabulary: vocabulary_lib.Vocabulary, spoken: str
+) -> tuple[str, list[str]]:
+  """The text of `letters.prepare`, with a note if it differs."""
+  line = _normalised(typed)
+  try:
+    read = letters.prepare(line, vocabulary, spoken)
+  except errors.UsageError as error:
+    raise _refuse(typed, str(error), "") from error
+  if read == line:
+    return line, []
+  return read, [f"{display.quote(line)} is read as {display.quote(read)}"]
 
 
 def _check_length(
