@@ -102,9 +102,8 @@ def prepare(
     spoken: ISO 639-1 code of the text's language, for `letters.prepare`.
 
   Raises:
-    UsageError: the text is empty, not Unicode, has a word longer than
-      MAX_TOKENS or a number that cannot be spelt, or none of it is known; in a
-      file, a DataError says the same.
+    UsageError: the text is empty, not Unicode or unknown, or has a part of more
+      than MAX_TOKENS or a number without words; in a file, a DataError.
   """
   vocabulary = info.vocabulary
   line, notes = _readable(typed, vocabulary, spoken)
@@ -169,9 +168,8 @@ def _readable(
     read = letters.prepare(line, vocabulary, spoken)
   except errors.UsageError as error:
     raise _refuse(typed, str(error), "") from error
-  if read == line:
-    return line, []
-  return read, [f"{display.quote(line)} is read as {display.quote(read)}"]
+  note = f"{display.quote(line)} is read as {display.quote(read)}"
+  return read, [note] * (read != line)
 
 
 def _check_length(
