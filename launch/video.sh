@@ -98,6 +98,7 @@ if [[ ${#videos[@]} -eq 0 ]]; then
 fi
 
 bad=()
+declare -A video_of # by .pose: a.mp4 and a.mov have the same
 made=0
 kept=0
 number=0
@@ -107,6 +108,11 @@ for video in "${videos[@]}"; do
   number=$((number + 1))
   name=${video#./}
   target=$output/${name%.*}.pose
+  if [[ -n "${video_of[$target]-}" ]]; then
+    bad+=("$name: its .pose is that of ${video_of[$target]}; rename one")
+    continue
+  fi
+  video_of[$target]=$name
   if [[ -s "$target" ]]; then
     kept=$((kept + 1))
     continue

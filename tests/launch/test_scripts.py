@@ -199,6 +199,10 @@ def test_videos_are_turned_resumed_and_named(project):
   assert (project / "out" / "train" / "a b.pose").is_file()
   said = run(script, folder)
   assert "0 videos turned into .pose, 2 done before" in said.stdout
+  (folder / "c.mp4").write_text("good")
+  said = run(script, folder)
+  assert said.returncode == 65
+  assert "c.mp4: its .pose is that of c.MOV; rename one" in said.stderr
 
 
 def test_a_folder_without_videos_is_refused(project):
