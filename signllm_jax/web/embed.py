@@ -27,8 +27,9 @@ font:16px/1.4 system-ui,sans-serif}
 main{flex:1;min-height:0;display:flex;align-items:center;padding:6px}
 div{flex:1;min-width:0;height:100%}
 div>svg{width:100%;height:100%}
-main p{flex:1}
-p{margin:0;padding:0 12px 8px;text-align:center;overflow-wrap:anywhere}
+main h1{flex:1}
+h1{margin:0;font:inherit;padding:0 12px 8px;text-align:center;\
+overflow-wrap:anywhere}
 .still{display:none}
 @media (prefers-reduced-motion:reduce){.moving{display:none}\
 .still{display:block}}
@@ -93,7 +94,7 @@ def page(clip: clips.Clip, theme: str) -> str:
   caption = svg_figure.escape(" ".join(clip.text.split()))
   return _page(
     f'<main><div class="moving">{moving}</div><div class="still">{still}</div>'
-    f"</main><p>{caption}</p>",
+    f"</main><footer><h1>{caption}</h1></footer>",
     caption,
     theme,
   )
@@ -111,7 +112,7 @@ def refusal(
   text = svg_figure.escape(error.problem.detail)
   answer = error.response()
   answer.body = _page(
-    f"<main><p>{text}</p></main>", "Not signed", theme
+    f"<main><h1>{text}</h1></main>", "Not signed", theme
   ).encode()
   headers = {**_headers(origins), "content-type": "text/html; charset=utf-8"}
   answer.headers.update({**headers, "content-length": str(len(answer.body))})

@@ -374,7 +374,7 @@ def test_a_page_for_frames_has_no_script(server):
   digest = hashlib.sha256(style.encode()).digest()
   assert f"'sha256-{base64.b64encode(digest).decode()}'" in policy
   assert "<script" not in page and " style=" not in page
-  assert page.count("<animate ") > 40 and "wind</p>" in page
+  assert page.count("<animate ") > 40 and "wind</h1>" in page
   assert '<body class="dark">' in page
   for query, code, message in (
     ("text=", 422, "The text is empty"),

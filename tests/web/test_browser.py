@@ -335,7 +335,7 @@ def test_a_front_end_of_an_allowed_origin(browser, home, front):
     page.goto(origin)
     frame = page.frame_locator("iframe")
     frame.locator(".moving svg").first.wait_for()
-    assert frame.locator("p").text_content() == "wind"
+    assert frame.locator("h1").text_content() == "wind"
     first = page.screenshot()
     page.wait_for_timeout(300)
     assert page.screenshot() != first  # it moves
