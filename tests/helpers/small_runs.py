@@ -89,7 +89,7 @@ def wait_for_training(process: subprocess.Popen[str]) -> None:
   """Until the run has done some steps (its progress bar says so)."""
   assert process.stdout is not None
   text = ""
-  deadline = time.monotonic() + 240
+  deadline = time.monotonic() + 600  # compiles, perhaps beside other work
   while "loss" not in text:
     assert time.monotonic() < deadline and process.poll() is None, text
     text += process.stdout.read(64)
