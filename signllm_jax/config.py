@@ -26,12 +26,12 @@ class Data:
   tokens: str = "words"  # unit of the source: "words", "characters" or
   # "words+characters", where words rarer than min_count are spelt
   glosses: bool = False  # batches hold the glosses beside the source, as words
-  clean_glosses: str = ""  # codes of languages whose glosses are cleaned as for
-  # scores on PHOENIX14T; task text_to_gloss
+  clean_glosses: str = ""  # codes of languages to clean as for PHOENIX14T
   min_count: int = 1  # rarer tokens of the source become <unk>
   batch_size: int = 32  # samples a step, over all devices and languages
   bucket: int = 32  # lengths are padded to a multiple of this many frames, or
   # tokens where there are no frames
+  pack: int = 0  # source tokens of a row of several pairs; 0: a pair a row
   max_frames: int = 300  # longer training samples are cut
   temperature: float = 1.0  # languages that share a model are sampled in
   # proportion to size ** (1 / temperature)
@@ -81,8 +81,7 @@ class Flow:
   # first order; or "heun": second order, two evaluations a step
   guidance: float = 1.5  # above 1: away from clips without source, at twice the
   # computation of 1
-  temperature: float = 1.0  # factor of the noise that all frames of a clip
-  # share; above 1: samples of a text differ more
+  temperature: float = 1.0  # of the noise that a clip's frames share
 
 
 @dataclasses.dataclass
@@ -137,6 +136,7 @@ class Gloss:
   token_dropout: float = 0.0  # share of the decoder's inputs that are dropped
   beam: int = 4  # hypotheses
   length_penalty: float = 1.0  # alpha of GNMT; 0: none
+  samples: int = 0  # of each text, for minimum Bayes risk; 0: the beam's best
 
 
 @dataclasses.dataclass

@@ -13,7 +13,11 @@ from typing import Any
 
 from signllm_jax.api import scored_files, validation
 from signllm_jax.core import atomic_files, errors, paths
-from signllm_jax.evaluation import evaluate_flags, evaluate_run
+from signllm_jax.evaluation import (
+  evaluate_flags,
+  evaluate_glosses,
+  evaluate_run,
+)
 from signllm_jax.evaluation.report import (
   bootstrap,
   comparison,
@@ -23,7 +27,7 @@ from signllm_jax.evaluation.report import (
 )
 from signllm_jax.evaluation.study import analysis, kit
 from signllm_jax.evaluation.validation import table as validation_table
-from signllm_jax.inference import load
+from signllm_jax.inference import gloss_flags, load
 from signllm_jax.parallel import compilation_cache
 from signllm_jax.runs import restore
 
@@ -87,11 +91,28 @@ def _analyse(args: argparse.Namespace) -> None:
 
 def _evaluate_one(args: argparse.Namespace, options: dict[str, Any]) -> None:
   folder = _folder(args, args.split)
+  if restore.describe(args.workdir).config.task == "text_to_gloss":
+    _evaluate_glosses(args, folder)
+    return
+  evaluate_flags.check_poses(args)
   scored = evaluate_run.evaluate(args.workdir, **options)
   if args.study:
     _write_study(args, [scored])
   else:
     _write(folder, scored)
+
+
+def _evaluate_glosses(args: argparse.Namespace, folder: paths.AnyPath) -> None:
+  report = evaluate_glosses.evaluate(
+    args.workdir,
+    language=args.language,
+    split=args.split,
+    resamples=args.resamples,
+    options=gloss_flags.read(args),
+  )
+  print(evaluate_glosses.to_markdown(report))
+  atomic_files.make_folder(folder)
+  print("wrote", *evaluate_glosses.write(folder, report))
 
 
 def _compare_two(args: argparse.Namespace, options: dict[str, Any]) -> None:

@@ -12,12 +12,11 @@ import time
 from collections.abc import Sequence
 
 from signllm_jax import config as config_lib
-from signllm_jax.core import atomic_files, clips, errors, gloss, paths
+from signllm_jax.core import clips, errors, paths
 from signllm_jax.evaluation import signing
 from signllm_jax.inference import (
   clip_files,
-  display,
-  glosser,
+  gloss_flags,
   load,
   long_text,
   pauses,
@@ -31,7 +30,6 @@ from signllm_jax.parallel import compilation_cache
 from signllm_jax.visualization import render
 
 SIZES = (64, 1024)  # pixels, of a clip in a picture
-_SHOWN = 20  # glosses on the terminal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +57,7 @@ class Request:
     judge: work directory of the reader that ranks samples.
     seed: of a generative decoder or of the samples, 0 to
       `text_signer.MAX_SEED`; 0 if None.
+    glosses: how glosses are written, where no poses are asked for.
   """
 
   texts: Sequence[str] = ()
@@ -76,6 +75,7 @@ class Request:
   samples: int = 1
   judge: str | os.PathLike = ""
   seed: int | None = None
+  glosses: gloss_flags.GlossOptions = gloss_flags.AS_TRAINED
 
 
 def produce(
@@ -121,7 +121,8 @@ def produce(
     print(f"note: {note}", file=sys.stderr)
   compilation_cache.enable()
   if not target_signs:
-    _write_glosses(load.load_glosser(path, code), batch.sources, target)
+    writer = load.load_glosser(path, code, request.glosses)
+    produce_summary.write_glosses(writer, batch.sources, target)
     return []
   return _write_clips(model, code, batch, target, request)
 
@@ -171,19 +172,6 @@ def _write_clips(
   last = f" to {files[-1]}" if len(files) > 3 else ""
   print("wrote", *files[: 1 if last else 3], end=f"{last}\n")
   return signed
-
-
-def _write_glosses(
-  model: glosser.Glosser, sources: Sequence[str], target: paths.AnyPath
-) -> None:
-  """Writes the gloss of each text, a line each, and prints the first."""
-  marked = model.write(sources)
-  assert marked is not None  # nobody stops it
-  lines = [gloss.strip_marks(line) for line in marked]
-  atomic_files.write_text(target, "".join(f"{line}\n" for line in lines))
-  for source, line in zip(sources[:_SHOWN], lines, strict=False):
-    print(f"{display.quote(source)}: {line}")
-  print(f"wrote {target}")
 
 
 def _check_request(request: Request) -> None:
@@ -237,6 +225,11 @@ def _prepare_target(
   glosses = paths.resolve(out).suffix.lower() == ".gloss"
   if glosses and request.split:
     raise errors.UsageError("--split with a file of glosses")
+  if not glosses and request.glosses != gloss_flags.AS_TRAINED:
+    raise errors.UsageError(
+      "--ensemble or --gloss_ options without a file of glosses",
+      expected="--out=NAME.gloss",
+    )
   suffixes = (".gloss",) if glosses else clip_files.SUFFIXES
   target = clip_files.prepare(out, suffixes, request.form)
   file = request.file
@@ -292,6 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     samples=args.samples,
     judge=args.judge,
     seed=args.seed,
+    glosses=gloss_flags.read(args),
   )
   return errors.exit_code_of(lambda: produce(args.workdir, args.out, request))
 

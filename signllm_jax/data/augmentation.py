@@ -150,13 +150,27 @@ def _smooth(poses: jax.Array, valid: jax.Array, length: jax.Array) -> jax.Array:
   return sum_of_three(poses * weight) / jnp.maximum(sum_of_three(weight), 1)
 
 
-def token_dropout(tokens: jax.Array, rate: float, key: jax.Array) -> jax.Array:
-  """Replaces a share of tokens [B, U] by <unk> (Bowman et al. 2016).
+def token_dropout(
+  tokens: jax.Array,
+  rate: float,
+  key: jax.Array,
+  kept: jax.Array | None = None,
+) -> jax.Array:
+  """Replaces a share of tokens by <unk> (Bowman et al. 2016).
 
-  It makes the decoder rely on the encoder, not on its language model. The first
-  token, <s> in decoder inputs, stays.
+  It makes the decoder rely on the encoder, not on its language model. Special
+  tokens stay: <s> and </s> say where sequences begin and end.
+
+  Args:
+    tokens: [B, U] ids.
+    rate: share of them.
+    key: PRNG key.
+    kept: [B, U] bool, further tokens that stay.
   """
   if not rate:
     return tokens
-  dropped = jax.random.bernoulli(key, rate, tokens.shape).at[:, 0].set(False)
-  return jnp.where(dropped & (tokens != vocabulary.PAD), vocabulary.UNK, tokens)
+  dropped = jax.random.bernoulli(key, rate, tokens.shape)
+  dropped &= tokens >= len(vocabulary.SPECIALS)
+  if kept is not None:
+    dropped &= ~kept
+  return jnp.where(dropped, vocabulary.UNK, tokens)

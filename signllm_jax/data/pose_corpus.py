@@ -70,6 +70,10 @@ class PoseCorpus:
       f"second; vocabulary {words:,}"
     )
 
+  def examples(self, step: int) -> list[int]:
+    """The clips of a batch, by number."""
+    return [int(i) for i in self.plan[step][1]]
+
   def batches_of(
     self, split: str, *, rows: int, multiple: int
   ) -> loader.PoseBatches:

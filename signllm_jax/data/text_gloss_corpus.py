@@ -15,10 +15,14 @@ from signllm_jax.core import errors, foreign_files, paths
 from signllm_jax.core import gloss as gloss_lib
 from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.data import batch_plan, corpus_info, datasets
+from signllm_jax.data import (
+  batch_plan,
+  corpus_info,
+  datasets,
+  packing,
+  text_gloss_batches,
+)
 from signllm_jax.formats import splits
-
-_GLOSS_MULTIPLE = 4  # gloss ids are padded to a multiple of this
 
 
 class Pair(NamedTuple):
@@ -116,28 +120,47 @@ class TextGlossCorpus:
     )
     gloss_vocabulary = vocabulary_lib.build_vocabulary(glosses, "words")
     self._sources = [vocabulary.encode(text) for text in texts]
-    self._glosses = [gloss_vocabulary.encode(gloss)[:-1] for gloss in glosses]
+    self._glosses = [gloss_vocabulary.encode(gloss) for gloss in glosses]
     self.info = corpus_info.CorpusInfo(
       vocabulary,
       longest_source=max(map(len, self._sources)),
       longest_clip=0,
       fps=settings.fps,
       gloss_vocabulary=gloss_vocabulary,
-      longest_gloss=max(map(len, self._glosses)),
+      longest_gloss=max(map(len, self._glosses)) - 1,
     )
-    lengths = _lengths(self._sources, self._glosses)
     example_ids = batch_plan.balanced_examples(
       list(map(len, pairs_of_parts)), settings.temperature
     )
-    most_rows = batch_plan.round_up(len(example_ids), multiple)
+    self._rows = self._pack(example_ids, settings.pack, seed)
+    self._row_sources = _join(self._sources, self._rows)
+    self._row_glosses = _join(self._glosses, self._rows)
+    lengths = _lengths(self._row_sources, self._row_glosses)
+    most_rows = batch_plan.round_up(len(self._rows), multiple)
+    bucket = settings.bucket
+    if settings.pack:  # rows of one length
+      bucket = batch_plan.round_up(int(lengths.max()), bucket)
     self.plan = batch_plan.BatchPlan(
-      lengths[example_ids],
-      min(rows, most_rows),
-      settings.bucket,
-      seed,
-      example_ids=example_ids,
+      lengths, min(rows, most_rows), bucket, seed
     )
     self.summary = _summary_without_poses(self.info, lengths, settings)
+
+  def _pack(
+    self, example_ids: np.ndarray, tokens: int, seed: int
+  ) -> list[np.ndarray]:
+    """The examples of each row: one, or as many as fit into `tokens`."""
+    if not tokens:
+      return [np.array([i]) for i in example_ids]
+    sources = [len(self._sources[i]) for i in example_ids]
+    glosses = [len(self._glosses[i]) for i in example_ids]
+    row = max(tokens, *sources), max(tokens // 2, *glosses)
+    rows = packing.pack(sources, glosses, row, seed)
+    return [example_ids[ids] for ids in rows]
+
+  def examples(self, step: int) -> list[int]:
+    """The pairs of a batch, by number."""
+    _, rows = self.plan[step]
+    return [int(i) for row in rows for i in self._rows[row]]
 
   def describe(self) -> str:
     """Languages, size and vocabularies, in a line."""
@@ -149,7 +172,7 @@ class TextGlossCorpus:
 
   def batches_of(
     self, split: str, *, rows: int, multiple: int
-  ) -> "TextGlossBatches":
+  ) -> text_gloss_batches.TextGlossBatches:
     """Each pair of another split once, encoded as the training pairs are.
 
     Args:
@@ -173,35 +196,48 @@ class TextGlossCorpus:
       info.vocabulary.encode(pair.source)[: info.longest_source]
       for pair in pairs
     ]
-    glosses = [gloss_vocabulary.encode(pair.gloss)[:-1] for pair in pairs]
-    glosses = [gloss[: info.longest_gloss] for gloss in glosses]
+    glosses = [gloss_vocabulary.encode(pair.gloss) for pair in pairs]
+    glosses = [
+      np.append(gloss[:-1][: info.longest_gloss], gloss[-1])  # keeps </s>
+      for gloss in glosses
+    ]
     plan = batch_plan.BatchPlan(
       _lengths(sources, glosses),
       min(rows, batch_plan.round_up(len(pairs), multiple)),
       self.parts[0].bucket,
       seed=0,
-      example_ids=np.arange(len(pairs)),
     )
-    return TextGlossBatches(sources, glosses, plan, plan.batches_per_epoch)
+    return text_gloss_batches.TextGlossBatches(
+      sources, glosses, plan, plan.batches_per_epoch
+    )
 
   def batches(
     self, count: int, rows_of_process: np.ndarray | None = None
-  ) -> "TextGlossBatches":
+  ) -> text_gloss_batches.TextGlossBatches:
     """The first `count` batches; every process reads all rows."""
     del rows_of_process  # the pairs are in memory anyway
-    return TextGlossBatches(self._sources, self._glosses, self.plan, count)
+    return text_gloss_batches.TextGlossBatches(
+      self._row_sources, self._row_glosses, self.plan, count
+    )
+
+
+def _join(
+  sequences: Sequence[np.ndarray], rows: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+  """The ids of each row: those of its sequences, one after another."""
+  return [np.concatenate([sequences[i] for i in ids]) for ids in rows]
 
 
 def _lengths(
   sources: Sequence[np.ndarray], glosses: Sequence[np.ndarray]
 ) -> np.ndarray:
-  """Length [n] int32 of each pair of ids, by which pairs share a batch.
+  """Length [n] int32 of each row of ids, by which rows share a batch.
 
   Glosses are about half as long as texts; a few longer ones in a bucket would
   lengthen the padding of all its batches.
   """
   both = zip(sources, glosses, strict=True)
-  return np.array([max(len(s), 2 * len(g)) for s, g in both], np.int32)
+  return np.array([max(len(s), 2 * len(g) - 2) for s, g in both], np.int32)
 
 
 def _training_pairs(settings: config.Data) -> list[Pair]:
@@ -226,56 +262,3 @@ def _summary_without_poses(
     bones=np.zeros(skeleton.num_bones, np.float32),
     covariance=np.zeros((values, values), np.float32),
   )
-
-
-class TextGlossBatches:
-  """Random access to the batches of a corpus of pairs.
-
-  A batch has `source` [B, S] int32 with </s>, `gloss` [B, G] int32 without,
-  both with PAD at the end, and `length` [B] int32, the number of source ids, 0
-  in empty rows.
-  """
-
-  def __init__(
-    self,
-    sources: Sequence[np.ndarray],
-    glosses: Sequence[np.ndarray],
-    plan: batch_plan.BatchPlan,
-    count: int,
-  ):
-    """Prepares the batches.
-
-    Args:
-      sources: ids of each pair's source, with </s>.
-      glosses: ids of each pair's gloss, without </s>.
-      plan: the order of the pairs.
-      count: number of batches.
-    """
-    self._sources, self._glosses = sources, glosses
-    self._plan, self._count = plan, count
-    # One padded gloss length for each bucket: fewer shapes to compile.
-    self._gloss_lengths: dict[int, int] = {}
-    assert plan.example_ids is not None
-    for length, i in zip(plan.lengths, plan.example_ids, strict=True):
-      t = batch_plan.round_up(int(length), plan.bucket)
-      g = batch_plan.round_up(len(glosses[i]), _GLOSS_MULTIPLE)
-      self._gloss_lengths[t] = max(self._gloss_lengths.get(t, 0), g)
-
-  def __len__(self) -> int:
-    return self._count
-
-  def __getitem__(self, index: int) -> dict[str, np.ndarray]:
-    t, ids = self._plan[index]
-    rows = self._plan.batch_size
-    empty_rows = rows - len(ids)
-    sources = [self._sources[int(i)] for i in ids]
-    glosses = [self._glosses[int(i)] for i in ids]
-    length = np.zeros(rows, np.int32)
-    length[: len(ids)] = [len(source) for source in sources]
-    sources += [np.array([vocabulary_lib.EOS], np.int32)] * empty_rows
-    glosses += [np.zeros(0, np.int32)] * empty_rows
-    return {
-      "source": vocabulary_lib.pad(sources, t),
-      "gloss": vocabulary_lib.pad(glosses, self._gloss_lengths[t]),
-      "length": length,
-    }

@@ -7,6 +7,7 @@ from signllm_jax.data import datasets
 from signllm_jax.evaluation import evaluate_run
 from signllm_jax.evaluation.report import bootstrap
 from signllm_jax.evaluation.study import kit
+from signllm_jax.inference import gloss_flags
 
 MOST_RESAMPLES = 100_000
 
@@ -28,6 +29,8 @@ examples:
   python -m signllm_jax.evaluate --produced=made --reference=data/gsl \\
       --split=test --training=data/gsl
   python -m signllm_jax.evaluate --validate_metrics --pairs sentences signs
+  python -m signllm_jax.evaluate --workdir=runs/text_to_gloss --split=dev \
+      --ensemble runs/seed1 runs/seed2 --gloss_samples=32
   python -m signllm_jax.evaluate --workdir=runs/gsl --study=study
   python -m signllm_jax.evaluate --study=study --ratings ratings-*.csv
 
@@ -51,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
   _add_files(options)
   _add_validation(options)
   _add_study(options)
+  gloss_flags.add(options)
   return options
 
 
@@ -202,6 +206,20 @@ def picture_size(text: str) -> tuple[int, int] | None:
   if not (width.isdecimal() and height.isdecimal() and len(text) < 12):
     raise errors.UsageError(f"--size={text}", expected="such as 1280x720")
   return int(width), int(height)
+
+
+def check_poses(args: argparse.Namespace) -> None:
+  """Refuses options of glosses for a model that makes poses.
+
+  Raises:
+    UsageError: there are any.
+  """
+  if gloss_flags.read(args) != gloss_flags.AS_TRAINED:
+    raise errors.UsageError(
+      "--ensemble or --gloss_ options",
+      path=args.workdir,
+      expected="a model of task text_to_gloss",
+    )
 
 
 def check(args: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from signllm_jax import config
 from signllm_jax.core import gloss
 from signllm_jax.data import text_gloss_corpus
-from signllm_jax.evaluation import baselines, reading, signing
+from signllm_jax.evaluation import baselines, glossed_twice, reading, signing
 from signllm_jax.evaluation.report import tables
 from signllm_jax.inference import glosser
 from signllm_jax.runs.writers import Writers
@@ -16,10 +16,12 @@ METRICS = tuple(  # named bleu4 as in the field's scripts
   dataclasses.replace(m, key=m.key.replace("bleu_", "bleu"))
   for m in reading.metrics_of("words")
 )
+GLOSSED_TWICE = "the corpus glossed twice (its repeated texts)"
 _NAMES = {
   "produced": "produced",
   "nearest_train": "gloss of the nearest training text (baseline)",
   "other": "gloss of another text (baseline)",
+  "glossed_twice": GLOSSED_TWICE,
 }
 
 
@@ -56,6 +58,10 @@ class Evaluation:
       ),
       "other": self._score([*self.true[1:], self.true[0]]),
     }
+    if agreement := glossed_twice.find(own):
+      self._baselines["glossed_twice"] = {
+        m.key: agreement.score(m) for m in METRICS
+      }
     self._shown = settings.evaluate.clips
 
   def run(

@@ -25,6 +25,7 @@ class Hypotheses(NamedTuple):
 
   tokens: jax.Array  # [B, limit] int32; </s>, then PAD
   score: jax.Array  # [B] log probability over the length penalty
+  others: jax.Array  # [B, K, limit] the whole beam; unfinished ones lack </s>
 
 
 class _Beam(NamedTuple):
@@ -92,6 +93,7 @@ def search(
   return Hypotheses(
     jnp.take_along_axis(beam.tokens, best[..., None], 1)[:, 0],
     jnp.take_along_axis(score, best, 1)[:, 0],
+    beam.tokens,
   )
 
 

@@ -13,6 +13,7 @@ from signllm_jax.data import corpus_info
 from signllm_jax.inference import (
   flow_solver,
   gloss_first,
+  gloss_flags,
   glosser,
   pose_reader,
   producer,
@@ -75,13 +76,22 @@ def _glosser(
   code: str,
   mesh: jax.sharding.Mesh,
 ) -> glosser.Glosser:
-  """The glosser: the whole model, or the first half of Text2LangGloss."""
+  weights = [_gloss_weights(config, infos, state)]
+  return glosser.Glosser(weights, infos[code], code, config, mesh)
+
+
+def _gloss_weights(
+  config: config_lib.Experiment,
+  infos: dict[str, corpus_info.CorpusInfo],
+  state: train_state.TrainState,
+) -> glosser.Weights:
+  """What writes glosses: the whole model, or half of Text2LangGloss."""
   params: Any = state.group.weights
   if config.task == "text2langgloss":
     params = params["text"]
   alone = dataclasses.replace(config, task="text_to_gloss")
   graph = train_state.graph(alone, train_state.sizes_of(infos))
-  return glosser.Glosser(graph, params, infos[code], code, config, mesh)
+  return glosser.Weights(graph, params)
 
 
 class Chosen(NamedTuple):
@@ -190,27 +200,57 @@ def build_producer(
 
 
 def load_glosser(
-  path: str | os.PathLike, language: str = ""
+  path: str | os.PathLike,
+  language: str = "",
+  options: gloss_flags.GlossOptions = gloss_flags.AS_TRAINED,
 ) -> glosser.Glosser:
-  """Loads the glosser of a trained model.
+  """Loads the glosser of a trained model, or of several that write together.
 
   Args:
     path: work directory or model file.
     language: as of `choose`.
+    options: further models, and how to search.
 
   Raises:
-    UsageError: as `choose`, or the model writes none, or nothing was saved yet.
+    UsageError: as `choose`, or a model writes none, or nothing was saved yet,
+      or the models have different vocabularies.
     StorageError: every checkpoint is damaged.
   """
+  options.check()
   code = choose(restore.describe(path), language).code
-  config, infos, mesh, state = restore.restore(path)
-  if config.task not in ("text_to_gloss", "text2langgloss"):
+  config, infos, mesh, state = restored = _restore_glosser(path)
+  config = dataclasses.replace(config, gloss=options.apply(config.gloss))
+  weights = [_gloss_weights(config, infos, state)]
+  for further in options.ensemble:
+    other = _restore_glosser(further)
+    if _tokens(other, code) != _tokens(restored, code):
+      raise errors.UsageError(
+        "a model with other vocabularies",
+        path=further,
+        expected=f"those of {os.fspath(path)}: the same data and tokens",
+      )
+    weights.append(_gloss_weights(other.config, other.infos, other.state))
+  return glosser.Glosser(weights, infos[code], code, config, mesh)
+
+
+def _restore_glosser(path: str | os.PathLike) -> restore.Restored:
+  restored = restore.restore(path)
+  if restored.config.task not in ("text_to_gloss", "text2langgloss"):
     raise errors.UsageError(
       "a model that writes no glosses",
       path=path,
       expected="task text_to_gloss or text2langgloss",
     )
-  return _glosser(config, infos, state, code, mesh)
+  return restored
+
+
+def _tokens(
+  restored: restore.Restored, code: str
+) -> list[tuple[str, tuple[str, ...]]]:
+  """Unit and entries of both vocabularies; none without the language."""
+  info = restored.infos.get(code)
+  known = (info.vocabulary, info.gloss_vocabulary) if info else ()
+  return [(each.unit, each.entries) for each in known if each]
 
 
 def load_reader(path: str | os.PathLike) -> pose_reader.Reader:

@@ -4,7 +4,7 @@ import argparse
 
 from signllm_jax.data import datasets
 from signllm_jax.formats import registry
-from signllm_jax.inference import pauses
+from signllm_jax.inference import gloss_flags, pauses
 
 EXAMPLES = """\
 the suffix of --out decides:
@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
   _add_texts(options)
   _add_form(options)
   _add_signing(options)
+  gloss_flags.add(options)
   return options
 
 

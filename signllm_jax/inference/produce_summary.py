@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import tqdm
 
-from signllm_jax.inference import display, long_text
+from signllm_jax.core import atomic_files, gloss, paths
+from signllm_jax.inference import display, glosser, long_text
 
-_SHOWN = 20  # transitions of a text
+_SHOWN = 20  # transitions of a text, or glosses
 
 
 @contextlib.contextmanager
@@ -84,3 +85,16 @@ def _transitions(segments: Sequence[long_text.Segment]) -> list[str]:
   )
   more = ", ..." if len(segments) > _SHOWN + 1 else ""
   return [f"        {len(segments)} parts, joined in frames {shown}{more}"]
+
+
+def write_glosses(
+  model: glosser.Glosser, sources: Sequence[str], target: paths.AnyPath
+) -> None:
+  """Writes the gloss of each text, a line each, and prints the first."""
+  marked = model.write(sources)
+  assert marked is not None  # nobody stops it
+  lines = [gloss.strip_marks(line) for line in marked]
+  atomic_files.write_text(target, "".join(f"{line}\n" for line in lines))
+  for source, line in zip(sources[:_SHOWN], lines, strict=False):
+    print(f"{display.quote(source)}: {line}")
+  print(f"wrote {target}")

@@ -121,6 +121,7 @@ def decode(
   memory_mask: jax.Array,
   keys: Sequence[jax.Array | None],
   rematerialise: bool,
+  own_mask: jax.Array | None = None,
 ) -> jax.Array:
   """Applies a stack of decoder layers to a whole sequence, with a causal mask.
 
@@ -128,15 +129,19 @@ def decode(
     stack: the layers.
     x: [B, T, D].
     memories: keys and values of each layer's cross-attention.
-    memory_mask: [B, 1, 1, S].
+    memory_mask: [B, 1, 1 or T, S].
     keys: dropout key of each layer.
     rematerialise: whether to apply `remat` to each layer.
+    own_mask: [B, 1, T, T] bool, positions that may see each other if the causal
+      mask lets them; None for all.
 
   Returns:
     [B, T, D].
   """
   t = x.shape[1]
   causal = jnp.tril(jnp.ones((t, t), bool))[None, None]
+  if own_mask is not None:
+    causal = causal & own_mask
 
   def call(layer, x, memory, key):
     def inside(x, memory, key):

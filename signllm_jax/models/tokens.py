@@ -12,7 +12,7 @@ from flax import nnx
 
 from signllm_jax.config import Model
 from signllm_jax.core import vocabulary as vocabulary_lib
-from signllm_jax.models import layers, stacks
+from signllm_jax.models import layers, segments, stacks
 from signllm_jax.parallel import sharding
 
 
@@ -55,16 +55,29 @@ class TokenEncoder(nnx.Module):
     self.width, self.remat = config.width, config.remat
 
   def __call__(
-    self, ids: jax.Array, key: jax.Array | None = None
+    self,
+    ids: jax.Array,
+    key: jax.Array | None = None,
+    shared: segments.Segments | None = None,
   ) -> tuple[jax.Array, jax.Array]:
-    """Encodes ids [B, S] (PAD = 0) to [B, S, D] and its mask [B, 1, 1, S]."""
+    """Encodes ids [B, S] (PAD = 0) to [B, S, D] and its mask [B, 1, 1, S].
+
+    Args:
+      ids: the tokens.
+      key: dropout key, None when not training.
+      shared: sequences of each row, which do not see each other; None where a
+        row is one sequence.
+    """
     keys = layers.split(key, len(self.layers) + 1)
     positions = layers.sinusoids(ids.shape[1], self.width)
+    mask = seen = (ids != vocabulary_lib.PAD)[:, None, None]
+    if shared is not None:
+      positions = positions[shared.position]
+      seen = mask & segments.mask(shared, shared)
     x = sharding.look_up(self.embedding[...], ids)
     x = self.scale * x + positions
     x = layers.dropout(x, self.dropout_rate, keys[0])
-    mask = (ids != vocabulary_lib.PAD)[:, None, None]
-    x = stacks.encode(self.layers, x, mask, keys[1:], self.remat)
+    x = stacks.encode(self.layers, x, seen, keys[1:], self.remat)
     return self.norm(x), mask
 
 
@@ -100,15 +113,33 @@ class TokenDecoder(nnx.Module):
     return self.scale * x + positions
 
   def states(
-    self, tokens: jax.Array, memory: Memory, key: jax.Array | None = None
+    self,
+    tokens: jax.Array,
+    memory: Memory,
+    key: jax.Array | None = None,
+    shared: tuple[segments.Segments, segments.Segments] | None = None,
   ) -> jax.Array:
-    """Normalised states [B, U, D] from which `__call__` computes logits."""
+    """Normalised states [B, U, D] from which `__call__` computes logits.
+
+    Args:
+      tokens: as in `__call__`.
+      memory: as there.
+      key: as there.
+      shared: sequences of each row of the tokens and of the memory, of equal
+        numbers; None where a row is one sequence.
+    """
     u = tokens.shape[1]
     keys = layers.split(key, len(self.layers) + 1)
-    x = self._embed(tokens, layers.sinusoids(u, self.width))
+    positions = layers.sinusoids(u, self.width)
+    seen, own = memory.mask, None
+    if shared is not None:
+      positions = positions[shared[0].position]
+      seen = seen & segments.mask(*shared)
+      own = segments.mask(shared[0], shared[0])
+    x = self._embed(tokens, positions)
     x = layers.dropout(x, self.dropout_rate, keys[0])
     x = stacks.decode(
-      self.layers, x, memory.memories, memory.mask, keys[1:], self.remat
+      self.layers, x, memory.memories, seen, keys[1:], self.remat, own
     )
     return self.norm(x)
 

@@ -6,7 +6,7 @@ from signllm_jax import config as config_lib
 from signllm_jax import tasks
 from signllm_jax.core import errors, skeleton, vocabulary
 from signllm_jax.losses import frame_cost
-from signllm_jax.runs import skeleton_check, writers
+from signllm_jax.runs import gloss_check, skeleton_check, writers
 
 _CHOICES = {
   "task": tuple(tasks.TASKS),
@@ -75,6 +75,8 @@ _NOT_NEGATIVE = (
   "rl.weight",
   "rl.balance",
   "rl.regression_weight",
+  "data.pack",
+  "gloss.samples",
   "plc.pool",
   "plc.eta",
   "histograms_every",
@@ -101,9 +103,7 @@ def check(config: config_lib.Experiment) -> None:
   skeleton_check.check(config)
   _check_dtw(config)
   _check_languages(config)
-  if (config.task, config.data.source) == ("text_to_gloss", "gloss"):
-    message = "--config.data.source='gloss' with task text_to_gloss"
-    raise errors.UsageError(message, expected="text or prompt")
+  gloss_check.check(config)
   if not config.data.folder:
     raise errors.UsageError(
       "no data: --config.data.folder is empty",

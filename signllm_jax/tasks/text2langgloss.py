@@ -7,13 +7,16 @@ frames, whose decoder attends to the states of the true glosses.
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from signllm_jax.config import Experiment
 from signllm_jax.core import skeleton as skeleton_lib
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data.batch import Batch
 from signllm_jax.models import text2langgloss
 from signllm_jax.models.text2langgloss import FlowText2LangGloss, Text2LangGloss
+from signllm_jax.models.text_to_gloss import prepend_bos
 from signllm_jax.tasks import text_to_gloss, text_to_pose
 from signllm_jax.tasks.task import LossContext, LossOutput
 
@@ -28,6 +31,21 @@ class Denominators(NamedTuple):
   gloss: jax.Array  # [] target tokens
 
 
+def targets(gloss: jax.Array) -> jax.Array:
+  """Appends </s> to glosses [B, G]: [B, G + 1]; empty rows stay empty."""
+  length = jnp.sum(gloss != vocabulary_lib.PAD, 1)
+  ended = jnp.pad(gloss, ((0, 0), (0, 1)))
+  rows = jnp.arange(len(gloss))
+  return ended.at[rows, length].set(
+    jnp.where(length > 0, vocabulary_lib.EOS, vocabulary_lib.PAD)
+  )
+
+
+def count_targets(gloss: jax.Array) -> jax.Array:
+  """Counts the target tokens of glosses [B, G], </s> included; at least 1."""
+  return jnp.maximum(jnp.sum(targets(gloss) != vocabulary_lib.PAD), 1)
+
+
 def build_model(
   config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
 ) -> Text2LangGloss | FlowText2LangGloss:
@@ -40,7 +58,7 @@ def loss_denominator(config: Experiment, batch: Batch) -> Denominators:
   """Denominators of a whole batch."""
   return Denominators(
     text_to_pose.loss_denominator(config, batch),
-    text_to_gloss.count_targets(batch["gloss"]),
+    count_targets(batch["gloss"]),
   )
 
 
@@ -54,13 +72,15 @@ def loss(
 ) -> tuple[jax.Array, LossOutput]:
   """The joint loss; `config.gloss.weight` is the weight of the glosses."""
   token_key, text_key, pose_key = jax.random.split(key, 3)
-  source, inputs = text_to_gloss.drop_tokens(batch, config.gloss, token_key)
+  gloss = batch["gloss"]
+  source, inputs = text_to_gloss.drop_tokens(
+    batch["source"], prepend_bos(gloss), config.gloss, token_key
+  )
   states = model.text.states(
     source, inputs, text_key if config.model.dropout else None
   )
-  gloss = batch["gloss"]
   gloss_loss = text_to_gloss.summed_cross_entropy(
-    model.text.decoder.out(states), gloss, config.gloss
+    model.text.decoder.out(states), targets(gloss), config.gloss
   )
   memory = model.project_memory(*model.encode_states(states, gloss))
   statistics = context.statistics.for_languages(batch["language"])

@@ -207,7 +207,7 @@ class Run:
     return [
       f"{corpus.code} {i} ({corpus.train[int(i)].name})".strip()
       for corpus in self.corpora
-      for i in corpus.plan[step][1]
+      for i in corpus.examples(step)
     ]
 
   def sampling_summary(

@@ -13,20 +13,20 @@ from flax import nnx
 from helpers import devices
 
 import signllm_jax.train as train
-from signllm_jax import config, export_model, produce
+from signllm_jax import config, evaluate, export_model, produce
 from signllm_jax.core import clips, errors, gloss, vocabulary
 from signllm_jax.data import (
   corpus_info,
   datasets,
   text_gloss_corpus,
 )
-from signllm_jax.evaluation import glossing
+from signllm_jax.evaluation import glossed_twice, glossing
 from signllm_jax.formats import skels
-from signllm_jax.inference import glosser, load
+from signllm_jax.inference import gloss_flags, glosser, load
 from signllm_jax.models import text_to_gloss as models
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import config_check, restore
-from signllm_jax.tasks import text_to_gloss
+from signllm_jax.tasks import text2langgloss
 from signllm_jax.training import setup
 
 CODES = ("ASL", "GSL")
@@ -132,15 +132,15 @@ def _report(path):
 def test_targets_end_and_inputs_start():
   made = jnp.array([[7, 8, 0], [5, 6, 9], [0, 0, 0]])
   np.testing.assert_array_equal(
-    text_to_gloss.targets(made),
+    text2langgloss.targets(made),
     [[7, 8, vocabulary.EOS, 0], [5, 6, 9, vocabulary.EOS], [0, 0, 0, 0]],
   )
   np.testing.assert_array_equal(
     models.prepend_bos(made)[:2],
     [[vocabulary.BOS, 7, 8, 0], [vocabulary.BOS, 5, 6, 9]],
   )
-  assert int(text_to_gloss.count_targets(made)) == 7
-  assert int(text_to_gloss.count_targets(made[2:])) == 1
+  assert int(text2langgloss.count_targets(made)) == 7
+  assert int(text2langgloss.count_targets(made[2:])) == 1
 
 
 def test_pairs_carry_their_language(folders):
@@ -187,6 +187,23 @@ def test_a_batch_counts_each_pair_once_an_epoch(folders):
   assert rows == 2 * len(WORDS) == len(corpus.train)
 
 
+def test_packed_rows_hold_every_pair_once_an_epoch(folders):
+  experiment = _experiment(folders, "text_to_gloss", 1)
+  experiment.data.pack, experiment.data.batch_size = 24, 8
+  made = setup.Run(experiment)
+  (corpus,) = made.corpora
+  assert isinstance(corpus, text_gloss_corpus.TextGlossCorpus)
+  steps = range(corpus.plan.batches_per_epoch)
+  ids = [i for step in steps for i in corpus.examples(step)]
+  assert sorted(ids) == list(range(len(corpus.train)))
+  batches = corpus.batches(len(steps))
+  assert len({batches[i]["source"].shape for i in steps}) == 1
+  ends = sum(int((batches[i]["gloss"] == vocabulary.EOS).sum()) for i in steps)
+  assert ends == len(corpus.train)
+  names = {name.split("(")[1] for name in made.sample_names(0)}
+  assert names == {f"{corpus.train[i].name})" for i in corpus.examples(0)}
+
+
 def test_rare_words_are_spelt_but_rare_glosses_stay(folders):
   part = config.Data(
     folder=str(folders / "ASL"), language="ASL", glosses=True, min_count=1000
@@ -201,9 +218,8 @@ def test_an_epoch_with_temperature_holds_every_pair(folders):
   experiment = _experiment(folders, "text_to_gloss", 1)
   experiment.data.temperature = 3.0
   (corpus,) = setup.Run(experiment).corpora
-  ids = [
-    i for at in range(corpus.plan.batches_per_epoch) for i in corpus.plan[at][1]
-  ]
+  steps = range(corpus.plan.batches_per_epoch)
+  ids = [i for step in steps for i in corpus.examples(step)]
   assert set(ids) == set(range(len(corpus.train)))
 
 
@@ -237,6 +253,62 @@ def test_an_unknown_word_is_spelt_not_dropped(writes):
   found = model.write(["dad"])
   assert found is not None
   assert "<ASL_D>" in found[0].split()
+
+
+def test_a_model_together_with_itself_writes_what_it_writes_alone(writes):
+  texts = ["abcd", "dad", "cab"]
+  alone = load.load_glosser(writes, "GSL").write(texts)
+  options = gloss_flags.GlossOptions(ensemble=[writes, writes])
+  assert load.load_glosser(writes, "GSL", options).write(texts) == alone
+
+
+def test_least_risk_writes_the_same_for_a_text_in_any_company(writes):
+  options = gloss_flags.GlossOptions(samples=8)
+  model = load.load_glosser(writes, "ASL", options)
+  together = model.write(["abcd", "dad", "bb"])
+  assert together is not None
+  assert model.write(["dad"]) == together[1:2]
+  assert together[0] == gloss.mark(_gloss("ASL", "abcd"), "ASL")
+
+
+def test_models_of_other_data_do_not_write_together(writes, folders, tmp_path):
+  experiment = _experiment(folders, "text_to_gloss", 1)
+  experiment.data.min_count = 1
+  with devices.only(2):
+    train.train(experiment, str(tmp_path / "other"), dry_run=False)
+  options = gloss_flags.GlossOptions(ensemble=[tmp_path / "other"])
+  with pytest.raises(errors.UsageError, match="other vocabularies"):
+    load.load_glosser(writes, "GSL", options)
+
+
+def test_a_run_of_glosses_is_scored_with_intervals(writes, tmp_path, capsys):
+  arguments = [f"--workdir={writes}", "--language=ASL", "--split=dev"]
+  arguments += [f"--out={tmp_path}", "--ensemble", str(writes)]
+  assert evaluate.main([*arguments, "--gloss_beam=0"]) == 1
+  assert "--gloss_beam=0" in capsys.readouterr().err
+  assert evaluate.main([*arguments, "--gloss_samples=4"]) == 0
+  table = capsys.readouterr().out
+  assert "all models together" in table and "mean of the models" in table
+  report = json.loads((tmp_path / "report.json").read_text())
+  value, low, high = report["rows"]["together"]["bleu4"]
+  assert 90 < low <= value <= high
+  assert report["rows"]["over_models"]["bleu4"][0] == pytest.approx(value)
+  assert report["gloss"]["samples"] == 4
+  made = (tmp_path / "produced.gloss").read_text().splitlines()
+  assert len(made) == report["sentences"] == len(WORDS[::4])
+
+
+def test_two_glosses_of_a_text_are_compared_and_texts_count_once():
+  def pair(text: str, line: str) -> text_gloss_corpus.Pair:
+    return text_gloss_corpus.Pair("x", text, gloss.mark(line, "GSL"))
+
+  pairs = [pair("a", "A"), pair("b", "B"), pair("b", "B"), pair("c", "C")]
+  pairs += [pair("c", line) for line in ("D", "E", "F")]
+  found = glossed_twice.find(pairs)
+  assert found is not None and found.texts == 2
+  (recognised,) = [m for m in glossing.METRICS if m.key == "recognised"]
+  assert found.score(recognised) == pytest.approx(50)
+  assert glossed_twice.find(pairs[:2]) is None
 
 
 def test_a_model_of_glosses_does_not_sign(writes):
