@@ -12,8 +12,9 @@ import pytest
 from flax import nnx
 from helpers import devices
 
+import signllm_jax.evaluate as evaluate
 import signllm_jax.train as train
-from signllm_jax import config, evaluate, export_model, produce
+from signllm_jax import config, export_model, produce
 from signllm_jax.core import clips, errors, gloss, vocabulary
 from signllm_jax.data import (
   corpus_info,
