@@ -91,10 +91,11 @@ def _analyse(args: argparse.Namespace) -> None:
 
 def _evaluate_one(args: argparse.Namespace, options: dict[str, Any]) -> None:
   folder = _folder(args, args.split)
-  if restore.describe(args.workdir).config.task == "text_to_gloss":
+  task = restore.describe(args.workdir).config.task
+  evaluate_flags.check_task(args, task)
+  if task == "text_to_gloss":
     _evaluate_glosses(args, folder)
     return
-  evaluate_flags.check_poses(args)
   scored = evaluate_run.evaluate(args.workdir, **options)
   if args.study:
     _write_study(args, [scored])

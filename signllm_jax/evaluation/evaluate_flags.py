@@ -208,18 +208,32 @@ def picture_size(text: str) -> tuple[int, int] | None:
   return int(width), int(height)
 
 
-def check_poses(args: argparse.Namespace) -> None:
-  """Refuses options of glosses for a model that makes poses.
+def check_task(args: argparse.Namespace, task: str) -> None:
+  """Refuses options of glosses for poses, and of poses for glosses.
+
+  Args:
+    args: the options, with --workdir.
+    task: of its run.
 
   Raises:
     UsageError: there are any.
   """
-  if gloss_flags.read(args) != gloss_flags.AS_TRAINED:
-    raise errors.UsageError(
-      "--ensemble or --gloss_ options",
-      path=args.workdir,
-      expected="a model of task text_to_gloss",
-    )
+  if task != "text_to_gloss":
+    if gloss_flags.read(args) != gloss_flags.AS_TRAINED:
+      raise errors.UsageError(
+        "--ensemble or --gloss_ options",
+        path=args.workdir,
+        expected="a model of task text_to_gloss",
+      )
+    return
+  defaults = parser().parse_args([])
+  for name in ("protocol", "seeds", "back_translation", "study"):
+    if (value := getattr(args, name)) != getattr(defaults, name):
+      raise errors.UsageError(
+        f"--{name}={value} for a model that writes glosses",
+        path=args.workdir,
+        expected="a model that signs",
+      )
 
 
 def check(args: argparse.Namespace) -> None:
@@ -267,6 +281,11 @@ def _check_what(args: argparse.Namespace) -> None:
       "both " + " and ".join(asked) if asked else "nothing to evaluate",
       expected="exactly one of --workdir and --compare, or --produced with "
       "--reference, or --validate_metrics with --pairs",
+    )
+  if not args.workdir and gloss_flags.read(args) != gloss_flags.AS_TRAINED:
+    raise errors.UsageError(
+      "--ensemble or --gloss_ options without --workdir",
+      expected="the work directory of a model of task text_to_gloss",
     )
   if args.produced and not args.reference:
     raise errors.UsageError(

@@ -287,6 +287,8 @@ def test_a_run_of_glosses_is_scored_with_intervals(writes, tmp_path, capsys):
   arguments += [f"--out={tmp_path}", "--ensemble", str(writes)]
   assert evaluate.main([*arguments, "--gloss_beam=0"]) == 1
   assert "--gloss_beam=0" in capsys.readouterr().err
+  assert evaluate.main([*arguments, "--seeds=3"]) == 1
+  assert "--seeds=3 for a model that writes" in capsys.readouterr().err
   assert evaluate.main([*arguments, "--gloss_samples=4"]) == 0
   table = capsys.readouterr().out
   assert "all models together" in table and "mean of the models" in table
