@@ -151,12 +151,12 @@ def test_soak(folder, tmp_path):
   that of a run of as many steps that nothing disturbs.
   """
   draw = random.Random(time.time_ns())
+  constant = "--config.optim.schedule=constant"  # whatever the last step is
+  endless = (*RUN, constant, "--config.steps=1000000")
   end = time.monotonic() + SOAK_S
   seen = []
   while time.monotonic() < end or len(seen) < 2:
-    with small_runs.start(
-      folder, tmp_path / "killed", *RUN, "--config.steps=1000000"
-    ) as process:
+    with small_runs.start(folder, tmp_path / "killed", *endless) as process:
       try:
         small_runs.wait_for_training(process)
         _drain(process, WARM_S)
@@ -174,5 +174,5 @@ def test_soak(folder, tmp_path):
   assert not (tmp_path / "killed" / "quarantine").exists()
   digests = _digests(tmp_path / "killed")
   last = max(digests)
-  _finish(folder, tmp_path / "whole", f"--config.steps={last}")
+  _finish(folder, tmp_path / "whole", constant, f"--config.steps={last}")
   assert _digests(tmp_path / "whole")[last] == digests[last]
