@@ -214,14 +214,16 @@ def test_an_outage_of_a_minute(bucket, built, tmp_path):
 def test_served_and_started_from_a_bucket(bucket, tmp_path, capsys):
   """The page's API, `--init` and a study."""
   serving.make_home(tmp_path)
-  url = bucket.upload(tmp_path / "run", "trained")
+  url = f"{bucket.url}/trained"
+  base = restore.describe(tmp_path / "run").config
+  with devices.only(1):
+    assert train.train(base, url, False) == 0
   answers = []
   for source in (tmp_path / "run", url):
     with serving.serving(source) as server:
       answers.append(server.post("/v1/sign", {"text": "Wind"})[2])
   frames = [json.loads(answer)["frames"] for answer in answers]
   assert frames[0] == frames[1]
-  base = restore.describe(url).config
   base.evaluate = config.Evaluate(every=3, batch_size=8, clips=1)
   with devices.only(1):
     for source in (tmp_path / "run", url):
