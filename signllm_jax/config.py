@@ -54,6 +54,7 @@ class Model:
   activation: str = "relu"  # "relu" or "gelu"
   dropout: float = 0.1
   scale_embeddings: bool = False  # multiply source embeddings by sqrt(width)
+  repeats: bool = False  # mark source tokens that equal the one before
   learnt_start: bool = True  # learn the start frame; else it is zero
   just_counter: bool = False  # the counter is the decoder's only input
   future: int = 1  # frames that each step predicts; 10 in PT's future
@@ -99,8 +100,7 @@ class Loss:
   # makes with its own durations; 0: none
   dtw_gamma: float = 0.1  # temperature, in units of the cost
   dtw_window: int = 0  # Sakoe-Chiba half width in frames; 0: none
-  dtw_cost: str = "mean_joint"  # of a pair of frames: "l1", "l2", "squared_l2"
-  # or "mean_joint"
+  dtw_cost: str = "mean_joint"  # of frames: or "l1", "l2", "squared_l2"
 
 
 @dataclasses.dataclass

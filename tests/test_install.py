@@ -141,4 +141,4 @@ def test_commands_run_in_any_folder(installed, tmp_path):
   assert run.returncode == 0, run.stderr
   run = _run(installed, tmp_path, "train", "--config=quickstart", "--dry-run")
   assert run.returncode == 0, run.stderr
-  assert "parameters  1,591,640" in run.stdout
+  assert "parameters  1,591,832" in run.stdout

@@ -50,6 +50,11 @@ class TokenEncoder(nnx.Module):
       config.scan,
     )
     self.norm = layers.LayerNorm(config.width)
+    self.repeat = (
+      nnx.Param(jnp.zeros(config.width), axes=("embed",))
+      if config.repeats
+      else None
+    )
     self.dropout_rate = config.dropout
     self.scale = config.width**0.5 if config.scale_embeddings else 1.0
     self.width, self.remat = config.width, config.remat
@@ -76,6 +81,10 @@ class TokenEncoder(nnx.Module):
       seen = mask & segments.mask(shared, shared)
     x = sharding.look_up(self.embedding[...], ids)
     x = self.scale * x + positions
+    if self.repeat is not None:
+      # Sequences of a shared row end with EOS, with which none begins.
+      repeated = ids == jnp.pad(ids[:, :-1], ((0, 0), (1, 0)))
+      x = x + jnp.where(repeated[..., None], self.repeat[...], 0)
     x = layers.dropout(x, self.dropout_rate, keys[0])
     x = stacks.encode(self.layers, x, seen, keys[1:], self.remat)
     return self.norm(x), mask
