@@ -287,7 +287,7 @@ def _all_texts(table, row, limit, alpha):
 def test_wide_beam_finds_what_exhaustive_search_finds(alpha):
   table = np.random.default_rng(1).normal(size=(97, 6)) * 1.5
   limit = 4
-  tokens, scores = _search(table, alpha, width=64, limit=limit)
+  tokens, scores, _ = _search(table, alpha, width=64, limit=limit)
   for row in range(4):
     best, expected = max(_all_texts(table, row, limit, alpha))
     assert [int(i) for i in tokens[row] if i] == expected
@@ -296,7 +296,7 @@ def test_wide_beam_finds_what_exhaustive_search_finds(alpha):
 
 def test_beam_of_one_is_greedy_and_a_wider_one_is_no_worse():
   table = np.random.default_rng(2).normal(size=(97, 6))
-  tokens, narrow = _search(table, 0.0, width=1, limit=6)
+  tokens, narrow, _ = _search(table, 0.0, width=1, limit=6)
   for row in range(4):
     state, last, expected = row, vocabulary.BOS, []
     while last != vocabulary.EOS:
