@@ -8,19 +8,14 @@ import shutil
 import threading
 
 import pytest
-from helpers import invented_faces
+from helpers import browsers, invented_faces
+from helpers.browsers import browser as browser
 from helpers.flow_models import write_flow_model
 from helpers.serving import make_home, serving
 
 from signllm_jax.core.skeleton import DWPOSE128, HOLISTIC178
 
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
-pytestmark = [
-  pytest.mark.slow,
-  pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed"),
-]
+pytestmark = browsers.MARKS
 
 
 @pytest.fixture(scope="module")
@@ -36,39 +31,15 @@ def server(home):
     yield running
 
 
-@pytest.fixture(scope="module")
-def browser():
-  with sync_api.sync_playwright() as playwright:
-    found = playwright.chromium.launch(
-      executable_path=CHROMIUM, args=["--no-sandbox"]
-    )
-    yield found
-    found.close()
-
-
 @pytest.fixture
 def page(browser, server, request):
   """The page after its greeting; fails on errors and on foreign requests."""
-  context = browser.new_context(**getattr(request, "param", {}))
-  page, faults = context.new_page(), []
   own = f"http://127.0.0.1:{server.port}/"
-  page.on(
-    "request",
-    lambda asked: (
-      asked.url.startswith((own, f"blob:{own}"))
-      or faults.append(f"asked for {asked.url}")
-    ),
-  )
-  page.on("pageerror", lambda error: faults.append(str(error)))
-  page.on(
-    "console",
-    lambda said: said.type in ("error", "warning") and faults.append(said.text),
-  )
-  page.goto(own)
-  page.wait_for_selector("#play:enabled")
-  yield page
-  context.close()
-  assert faults == []
+  options = getattr(request, "param", {})
+  with browsers.watched(browser, (own, f"blob:{own}"), **options) as page:
+    page.goto(own)
+    page.wait_for_selector("#play:enabled")
+    yield page
 
 
 def picture(page) -> bytes:
@@ -348,7 +319,7 @@ def test_a_front_end_of_an_allowed_origin(browser, home, front):
     page.goto(origin.replace("localhost", "127.0.0.1"))
     page.wait_for_timeout(500)
     assert not any(f.url.startswith(own) for f in page.frames[1:])
-    with pytest.raises(sync_api.Error, match="Failed to fetch"):
+    with pytest.raises(browsers.sync_api.Error, match="Failed to fetch"):
       page.evaluate(sign, own)
     still = browser.new_context(reduced_motion="reduce").new_page()
     still.goto(f"{own}/embed?text=wind&theme=dark")

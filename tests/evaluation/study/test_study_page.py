@@ -3,23 +3,19 @@
 import collections
 import dataclasses
 import importlib.resources
-import shutil
 
 import pytest
+from helpers import browsers
+from helpers.browsers import browser as browser
 from helpers.random_clips import signing
 
 import signllm_jax.evaluate as evaluate
 from signllm_jax.evaluation import evaluate_clips
 from signllm_jax.evaluation.study import analysis, kit, questions
 
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PAIRS = 3
 
-pytestmark = [
-  pytest.mark.slow,
-  pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed"),
-]
+pytestmark = browsers.MARKS
 
 
 @pytest.fixture(scope="module")
@@ -37,37 +33,12 @@ def study(tmp_path_factory):
   return folder
 
 
-@pytest.fixture(scope="module")
-def browser():
-  with sync_api.sync_playwright() as playwright:
-    found = playwright.chromium.launch(
-      executable_path=CHROMIUM, args=["--no-sandbox"]
-    )
-    yield found
-    found.close()
-
-
 @pytest.fixture
 def page(browser, study):
   """The page of a file, as raters open it; it asks for nothing else."""
-  context = browser.new_context(bypass_csp=False)
-  page, faults = context.new_page(), []
-  page.on(
-    "request",
-    lambda asked: (
-      asked.url.startswith(("file:", "data:", "blob:"))
-      or faults.append(f"asked for {asked.url}")
-    ),
-  )
-  page.on("pageerror", lambda error: faults.append(str(error)))
-  page.on(
-    "console",
-    lambda said: said.type in ("error", "warning") and faults.append(said.text),
-  )
-  page.goto((study / "study.html").as_uri())
-  yield page
-  context.close()
-  assert faults == []
+  with browsers.watched(browser, ("file:", "data:", "blob:")) as page:
+    page.goto((study / "study.html").as_uri())
+    yield page
 
 
 def begin(page, rater: str) -> None:
