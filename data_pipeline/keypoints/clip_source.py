@@ -155,8 +155,3 @@ def in_slrtp(file: pathlib.Path) -> list[Source]:
     Source(each.name, "slrtp", file, each.text, each.gloss, member=each.name)
     for each in found.values()
   ]
-
-
-def with_skeleton(source: Source, skeleton: str) -> Source:
-  """The clip with the name of the skeleton to read."""
-  return dataclasses.replace(source, skeleton=skeleton)
