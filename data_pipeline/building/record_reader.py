@@ -56,8 +56,9 @@ def summarise(folder: str | os.PathLike) -> list[Split]:
 
 def has_unsure_gloss(record: dict[str, Any]) -> bool:
   """Whether a gloss was made of a text and may lack a negation."""
-  language = languages.LANGUAGES.get(record["language"])
-  if not record["gloss_made"] or not language or language.spoken != "tr":
+  if not record["gloss_made"]:
+    return False
+  if languages.spoken_with(record["language"]) != "tr":
     return False
   # Here: its package is not needed to read records.
   from data_pipeline.texts import lemma_gloss
