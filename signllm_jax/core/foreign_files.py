@@ -59,11 +59,7 @@ def check_file(path: str | os.PathLike, most: int | None = None) -> int:
   """
   if paths.is_remote(path):
     return _check_object(buckets.BucketPath(path), most)
-  try:
-    status = os.stat(path)
-  except (OSError, ValueError) as error:
-    raise _not_opened(path, error) from error
-  return _check(path, status, most)
+  return _check(path, _status(path), most)
 
 
 def stamp(path: str | os.PathLike, most: int | None = None) -> tuple[int, int]:
@@ -72,10 +68,14 @@ def stamp(path: str | os.PathLike, most: int | None = None) -> tuple[int, int]:
   Raises:
     DataError, StorageError: as `open_file`.
   """
-  size = check_file(path, most)
+  status = _status(path)
+  return status.st_mtime_ns, _check(path, status, most)
+
+
+def _status(path: str | os.PathLike) -> os.stat_result:
   try:
-    return os.stat(path).st_mtime_ns, size
-  except OSError as error:
+    return os.stat(path)
+  except (OSError, ValueError) as error:
     raise _not_opened(path, error) from error
 
 
