@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from signllm_jax.core import errors
+from signllm_jax.core import errors, extras
 
 _LONGEST = 12  # digits; more are read one by one
 _APOSTROPHES = "'’"
@@ -30,7 +30,7 @@ class _Rules:
     percent: a template of "50 %".
     time: of hours and minutes.
     hour: of hours alone.
-    ordinal: pattern of what follows an ordinal; "" where nothing does.
+    ordinal: pattern of what follows an ordinal.
     thousands: further marks of thousands.
   """
 
@@ -39,7 +39,7 @@ class _Rules:
   percent: str
   time: str
   hour: str
-  ordinal: str = ""
+  ordinal: str
   thousands: str = ""
 
 
@@ -126,11 +126,10 @@ class _Writer:
     whole = rf"\d{{1,3}}(?:{marks}\d{{3}})+(?!\d)|\d+"
     self._whole = re.compile(rf"(?:{whole})$")
     self._marks = re.compile(marks)
-    ordinal = rules.ordinal or "(?!)"
     self._number = re.compile(
       r"(?P<percent>%\s?)?(?P<minus>(?<![\w.,])[-−](?=\d))?"
       rf"(?P<whole>{whole})(?P<more>(?:[{decimal}{other}]\d+)*)"
-      rf"(?P<after>\s?%|{ordinal}|{_COUNTED.pattern})?"
+      rf"(?P<after>\s?%|{rules.ordinal}|{_COUNTED.pattern})?"
     )
 
   def text(self, text: str) -> str:
@@ -166,13 +165,9 @@ class _Writer:
       template = template.replace("heures", "heure")
     if self.spoken == "en" and hours > 12 and int(minutes or 0) == 0:
       template = "{} hundred"
-    minute = self._digits(minutes) if minutes else ""
-    if minutes and minutes[0] != "0":
-      minute = self._cardinal(int(minutes))
-    elif self.spoken == "en":
-      minute = minute.replace("zero ", "oh ")
-    elif minutes:
-      minute = self._cardinal(int(minutes))
+    minute = self._cardinal(int(minutes)) if minutes else ""
+    if self.spoken == "en" and minutes and minutes[0] == "0":  # 9:05
+      minute = f"oh {minute}"
     return template.format(hour, minute)
 
   def _of_match(self, match: re.Match) -> str:
@@ -254,8 +249,10 @@ def _converter() -> Callable[..., str]:
   try:
     import num2words2
   except ModuleNotFoundError as error:
-    raise errors.UsageError(
-      "a number is spelt in words, for which the package num2words2 is needed",
-      hint='pip install "signllm-jax[numbers]", or write the number in words',
+    raise extras.not_installed(
+      "a number is spelt in words",
+      error.name,
+      "numbers",
+      otherwise="write the number in words",
     ) from error
   return num2words2.num2words
