@@ -1,6 +1,7 @@
 """Lifts the keypoints of some clips; nothing is written."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -52,7 +53,9 @@ def lift(
   Yields:
     A result of every clip, in any order.
   """
-  pairs = []  # keypoints as read, and as the policy keeps them
+  skeleton = skeleton_lib.get(options.skeleton)
+  lifts = skeleton == PROMPT2SIGN50 or skeleton.lifted_from is not None
+  pairs = []  # quality as read, and keypoints as the policy keeps them
   for source, keypoints in read:
     if isinstance(keypoints, errors.SignLLMError):
       yield Result(source.name, fault=keypoints)
@@ -63,23 +66,22 @@ def lift(
       )
       yield Result(source.name, fault=fault)
       continue
-    kept = keypoints
-    if options.policy != "keep":  # which needs no measures
-      measured = quality.measure(keypoints)
-      kept = quality.apply(options.policy, keypoints, measured)
-      if kept is None:
-        yield Result(source.name, measured=measured)
-        continue
+    measured = quality.measure(
+      reduction.reduce(keypoints, PROMPT2SIGN50) if lifts else keypoints
+    )
+    kept = quality.apply(options.policy, keypoints, measured)
+    if kept is None:
+      yield Result(source.name, measured=measured)
+      continue
     try:
       if options.condense:
         kept = quality.condense(kept, options.condense)
     except errors.DataError as error:  # of its rate
       yield Result(source.name, fault=error)
       continue
-    pairs.append((keypoints, kept))
-  skeleton = skeleton_lib.get(options.skeleton)
-  if skeleton != PROMPT2SIGN50 and skeleton.lifted_from is None:
-    yield from map(_take, pairs)
+    pairs.append((measured, kept))
+  if not lifts:
+    yield from itertools.starmap(_take, pairs)
     return
   bodies = [reduction.reduce(kept, PROMPT2SIGN50) for _, kept in pairs]
   results = lifter.lift(
@@ -88,32 +90,31 @@ def lift(
     keep_stages=keep_stages,
   )
   for pair, body, result in zip(pairs, bodies, results, strict=True):
-    yield _finish(pair, body, result, skeleton)
+    yield _finish(*pair, body, result, skeleton)
 
 
-def _take(pair: tuple[clips.Keypoints, clips.Keypoints]) -> Result:
+def _take(measured: quality.Quality, kept: clips.Keypoints) -> Result:
   """Keypoints of a skeleton that is not lifted, as a clip."""
-  keypoints, kept = pair
   try:
     clip = _cleaned(kept.as_clip())
   except errors.DataError as error:
-    return Result(keypoints.name, fault=error)
-  return Result(keypoints.name, clip, quality.measure(keypoints))
+    return Result(kept.name, fault=error)
+  return Result(kept.name, clip, measured)
 
 
 def _finish(
-  pair: tuple[clips.Keypoints, clips.Keypoints],
+  measured: quality.Quality,
+  kept: clips.Keypoints,
   body: clips.Keypoints,
   result: lifter.Lifted,
   skeleton: skeleton_lib.Skeleton,
 ) -> Result:
-  keypoints, kept = pair
   try:
     clip = _to_clip(kept, body, result, skeleton)
   except errors.DataError as error:  # of its text
-    return Result(keypoints.name, fault=error)
-  measured = quality.measure(reduction.reduce(keypoints, PROMPT2SIGN50), result)
-  return Result(keypoints.name, clip, measured, stages=result.stages)
+    return Result(kept.name, fault=error)
+  measured = quality.with_lifted(measured, result)
+  return Result(kept.name, clip, measured, stages=result.stages)
 
 
 def _to_clip(

@@ -15,7 +15,7 @@ import numpy as np
 from data_pipeline.keypoints import cleaning
 from data_pipeline.lifting import bones, lifter
 from signllm_jax.core import clips, errors, limits
-from signllm_jax.core.skeleton import PROMPT2SIGN50, SIDES
+from signllm_jax.core.skeleton import PROMPT2SIGN50, SIDES, Skeleton
 
 Policy = Literal["drop", "trim", "keep"]
 AnyClip = TypeVar("AnyClip", clips.Clip, clips.Keypoints)
@@ -32,7 +32,7 @@ class Missing:
   longest: int  # longest run of such frames
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Quality:
   """Quality measures of a clip; None where not measured. JSON-compatible.
 
@@ -58,10 +58,10 @@ class Quality:
   seconds: float
   missing: dict[str, Missing]
   pruned: int
-  objective: tuple[float, float] | None
-  bone_ratios: dict[str, float] | None
-  strange: tuple[str, ...]
-  bone_change: float | None
+  objective: tuple[float, float] | None = None
+  bone_ratios: dict[str, float] | None = None
+  strange: tuple[str, ...] = ()
+  bone_change: float | None = None
   jitter: float | None
   flipped: dict[str, int]
 
@@ -84,39 +84,42 @@ class Limits:
 LIMITS = Limits()
 
 
-def measure(
-  clip: clips.Keypoints | clips.Clip, lifted: lifter.Lifted | None = None
-) -> Quality:
-  """Measures a clip.
-
-  Args:
-    clip: keypoints, or a clip in 3-D.
-    lifted: the lifted keypoints (all frames or some of them), for measures in
-      3-D. A clip in 3-D needs none.
-  """
+def measure(clip: clips.Keypoints | clips.Clip) -> Quality:
+  """Measures keypoints, or a clip in 3-D."""
   t, valid, skeleton = len(clip), clip.valid, clip.skeleton
   parts = {**skeleton.parts, "body": skeleton.upper_body}
-  width = shoulder_width(clip)
-  limbs = None
-  if lifted is not None:
-    limbs = bones.limb_lengths(lifted.frames, lifted.valid)
-  elif isinstance(clip, clips.Clip) and skeleton.dims == 3:
-    limbs = bones.limb_lengths(clip.frames, valid, skeleton)
-  ratios = None
-  if limbs is not None and skeleton == PROMPT2SIGN50:
-    ratios = bones.ratios(bones.bone_lengths(limbs))
-  return Quality(
+  flat = Quality(
     name=clip.name,
     frames=t,
     seconds=t / clip.fps,
     missing={k: _missing(valid[:, joints]) for k, joints in parts.items()},
     pruned=int(np.sum(unusable(clip))),
-    objective=None if lifted is None else lifted.objective,
+    jitter=_jitter(clip),
+    flipped={k: int(np.sum(frames)) for k, frames in flipped(clip).items()},
+  )
+  if isinstance(clip, clips.Clip) and skeleton.dims == 3:
+    return _with_bones(flat, clip, skeleton)
+  return flat
+
+
+def with_lifted(measured: Quality, lifted: lifter.Lifted) -> Quality:
+  """Adds the measures in 3-D of all or some frames of measured keypoints."""
+  deep = _with_bones(measured, lifted, PROMPT2SIGN50)
+  return dataclasses.replace(deep, objective=lifted.objective)
+
+
+def _with_bones(
+  measured: Quality, clip: clips.Clip | lifter.Lifted, skeleton: Skeleton
+) -> Quality:
+  limbs = bones.limb_lengths(clip.frames, clip.valid, skeleton)
+  ratios = None
+  if skeleton == PROMPT2SIGN50:
+    ratios = bones.ratios(bones.bone_lengths(limbs))
+  return dataclasses.replace(
+    measured,
     bone_ratios=ratios,
     strange=bones.strange(ratios or {}),
-    bone_change=None if limbs is None else bones.change(limbs, skeleton),
-    jitter=_jitter(clip, width),
-    flipped={k: int(np.sum(frames)) for k, frames in flipped(clip).items()},
+    bone_change=bones.change(limbs, skeleton),
   )
 
 
@@ -229,9 +232,8 @@ def shoulder_width(clip: clips.Keypoints | clips.Clip) -> float | None:
   seen = clip.frames[clip.valid[:, ends].all(1)][:, ends, :2]
   if not len(seen):
     return None
-  return (
-    float(np.median(np.linalg.norm(seen[:, 0] - seen[:, 1], axis=-1))) or None
-  )
+  width = np.median(np.linalg.norm(seen[:, 0] - seen[:, 1], axis=-1))
+  return float(width) or None
 
 
 def flipped(clip: clips.Keypoints | clips.Clip) -> dict[str, np.ndarray]:
@@ -270,12 +272,11 @@ def _missing(valid: np.ndarray) -> Missing:
   )
 
 
-def _jitter(
-  clip: clips.Keypoints | clips.Clip, width: float | None
-) -> float | None:
+def _jitter(clip: clips.Keypoints | clips.Clip) -> float | None:
   """Mean jerk of the wrists, over runs of four frames that have them."""
   wrists = [clip.skeleton.joint(f"{side}_wrist") for side in SIDES[::-1]]
   seen, n = clip.valid[:, wrists], len(clip) - 3
+  width = shoulder_width(clip)
   if width is None or n < 1:
     return None
   whole = np.all([seen[i : i + n] for i in range(4)], 0)

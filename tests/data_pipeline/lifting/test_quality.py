@@ -57,7 +57,7 @@ def hide(frames: np.ndarray, *where) -> None:
 def test_good_clips_are_good(seen, lifted, clip):
   for measured in (
     quality.measure(seen),
-    quality.measure(seen, lifted),
+    quality.with_lifted(quality.measure(seen), lifted),
     quality.measure(clip),
   ):
     assert (measured.name, measured.frames) == ("clip", T)
@@ -74,7 +74,7 @@ def test_good_clips_are_good(seen, lifted, clip):
 def test_3d_needs_a_lifting(seen, lifted, clip):
   flat = quality.measure(seen)
   assert flat.objective is flat.bone_ratios is flat.bone_change is None
-  deep = quality.measure(seen, lifted)
+  deep = quality.with_lifted(quality.measure(seen), lifted)
   assert deep.objective == (0.016, 0.014)
   assert set(deep.bone_ratios) == set(bones.RATIOS) and deep.strange == ()
   assert deep.bone_change < 1e-4  # the lifting has one length a bone
@@ -90,12 +90,12 @@ def test_lifting_of_fewer_frames(seen, lifted):
   part = dataclasses.replace(
     lifted, frames=lifted.frames[::5], valid=lifted.valid[::5]
   )
-  measured = quality.measure(seen, part)
+  measured = quality.with_lifted(quality.measure(seen), part)
   assert measured.frames == T and measured.bone_change < 1e-4
 
 
 def test_fits_in_json(seen, lifted):
-  measured = quality.measure(seen, lifted)
+  measured = quality.with_lifted(quality.measure(seen), lifted)
   read = json.loads(json.dumps(dataclasses.asdict(measured), allow_nan=False))
   assert read["missing"]["left_hand"] == {
     "share": 0.0,
@@ -350,7 +350,7 @@ def test_condense_by_nonsense(seen, by):
 def test_nothing_is_changed_in_place(seen, lifted, clip):
   before = [each.frames.copy() for each in (seen, lifted, clip)]
   for each in (seen, clip):
-    measured = quality.measure(each, lifted)
+    measured = quality.with_lifted(quality.measure(each), lifted)
     for policy in ("drop", "trim", "keep"):
       quality.apply(policy, each, measured)
     quality.condense(each, "1/2")
