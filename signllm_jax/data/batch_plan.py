@@ -49,7 +49,7 @@ def _random_of_steps(seed: int, start: int, stop: int) -> np.ndarray:
   return numbers[start - blocks[0] * block :][: stop - start]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class BatchPlan:
   """The examples of every batch, as a pure function of seed and batch number.
 
@@ -75,6 +75,9 @@ class BatchPlan:
   seed: int
   align_lengths: bool = False
   example_ids: np.ndarray | None = None
+  _epochs: dict[int, list[tuple[int, np.ndarray]]] = dataclasses.field(
+    default_factory=dict, init=False, repr=False
+  )
 
   @functools.cached_property
   def buckets(self) -> dict[int, int]:
@@ -97,8 +100,17 @@ class BatchPlan:
     )
     return 1 - float(self.lengths.sum()) / frames
 
-  @functools.lru_cache(maxsize=2)  # noqa: B019 (a plan lives as long as a run)
   def _epoch(self, epoch: int) -> list[tuple[int, np.ndarray]]:
+    """The batches of an epoch; those of the last two are kept."""
+    batches = self._epochs.get(epoch)  # readers ask from several threads
+    if batches is None:
+      batches = self._shuffled(epoch)
+      self._epochs[epoch] = batches
+      for old in sorted(self._epochs)[:-2]:
+        self._epochs.pop(old, None)
+    return batches
+
+  def _shuffled(self, epoch: int) -> list[tuple[int, np.ndarray]]:
     random = np.random.default_rng([self.seed, epoch])
     order = random.permutation(len(self.lengths))
     padded = -(-self.lengths[order] // self.bucket) * self.bucket
@@ -119,6 +131,3 @@ class BatchPlan:
     epoch, position = divmod(index, self.batches_per_epoch)
     t, ids = self._epoch(epoch)[position]
     return t, ids if self.example_ids is None else self.example_ids[ids]
-
-  def __hash__(self) -> int:
-    return id(self)

@@ -38,6 +38,23 @@ def test_order_is_a_function_of_seed_and_index():
   assert epochs != later
 
 
+def test_plans_read_in_turn_shuffle_an_epoch_once(monkeypatch):
+  """The languages of MLSF: a shuffle for every batch would cost seconds."""
+  shuffled, original = [], BatchPlan._shuffled
+
+  def note(plan, epoch):
+    shuffled.append((id(plan), epoch))
+    return original(plan, epoch)
+
+  monkeypatch.setattr(BatchPlan, "_shuffled", note)
+  plans = [_plan(seed=seed) for seed in range(8)]
+  for index in range(3 * plans[0].batches_per_epoch):
+    for plan in plans:
+      assert len(plan[index][1])
+  assert len(shuffled) == len(set(shuffled)) == 8 * 3
+  assert {len(plan._epochs) for plan in plans} == {2}
+
+
 def test_batches_hold_one_bucket():
   plan = _plan()
   for i in range(plan.batches_per_epoch):
