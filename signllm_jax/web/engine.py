@@ -15,11 +15,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 from signllm_jax import config as config_lib
-from signllm_jax.core import (
-  clips,
-  errors,
-  foreign_files,
-)
+from signllm_jax.core import clips, errors, foreign_files
+from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import corpus_info, loader
 from signllm_jax.data.batch_plan import round_up
 from signllm_jax.inference import long_text, text_input, text_signer
@@ -254,7 +251,8 @@ def _split(clip: clips.Clip, first: int) -> Iterator[clips.Clip]:
 
 def _warm_up_text(info: corpus_info.CorpusInfo) -> str:
   """A text that the model can read."""
-  return next(token for token in info.vocabulary.entries[4:] if token != "▁")
+  entries = info.vocabulary.entries[len(vocabulary_lib.SPECIALS) :]
+  return next(token for token in entries if token != vocabulary_lib.SPACE)
 
 
 def _open_truth(settings: config_lib.Data) -> ground_truth.GroundTruth | None:

@@ -1,12 +1,11 @@
 """Finds the true clips of texts of the dev and test splits."""
 
-import pathlib
 import threading
 import unicodedata
 from typing import get_args
 
 from signllm_jax import config
-from signllm_jax.core import clips
+from signllm_jax.core import clips, foreign_files, paths
 from signllm_jax.data import datasets
 from signllm_jax.web import schema
 
@@ -29,10 +28,9 @@ class GroundTruth:
     self._opened: dict[schema.Split, datasets.Clips] = {}
     self._places: dict[str, tuple[schema.Split, int]] = {}
     self._lock = threading.Lock()
-    folder = pathlib.Path(settings.folder)
     for split in get_args(schema.Split):
       # Only training needs a dev split, and nothing a test split.
-      if _split_exists(folder, split):
+      if _has_clips(settings, split):
         opened = datasets.open_clips(settings, split)
         self._opened[split] = opened
         for index in range(min(len(opened), MAX_CLIPS)):
@@ -54,11 +52,13 @@ class GroundTruth:
       return split, self._opened[split][index]
 
 
-def _split_exists(folder: pathlib.Path, split: str) -> bool:
-  built = (
-    any(folder.glob(f"*-{split}.*")) and (folder / "dataset_info.json").exists()
+def _has_clips(settings: config.Data, split: str) -> bool:
+  """Whether there are clips of a split: a folder may have its texts alone."""
+  folder = paths.resolve(settings.folder)
+  built = foreign_files.exists(folder / "dataset_info.json")
+  return datasets.has_split(settings, split) and (
+    built or foreign_files.exists(folder / f"{split}.skels")
   )
-  return built or (folder / f"{split}.skels").exists()
 
 
 def _key(line: str) -> str:

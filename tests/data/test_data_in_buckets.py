@@ -19,6 +19,7 @@ from signllm_jax import config
 from signllm_jax.core import errors, paths
 from signllm_jax.data import corpus_info, datasets
 from signllm_jax.runs import environment_checks
+from signllm_jax.web import ground_truth
 
 
 @pytest.fixture(scope="module", params=["tfrecord", "array_record"])
@@ -56,6 +57,24 @@ def test_clips_are_those_of_the_disk(bucket, built):
   assert texts[0] == texts[1]
   assert verify.verify(url) == 12
   assert "train 3" in environment_checks.check_data(url, 1)
+
+
+def test_true_clips_are_found_in_a_bucket(bucket, tmp_path):
+  clips = [small_runs.clip(i) for i in range(3)]
+  for split in ("train", "dev"):
+    small_runs.write_folder(tmp_path / "clips", clips, split)
+  plan = build_plan.make_plan(
+    "prompt2sign/gsl",
+    tmp_path / "data",
+    input=tmp_path / "clips",
+    file_format="array_record",
+  )
+  folder = build.build_dataset(plan)
+  for place in (str(folder), bucket.upload(folder, "data")):
+    truth = ground_truth.GroundTruth(config.Data(folder=place))
+    assert set(truth.examples) == {clip.text for clip in clips}
+    found = truth.find(clips[0].text)
+    assert found and found[0] == "dev" and found[1].name == clips[0].name
 
 
 def test_damage_in_a_bucket_is_found_and_named(bucket, built):
