@@ -2,13 +2,13 @@
 
 import csv
 import io
-import json
 import math
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from scipy import stats
 
@@ -19,6 +19,22 @@ from signllm_jax.evaluation.study import kit, questions
 COLUMNS = ("study", "rater", "item", "clip", "question", "answer", "seconds")
 _LEAST = 4  # clips, for a correlation
 _RESAMPLES = 1000
+
+
+class _Clip(msgspec.Struct):
+  """A clip in the key of a study."""
+
+  system: str
+  scores: dict[str, float]
+
+
+class _Key(msgspec.Struct):
+  """What the analysis reads of the key of a study, as `kit.write` makes it."""
+
+  study: str
+  systems: list[str]
+  metrics: dict[str, tuple[str, str]]
+  clips: dict[str, _Clip]
 
 
 class Rating(NamedTuple):
@@ -37,16 +53,15 @@ def read_key(folder: str | os.PathLike) -> dict[str, Any]:
     DataError: it is missing or damaged.
   """
   path = pathlib.Path(folder, "key.json")
-  data = foreign_files.read(path, limits.MAX_JSON)
+  key = foreign_files.read_json(path)
   try:
-    key = json.loads(data)
-    known = key["clips"].values()
-    assert all(isinstance(each["scores"], dict) for each in known)
-    assert isinstance(key["study"], str) and isinstance(key["metrics"], dict)
-  except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as e:
+    msgspec.convert(key, _Key)
+  except msgspec.ValidationError as error:
     raise errors.DataError(
-      "not the key of a study", path=path, expected="key.json of --study"
-    ) from e
+      f"not the key of a study: {error}",
+      path=path,
+      expected="key.json of --study",
+    ) from error
   return key
 
 
@@ -64,7 +79,11 @@ def read_ratings(
     raise errors.DataError(
       "other columns", path=path, line=1, expected=",".join(COLUMNS)
     )
-  scales = {q.key for q in questions.SCALES}
+  answers: dict[str, tuple[str, ...]] = {
+    **{q.key: questions.ANSWERS for q in questions.SCALES},
+    "preferred": questions.PREFERENCES,
+    "paraphrase": (),  # any
+  }
   found = []
   for number, row in enumerate(lines, 2):
     problem = ""
@@ -72,20 +91,16 @@ def read_ratings(
       problem = "of another study"
     elif row["clip"] not in key["clips"]:
       problem = f"no clip {row['clip']!r}"
-    elif row["question"] in scales and row["answer"] not in _answers():
-      problem = f"answer {row['answer']!r}"
-    elif row["question"] not in (*scales, "paraphrase", "preferred"):
+    elif (known := answers.get(row["question"])) is None:
       problem = f"no question {row['question']!r}"
+    elif known and row["answer"] not in known:
+      problem = f"answer {row['answer']!r}"
     if problem:
       raise errors.DataError(problem, path=path, line=number)
     found.append(
       Rating(row["rater"], row["clip"], row["question"], row["answer"])
     )
   return found
-
-
-def _answers() -> list[str]:
-  return [str(i + 1) for i in range(questions.POINTS)]
 
 
 def alpha(values: Sequence[Sequence[float]]) -> float:

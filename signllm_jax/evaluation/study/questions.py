@@ -10,6 +10,8 @@ acceptance; with naturalness as a whole. The wording is ours.
 from typing import NamedTuple
 
 POINTS = 5  # of a scale
+ANSWERS = tuple(str(i + 1) for i in range(POINTS))  # in the results
+PREFERENCES = ("0", "0.5", "1")  # in the results: the other clip, equal, this
 
 
 class Question(NamedTuple):

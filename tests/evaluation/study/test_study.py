@@ -142,6 +142,8 @@ def test_alpha_equals_krippendorffs_example():
     ("STUDY,r,1,nobody,comprehension,3,1", "no clip"),
     ("STUDY,r,1,CLIP,comprehension,9,1", "answer '9'"),
     ("STUDY,r,1,CLIP,colour,3,1", "no question 'colour'"),
+    ("STUDY,r,1,CLIP,preferred,best,1", "answer 'best'"),
+    ("STUDY,r,1,CLIP,preferred", "answer None"),
   ],
 )
 def test_strange_ratings_are_refused(study, tmp_path, line, message):
@@ -156,3 +158,22 @@ def test_strange_ratings_are_refused(study, tmp_path, line, message):
   with pytest.raises(errors.DataError, match=r"key\.json"):
     analysis.read_key(tmp_path)
   assert evaluate.main(["--ratings", str(path)]) == 1
+
+
+@pytest.mark.parametrize(
+  ("field", "value", "message"),
+  [
+    ("systems", None, "missing required field `systems`"),
+    ("metrics", {"dtw_mje": ["DTW-MJE"]}, "metrics"),
+    ("clips", {"a": {"scores": {}}}, "missing required field `system`"),
+    ("clips", {"a": {"system": "ours", "scores": {"x": "y"}}}, "scores"),
+  ],
+)
+def test_a_damaged_key_is_refused(study, tmp_path, field, value, message):
+  key = analysis.read_key(study)
+  key[field] = value
+  if value is None:
+    del key[field]
+  (tmp_path / "key.json").write_text(json.dumps(key))
+  with pytest.raises(errors.DataError, match=message):
+    analysis.read_key(tmp_path)
