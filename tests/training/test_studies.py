@@ -122,6 +122,18 @@ def _scored(motion: float, seconds: float, parameters: int = 7) -> study.Run:
   return study.Run(history, {"dtw_mje": motion}, scores, parameters)
 
 
+def test_curves_of_another_score_are_left_out():
+  runs = {"regression": [_scored(0.5, 60)], "flow": [_scored(0.6, 60)]}
+  runs["flow"][0].produced["frechet"] = 3.0
+  made = study.Study("signing", "b", 5, "test", runs)
+  assert "The curves leave out flow" in study_tables.to_markdown(made)
+  curves = study_tables.curves(made)
+  assert "DTW-MJE of dev" in curves and ">flow<" not in curves
+  made = study.Study("signing", "b", 5, "test", {"flow": runs["flow"]})
+  assert "Fréchet distance of dev" in study_tables.curves(made)
+  assert "leave out" not in study_tables.to_markdown(made)
+
+
 def test_equal_rows_are_marked_and_references_follow():
   runs = {
     "regression": [_scored(0.5, 60), _scored(0.6, 60)],

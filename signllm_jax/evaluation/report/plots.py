@@ -84,11 +84,13 @@ def lengths(report: report_lib.Report) -> Markup:
 
 def curves(
   runs: Mapping[str, Sequence[Sequence[tuple[float, float, float]]]],
+  score: str,
 ) -> str:
   """Scores against steps and against minutes, each run a line, as an SVG file.
 
   Args:
     runs: row -> its runs -> step, seconds and score of each evaluation.
+    score: name of the score, one for all runs.
   """
   with themed_plots.style():
     plot = Figure(figsize=(9.6, 3.6), layout="constrained")
@@ -102,12 +104,12 @@ def curves(
         minutes = [s / 60 for s in seconds]
         by_time.plot(minutes, scores, color=colour, linewidth=1)
     by_step.set_yscale("log")
-    by_step.set_ylabel("DTW-MJE of dev, free running")
+    by_step.set_ylabel(f"{score} of dev, free running")
     by_step.set_xlabel("steps")
     by_time.set_xlabel("minutes of training, without compilation")
     by_step.legend(fontsize=8)
     return themed_plots.to_svg_file(
-      plot, "DTW-MJE of every run against steps and minutes"
+      plot, f"{score} of every run against steps and minutes"
     )
 
 

@@ -18,7 +18,7 @@ class Evaluated(NamedTuple):
 
   step: int
   seconds: float  # of training, without compilation and evaluation
-  score: float  # DTW-MJE of `evaluate.split`, free running
+  score: float  # of `evaluate.split`, free running: `Run.score`
 
 
 @dataclasses.dataclass
@@ -36,6 +36,11 @@ class Run:
   produced: dict[str, float]
   scores: dict[str, float] = dataclasses.field(default_factory=dict)
   parameters: int = 0
+
+  @property
+  def score(self) -> str:
+    """Name of the score of its history, as `signing.Evaluation.score`."""
+    return "Fréchet distance" if "frechet" in self.produced else "DTW-MJE"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +72,13 @@ class Study:
   folder: str = ""
   language: str = ""
   scale: float = 1.0
+
+  def rows_of_one_score(self) -> dict[str, Sequence[Run]]:
+    """The rows whose histories hold the score of the first row's."""
+    first = next(iter(self.runs.values()))[0].score
+    return {
+      row: runs for row, runs in self.runs.items() if runs[0].score == first
+    }
 
   def equal_rows(self) -> dict[str, str]:
     """Rows whose runs score as those of an earlier row, in every digit."""

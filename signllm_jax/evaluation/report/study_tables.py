@@ -6,7 +6,13 @@ from typing import Any
 
 from signllm_jax.evaluation.metrics import catalogue, text
 from signllm_jax.evaluation.metrics.metric import Metric
-from signllm_jax.evaluation.report import bootstrap, plots, published, tables
+from signllm_jax.evaluation.report import (
+  bootstrap,
+  plots,
+  published,
+  study_notes,
+  tables,
+)
 from signllm_jax.evaluation.report.report import ROW_NAMES
 from signllm_jax.evaluation.report.study import Run, Study, first_at, ratio
 
@@ -33,10 +39,6 @@ _COMPONENTS = {
   "RL": "SignLLM 40M, RL",
   "RL + PLC": "SignLLM 40M, RL + PLC",
 }
-_PAPER_SAVING = (
-  "The paper reports 27.1 % less training time to equal DTW with RL + PLC "
-  "(Fang et al., arXiv 2405.10718), without seeds or intervals."
-)
 
 
 def keys(name: str) -> tuple[str, ...]:
@@ -197,54 +199,6 @@ def _count_reached(row: Sequence[Run], base: Sequence[Run]) -> int:
   )
 
 
-def _notes(study: Study) -> list[str]:
-  seeds = len(next(iter(study.runs.values())))
-  notes = [
-    f"Study {study.name} of {study.base}: {study.steps} steps, {seeds} seeds; "
-    "means with Student's 95 % intervals over seeds."
-  ]
-  if study.name == "efficiency":
-    return [
-      *notes,
-      "The base's score is its last DTW-MJE of dev with the same seed; time is "
-      "that of training, without compilation and evaluation. " + _PAPER_SAVING,
-    ]
-  if study.name == "sizes" and study.scale != 1:
-    notes.append(
-      f"All widths are {study.scale:.3f} of SignLLM's: the rows have its "
-      "layers and its ratios of widths, not its numbers of parameters."
-    )
-  if study.name == "signing":
-    notes.append(
-      "Minutes are those of training, without compilation and evaluation. The "
-      "last rows are no models: the true clips, other recordings of the same "
-      "texts, and the mean of a text's recordings."
-    )
-  else:
-    notes.append(f"The paper's figures are {published.CAUTION}.")
-  if study.reader:
-    notes.append(f"The texts were read by {study.reader}.")
-  else:
-    notes.append(
-      "No reader was given, so no column of ours stands beside the paper's "
-      "BLEU-4. This trains one, to be named with --back_translation: "
-      "`python -m signllm_jax.train --config=configs/back_translation.py "
-      f"--config.data.folder={study.folder} "
-      f"--config.data.language={study.language} --config.data.tokens=words "
-      "--config.data.glosses=False --workdir=runs/reader`"
-    )
-  if equal := study.equal_rows():
-    notes.append(
-      "Rows marked = equal the named row in every digit of every run."
-    )
-    if {"GN", "FP + GN"} & set(equal):
-      notes.append(
-        "Noise (GN) is scaled by the residuals of the epoch before: until the "
-        "end of the first epoch it changes nothing."
-      )
-  return notes
-
-
 def to_markdown(study: Study) -> str:
   """Formats the table as Markdown, under sentences about the study."""
   columns, equal = _columns(study), study.equal_rows()
@@ -261,7 +215,7 @@ def to_markdown(study: Study) -> str:
     [name, *(column.get(row, "") for _, column in columns)]
     for row, name in names.items()
   ]
-  return "\n\n".join([*_notes(study), tables.markdown(cells)]) + "\n"
+  return "\n\n".join([*study_notes.notes(study), tables.markdown(cells)]) + "\n"
 
 
 def to_json(study: Study) -> dict[str, Any]:
@@ -294,7 +248,12 @@ def to_json(study: Study) -> dict[str, Any]:
 
 
 def curves(study: Study) -> str:
-  """Draws DTW-MJE against steps and minutes; the text of an SVG file."""
+  """Draws scores against steps and minutes; the text of an SVG file.
+
+  Only rows with the score of the first row are drawn.
+  """
+  drawn = study.rows_of_one_score()
+  score = next(iter(drawn.values()))[0].score
   return plots.curves(
-    {row: [run.history for run in runs] for row, runs in study.runs.items()}
+    {row: [run.history for run in runs] for row, runs in drawn.items()}, score
   )
