@@ -29,7 +29,7 @@ examples:
   python -m signllm_jax.evaluate --produced=made --reference=data/gsl \\
       --split=test --training=data/gsl
   python -m signllm_jax.evaluate --validate_metrics --pairs sentences signs
-  python -m signllm_jax.evaluate --workdir=runs/text_to_gloss --split=dev \
+  python -m signllm_jax.evaluate --workdir=runs/text_to_gloss --split=dev \\
       --ensemble runs/seed1 runs/seed2 --gloss_samples=32
   python -m signllm_jax.evaluate --workdir=runs/gsl --study=study
   python -m signllm_jax.evaluate --study=study --ratings ratings-*.csv

@@ -98,11 +98,9 @@ def notes(report: Report) -> list[str]:
     f"In brackets: {bootstrap.LEVEL:.0%} intervals of a percentile bootstrap "
     f"over the {n} sequences ({facts['bootstrap']['resamples']} resamples, "
     f"seed {facts['bootstrap']['seed']}). " + str(facts["seeds"]),
-    "Motion, jerk, length and spread are ratios of produced to true; the truth "
-    "has 1. All other columns of poses are errors: lower is better, and the "
-    "truth has 0, except in bone error, where its own bone lengths vary. "
-    "Fréchet compares all frames of a row with all true frames, whatever text "
-    "they belong to: another clip scores as well as the truth.",
+    _directions(report)
+    + "Fréchet compares all frames of a row with all true frames, whatever "
+    "text they belong to: another clip scores as well as the truth.",
   ]
   remarks += report.notes
   if "same_text" in report.rows:
@@ -127,6 +125,23 @@ def notes(report: Report) -> list[str]:
       "Not comparable with free-running scores."
     )
   return remarks
+
+
+def _directions(report: Report) -> str:
+  """Which values are good, by column."""
+
+  def heads(better: str) -> str:
+    return ", ".join(m.head for m in report.metrics if m.better == better)
+
+  said = (
+    f"Ratios of produced to true, in which the truth has 1: {heads('one')}. "
+  )
+  if higher := heads("higher"):
+    said += f"Higher is better: {higher}. "
+  return (
+    f"{said}In all other columns lower is better; of those of poses the truth "
+    "has 0, except in bone error, where its own bone lengths vary. "
+  )
 
 
 def _same_text(report: Report) -> str:
