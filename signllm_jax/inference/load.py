@@ -56,7 +56,9 @@ def generator(
     return _glosser(config, infos, state, code, mesh)
   shape = {
     "skeleton": skeleton.get(config.data.skeleton),
-    "limit": int(infos[code].longest_clip * config.evaluate.length_limit),
+    "limit": max(
+      int(infos[code].longest_clip * config.evaluate.length_limit), 1
+    ),
     "batch_size": config.evaluate.batch_size,
     "mesh": mesh,
     "solver": flow_solver.Solver.of(config.flow)
@@ -147,21 +149,20 @@ def choose(
 
 
 def load_producer(
-  path: str | os.PathLike, language: str = "", dtype: str = ""
+  path: str | os.PathLike, language: str = ""
 ) -> producer.Producer:
   """Loads a model that signs.
 
   Args:
     path: work directory or model file.
     language: as of `choose`.
-    dtype: of matrix products, float32 or bfloat16; as it was trained if empty.
 
   Raises:
     UsageError: as `choose`, or the model reads, or nothing was saved yet.
     StorageError: every checkpoint is damaged.
   """
   code = choose(restore.describe(path), language).code
-  return build_producer(restore.restore(path), path, code, dtype)
+  return build_producer(restore.restore(path), path, code)
 
 
 def build_producer(
@@ -176,7 +177,7 @@ def build_producer(
     restored: of `restore.restore`.
     path: where it was restored from, for messages.
     code: of the language.
-    dtype: as of `load_producer`.
+    dtype: of matrix products, float32 or bfloat16; as it was trained if empty.
 
   Raises:
     UsageError: the model does not sign.

@@ -156,7 +156,7 @@ class Reader:
     self._limits = SearchLimits(
       settings.read.beam,
       settings.read.length_penalty,
-      int(info.longest_source * longest),
+      max(int(info.longest_source * longest), 1),
       int(info.longest_gloss * longest),
     )
 

@@ -1,88 +1,14 @@
-"""Checks the values of a configuration."""
-
-from typing import get_args
+"""Checks a configuration: that its values are allowed and go together."""
 
 from signllm_jax import config as config_lib
-from signllm_jax import tasks
-from signllm_jax.core import errors, skeleton, vocabulary
-from signllm_jax.losses import frame_cost
-from signllm_jax.runs import gloss_check, skeleton_check, writers
+from signllm_jax.core import errors
+from signllm_jax.runs import (
+  config_ranges,
+  gloss_check,
+  skeleton_check,
+  writers,
+)
 
-_CHOICES = {
-  "task": tuple(tasks.TASKS),
-  "data.source": ("text", "prompt", "gloss"),
-  "data.tokens": vocabulary.TOKEN_UNITS,
-  "data.skeleton": skeleton.SKELETONS,
-  "model.decoder": ("regression", "flow"),
-  "model.activation": ("relu", "gelu"),
-  "model.bones": ("free", "fixed"),
-  "flow.solver": ("multistep", "euler", "heun"),
-  "model.compute_dtype": ("float32", "bfloat16"),
-  "loss.kind": ("mse", "l1"),
-  "loss.dtw_cost": get_args(frame_cost.Metric),
-  "rl.loss": ("", "reward_mse", "policy_gradient"),
-  "rl.reward": ("mse", "dtw", "motion", "recognition"),
-  "loss.counter_unit": ("share", "frames"),
-  "optim.kind": ("adam", "muon"),
-  "optim.schedule": ("cosine", "constant", "plateau"),
-  "non_finite": ("stop", "skip"),
-}
-_AT_LEAST_ONE = (
-  "steps",
-  "log_every",
-  "data.batch_size",
-  "data.bucket",
-  "data.max_frames",
-  "data.temperature",
-  "read.subsample",
-  "read.beam",
-  "gloss.beam",
-  "model.width",
-  "model.future",
-  "model.heads",
-  "flow.steps",
-  "optim.accumulate",
-  "plc.parts",
-  "evaluate.batch_size",
-  "checkpoint.every",
-  "checkpoint.keep",
-)
-_SHARES = (
-  "flow.absent",
-  "read.label_smoothing",
-  "read.token_dropout",
-  "read.smooth",
-  "gloss.label_smoothing",
-  "gloss.source_dropout",
-  "gloss.token_dropout",
-  "plc.floor",
-  "optim.ema",
-)
-_NOT_NEGATIVE = (
-  "loss.frames",
-  "loss.bones",
-  "flow.guidance",
-  "flow.temperature",
-  "loss.dtw",
-  "loss.dtw_window",
-  "read.ctc_weight",
-  "read.translation_weight",
-  "read.stretch",
-  "read.jitter",
-  "read.length_penalty",
-  "gloss.length_penalty",
-  "gloss.weight",
-  "rl.weight",
-  "rl.balance",
-  "rl.regression_weight",
-  "data.pack",
-  "gloss.samples",
-  "plc.pool",
-  "plc.eta",
-  "histograms_every",
-  "plc.importance",
-)
-_POSITIVE = ("rl.std", "plc.tau", "loss.dtw_gamma")
 _POSE_TASKS = ("text_to_pose", "mlsf", "text2langgloss")  # they sign
 
 
@@ -93,7 +19,7 @@ def check(config: config_lib.Experiment) -> None:
     UsageError: names the field, its value and the values it may have.
   """
   _check_text(config)
-  _check_ranges(config)
+  config_ranges.check(config)
   writers.check(config)
   _check_model(config)
   _check_flow(config)
@@ -120,29 +46,6 @@ def _check_text(config: config_lib.Experiment) -> None:
       raise errors.UsageError(
         f"--config.{name}={value!a}", expected="UTF-8"
       ) from None
-
-
-def _check_ranges(config: config_lib.Experiment) -> None:
-  """Refuses values outside the range of their field."""
-  flat = config_lib.flatten(config)
-  for name, choices in _CHOICES.items():
-    if flat[name] not in choices:
-      raise errors.UsageError(
-        f"--config.{name}={flat[name]!r}",
-        expected="one of " + repr(tuple(choices)),
-      )
-  ranges = (
-    (_AT_LEAST_ONE, lambda value: value >= 1, "at least 1"),
-    (_SHARES, lambda value: 0 <= value < 1, "at least 0, less than 1"),
-    (_NOT_NEGATIVE, lambda value: value >= 0, "at least 0"),
-    (_POSITIVE, lambda value: value > 0, "more than 0"),
-  )
-  for names, is_valid, expected in ranges:
-    for name in names:
-      if not is_valid(flat[name]):
-        raise errors.UsageError(
-          f"--config.{name}={flat[name]}", expected=expected
-        )
 
 
 def _check_model(config: config_lib.Experiment) -> None:

@@ -284,7 +284,7 @@ def test_limit_is_told(home, tmp_path, capsys):
   copy = tmp_path / "run"
   shutil.copytree(home / "run", copy)
   settings = json.loads((copy / "config.json").read_text())
-  settings["evaluate"]["length_limit"] = 0.1
+  settings["evaluate"]["length_limit"] = 1e-3  # of a frame at least one
   (copy / "config.json").write_text(json.dumps(settings))
   signed = produce.produce(
     copy, tmp_path / "a.npz", produce.Request(texts=TEXTS)

@@ -7,7 +7,7 @@ import pytest
 from configs import quickstart
 from signllm_jax import config
 from signllm_jax.core import errors
-from signllm_jax.runs import config_check
+from signllm_jax.runs import config_check, config_ranges
 
 
 def _experiment(**fields) -> config.Experiment:
@@ -22,13 +22,13 @@ def _experiment(**fields) -> config.Experiment:
 
 
 _OUT_OF_RANGE = (
-  [(name, 0, "at least 1") for name in config_check._AT_LEAST_ONE]
-  + [(name, 1.0, "less than 1") for name in config_check._SHARES]
-  + [(name, -0.1, "at least 0") for name in config_check._SHARES]
-  + [(name, -1, "at least 0") for name in config_check._NOT_NEGATIVE]
-  + [(name, 0.0, "more than 0") for name in config_check._POSITIVE]
-  + [(name, math.nan, "more than 0") for name in config_check._POSITIVE]
-  + [(name, "other", "one of") for name in config_check._CHOICES]
+  [(name, 0, "at least 1") for name in config_ranges.AT_LEAST_ONE]
+  + [(name, 1.0, "less than 1") for name in config_ranges.SHARES]
+  + [(name, -0.1, "at least 0") for name in config_ranges.SHARES]
+  + [(name, -1, "at least 0") for name in config_ranges.NOT_NEGATIVE]
+  + [(name, 0.0, "more than 0") for name in config_ranges.POSITIVE]
+  + [(name, math.nan, "more than 0") for name in config_ranges.POSITIVE]
+  + [(name, "other", "one of") for name in config_ranges.CHOICES]
 )
 
 
