@@ -1,6 +1,6 @@
 """Draws cells as pictures with Pillow."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -10,17 +10,18 @@ from signllm_jax.visualization import cells, fonts, marks, themes
 OVER = 4  # oversampling, for smooth edges
 _STEPS = 5  # points of a curve between two points
 _RADIUS = 10  # of a card's corners, in pixels of a cell of 320
+_THEME = themes.LIGHT
 TRACK = "000.00 / 000.00 s"  # the longest text beside a track
 
 
 class Artist:
   """Draws the frames of one cell; its cards are drawn once."""
 
-  def __init__(self, cell: cells.Cell, theme: Mapping[str, str] = themes.LIGHT):
-    self.cell, self.size, self._theme = cell, cell.size, theme
+  def __init__(self, cell: cells.Cell):
+    self.cell, self.size = cell, cell.size
     self._px = cell.unit * OVER
     self._face = fonts.find("0", 11 * self._px)
-    self._page = Image.new("RGB", cell.size, theme["page"])
+    self._page = Image.new("RGB", cell.size, _THEME["page"])
     self._frames = {
       card: self._frame(card) for card in (cell.body, *cell.hands.values())
     }
@@ -42,13 +43,13 @@ class Artist:
     title: str,
   ) -> None:
     width, height = card.width * OVER, card.height * OVER
-    image = Image.new("RGB", (width, height), self._theme["card"])
+    image = Image.new("RGB", (width, height), _THEME["card"])
     draw = ImageDraw.Draw(image)
     if card != self.cell.body:  # below the hand
       at = 8 * self._px
-      draw.text((at, at), title, self._theme["faint"], self._face)
+      draw.text((at, at), title, _THEME["faint"], self._face)
     for mark in drawn:
-      paint(draw, mark, self._theme)
+      _paint(draw, mark)
     if card == self.cell.body and title:
       self._label(draw, title)
     image = image.reduce(OVER)
@@ -63,8 +64,8 @@ class Artist:
     look = {"radius": _RADIUS * self._px, "width": OVER}
     alpha = Image.new("L", size, 255)
     ImageDraw.Draw(alpha).rounded_rectangle(box, fill=0, outline=255, **look)
-    frame = Image.new("RGB", size, self._theme["page"])
-    edge = self._theme["edge"]
+    frame = Image.new("RGB", size, _THEME["page"])
+    edge = _THEME["edge"]
     ImageDraw.Draw(frame).rounded_rectangle(box, outline=edge, **look)
     return frame.reduce(OVER), alpha.reduce(OVER)
 
@@ -73,46 +74,44 @@ class Artist:
     at, height = 8 * self._px, 19 * self._px
     end = at + face.getlength(label) + height
     box = (at, at, end, at + height)
-    draw.rounded_rectangle(box, height / 2, self._theme["ink"])
+    draw.rounded_rectangle(box, height / 2, _THEME["ink"])
     middle = ((at + end) / 2, at + height / 2)
-    draw.text(middle, label, self._theme["card"], face, anchor="mm")
+    draw.text(middle, label, _THEME["card"], face, anchor="mm")
 
   def _foot(self, progress: cells.Progress) -> Image.Image:
     """Draws time and progress, on a track as long as the clip."""
-    theme, foot = self._theme, self.cell.foot
+    foot = self.cell.foot
     width, height = foot.width * OVER, foot.height * OVER
-    image = Image.new("RGB", (width, height), theme["page"])
+    image = Image.new("RGB", (width, height), _THEME["page"])
     draw = ImageDraw.Draw(image)
     at = (width, height / 2)
-    draw.text(at, progress.text, theme["faint"], self._face, anchor="rm")
+    draw.text(at, progress.text, _THEME["faint"], self._face, anchor="rm")
     room = width - 1.05 * self._face.getlength(TRACK)
     thick = 4 * self._px
     top = (height - thick) / 2
     for share, role in ((progress.track, "edge"), (progress.done, "bone")):
       box = (0, top, max(room * share, thick), top + thick)
-      draw.rounded_rectangle(box, thick / 2, theme[role])
+      draw.rounded_rectangle(box, thick / 2, _THEME[role])
     return image.reduce(OVER)
 
 
-def paint(
-  draw: ImageDraw.ImageDraw, mark: marks.Mark, theme: Mapping[str, str]
-) -> None:
+def _paint(draw: ImageDraw.ImageDraw, mark: marks.Mark) -> None:
   """Paints a mark on a picture OVER times as large."""
   points, width = mark.points * OVER, max(round(mark.width * OVER), OVER)
   if mark.kind == "disc":
     (centre,) = points
-    _disc(draw, centre, mark.radius * OVER + width / 2, theme[mark.colour])
-    _disc(draw, centre, mark.radius * OVER - width / 2, theme[mark.fill])
+    _disc(draw, centre, mark.radius * OVER + width / 2, _THEME[mark.colour])
+    _disc(draw, centre, mark.radius * OVER - width / 2, _THEME[mark.fill])
     return
   closed = mark.kind == "area"
   if mark.smooth and len(points) > 2:
     points = _curve(points, closed=closed)
   if mark.fill:
-    draw.polygon(_pairs(points), fill=theme[mark.fill])
+    draw.polygon(_pairs(points), fill=_THEME[mark.fill])
   if mark.colour:
     if closed:
       points = np.concatenate([points, points[:1]])
-    _stroke(draw, points, theme[mark.colour], width)
+    _stroke(draw, points, _THEME[mark.colour], width)
 
 
 def _stroke(

@@ -1,6 +1,6 @@
 """Contact sheets as SVG: sharp lines at any size, and no script."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from signllm_jax.visualization import cells, marks, svg_figure, themes
@@ -8,6 +8,7 @@ from signllm_jax.visualization import cells, marks, svg_figure, themes
 CELL = 1000  # width of a cell
 _LINE = 75  # height of a line of text
 _TRACK = 280  # room of the longest time beside a track
+_THEME = themes.LIGHT
 
 
 class Row(NamedTuple):
@@ -24,15 +25,12 @@ class Row(NamedTuple):
   times: Sequence[int]
 
 
-def sheet(
-  rows: Sequence[Row], size: int, theme: Mapping[str, str] = themes.LIGHT
-) -> str:
+def sheet(rows: Sequence[Row], size: int) -> str:
   """Draws a sheet, a row a clip, and returns the text of the file.
 
   Args:
     rows: at least one.
     size: width of a frame in pixels, unless the viewer scales it.
-    theme: colours.
   """
   width = CELL * max(len(row.times) for row in rows)
   top, parts = 0, []
@@ -41,7 +39,7 @@ def sheet(
       parts.append(_text(37, top + 55, _short(row.caption, width), "c"))
       top += _LINE
     for number, t in enumerate(row.times):
-      inside = "".join(_cell(row.cell, t, theme))
+      inside = "".join(_cell(row.cell, t))
       parts.append(
         f'<g transform="translate({number * CELL} {top})">{inside}</g>'
       )
@@ -56,58 +54,55 @@ def sheet(
       f'width="{width * scale:.0f}" height="{top * scale:.0f}">',
       f'<title id="title">{svg_figure.escape(title)}</title>',
       "<style>text{font-family:sans-serif;font-size:34px}"
-      f".c{{fill:{theme['ink']};font-size:44px}}.t{{fill:{theme['faint']}}}"
-      f".e{{fill:{theme['faint']};text-anchor:end}}"
-      f".l{{fill:{theme['card']};text-anchor:middle}}</style>",
-      f'<rect width="{width}" height="{top}" fill="{theme["page"]}"/>',
+      f".c{{fill:{_THEME['ink']};font-size:44px}}.t{{fill:{_THEME['faint']}}}"
+      f".e{{fill:{_THEME['faint']};text-anchor:end}}"
+      f".l{{fill:{_THEME['card']};text-anchor:middle}}</style>",
+      f'<rect width="{width}" height="{top}" fill="{_THEME["page"]}"/>',
       *parts,
       "</svg>\n",
     ]
   )
 
 
-def _cell(cell: cells.Cell, t: int, theme: Mapping[str, str]) -> Iterator[str]:
-  yield from _card(cell.body, "", cell.body_marks(t), theme)
+def _cell(cell: cells.Cell, t: int) -> Iterator[str]:
+  yield from _card(cell.body, "", cell.body_marks(t))
   if cell.label:
     x, y = cell.body.x + 25, cell.body.y + 25
     wide = 60 + 20 * len(cell.label)
     yield (
       f'<rect x="{x}" y="{y}" width="{wide}" height="60" rx="30" '
-      f'fill="{theme["ink"]}"/>'
+      f'fill="{_THEME["ink"]}"/>'
     )
     yield _text(x + wide // 2, y + 42, cell.label, "l")
   for side, card in cell.hands.items():
-    yield from _card(card, f"{side} hand", cell.hand_marks(t, side), theme)
-  yield from _foot(cell, t, theme)
+    yield from _card(card, f"{side} hand", cell.hand_marks(t, side))
+  yield from _foot(cell, t)
 
 
 def _card(
-  card: cells.Card,
-  title: str,
-  drawn: Iterable[marks.Mark],
-  theme: Mapping[str, str],
+  card: cells.Card, title: str, drawn: Iterable[marks.Mark]
 ) -> Iterator[str]:
   size = f'width="{card.width}" height="{card.height}"'
   edge = f'width="{card.width - 3}" height="{card.height - 3}" rx="30"'
   yield f'<svg x="{card.x}" y="{card.y}" {size}>'
-  yield f'<rect x="1" y="1" {edge} fill="{theme["card"]}"/>'
+  yield f'<rect x="1" y="1" {edge} fill="{_THEME["card"]}"/>'
   if title:
     yield _text(25, 55, title, "t")
   yield f"<g {svg_figure.STYLE}>"
-  yield from svg_figure.figure(drawn, theme)
+  yield from svg_figure.figure(drawn, _THEME)
   yield (
-    f'<rect x="1" y="1" {edge} stroke="{theme["edge"]}" stroke-width="3"/>'
+    f'<rect x="1" y="1" {edge} stroke="{_THEME["edge"]}" stroke-width="3"/>'
     "</g></svg>"
   )
 
 
-def _foot(cell: cells.Cell, t: int, theme: Mapping[str, str]) -> Iterator[str]:
+def _foot(cell: cells.Cell, t: int) -> Iterator[str]:
   foot, progress = cell.foot, cell.progress(t)
   middle, room = foot.y + foot.height // 2, foot.width - _TRACK
   for share, role in ((progress.track, "edge"), (progress.done, "bone")):
     yield (
       f'<rect x="{foot.x}" y="{middle - 6}" width="{max(room * share, 12):.0f}"'
-      f' height="12" rx="6" fill="{theme[role]}"/>'
+      f' height="12" rx="6" fill="{_THEME[role]}"/>'
     )
   yield _text(foot.x + foot.width, middle + 12, progress.text, "e")
 
