@@ -70,7 +70,9 @@ def main(argv: list[str]) -> None:
       sys.exit(code)
     reader = _READER.value
     if name == "signing" and not reader:
-      reader = studies.train_reader(plan)
+      if code := studies.train_reader(plan):
+        sys.exit(code)
+      reader = str(plan.reader)
     studies.write_report(plan, _SPLIT.value, reader)
 
   sys.exit(errors.exit_code_of(work))

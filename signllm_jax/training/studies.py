@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import re
-import sys
 import time
 from collections.abc import Sequence
 
@@ -42,6 +41,11 @@ class Plan:
     """Work directory of a run: `rl-plc/seed0`."""
     folder = re.sub(r"\W+", "-", row.lower()).strip("-")
     return self.path / folder / f"seed{seed}"
+
+  @property
+  def reader(self) -> paths.AnyPath:
+    """Work directory of the reader of `train_reader`."""
+    return self.path / "reader"
 
 
 def train_rows(plan: Plan) -> int:
@@ -92,13 +96,10 @@ def _check_data(base: config_lib.Experiment) -> None:
       )
 
 
-def train_reader(plan: Plan) -> str:
-  """Trains the reader of a study, if it is not done yet.
+def train_reader(plan: Plan) -> int:
+  """Trains the reader of a study, if it is not done yet; returns the exit code.
 
   It is `configs/whole_signs_reader.py` on the data of the study.
-
-  Returns:
-    Its work directory.
 
   Raises:
     UsageError: the data are of several languages, of which a reader knows one.
@@ -111,13 +112,12 @@ def train_reader(plan: Plan) -> str:
     )
   config = config_files.load("whole_signs_reader")
   config.data = dataclasses.replace(plan.base.data, glosses=False)
-  folder = plan.path / "reader"
-  if not study.is_done(folder, config.steps):
-    print("== training the reader", flush=True)
-    if code := loop.train(config, str(folder)):
-      sys.exit(code)
-    jax.clear_caches()
-  return str(folder)
+  if study.is_done(plan.reader, config.steps):
+    return 0
+  print("== training the reader", flush=True)
+  code = loop.train(config, str(plan.reader))
+  jax.clear_caches()
+  return code
 
 
 def write_report(plan: Plan, split: str, reader: str) -> None:
