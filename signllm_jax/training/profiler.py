@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -57,7 +58,7 @@ class Profiler:
       steps: to profile; None profiles nothing.
       report: shows a line to the user.
     """
-    self._folder = paths.resolve(folder)
+    self._folder = self._written = paths.resolve(folder)
     self._range, self._report = steps, report
     self._first: int | None = None  # step of the trace that is being recorded
     self._next = 0  # step after the last one in it
@@ -84,8 +85,7 @@ class Profiler:
     if self._first is None:
       atomic_files.make_folder(self._folder)
       # Of a bucket, the trace is written here and then uploaded.
-      self._written = self._folder
-      if isinstance(self._written, buckets.BucketPath):
+      if isinstance(self._folder, buckets.BucketPath):
         self._written = pathlib.Path(tempfile.mkdtemp(dir=paths.scratch()))
       jax.profiler.start_trace(os.fspath(self._written))
       self._first = number
@@ -109,13 +109,16 @@ class Profiler:
   def _write(self) -> None:
     if self._first is None:
       return
+    steps = f"{self._first} to {self._next - 1}"
+    self._first = None
     jax.profiler.stop_trace()
     if isinstance(self._folder, buckets.BucketPath):
-      _upload(pathlib.Path(self._written), self._folder)
-    self._report(
-      f"profile of steps {self._first} to {self._next - 1}: {self._folder}"
-    )
-    self._first = None
+      written = pathlib.Path(self._written)
+      try:
+        _upload(written, self._folder)
+      finally:
+        shutil.rmtree(written, ignore_errors=True)
+    self._report(f"profile of steps {steps}: {self._folder}")
 
 
 def _upload(source: pathlib.Path, target: buckets.BucketPath) -> None:
