@@ -64,7 +64,11 @@ def check(described: Description) -> None:
   except errors.SignLLMError as error:
     raise errors.DataError(str(error)) from error
   if not infos or (config.task == "mlsf" and codes != list(infos)):
-    raise errors.DataError(f"facts of {list(infos)} for languages {codes}")
+    raise errors.DataError(
+      f"vocabularies of the languages {list(infos)}", expected=str(codes)
+    )
   glosses = all(each.gloss_vocabulary is not None for each in infos.values())
   if config.task in ("text_to_gloss", "text2langgloss") and not glosses:
-    raise errors.DataError(f"no glosses for task {config.task}")
+    raise errors.DataError(
+      "no vocabulary of glosses", expected=f"one, with task {config.task}"
+    )

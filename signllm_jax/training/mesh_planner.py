@@ -50,8 +50,8 @@ def meshes(
     raise errors.UsageError(
       f"batches of {config.data.batch_size} (evaluate: "
       f"{config.evaluate.batch_size}) on {devices} devices",
-      expected=f"a multiple of {rest}, or of {rest} divided by as many as "
-      "--config.model.heads are",
+      expected=f"multiples of {rest}, or of {rest} / T for a T that divides "
+      f"model.heads={config.model.heads}",
       hint="Set --config.data.batch_size and --config.evaluate.batch_size",
     )
   return candidates
