@@ -49,7 +49,8 @@ class Request:
       text names one.
     convention: of .skels.
     size: width in pixels of a clip in pictures.
-    form: openpose or dwpose, where a folder of JSON is written.
+    form: openpose, dwpose or dwpose_npz, where a folder with a file a frame is
+      written.
     options: of the postprocessing.
     pause: seconds between words that are spelt.
     dtype: of the model's products, as of `text_signer.TextSigner`.

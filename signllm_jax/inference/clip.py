@@ -15,14 +15,16 @@ class Clip(clips.Clip):
   """A sign pose sequence: `core.clips.Clip` with saving and showing.
 
   Attributes:
-    frames: [T, 50, 3] float32, x right, y down, z away from the viewer; the
-      neck is at 0 and the shoulders are 1/3 apart; 0 where not valid.
-    valid: [T, 50] bool, False where the joint is missing.
+    frames: [T, J, D] float32, x right, y down and, if D is 3, z away from the
+      viewer; neck or middle of the shoulders at 0, shoulders 1/3 apart; 0 where
+      not valid.
+    valid: [T, J] bool, False where the joint is missing.
     fps: frames per second.
     name: name of its source file or video.
     text: the text, in the spoken language.
     gloss: its gloss; empty if there is none.
     prompt: its text as a question; empty if there is none.
+    skeleton: its joints.
   """
 
   @classmethod
@@ -50,7 +52,8 @@ class Clip(clips.Clip):
       path: .gif or .mp4 (a film), .png or .svg (a sheet of frames), .npz,
         .skels (with .text and .files), .pose, .bvh, or .h5 (2-D keypoints). Its
         folder is made.
-      form: openpose or dwpose: the path is a folder of JSON, a file a frame.
+      form: openpose, dwpose or dwpose_npz: the path is a folder, a file a
+        frame.
       convention: of .skels: prompt2sign, or pt (Progressive Transformers).
       size: width of a picture in pixels.
 

@@ -3,7 +3,7 @@
 Loop, step, non-finite guard, checkpoints and data are the same for all tasks.
 To add one, write a module here with everything that `task.Task` lists, add its
 name below and to `config.Experiment.task`, and open its evaluation in
-`training.setup.Run`.
+`training.evaluations`.
 """
 
 from signllm_jax.tasks import (

@@ -2,7 +2,7 @@
 
 An array is taken where its name and shape agree. Tables of tokens are taken row
 by row: a token of the new vocabulary takes the row that it has in the old one.
-The joints are the same 50 in all models. Everything else stays fresh.
+Everything else stays fresh, such as the layers of frames of another skeleton.
 """
 
 import dataclasses
