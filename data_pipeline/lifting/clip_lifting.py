@@ -55,7 +55,8 @@ def lift(
   """
   skeleton = skeleton_lib.get(options.skeleton)
   lifts = skeleton == PROMPT2SIGN50 or skeleton.lifted_from is not None
-  pairs = []  # quality as read, and keypoints as the policy keeps them
+  # Quality as read, and keypoints as the policy keeps them.
+  pairs: list[tuple[quality.Quality, clips.Keypoints]] = []
   for source, keypoints in read:
     if isinstance(keypoints, errors.SignLLMError):
       yield Result(source.name, fault=keypoints)
@@ -89,8 +90,10 @@ def lift(
     mode=options.mode,
     keep_stages=keep_stages,
   )
-  for pair, body, result in zip(pairs, bodies, results, strict=True):
-    yield _finish(*pair, body, result, skeleton)
+  for (measured, kept), body, result in zip(
+    pairs, bodies, results, strict=True
+  ):
+    yield _finish(measured, kept, body, result, skeleton)
 
 
 def _take(measured: quality.Quality, kept: clips.Keypoints) -> Result:
