@@ -34,9 +34,18 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=/dev/null
 source launch/dry_run.bash
 pip=(.venv/bin/python -m pip --disable-pip-version-check --quiet)
+# A third of the modules are ever imported; Python compiles these then.
+compile=(--no-compile)
+if [[ -n "${PYTHONDONTWRITEBYTECODE-}" ]]; then
+  compile=(--compile) # or every process would compile them for itself
+fi
+# A pip that reads the lock in half the time of the one that Python 3.11 brings.
+# The lock has all that its packages need.
 install_packages() {
   run "$python" -m venv --clear .venv
-  run "${pip[@]}" install --require-hashes -r requirements.lock
+  run "${pip[@]}" install "${compile[@]}" --require-hashes -r launch/build.lock
+  run "${pip[@]}" install "${compile[@]}" --require-hashes --no-deps \
+    -r requirements.lock
 }
 # Without isolation, or pip would fetch a build system that no lock names.
 install_project() {

@@ -6,9 +6,9 @@ if [[ "${1-}" == -h || "${1-}" == --help ]]; then
   cat <<'END'
 usage: launch/test.sh [--dry-run] [--quick] [PYTEST ARGUMENTS]
 
-Sets up .venv (launch/setup.sh), then runs ruff, basedpyright and pytest, and
-stops at the first that fails. Tests run in two processes. Arguments go to
-pytest:
+Sets up .venv (launch/setup.sh), then runs ruff, and pytest with basedpyright
+beside it; fails where one of them fails. Tests run in two processes. Arguments
+go to pytest:
   launch/test.sh tests/core/test_gloss.py -x
   launch/test.sh -n 0 --pdb   # one process, with the debugger
   launch/test.sh -m slow      # the trials of minutes
@@ -27,21 +27,25 @@ if [[ "${1-}" == --dry-run ]]; then
   dry_run=yes
   shift
 fi
+# Or every process of the tests would compile the packages for itself.
+unset PYTHONDONTWRITEBYTECODE
 run launch/setup.sh
 PATH="$PWD/.venv/bin:$PATH"
 run ruff check .
 run ruff format --check .
+tests=(-n 2 --dist worksteal)
 if [[ "${1-}" == --quick ]]; then
   shift
-  if [[ "$dry_run" == yes ]]; then
-    run basedpyright --pythonpath .venv/bin/python
-    run python -m pytest -m "not slow and not long" "$@"
-    exit 0
-  fi
-  basedpyright --pythonpath .venv/bin/python &
-  python -m pytest -m "not slow and not long" "$@"
-  wait $! # fails as basedpyright did
+  tests=(-m "not slow and not long")
+fi
+types=(basedpyright --pythonpath .venv/bin/python)
+if [[ "$dry_run" == yes ]]; then
+  run "${types[@]}"
+  run python -m pytest "${tests[@]}" "$@"
   exit 0
 fi
-run basedpyright --pythonpath .venv/bin/python
-run python -m pytest -n 2 --dist worksteal "$@"
+"${types[@]}" &
+status=0
+python -m pytest "${tests[@]}" "$@" || status=$?
+wait $! || status=$?
+exit "$status"
