@@ -60,7 +60,7 @@ def _install(lock: str, folder: pathlib.Path) -> None:
   (new / "beam.lock").write_text(lock)
   command = [
     *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"),
-    *("--require-hashes", "--target", str(new)),
+    *("--no-compile", "--require-hashes", "--target", str(new)),
   ]
   subprocess.run([*command, "-r", str(new / "beam.lock")], check=True)
   new.rename(folder)
