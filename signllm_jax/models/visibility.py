@@ -32,7 +32,7 @@ def head(width: int, skeleton: Skeleton, rngs: nnx.Rngs) -> layers.Linear:
   linear = layers.Linear(width, joints, ("embed", "frame"), rngs=rngs)
   assert linear.bias is not None
   linear.kernel[...] = jnp.zeros((width, joints))
-  linear.bias[...] = jnp.full(joints, _FIRST_LOGIT)
+  linear.bias[...] = jnp.full(joints, _FIRST_LOGIT, jnp.float32)
   return linear
 
 

@@ -43,6 +43,19 @@ def test_eight_devices_equal_one(mesh, one_device):
   assert losses[-1] < losses[0]
 
 
+def test_a_fresh_state_has_the_types_of_later_ones():
+  """With weak types, the second step would be compiled again."""
+  experiment = small_steps.new_experiment()
+  assert experiment.model.visibility
+  _, fresh, _, _ = small_steps.start(experiment, jax.devices()[:1])
+  weak = [
+    jax.tree_util.keystr(path)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(fresh)
+    if leaf.aval.weak_type
+  ]
+  assert weak == []
+
+
 @pytest.mark.slow
 def test_fsdp_sends_matrices_whatever_the_rows():
   """And not the rows: those of all devices together have no bound."""
