@@ -11,7 +11,13 @@ from signllm_jax import config as config_lib
 from signllm_jax.core import errors
 from signllm_jax.data import loader
 from signllm_jax.parallel import processes, sharding
-from signllm_jax.runs import checkpointer, train_state, workdir, writers
+from signllm_jax.runs import (
+  checkpointer,
+  step_copies,
+  train_state,
+  workdir,
+  writers,
+)
 from signllm_jax.training import (
   early_stopping,
   evaluator,
@@ -45,7 +51,8 @@ def train(
   Raises:
     SignLLMError: as the class says.
   """
-  with stop_signals.StopRequest() as stop:
+  with stop_signals.StopRequest() as stop, contextlib.ExitStack() as copies:
+    copies.enter_context(step_copies.keeping())  # of a trained run's weights
     prepared = start.prepare(config, path, init)
     run = prepared.run
     with (
@@ -60,6 +67,7 @@ def train(
       work.check_corpus_infos(run.infos)
       print(prepared.describe(), flush=True)
       step, state = start.restore_or_create(prepared, work, checkpoints)
+      copies.close()
       norms = gradient_norms.GradientNorms.restore(checkpoints, step)
       with (
         writers.open_writers(config, work, step) as writer,

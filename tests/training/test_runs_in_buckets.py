@@ -83,6 +83,12 @@ def count_downloads(monkeypatch) -> list[str]:
   return copied
 
 
+def check_copied_once(copied: list[str]) -> None:
+  """No object of a checkpoint is copied twice."""
+  states = [name for name in copied if "/checkpoints/" in name]
+  assert len(states) == len(set(states)) > 0, states
+
+
 def test_a_run_equals_that_on_the_disk(
   bucket, built, tmp_path, capsys, monkeypatch
 ):
@@ -125,8 +131,11 @@ def test_a_run_equals_that_on_the_disk(
     copied = count_downloads(monkeypatch)
     arguments = [f"--workdir={run}", "--split=dev", "--resamples=10"]
     assert evaluate.main(arguments) == 0, capsys.readouterr().err
-    states = [name for name in copied if "/checkpoints/" in name]
-    assert len(states) == len(set(states)) > 0, states
+    check_copied_once(copied)
+    started = str(tmp_path / "started")
+    copied.clear()
+    assert train.train(experiment(data, 2), started, False, init=run) == 0
+    check_copied_once(copied)
   (name,) = bucket.names("run/evaluation/dev/report.json")
   assert json.loads(bucket.content(name))["split"] == "dev"
 
