@@ -35,6 +35,7 @@ from benchmarks import prediction, timing, workload
 from configs import quickstart
 from signllm_jax import config as config_lib
 from signllm_jax.data import loader, pose_corpus
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import checkpointer, train_state
 from signllm_jax.training import train_step
@@ -53,7 +54,7 @@ def measure_input(folder: pathlib.Path) -> list[timing.Ratio]:
   mesh = sharding.make_mesh(config_lib.Mesh(), jax.devices()[:1])
   clips = pose_corpus.PoseCorpus([config.data], 0, rows=rows, multiple=1)
   batches = clips.batches(STEPS)
-  sizes = train_state.Sizes(len(clips.info.vocabulary))
+  sizes = sizes_lib.Sizes(len(clips.info.vocabulary))
   statistics = train_state.measured(clips.summary, config)
   with jax.set_mesh(mesh):
     shapes = train_state.abstract_state(config, sizes, mesh)

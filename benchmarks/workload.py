@@ -16,13 +16,14 @@ from benchmarks import timing
 from configs import progressive_transformer, signllm
 from signllm_jax import config as config_lib
 from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import train_state
 from signllm_jax.training import train_step as train_step_lib
 
 VOCABULARY = 1089  # glosses of PHOENIX14T
-SIZES = train_state.Sizes(VOCABULARY)
+SIZES = sizes_lib.Sizes(VOCABULARY)
 SOURCE = 16  # tokens of each source
 MODELS = ("pt", "40m", "120m", "1b")
 

@@ -22,14 +22,15 @@ def get_config() -> config.Experiment:
   return config.Experiment(
     name="text_to_gloss",
     task="text_to_gloss",
-    steps=5000,
+    steps=4000,
     data=config.Data(
       language="GSL",
       clean_glosses="GSL",
       tokens="words+characters",
       min_count=2,
-      batch_size=64,
-      bucket=12,
+      batch_size=12,
+      bucket=8,
+      pack=104,
     ),
     model=config.Model(
       encoder_layers=2,
@@ -38,11 +39,16 @@ def get_config() -> config.Experiment:
       feed_forward=512,
       dropout=0.3,
       scale_embeddings=True,
+      affixes=True,
     ),
     gloss=config.Gloss(source_dropout=0.1, token_dropout=0.1),
     optim=config.Optim(
-      learning_rate=1e-3, warmup_steps=400, beta2=0.98, clip_norm=1.0
+      learning_rate=1.5e-3,
+      warmup_steps=200,
+      beta2=0.98,
+      clip_norm=1.0,
+      ema=0.998,
     ),
-    evaluate=config.Evaluate(every=500),
-    checkpoint=config.Checkpoint(every=500),
+    evaluate=config.Evaluate(every=2000),
+    checkpoint=config.Checkpoint(every=1000),
   )

@@ -55,6 +55,7 @@ class Model:
   dropout: float = 0.1
   scale_embeddings: bool = False  # multiply source embeddings by sqrt(width)
   repeats: bool = False  # mark source tokens that equal the one before
+  affixes: bool = False  # words share vectors of their affixes; text to gloss
   learnt_start: bool = True  # learn the start frame; else it is zero
   just_counter: bool = False  # the counter is the decoder's only input
   future: int = 1  # frames that each step predicts; 10 in PT's future
@@ -92,8 +93,7 @@ class Loss:
   kind: str = "mse"  # "mse" or "l1"
   counter_weight: float = 1.0  # weight of the counter, relative to a coordinate
   counter_unit: str = "share"  # error as "share" of the clip, or in "frames"
-  frames: float = 1.0  # weight of the poses' errors under teacher forcing; the
-  # counter keeps its own
+  frames: float = 1.0  # weight of the poses' errors; the counter has its own
   parts: str = ""  # weights of the errors of parts, such as "face=2,mouth=4"
   bones: float = 0.0  # weight of the relative error of bone lengths
   dtw: float = 0.0  # weight of soft-DTW between the truth and what the model

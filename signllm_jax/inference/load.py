@@ -10,6 +10,7 @@ import jax
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors, languages, skeleton
 from signllm_jax.data import corpus_info
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.inference import (
   flow_solver,
   gloss_first,
@@ -48,7 +49,7 @@ def generator(
     statistics = group.statistics
   elif config.task == "text2langgloss":
     statistics = jax.tree.map(lambda x: x[index], statistics)
-  graph = train_state.graph(config, train_state.sizes_of(infos))
+  graph = train_state.graph(config, sizes_lib.sizes_of(config, infos))
   model = graph, group.weights, statistics, infos[code]
   if config.task == "pose_to_text":
     return pose_reader.Reader(*model, config, mesh)
@@ -92,7 +93,7 @@ def _gloss_weights(
   if config.task == "text2langgloss":
     params = params["text"]
   alone = dataclasses.replace(config, task="text_to_gloss")
-  graph = train_state.graph(alone, train_state.sizes_of(infos))
+  graph = train_state.graph(alone, sizes_lib.sizes_of(alone, infos))
   return glosser.Weights(graph, params)
 
 

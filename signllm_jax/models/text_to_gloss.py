@@ -10,6 +10,7 @@ from flax import nnx
 
 from signllm_jax.config import Model
 from signllm_jax.core import vocabulary as vocabulary_lib
+from signllm_jax.core.affixes import Affixes
 from signllm_jax.models import layers, segments, tokens
 
 
@@ -17,7 +18,12 @@ class TextToGloss(nnx.Module):
   """Encoder-decoder transformer."""
 
   def __init__(
-    self, config: Model, vocabulary: int, glosses: int, rngs: nnx.Rngs
+    self,
+    config: Model,
+    vocabulary: int,
+    glosses: int,
+    rngs: nnx.Rngs,
+    affixes: Affixes | None = None,
   ):
     """Builds the model.
 
@@ -26,8 +32,9 @@ class TextToGloss(nnx.Module):
       vocabulary: number of source tokens, specials included.
       glosses: number of gloss tokens, specials included.
       rngs: stream `params`.
+      affixes: of the source tokens, with `model.affixes`.
     """
-    self.encoder = tokens.TokenEncoder(config, vocabulary, rngs)
+    self.encoder = tokens.TokenEncoder(config, vocabulary, rngs, affixes)
     self.decoder = tokens.TokenDecoder(config, glosses, rngs)
 
   def project_memory(

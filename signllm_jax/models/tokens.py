@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from signllm_jax.config import Model
+from signllm_jax.core import affixes as affixes_lib
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.models import layers, segments, stacks
 from signllm_jax.parallel import sharding
@@ -29,19 +30,44 @@ def _table(vocabulary: int, width: int, rngs: nnx.Rngs) -> nnx.Param:
   return nnx.Param(table, axes=("vocab", "embed"))
 
 
+class AffixVectors(nnx.Module):
+  """Vectors of affixes, which tokens that share them add to their own."""
+
+  def __init__(self, affixes: affixes_lib.Affixes, width: int, rngs: nnx.Rngs):
+    """Builds a table of the affixes of a vocabulary."""
+    self.vectors = _table(len(affixes.known), width, rngs)
+    self.affixes = affixes
+
+  def __call__(self, tokens: jax.Array) -> jax.Array:
+    """The sum [B, S, D] over the affixes of each of the tokens [B, S]."""
+    ids = jnp.asarray(self.affixes.ids)[tokens]
+    vectors = sharding.look_up(self.vectors[...], ids)
+    return jnp.sum(jnp.where(ids[..., None] > 0, vectors, 0), 2)
+
+
 class TokenEncoder(nnx.Module):
   """Transformer encoder of token ids."""
 
-  def __init__(self, config: Model, vocabulary: int, rngs: nnx.Rngs):
+  def __init__(
+    self,
+    config: Model,
+    vocabulary: int,
+    rngs: nnx.Rngs,
+    affixes: affixes_lib.Affixes | None = None,
+  ):
     """Builds the encoder.
 
     Args:
       config: its shape.
       vocabulary: number of tokens, specials included.
       rngs: stream `params`.
+      affixes: of the tokens, whose vectors are added to theirs.
     """
     dtype = jnp.dtype(config.compute_dtype)
     self.embedding = _table(vocabulary, config.width, rngs)
+    self.affixes = (
+      AffixVectors(affixes, config.width, rngs) if affixes else None
+    )
     self.layers = stacks.stack(
       [
         layers.EncoderLayer(config, dtype, rngs)
@@ -80,6 +106,8 @@ class TokenEncoder(nnx.Module):
       positions = positions[shared.position]
       seen = mask & segments.mask(shared, shared)
     x = sharding.look_up(self.embedding[...], ids)
+    if self.affixes is not None:
+      x = x + self.affixes(ids)
     x = self.scale * x + positions
     if self.repeat is not None:
       # Sequences of a shared row end with EOS, with which none begins.

@@ -16,10 +16,14 @@ def check(config: config_lib.Experiment) -> None:
       "--config.data.source='gloss' with task text_to_gloss",
       expected="text or prompt",
     )
-  used = {"data.pack": config.data.pack, "gloss.samples": config.gloss.samples}
+  used = {
+    "data.pack": config.data.pack,
+    "gloss.samples": config.gloss.samples,
+    "model.affixes": config.model.affixes,
+  }
   for name, value in used.items():
     if value and not alone:
       raise errors.UsageError(
         f"--config.{name}={value} with task {config.task}",
-        expected="0, or task text_to_gloss",
+        expected=f"{type(value)()}, or task text_to_gloss",
       )

@@ -13,6 +13,7 @@ import jax
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors, paths
 from signllm_jax.data import corpus_info
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import (
   checkpoint_manifest,
@@ -75,7 +76,7 @@ def restore(
   if mesh is None:
     mesh = sharding.make_mesh(config.mesh, jax.devices()[:1])
   abstract = train_state.abstract_state(
-    config, train_state.sizes_of(infos), mesh, codes
+    config, sizes_lib.sizes_of(config, infos), mesh, codes
   )
   if model_file.is_model_file(path):
     state = model_file.read(path, abstract)

@@ -2,7 +2,7 @@
 
 import functools
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,32 +16,12 @@ from signllm_jax import config as config_lib
 from signllm_jax import tasks
 from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.data import corpus_info
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
 from signllm_jax.models import flow_noise
 from signllm_jax.parallel import sharding as sharding_lib
 from signllm_jax.rl import priority
 from signllm_jax.runs import optimizer
-
-
-class Sizes(NamedTuple):
-  """Sizes of the data that determine the shapes of a state."""
-
-  vocabulary: int  # source tokens, of the language with the most
-  glosses: int = 0  # gloss tokens, with `data.glosses`
-  examples: int = 0  # training samples, of the language with the most
-
-
-def sizes_of(infos: Mapping[str, corpus_info.CorpusInfo]) -> Sizes:
-  """The sizes of a run on the corpora of these languages."""
-  corpora = infos.values()
-  return Sizes(
-    max(len(info.vocabulary) for info in corpora),
-    max(
-      len(info.gloss_vocabulary) if info.gloss_vocabulary else 0
-      for info in corpora
-    ),
-    max(info.num_clips for info in corpora),
-  )
 
 
 class Progress(NamedTuple):
@@ -98,25 +78,24 @@ class TrainState(NamedTuple):
     return Group(*(getattr(self, name) for name in Group._fields))
 
 
-def graph(config: config_lib.Experiment, sizes: Sizes) -> nnx.GraphDef:
+def graph(
+  config: config_lib.Experiment, sizes: sizes_lib.Sizes
+) -> nnx.GraphDef:
   """Builds the model's graph, without parameters, for `nnx.merge`."""
   build = tasks.get_task(config.task).build_model
-  model = nnx.eval_shape(
-    lambda: build(config, sizes.vocabulary, sizes.glosses, nnx.Rngs(0))
-  )
+  model = nnx.eval_shape(lambda: build(config, sizes, nnx.Rngs(0)))
   return nnx.split(model)[0]
 
 
 def _new_group(
   config: config_lib.Experiment,
-  sizes: Sizes,
+  sizes: sizes_lib.Sizes,
   statistics: PoseStatistics,
   key: jax.Array,
 ) -> Group:
   init_key, run_key = jax.random.split(key)
   build = tasks.get_task(config.task).build_model
-  rngs = nnx.Rngs(init_key)
-  model = build(config, sizes.vocabulary, sizes.glosses, rngs)
+  model = build(config, sizes, nnx.Rngs(init_key))
   params = nnx.state(model, nnx.Param)
   zero = jnp.zeros(skeleton_lib.get(config.data.skeleton).num_values + 1)
   return Group(
@@ -143,7 +122,7 @@ def _stacked_axes(leaf: Any) -> Any:
 
 
 def _init(
-  config: config_lib.Experiment, sizes: Sizes, codes: Sequence[str]
+  config: config_lib.Experiment, sizes: sizes_lib.Sizes, codes: Sequence[str]
 ) -> Callable[[PoseStatistics], TrainState]:
   """Builds the function that creates a state; `codes` stack the groups.
 
@@ -183,7 +162,7 @@ def _init(
 
 def abstract_state(
   config: config_lib.Experiment,
-  sizes: Sizes,
+  sizes: sizes_lib.Sizes,
   mesh: Mesh,
   codes: Sequence[str] = (),
 ) -> TrainState:
@@ -250,7 +229,7 @@ def create_state(
   config: config_lib.Experiment,
   statistics: PoseStatistics,
   abstract: TrainState,
-  sizes: Sizes,
+  sizes: sizes_lib.Sizes,
   codes: Sequence[str] = (),
 ) -> TrainState:
   """Creates a state, initialised in place on the mesh.

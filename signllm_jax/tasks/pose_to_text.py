@@ -15,6 +15,7 @@ from signllm_jax.config import Experiment
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import augmentation
 from signllm_jax.data.batch import Batch
+from signllm_jax.data.sizes import Sizes
 from signllm_jax.losses.cross_entropy import cross_entropy
 from signllm_jax.models import tokens
 from signllm_jax.models.back_translation import Encoded, PoseToText
@@ -24,11 +25,9 @@ update_residuals = keep_residuals
 LENGTH_UNIT: str = "frames"
 
 
-def build_model(
-  config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
-) -> PoseToText:
+def build_model(config: Experiment, sizes: Sizes, rngs: nnx.Rngs) -> PoseToText:
   """Builds the model; it has a CTC head where the data have glosses."""
-  return PoseToText(config, vocabulary, glosses, rngs)
+  return PoseToText(config, sizes.vocabulary, sizes.glosses, rngs)
 
 
 class TokenCounts(NamedTuple):

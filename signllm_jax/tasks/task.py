@@ -9,6 +9,7 @@ from flax import nnx
 from signllm_jax.config import Experiment
 from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
+from signllm_jax.data.sizes import Sizes
 from signllm_jax.rl.recognition import TextReader
 
 ScoreTable = dict[str, dict[str, float]]  # row of a report -> metric -> score
@@ -43,14 +44,13 @@ class Task(Protocol):
   LENGTH_UNIT: str  # of padded lengths: "frames" or "tokens"
 
   def build_model(
-    self, config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
+    self, config: Experiment, sizes: Sizes, rngs: nnx.Rngs
   ) -> nnx.Module:
     """Builds the model with fresh parameters.
 
     Args:
       config: the run.
-      vocabulary: number of tokens of the source (`data.source`).
-      glosses: number of gloss tokens; 0 unless `data.glosses`.
+      sizes: of the data.
       rngs: stream `params`.
     """
     ...

@@ -14,6 +14,7 @@ from signllm_jax.config import Experiment
 from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data.batch import Batch
+from signllm_jax.data.sizes import Sizes
 from signllm_jax.models import text2langgloss
 from signllm_jax.models.text2langgloss import FlowText2LangGloss, Text2LangGloss
 from signllm_jax.models.text_to_gloss import prepend_bos
@@ -47,11 +48,13 @@ def count_targets(gloss: jax.Array) -> jax.Array:
 
 
 def build_model(
-  config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
+  config: Experiment, sizes: Sizes, rngs: nnx.Rngs
 ) -> Text2LangGloss | FlowText2LangGloss:
   """Builds the model of all languages."""
   skeleton = skeleton_lib.get(config.data.skeleton)
-  return text2langgloss.build(config.model, vocabulary, glosses, skeleton, rngs)
+  return text2langgloss.build(
+    config.model, sizes.vocabulary, sizes.glosses, skeleton, rngs
+  )
 
 
 def loss_denominator(config: Experiment, batch: Batch) -> Denominators:

@@ -8,6 +8,7 @@ from signllm_jax.config import Experiment, Gloss
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import augmentation
 from signllm_jax.data.batch import Batch
+from signllm_jax.data.sizes import Sizes
 from signllm_jax.losses.cross_entropy import cross_entropy
 from signllm_jax.models import segments
 from signllm_jax.models.text_to_gloss import TextToGloss, packed_inputs
@@ -18,10 +19,12 @@ LENGTH_UNIT: str = "tokens"
 
 
 def build_model(
-  config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
+  config: Experiment, sizes: Sizes, rngs: nnx.Rngs
 ) -> TextToGloss:
   """Builds the model of all languages."""
-  return TextToGloss(config.model, vocabulary, glosses, rngs)
+  return TextToGloss(
+    config.model, sizes.vocabulary, sizes.glosses, rngs, sizes.affixes
+  )
 
 
 def loss_denominator(config: Experiment, batch: Batch) -> jax.Array:

@@ -13,6 +13,7 @@ from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data import augmentation
 from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
+from signllm_jax.data.sizes import Sizes
 from signllm_jax.losses import bones, part_weights
 from signllm_jax.losses import pose as losses
 from signllm_jax.models import text_to_pose, visibility
@@ -36,11 +37,11 @@ class Denominators(NamedTuple):
 
 
 def build_model(
-  config: Experiment, vocabulary: int, glosses: int, rngs: nnx.Rngs
+  config: Experiment, sizes: Sizes, rngs: nnx.Rngs
 ) -> TextToPose | FlowTextToPose:
   """Builds the base model, which does not use glosses beside the source."""
   skeleton = skeleton_lib.get(config.data.skeleton)
-  return text_to_pose.build(config.model, vocabulary, skeleton, rngs)
+  return text_to_pose.build(config.model, sizes.vocabulary, skeleton, rngs)
 
 
 def teacher_inputs(start: jax.Array, target: jax.Array) -> jax.Array:

@@ -17,6 +17,7 @@ import numpy as np
 from signllm_jax.core import errors, paths
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import corpus_info
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import restore, train_state
@@ -145,7 +146,7 @@ def plan(run: setup.Run, path: str | os.PathLike) -> InitialWeights:
   version = restore.identify(path)
   codes = list(infos) if config.task in ("mlsf", "text2langgloss") else []
   stacked = config.task == "mlsf"
-  sizes = train_state.sizes_of(infos)
+  sizes = sizes_lib.sizes_of(config, infos)
   sharding.check_model(run.mesh, config)
   abstract = train_state.abstract_state(
     config, sizes, run.mesh, codes if stacked else []

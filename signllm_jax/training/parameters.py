@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from signllm_jax.core import affixes
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import corpus_info
 
@@ -99,6 +100,8 @@ def vocabulary_of(
 ) -> vocabulary_lib.Vocabulary:
   """The vocabulary of a table, by its name in the models of a task."""
   parts = table.split("/")
+  if "affixes" in parts:
+    return affixes.Affixes(info.vocabulary).known
   read = parts[0] == "encoder" or parts[:2] == ["text", "encoder"]
   written = task == "pose_to_text" and parts[0] == "decoder"
   if read or written:

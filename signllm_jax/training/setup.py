@@ -16,6 +16,7 @@ from signllm_jax.data import (
   pose_corpus,
   text_gloss_corpus,
 )
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.inference import load
 from signllm_jax.parallel import sharding as sharding_lib
 from signllm_jax.rl import recognition
@@ -68,7 +69,7 @@ class Run:
     sharding_lib.check_model(self.mesh, config)
     self.corpora = corpora_lib.open_corpora(config, self.mesh)
     self.codes = [c.code for c in self.corpora] if self.stacked else []
-    self.sizes = train_state.sizes_of(self.infos)
+    self.sizes = sizes_lib.sizes_of(config, self.infos)
     self._reader = self._open_reader() if config.rl.reader else None
     self.abstract = self._abstract()
     self.data_seconds = time.monotonic() - started

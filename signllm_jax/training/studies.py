@@ -12,6 +12,7 @@ from signllm_jax import config as config_lib
 from signllm_jax import config_files
 from signllm_jax.core import atomic_files, errors, paths
 from signllm_jax.data import datasets
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.evaluation import evaluate_run
 from signllm_jax.evaluation.report import study, study_tables
 from signllm_jax.parallel import sharding
@@ -200,6 +201,6 @@ def _count_parameters(path: paths.AnyPath) -> int:
   config, infos = restore.describe(path)
   mesh = sharding.make_mesh(config_lib.Mesh(), jax.devices()[:1])
   codes = list(infos) if config.task == "mlsf" else []
-  sizes = train_state.sizes_of(infos)
+  sizes = sizes_lib.sizes_of(config, infos)
   abstract = train_state.abstract_state(config, sizes, mesh, codes)
   return train_state.count_parameters(abstract)

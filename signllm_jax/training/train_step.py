@@ -12,6 +12,7 @@ from flax import nnx
 
 from signllm_jax import config as config_lib
 from signllm_jax import tasks
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.data.batch import Batch
 from signllm_jax.rl import balance, priority, reward
 from signllm_jax.rl.balance import GradientParts
@@ -36,7 +37,7 @@ class Gradients(NamedTuple):
 
 def make_train_step(
   config: config_lib.Experiment,
-  sizes: train_state.Sizes,
+  sizes: sizes_lib.Sizes,
   batches_per_epoch: int | np.ndarray,
   shardings: Any,
   trainable: np.ndarray | None = None,
@@ -94,7 +95,7 @@ def make_train_step(
 
 def make_gradients(
   config: config_lib.Experiment,
-  sizes: train_state.Sizes,
+  sizes: sizes_lib.Sizes,
   stacked: bool,
   reader: TextReader | None = None,
 ) -> Callable[[train_state.Group, Batch, jax.Array], Gradients]:
@@ -134,7 +135,7 @@ def _step_metrics(
 
 def _loss_and_gradient(
   config: config_lib.Experiment,
-  sizes: train_state.Sizes,
+  sizes: sizes_lib.Sizes,
   reader: TextReader | None,
 ) -> Callable[..., tuple[tuple[jax.Array, LossOutput], GradientParts]]:
   """Builds the loss of a micro-batch with its gradients by the parameters."""

@@ -11,6 +11,7 @@ from signllm_jax import config
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 from signllm_jax.data import corpus_info
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import model_file, train_state
@@ -59,7 +60,7 @@ def write_flow_model(
   )
   vocabulary = vocabulary_lib.build_vocabulary(TEXTS, "characters")
   infos = {"GSL": corpus_info.CorpusInfo(vocabulary, 7, 21, 25.0)}
-  sizes = train_state.sizes_of(infos)
+  sizes = sizes_lib.sizes_of(config, infos)
   mesh = sharding.make_mesh(config.Mesh(), jax.devices()[:1])
   abstract = train_state.abstract_state(experiment, sizes, mesh)
   statistics = PoseStatistics(

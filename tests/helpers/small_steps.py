@@ -9,6 +9,7 @@ import numpy as np
 from signllm_jax import config
 from signllm_jax.core import clips
 from signllm_jax.data import corpus_info, loader
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.data.batch_plan import BatchPlan
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import train_state
@@ -58,7 +59,7 @@ def start(experiment, devices):
   summary = corpus_info.summarise(SPLIT, experiment.data)
   rows = experiment.data.batch_size * (experiment.plc.pool or 1)
   plan = BatchPlan(summary.lengths, rows, experiment.data.bucket, 0)
-  sizes = train_state.Sizes(len(summary.info.vocabulary), examples=len(SPLIT))
+  sizes = sizes_lib.Sizes(len(summary.info.vocabulary), examples=len(SPLIT))
   abstract = train_state.abstract_state(experiment, sizes, mesh)
   step = train_step.make_train_step(
     experiment,

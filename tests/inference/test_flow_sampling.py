@@ -12,6 +12,7 @@ from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics
+from signllm_jax.data.sizes import Sizes
 from signllm_jax.inference import flow_sampling, flow_solver
 from signllm_jax.inference import producer as producer_lib
 from signllm_jax.parallel import sharding
@@ -26,7 +27,9 @@ def build(solver=SOLVER, lengths=None, limit=100) -> producer_lib.Producer:
   )
   experiment = config.Experiment(model=SHAPE)
   task = tasks.get_task(experiment.task)
-  model = moved(task.build_model(experiment, len(vocabulary), 0, nnx.Rngs(0)))
+  model = moved(
+    task.build_model(experiment, Sizes(len(vocabulary)), nnx.Rngs(0))
+  )
   seen = np.ones(PROMPT2SIGN50.num_joints, bool)
   model.spread.bias[...] -= 1.5  # most lengths lie between 1 and the limit
   seen[10] = False

@@ -16,6 +16,7 @@ from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.data import corpus_info
 from signllm_jax.data.pose_statistics import PoseStatistics
+from signllm_jax.data.sizes import Sizes
 from signllm_jax.inference import (
   decoding,
   flow_sampling,
@@ -44,7 +45,7 @@ def build(
     ["regen sonne wind norden"], "characters"
   )
   task = tasks.get_task(experiment.task)
-  model = task.build_model(experiment, len(vocabulary), 0, nnx.Rngs(0))
+  model = task.build_model(experiment, Sizes(len(vocabulary)), nnx.Rngs(0))
   model.alignment.duration.kernel[...] *= 0
   model.alignment.duration.bias[...] += patience
   statistics = PoseStatistics(

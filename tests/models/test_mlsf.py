@@ -10,6 +10,7 @@ import pytest
 import signllm_jax.train as train
 from signllm_jax import config, produce
 from signllm_jax.core import clips, errors
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.data.batch_plan import BatchPlan
 from signllm_jax.formats import npz, skels
 from signllm_jax.parallel import sharding
@@ -234,7 +235,7 @@ def test_added_language_leaves_others_bit_equal(
 def _restored(path, best=False) -> train_state.TrainState:
   settings, infos = workdir.read_config(path), workdir.read_corpus_infos(path)
   mesh = sharding.make_mesh(config.Mesh(), jax.devices()[:1])
-  sizes = train_state.sizes_of(infos)
+  sizes = sizes_lib.sizes_of(config, infos)
   abstract = train_state.abstract_state(settings, sizes, mesh, list(infos))
   with checkpointer.Checkpoints(path / "checkpoints", keep=None) as saved:
     return saved.restore(abstract, best=best)[1]

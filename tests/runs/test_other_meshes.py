@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from signllm_jax import config
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import checkpointer, host_copy, train_state
 
@@ -15,7 +16,7 @@ SETTINGS = config.Experiment(
   plc=config.Priority(pool=2),
   optim=config.Optim(ema=0.9),
 )
-SIZES = train_state.Sizes(vocabulary=16, examples=12)
+SIZES = sizes_lib.Sizes(vocabulary=16, examples=12)
 
 
 def abstract_on(axes: config.Mesh, count: int) -> train_state.TrainState:

@@ -15,7 +15,7 @@ from helpers import devices
 import signllm_jax.evaluate as evaluate
 import signllm_jax.train as train
 from signllm_jax import config, export_model, produce
-from signllm_jax.core import clips, errors, gloss, vocabulary
+from signllm_jax.core import affixes, clips, errors, gloss, vocabulary
 from signllm_jax.data import (
   corpus_info,
   datasets,
@@ -28,7 +28,7 @@ from signllm_jax.models import text_to_gloss as models
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import config_check, restore
 from signllm_jax.tasks import text2langgloss
-from signllm_jax.training import setup
+from signllm_jax.training import parameters, setup
 
 CODES = ("ASL", "GSL")
 LETTERS = "abcd"
@@ -254,6 +254,26 @@ def test_an_unknown_word_is_spelt_not_dropped(writes):
   found = model.write(["dad"])
   assert found is not None
   assert "<ASL_D>" in found[0].split()
+
+
+def test_affixes_are_learnt_saved_and_read_back(folders, tmp_path):
+  experiment = _experiment(folders, "text_to_gloss", 2)
+  experiment.data.min_count, experiment.model.affixes = 1, True
+  start = setup.Run(experiment).create_state()
+  with devices.only(2):
+    assert train.train(experiment, str(tmp_path / "run"), dry_run=False) == 0
+  *_, made = restore.restore(tmp_path / "run")
+  fresh, learnt = (
+    np.asarray(parameters.named(state.params)["encoder/affixes/vectors"])
+    for state in (start, made)
+  )
+  moved = np.abs(fresh - learnt).max(-1)
+  known = affixes.Affixes(setup.Run(experiment).infos["ASL"].vocabulary).known
+  assert "ab-" in known.entries and len(known) == len(moved)
+  assert not moved[: len(vocabulary.SPECIALS)].any()
+  assert (moved[len(vocabulary.SPECIALS) :] > 0).mean() > 0.5
+  written = load.load_glosser(tmp_path / "run", "ASL").write(["abad"])
+  assert written is not None and written[0]
 
 
 def test_a_model_together_with_itself_writes_what_it_writes_alone(writes):

@@ -14,6 +14,7 @@ from configs import signllm
 from signllm_jax import config
 from signllm_jax.core import clips, errors
 from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.formats import skels
 from signllm_jax.models.text_to_pose import TextToPose
 from signllm_jax.parallel import sharding
@@ -30,7 +31,7 @@ def test_sizes_have_the_parameters_in_their_name(size, named):
   experiment = signllm.get_config(f"gsl-{size}")
   mesh = sharding.make_mesh(config.Mesh(fsdp=8, data=1))
   abstract = train_state.abstract_state(
-    experiment, train_state.Sizes(WORDS), mesh
+    experiment, sizes_lib.Sizes(WORDS), mesh
   )
   assert abs(train_state.count_parameters(abstract) / named - 1) < 0.05
 

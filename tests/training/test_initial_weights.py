@@ -269,6 +269,7 @@ def test_tables_have_the_vocabulary_of_their_task(folders):
       ("text_to_pose", "encoder/embedding"),
       ("text_to_gloss", "decoder/embedding"),
       ("text_to_gloss", "encoder/embedding"),
+      ("text_to_gloss", "encoder/affixes/vectors"),
       ("text2langgloss", "text/encoder/embedding"),
       ("text2langgloss", "text/decoder/out/kernel"),
       ("pose_to_text", "decoder/out/bias"),

@@ -10,6 +10,7 @@ from benchmarks import communication
 from signllm_jax import config
 from signllm_jax.core import errors
 from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.inference import compiled_model, decoding
 from signllm_jax.losses import pose
 from signllm_jax.parallel import sharding
@@ -336,7 +337,7 @@ def test_future_prediction_learns_and_signs_one_frame_at_a_time():
   assert np.mean(losses[-3:]) < np.mean(losses[:3])
   kernel = fresh.params["frame_out"]["kernel"][...]
   assert kernel.shape == (64, 151 + 3 * 150)
-  graph = train_state.graph(experiment, train_state.Sizes(10))
+  graph = train_state.graph(experiment, sizes_lib.Sizes(10))
   source = jnp.array([[4, 5, 3]])
   model = compiled_model.Model(graph, fresh.params, fresh.statistics)
   (part,) = decoding.decode(model, (source,), 9)
