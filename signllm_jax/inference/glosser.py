@@ -177,7 +177,7 @@ class Glosser:
     self._limits = SearchLimits(
       settings.gloss.beam,
       settings.gloss.length_penalty,
-      int(info.longest_gloss * settings.evaluate.length_limit),
+      max(int(info.longest_gloss * settings.evaluate.length_limit), 2),
       settings.gloss.samples,
     )
 

@@ -27,6 +27,7 @@ def test_a_repeated_token_is_marked_and_no_other():
   # Before training the mark is zero.
   for ids in (twice, once):
     np.testing.assert_array_equal(marking(ids)[0], plain(ids)[0])
+  assert marking.repeat is not None
   marking.repeat[...] = jnp.linspace(-1, 1, 32)
   np.testing.assert_array_equal(marking(once)[0][:, :4], plain(once)[0][:, :4])
   moved = np.abs(marking(twice)[0] - plain(twice)[0]).max(-1)[0]

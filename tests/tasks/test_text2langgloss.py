@@ -233,9 +233,12 @@ def test_it_learns_the_glosses_of_both_languages(writes):
     assert set(rows["produced"]) >= {"bleu4", "rouge_l", "wer"}
 
 
-def test_only_tokens_of_the_language_are_written(folders):
+@pytest.mark.parametrize("length_limit", [1.5, 0.1])
+def test_only_tokens_of_the_language_are_written(folders, length_limit):
   """Even by a model that has learnt nothing, and never nothing at all."""
-  planned = setup.Run(_experiment(folders, "text_to_gloss", 1))
+  experiment = _experiment(folders, "text_to_gloss", 1)
+  experiment.evaluate.length_limit = length_limit
+  planned = setup.Run(experiment)
   made = planned.create_state()
   for code in CODES:
     model = planned.generator(made, code)
