@@ -23,6 +23,7 @@ def test_an_affix_is_kept_if_two_words_have_it():
     "nordw-",
     "nordwe-",
     "-ten",
+    "-sten",
   ]
   assert _names(found, words, "östlichen") == ["-hen", "-chen"]
   assert _names(found, words, "ab") == []

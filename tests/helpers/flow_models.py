@@ -60,7 +60,7 @@ def write_flow_model(
   )
   vocabulary = vocabulary_lib.build_vocabulary(TEXTS, "characters")
   infos = {"GSL": corpus_info.CorpusInfo(vocabulary, 7, 21, 25.0)}
-  sizes = sizes_lib.sizes_of(config, infos)
+  sizes = sizes_lib.sizes_of(experiment, infos)
   mesh = sharding.make_mesh(config.Mesh(), jax.devices()[:1])
   abstract = train_state.abstract_state(experiment, sizes, mesh)
   statistics = PoseStatistics(

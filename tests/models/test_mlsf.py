@@ -235,7 +235,7 @@ def test_added_language_leaves_others_bit_equal(
 def _restored(path, best=False) -> train_state.TrainState:
   settings, infos = workdir.read_config(path), workdir.read_corpus_infos(path)
   mesh = sharding.make_mesh(config.Mesh(), jax.devices()[:1])
-  sizes = sizes_lib.sizes_of(config, infos)
+  sizes = sizes_lib.sizes_of(settings, infos)
   abstract = train_state.abstract_state(settings, sizes, mesh, list(infos))
   with checkpointer.Checkpoints(path / "checkpoints", keep=None) as saved:
     return saved.restore(abstract, best=best)[1]
