@@ -2,7 +2,11 @@
 
 import pathlib
 
+import numpy as np
 import pytest
+from helpers.paths import DATA
+
+GOLDEN_LIFT = DATA / "golden" / "lift"
 
 
 def real(path: pathlib.Path) -> pathlib.Path:
@@ -10,3 +14,10 @@ def real(path: pathlib.Path) -> pathlib.Path:
   if not path.exists():
     pytest.skip(f"real data is absent: {path}")
   return path
+
+
+def golden_lift() -> list[dict[str, np.ndarray]]:
+  """Clips of How2Sign with the published tool's stages, in order of names."""
+  files = sorted(real(GOLDEN_LIFT).glob("*.npz"))
+  assert files
+  return [dict(np.load(path)) for path in files]

@@ -4,22 +4,17 @@ import pathlib
 
 import numpy as np
 import pytest
-from helpers.paths import DATA
+from helpers.real_data import golden_lift
 
 from data_pipeline.keypoints import clip_source
 from data_pipeline.lifting import clip_lifting, lifted_folder, quality
 from signllm_jax.core import clips
 
-GOLDEN = DATA / "golden" / "lift"
-
 
 @pytest.fixture(scope="module")
 def seen() -> clips.Keypoints:
   """The first frames of a real clip."""
-  paths = sorted(GOLDEN.glob("*.npz"))
-  if not paths:
-    pytest.skip("needs ../shared/data/golden/lift")
-  frames = np.load(paths[0])["keypoints"][:30].astype(np.float32)
+  frames = golden_lift()[0]["keypoints"][:30].astype(np.float32)
   return clips.Keypoints(frames, 24.0, name="clip", text="text")
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers.paths import DATA
+from helpers.real_data import GOLDEN_LIFT, golden_lift
 
 from data_pipeline.keypoints import cleaning
 from data_pipeline.lifting import gradient_descent, lifter, stage_files
@@ -15,7 +15,6 @@ from signllm_jax.core import clips, errors, skeleton
 from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.formats import skels
 
-GOLDEN = DATA / "golden" / "lift"
 LEFT = slice(
   PROMPT2SIGN50.hand("left"), PROMPT2SIGN50.hand("left") + skeleton.HAND_JOINTS
 )
@@ -36,10 +35,7 @@ def one_bucket():
 @pytest.fixture(scope="module")
 def golden() -> list[dict[str, np.ndarray]]:
   """Real clips of How2Sign with the published tool's stages."""
-  paths = sorted(GOLDEN.glob("*.npz"))
-  if not paths:
-    pytest.skip("needs ../shared/data/golden/lift")
-  return [dict(np.load(path)) for path in paths]
+  return golden_lift()
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +96,7 @@ def test_reference_is_the_published_result(golden, by_mode):
 
 def test_reference_is_the_published_export(by_mode, tmp_path):
   """Prompt2Sign's: the normalised unit by 9, five decimals."""
-  path = GOLDEN / "clips.skels"
+  path = GOLDEN_LIFT / "clips.skels"
   exported = [
     clips.Clip(lifted.stages[4] / np.float32(9), np.ones_like(lifted.valid))
     for lifted in by_mode["reference"]

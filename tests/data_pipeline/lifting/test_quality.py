@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from helpers.paths import DATA
+from helpers.real_data import golden_lift
 
 from data_pipeline.keypoints import cleaning
 from data_pipeline.lifting import bones, lifter, quality
@@ -21,11 +22,7 @@ HANDS = [*PROMPT2SIGN50.parts["left_hand"], *PROMPT2SIGN50.parts["right_hand"]]
 @pytest.fixture(scope="module")
 def golden() -> dict[str, np.ndarray]:
   """The shortest How2Sign clip and the published tool's lifting of it."""
-  paths = sorted((DATA / "golden" / "lift").glob("*.npz"))
-  if not paths:
-    pytest.skip("needs ../shared/data/golden/lift")
-  loaded = (dict(np.load(path)) for path in paths)
-  return min(loaded, key=lambda clip: len(clip["keypoints"]))
+  return min(golden_lift(), key=lambda clip: len(clip["keypoints"]))
 
 
 @pytest.fixture

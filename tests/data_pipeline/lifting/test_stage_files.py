@@ -2,13 +2,11 @@ import os
 
 import numpy as np
 import pytest
-from helpers.paths import DATA
+from helpers.real_data import golden_lift
 
 from data_pipeline.lifting import stage_files
 from signllm_jax.core import errors
 from signllm_jax.core.skeleton import PROMPT2SIGN50
-
-GOLDEN = DATA / "golden" / "lift"
 
 
 def five(t: int = 3) -> list[np.ndarray]:
@@ -50,12 +48,9 @@ def test_form(tmp_path):
 
 def test_golden_stages_keep_their_digits(tmp_path):
   """The published texts have as many digits as ours."""
-  paths = sorted(GOLDEN.glob("*.npz"))
-  if not paths:
-    pytest.skip("needs ../shared/data/golden/lift")
   names = "normalised", "pruned", "interpolated", "initial_3d", "lifted_3d"
-  with np.load(paths[-1]) as clip:
-    published = [clip[name] for name in names]
+  clip = golden_lift()[-1]
+  published = [clip[name] for name in names]
   stage_files.write(tmp_path, published)
   for found, expected in zip(
     stage_files.read(tmp_path), published, strict=True
