@@ -42,7 +42,8 @@ class AffixVectors(nnx.Module):
     """The sum [B, S, D] over the affixes of each of the tokens [B, S]."""
     ids = jnp.asarray(self.affixes.ids)[tokens]
     vectors = sharding.look_up(self.vectors[...], ids)
-    return jnp.sum(jnp.where(ids[..., None] > 0, vectors, 0), 2)
+    found = ids != vocabulary_lib.PAD
+    return jnp.sum(jnp.where(found[..., None], vectors, 0), 2)
 
 
 class TokenEncoder(nnx.Module):

@@ -3,6 +3,9 @@
 from signllm_jax import config as config_lib
 from signllm_jax.core import errors
 
+# Fields that only text_to_gloss reads, and what other tasks leave them at.
+_OF_TASK = {"data.pack": 0, "gloss.samples": 0, "model.affixes": False}
+
 
 def check(config: config_lib.Experiment) -> None:
   """Refuses glosses as their own source, and settings of another task.
@@ -16,14 +19,10 @@ def check(config: config_lib.Experiment) -> None:
       "--config.data.source='gloss' with task text_to_gloss",
       expected="text or prompt",
     )
-  used = {
-    "data.pack": config.data.pack,
-    "gloss.samples": config.gloss.samples,
-    "model.affixes": config.model.affixes,
-  }
-  for name, value in used.items():
-    if value and not alone:
+  flat = config_lib.flatten(config)
+  for name, unused in _OF_TASK.items():
+    if flat[name] != unused and not alone:
       raise errors.UsageError(
-        f"--config.{name}={value} with task {config.task}",
-        expected=f"{type(value)()}, or task text_to_gloss",
+        f"--config.{name}={flat[name]} with task {config.task}",
+        expected=f"{unused}, or task text_to_gloss",
       )
