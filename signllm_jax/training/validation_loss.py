@@ -27,11 +27,15 @@ class _Split(NamedTuple):
 
 
 def without_noise(config: config_lib.Experiment) -> config_lib.Experiment:
-  """The run without dropout, augmentation and policy; its loss is the same."""
+  """The run without dropout, augmentation and policy; its loss is the same.
+
+  Nor is a source left out, as in training for guidance.
+  """
   return dataclasses.replace(
     config,
     model=dataclasses.replace(config.model, dropout=0.0),
     augment=dataclasses.replace(config.augment, noise=0.0),
+    flow=dataclasses.replace(config.flow, absent=0.0),
     read=dataclasses.replace(
       config.read, token_dropout=0.0, stretch=0.0, jitter=0.0, smooth=0.0
     ),

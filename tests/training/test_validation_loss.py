@@ -122,3 +122,9 @@ def test_loss_and_histograms_change_nothing(folder, tmp_path):
     shown = events.shown(tmp_path / "both", tag)
     assert [step for step, _ in shown] == [2, 4], tag
     assert not events.shown(tmp_path / "none", tag)
+
+
+def test_no_source_is_left_out():
+  experiment = config.Experiment()
+  experiment.flow.absent = 0.3
+  assert validation_loss.without_noise(experiment).flow.absent == 0

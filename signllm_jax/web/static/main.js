@@ -75,7 +75,7 @@ async function sign(request, { quiet = false, stay = false } = {}) {
       if (!runs.every(({ clip }) => clip?.length)) return;
       if (!shown.length) shown = begin(runs, stay);
       stage.fit();
-      player.extend(runs[0].clip.fps, Math.max(...shown.map((s) => s.clip.length)));
+      player.follow(shown.map((each) => each.clip));
     };
     await Promise.all(bodies.map((body, i) => receive(body, models[i].skeleton, signal, runs[i], more)));
     answered = request;
@@ -159,7 +159,7 @@ function begin(runs, stay) {
   }
   stage.show(shown, head.text);
   player.growing = true;
-  player.extend(clip.fps, clip.length);
+  player.follow(shown.map((each) => each.clip));
   if (!stay) {
     player.restart();
     if (calm.matches) player.pause(); else player.play();

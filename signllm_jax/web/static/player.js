@@ -14,6 +14,15 @@ export class Player extends EventTarget {
 
   get frame() { return Math.min(Math.floor(this.at), Math.max(this.length - 1, 0)); }
 
+  /** Counts frames of the first of these clips, to the end of the longest. */
+  follow(clips) {
+    const { fps } = clips[0];
+    this.extend(fps, Math.ceil(Math.max(...clips.map((clip) => clip.length * fps / clip.fps))));
+  }
+
+  /** The frame of a clip now, of another frame rate too. */
+  frameOf(clip) { return Math.min(this.at * clip.fps / this.fps, clip.length - 1); }
+
   /** Sets the number of frames; the time stays. */
   extend(fps, length) {
     this.fps = fps;

@@ -68,8 +68,7 @@ export class Stage {
   draw() {
     const colours = this.themes[this.dark.matches ? "dark" : "light"];
     for (const figure of this.figures) {
-      const at = Math.min(this.player.at, figure.clip.length - 1);
-      figure.draw(at, this.camera, colours, this.view);
+      figure.draw(this.player.frameOf(figure.clip), this.camera, colours, this.view);
     }
   }
 
