@@ -31,6 +31,7 @@ def get_config() -> config.Experiment:
       batch_size=12,
       bucket=8,
       pack=104,
+      joined=0.67,
     ),
     model=config.Model(
       encoder_layers=2,

@@ -2,8 +2,7 @@
 
 A file in `configs/` returns an `Experiment`. Every field can be set on the
 command line (`--config.model.width=128`); unknown names and values of another
-type are errors. The resolved configuration is stored as JSON beside the
-checkpoints. docs/configuration.md lists all fields.
+type are errors. A run stores it as JSON; docs/configuration.md has each field.
 """
 
 import dataclasses
@@ -32,6 +31,7 @@ class Data:
   bucket: int = 32  # lengths are padded to a multiple of this many frames, or
   # tokens where there are no frames
   pack: int = 0  # source tokens of a row of several pairs; 0: a pair a row
+  joined: float = 0.0  # share of pairs joined in twos, text to gloss
   max_frames: int = 300  # longer training samples are cut
   temperature: float = 1.0  # languages that share a model are sampled in
   # proportion to size ** (1 / temperature)

@@ -40,3 +40,10 @@ def pack(
     rows[len(rows) - len(room) + at].append(int(i))
     room[at] -= lengths[i]
   return [np.array(each) for each in rows]
+
+
+def concatenate(
+  sequences: Sequence[np.ndarray], rows: Sequence[np.ndarray]
+) -> list[np.ndarray]:
+  """The ids of each row: those of its sequences, one after another."""
+  return [np.concatenate([sequences[i] for i in ids]) for ids in rows]

@@ -19,10 +19,13 @@ from signllm_jax.data import (
   batch_plan,
   corpus_info,
   datasets,
+  joining,
   packing,
   text_gloss_batches,
 )
 from signllm_jax.formats import splits
+
+_DRAWS = 8  # of joined pairs in an epoch, with `data.joined`
 
 
 class Pair(NamedTuple):
@@ -129,12 +132,21 @@ class TextGlossCorpus:
       gloss_vocabulary=gloss_vocabulary,
       longest_gloss=max(map(len, self._glosses)) - 1,
     )
-    example_ids = batch_plan.balanced_examples(
-      list(map(len, pairs_of_parts)), settings.temperature
+    sizes = list(map(len, pairs_of_parts))
+    example_ids = batch_plan.balanced_examples(sizes, settings.temperature)
+    languages = np.repeat(np.arange(len(sizes)), sizes)[example_ids]
+    units = self._join(example_ids, languages, seed)
+    self._units = [example_ids[unit] for unit in units]
+    unit_sources, unit_glosses = (
+      [join([ids[i] for i in unit]) for unit in self._units]
+      for join, ids in (
+        (joining.source, self._sources),
+        (joining.gloss, self._glosses),
+      )
     )
-    self._rows = self._pack(example_ids, settings.pack, seed)
-    self._row_sources = _join(self._sources, self._rows)
-    self._row_glosses = _join(self._glosses, self._rows)
+    self._rows = _pack(unit_sources, unit_glosses, settings.pack, seed)
+    self._row_sources = packing.concatenate(unit_sources, self._rows)
+    self._row_glosses = packing.concatenate(unit_glosses, self._rows)
     lengths = _lengths(self._row_sources, self._row_glosses)
     most_rows = batch_plan.round_up(len(self._rows), multiple)
     bucket = settings.bucket
@@ -145,29 +157,40 @@ class TextGlossCorpus:
     )
     self.summary = _summary_without_poses(self.info, lengths, settings)
 
-  def _pack(
-    self, example_ids: np.ndarray, tokens: int, seed: int
+  def _join(
+    self, example_ids: np.ndarray, languages: np.ndarray, seed: int
   ) -> list[np.ndarray]:
-    """The examples of each row: one, or as many as fit into `tokens`."""
-    if not tokens:
-      return [np.array([i]) for i in example_ids]
-    sources = [len(self._sources[i]) for i in example_ids]
-    glosses = [len(self._glosses[i]) for i in example_ids]
-    row = max(tokens, *sources), max(tokens // 2, *glosses)
-    rows = packing.pack(sources, glosses, row, seed)
-    return [example_ids[ids] for ids in rows]
+    """What counts as a pair: one position of an epoch each, or two joined."""
+    share = self.parts[0].joined
+    if not share:
+      return [np.array([i]) for i in range(len(example_ids))]
+    lengths = np.array(
+      [(len(self._sources[i]), len(self._glosses[i])) for i in example_ids]
+    )
+    tokens = self.parts[0].pack
+    longest = np.maximum((tokens, tokens // 2), lengths.max(0))
+    return [
+      unit
+      for number in range(_DRAWS)
+      for unit in joining.draw(
+        lengths, languages, longest, share, [seed, 3, number]
+      )
+    ]
 
   def examples(self, step: int) -> list[int]:
     """The pairs of a batch, by number."""
     _, rows = self.plan[step]
-    return [int(i) for row in rows for i in self._rows[row]]
+    units = [unit for row in rows for unit in self._rows[row]]
+    return [int(i) for unit in units for i in self._units[unit]]
 
   def describe(self) -> str:
     """Languages, size and vocabularies, in a line."""
     glosses = self.info.gloss_vocabulary or ()
+    share = self.parts[0].joined
+    joined = f"; {share:.0%} joined, {_DRAWS} draws an epoch" if share else ""
     return (
       f"pairs       {self.code} {len(self.train):,}; vocabulary "
-      f"{len(self.info.vocabulary):,}, glosses {len(glosses):,}"
+      f"{len(self.info.vocabulary):,}, glosses {len(glosses):,}{joined}"
     )
 
   def batches_of(
@@ -221,11 +244,18 @@ class TextGlossCorpus:
     )
 
 
-def _join(
-  sequences: Sequence[np.ndarray], rows: Sequence[np.ndarray]
+def _pack(
+  sources: Sequence[np.ndarray],
+  glosses: Sequence[np.ndarray],
+  tokens: int,
+  seed: int,
 ) -> list[np.ndarray]:
-  """The ids of each row: those of its sequences, one after another."""
-  return [np.concatenate([sequences[i] for i in ids]) for ids in rows]
+  """The pairs of each row: one, or as many as fit into `tokens`."""
+  if not tokens:
+    return [np.array([i]) for i in range(len(sources))]
+  lengths = list(map(len, sources)), list(map(len, glosses))
+  row = max(tokens, *lengths[0]), max(tokens // 2, *lengths[1])
+  return packing.pack(*lengths, row, seed)
 
 
 def _lengths(

@@ -58,6 +58,7 @@ SHARES = (
   "gloss.label_smoothing",
   "gloss.source_dropout",
   "gloss.token_dropout",
+  "data.joined",
   "plc.floor",
   "optim.ema",
   "optim.beta2",

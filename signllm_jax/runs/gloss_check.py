@@ -4,7 +4,12 @@ from signllm_jax import config as config_lib
 from signllm_jax.core import errors
 
 # Fields that only text_to_gloss reads, and what other tasks leave them at.
-_OF_TASK = {"data.pack": 0, "gloss.samples": 0, "model.affixes": False}
+_OF_TASK = {
+  "data.pack": 0,
+  "data.joined": 0.0,
+  "gloss.samples": 0,
+  "model.affixes": False,
+}
 
 
 def check(config: config_lib.Experiment) -> None:

@@ -205,6 +205,25 @@ def test_packed_rows_hold_every_pair_once_an_epoch(folders):
   assert names == {f"{corpus.train[i].name})" for i in corpus.examples(0)}
 
 
+@pytest.mark.parametrize("pack", [0, 24])
+def test_joined_pairs_are_the_same_ones_eight_times_an_epoch(folders, pack):
+  experiment = _experiment(folders, "text_to_gloss", 1)
+  experiment.data.pack, experiment.data.joined = pack, 0.5
+  made = setup.Run(experiment)
+  (corpus,) = made.corpora
+  assert isinstance(corpus, text_gloss_corpus.TextGlossCorpus)
+  steps = range(corpus.plan.batches_per_epoch)
+  ids = [i for step in steps for i in corpus.examples(step)]
+  assert sorted(ids) == sorted(8 * list(range(len(corpus.train))))
+  batches = [corpus.batches(len(steps))[i] for i in steps]
+  ends = sum(int((batch["gloss"] == vocabulary.EOS).sum()) for batch in batches)
+  assert ends <= len(ids)  # two joined ones end once
+  assert not pack or ends < 0.9 * len(ids)
+  words = sum(int((batch["gloss"] > vocabulary.EOS).sum()) for batch in batches)
+  assert words == 8 * sum(len(pair.gloss.split()) for pair in corpus.train)
+  assert "50% joined, 8 draws an epoch" in made.describe()
+
+
 def test_rare_words_are_spelt_but_rare_glosses_stay(folders):
   part = config.Data(
     folder=str(folders / "ASL"), language="ASL", glosses=True, min_count=1000
