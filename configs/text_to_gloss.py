@@ -42,7 +42,7 @@ def get_config() -> config.Experiment:
       scale_embeddings=True,
       affixes=True,
     ),
-    gloss=config.Gloss(source_dropout=0.1, token_dropout=0.1),
+    gloss=config.Gloss(source_dropout=0.1, token_dropout=0.1, beam=8),
     optim=config.Optim(
       learning_rate=1.5e-3,
       warmup_steps=200,
