@@ -133,8 +133,8 @@ def _experiment(root, task: str) -> config.Experiment:
 @pytest.mark.parametrize(
   "task",
   [
-    "mlsf",
-    pytest.param("text_to_pose", marks=pytest.mark.slow),
+    "text_to_pose",
+    pytest.param("mlsf", marks=pytest.mark.slow),
     pytest.param("text2langgloss", marks=pytest.mark.slow),
   ],
 )

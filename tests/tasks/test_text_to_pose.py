@@ -87,9 +87,8 @@ def _experiment(folders, task: str) -> config.Experiment:
   )
 
 
-@pytest.mark.parametrize(
-  "task", ["mlsf", pytest.param("text2langgloss", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["mlsf", "text2langgloss"])
 def test_produced_bones_have_the_lengths_of_their_language(
   task, folders, tmp_path
 ):
@@ -159,6 +158,7 @@ def _with_dtw() -> config.Experiment:
   return experiment
 
 
+@pytest.mark.slow
 def test_dtw_in_place_of_frames_learns_and_is_the_same_on_eight_devices():
   experiment = _with_dtw()
   one, _, metrics = small_steps.run(experiment, jax.devices()[:1], 12)

@@ -136,6 +136,7 @@ def test_the_average_is_evaluated_and_not_the_parameters(straight):
   assert entry["score"] == pytest.approx(averaged, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_profiled_steps_are_traced_and_change_nothing(
   folder, straight, tmp_path, capsys
 ):
@@ -169,7 +170,14 @@ def test_rerun_is_bitwise_equal(folder, straight, tmp_path):
   assert _digest(tmp_path, 12) == _digest(straight, 12)
 
 
-@pytest.mark.parametrize("stop_after", [3, 5, 8])
+@pytest.mark.parametrize(
+  "stop_after",
+  [
+    pytest.param(3, marks=pytest.mark.slow),
+    5,
+    pytest.param(8, marks=pytest.mark.slow),
+  ],
+)
 def test_stopped_and_resumed_equals_straight(
   folder, straight, tmp_path, stop_after
 ):
@@ -181,7 +189,14 @@ def test_stopped_and_resumed_equals_straight(
   _check_same_run(tmp_path, straight)
 
 
-@pytest.mark.parametrize("evaluation", [1, 2, 3])
+@pytest.mark.parametrize(
+  "evaluation",
+  [
+    pytest.param(1, marks=pytest.mark.slow),
+    pytest.param(2, marks=pytest.mark.slow),
+    3,
+  ],
+)
 def test_stopped_inside_an_evaluation(folder, straight, tmp_path, evaluation):
   """R6: at steps 5, 10 and 12; the score is not lost."""
   step = (5, 10, 12)[evaluation - 1]
@@ -202,6 +217,7 @@ def _norms(workdir: pathlib.Path, step: int) -> dict[str, float]:
   return manifest["gradient_norms"]
 
 
+@pytest.mark.slow
 def test_a_far_too_large_batch_is_named(folder, tmp_path, monkeypatch, capsys):
   """R17: by its step and samples; the history survives a resume."""
   stream = loader.stream

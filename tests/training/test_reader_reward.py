@@ -19,6 +19,7 @@ def _experiment(folder, **sections) -> config.Experiment:
   )
 
 
+@pytest.mark.slow
 def test_a_reader_rewards_the_policy(tmp_path):
   folder, reader = tmp_path / "skels", tmp_path / "reader"
   small_runs.write_folder(folder, [small_runs.clip(i) for i in range(8)])

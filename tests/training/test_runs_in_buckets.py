@@ -89,6 +89,7 @@ def check_copied_once(copied: list[str]) -> None:
   assert len(states) == len(set(states)) > 0, states
 
 
+@pytest.mark.slow
 def test_a_run_equals_that_on_the_disk(
   bucket, built, tmp_path, capsys, monkeypatch
 ):

@@ -30,9 +30,9 @@ def one_device():
 @pytest.mark.parametrize(
   "mesh",
   [
-    config.Mesh(data=8),
+    pytest.param(config.Mesh(data=8), marks=pytest.mark.slow),
     config.Mesh(data=2, fsdp=2, tensor=2),
-    config.Mesh(data=1, fsdp=8),
+    pytest.param(config.Mesh(data=1, fsdp=8), marks=pytest.mark.slow),
   ],
   ids=str,
 )
@@ -117,6 +117,7 @@ def test_moments_are_sharded_as_parameters():
   assert held < 0.35 * sum(x.nbytes for x in parameters)
 
 
+@pytest.mark.slow
 def test_muon_on_eight_devices_equals_one_and_learns():
   experiment = small_steps.new_experiment()
   experiment.model.scan = True

@@ -782,6 +782,7 @@ def test_door_refuses(home, tmp_path, capsys):
   refuses("cannot listen", f"--workdir={home / 'run'}", "--port=99999")
 
 
+@pytest.mark.slow
 def test_models_with_faces_are_served(tmp_path):
   """A 2-D skeleton and one with depth, side by side; and their drawings."""
   models = [
