@@ -1,7 +1,6 @@
 """Eight simulated devices, and compiled programs that are kept.
 
-Compilation is most of what the tests take. LLVM therefore optimises nothing,
-which saves two fifths of the time. All processes share one folder of
+Compilation is most of what the tests take. All processes share one folder of
 compiled programs, also those of a later run; after a week a program is compiled
 again. An empty folder given as XDG_CACHE_HOME measures a first run.
 """
@@ -12,11 +11,6 @@ import os
 import pathlib
 import platform
 import time
-
-# Read when JAX starts its backend; the last flag of a name counts.
-os.environ["XLA_FLAGS"] = (
-  f"--xla_backend_optimization_level=0 {os.environ.get('XLA_FLAGS', '')}"
-)
 
 import jax
 import jaxlib

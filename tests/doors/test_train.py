@@ -173,10 +173,9 @@ def _check_unscored(work: pathlib.Path, codes) -> None:
   "task",
   [
     "text_to_pose",
-    "text_to_gloss",
     *(
       pytest.param(task, marks=pytest.mark.slow)
-      for task in ("mlsf", "text2langgloss", "pose_to_text")
+      for task in ("text_to_gloss", "mlsf", "text2langgloss", "pose_to_text")
     ),
   ],
 )

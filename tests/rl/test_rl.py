@@ -477,6 +477,7 @@ def _reader() -> recognition.TextReader:
   return recognition.TextReader(*nnx.split(model), statistics)
 
 
+@pytest.mark.slow
 def test_a_readers_reward_is_shared_out_by_its_gradient():
   reader, rng = _reader(), np.random.default_rng(0)
   texts = jnp.array([[4, 5, 3, 0], [5, 3, 0, 0], [3, 0, 0, 0]])

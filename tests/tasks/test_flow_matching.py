@@ -27,6 +27,7 @@ def _flow() -> config.Experiment:
   return experiment
 
 
+@pytest.mark.slow
 def test_flow_matching_learns_and_is_the_same_on_eight_devices():
   experiment = _flow()
   one, _, metrics = small_steps.run(experiment, jax.devices()[:1], 20)

@@ -144,6 +144,7 @@ def test_a_dry_run_tells_the_memory_of_a_device(folder, tmp_path, capsys):
   assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.slow
 def test_the_first_mesh_that_fits_is_found(folder):
   (roomy,) = mesh_planner.fits(_one_layer(folder), 1 << 40)
   assert roomy.mesh == config.Mesh(data=8)

@@ -174,6 +174,7 @@ def test_another_decoder_lists_what_is_fresh(folders, trained):
   np.testing.assert_allclose(*noises, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_groups_start_from_one_model_and_a_model_from_its_group(
   folders, trained, tmp_path
 ):

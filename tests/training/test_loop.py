@@ -91,6 +91,7 @@ def test_report_and_files_of_a_run(straight):
   assert stored.model.width == 32
 
 
+@pytest.mark.slow
 def test_muon_goes_on_bit_for_bit(folder, tmp_path):
   whole, part = tmp_path / "whole", tmp_path / "part"
   experiment = _experiment(folder, steps=3)
