@@ -15,9 +15,9 @@ from signllm_jax import config
 def get_config() -> config.Experiment:
   """4.1 M parameters, for 7,000 sentences of weather forecasts.
 
-  Measured on one core of an AMD EPYC with other work beside, on all 519 dev
-  sentences of PHOENIX14T, glosses cleaned: BLEU-4 22.5 and 22.9 (seeds 0 and
-  1), in 32 minutes each.
+  Measured on one core of an Intel Xeon with other work beside, on all 519 dev
+  sentences of PHOENIX14T, glosses cleaned: BLEU-4 23.1 and 22.8 (seeds 1 and
+  2), in 20 minutes of processor time each.
   """
   return config.Experiment(
     name="text_to_gloss",
