@@ -145,9 +145,10 @@ def restore_or_create(
   if prepared.initial is not None:
     state = initial_weights.apply(prepared.initial, run, state)
     record = json.dumps(prepared.initial.record(), ensure_ascii=False, indent=1)
+    # Before the checkpoint: a kill between the two would lose it for good.
+    work.write_text(work.path / "initial.json", record)
     checkpoints.save(0, state)
     checkpoints.wait()
-    work.write_text(work.path / "initial.json", record)
   return 0, state
 
 

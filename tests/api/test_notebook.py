@@ -72,6 +72,7 @@ def test_the_notebook_is_stored_without_outputs():
   assert NOTEBOOK.stat().st_size < 10_000
 
 
+@pytest.mark.slow
 def test_notebook_and_script_run(folder):
   notebook = read()
   nbformat.write(notebook, folder / "signing.ipynb")

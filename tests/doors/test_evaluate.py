@@ -282,6 +282,7 @@ def test_leaky_protocol_equals_pt(home):
   )
 
 
+@pytest.mark.slow
 def test_every_line_of_the_leaky_protocol_says_so(home, tmp_path, capsys):
   out = tmp_path / "out"
   arguments = (f"--workdir={home / 'a'}", "--protocol=pt", f"--out={out}")

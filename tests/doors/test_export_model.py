@@ -106,6 +106,7 @@ def test_a_folder_of_the_hub_signs_and_has_a_card(home, tmp_path, capsys):
   assert "This run was never evaluated." in (again / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_card_has_the_scores_of_evaluate_with_signatures(home, tmp_path):
   run, folder = tmp_path / "run", tmp_path / "signs"
   shutil.copytree(home / "run", run)

@@ -169,14 +169,15 @@ def _check_unscored(work: pathlib.Path, codes) -> None:
   restore.restore(work)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   "task",
   [
     "text_to_pose",
-    *(
-      pytest.param(task, marks=pytest.mark.slow)
-      for task in ("text_to_gloss", "mlsf", "text2langgloss", "pose_to_text")
-    ),
+    "text_to_gloss",
+    "mlsf",
+    "text2langgloss",
+    "pose_to_text",
   ],
 )
 def test_data_without_dev_are_trained_and_not_scored(

@@ -1,12 +1,16 @@
 """A small trained model and a server over it, for the tests of the server."""
 
+import atexit
 import contextlib
+import functools
 import http.client
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 
@@ -48,6 +52,19 @@ def corpus() -> list[clips.Clip]:
 
 def make_home(home: pathlib.Path) -> pathlib.Path:
   """Fills a folder with `data` and `run`, a model trained for 3 steps."""
+  trained = _trained()
+  shutil.copytree(trained, home, dirs_exist_ok=True)
+  settings = home / "run" / "config.json"
+  settings.write_text(settings.read_text().replace(str(trained), str(home)))
+  return home
+
+
+@functools.cache
+def _trained() -> pathlib.Path:
+  """What `make_home` copies, trained once a process."""
+  kept = tempfile.TemporaryDirectory()
+  atexit.register(kept.cleanup)
+  home = pathlib.Path(kept.name)
   (home / "data").mkdir()
   listed = corpus()
   for split in ("train", "dev"):

@@ -200,7 +200,9 @@ def test_report_and_produce_by_language(trained, tmp_path):
     )
 
 
-@pytest.mark.parametrize("warm", ["", "GSL"])
+@pytest.mark.parametrize(
+  "warm", [pytest.param("", marks=pytest.mark.slow), "GSL"]
+)
 def test_added_language_leaves_others_bit_equal(
   folders, trained, tmp_path, warm
 ):

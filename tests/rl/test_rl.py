@@ -124,6 +124,7 @@ def _params_of(state):
   return host_copy.digest((state.params, state.opt_state, state.residuals))
 
 
+@pytest.mark.slow
 def test_without_priorities_a_run_is_plain_bit_for_bit():
   plain, drawn = small_steps.new_experiment(), small_steps.new_experiment()
   drawn.plc = PLAIN
@@ -360,6 +361,7 @@ def test_reward_loss_is_squared_error_where_all_is_seen():
   np.testing.assert_allclose(a, b, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_policy_gradient_is_that_of_the_expected_reward():
   """Against finite differences with common random numbers."""
   shape = config.Model(

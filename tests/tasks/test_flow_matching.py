@@ -41,6 +41,7 @@ def test_flow_matching_learns_and_is_the_same_on_eight_devices():
   np.testing.assert_allclose(eight, one[:4], atol=2e-5)
 
 
+@pytest.mark.slow
 def test_micro_batches_and_bfloat16_learn_alike():
   experiment = _flow()
   experiment.model.compute_dtype = "bfloat16"

@@ -279,6 +279,7 @@ def test_an_unknown_word_is_spelt_not_dropped(writes):
   assert "<ASL_D>" in found[0].split()
 
 
+@pytest.mark.slow
 def test_affixes_are_learnt_saved_and_read_back(folders, tmp_path):
   experiment = _experiment(folders, "text_to_gloss", 2)
   experiment.data.min_count, experiment.model.affixes = 1, True
@@ -315,6 +316,7 @@ def test_least_risk_writes_the_same_for_a_text_in_any_company(writes):
   assert together[0] == gloss.mark(_gloss("ASL", "abcd"), "ASL")
 
 
+@pytest.mark.slow
 def test_models_of_other_data_do_not_write_together(writes, folders, tmp_path):
   experiment = _experiment(folders, "text_to_gloss", 1)
   experiment.data.min_count = 1

@@ -101,6 +101,7 @@ def test_every_task_has_one(folder, tmp_path, task):
   assert values[0] == values[1]
 
 
+@pytest.mark.slow
 def test_loss_and_histograms_change_nothing(folder, tmp_path):
   """R6: both are written once a step, and the run computes the same."""
   with_both = _experiment(folder, histograms_every=2)

@@ -93,6 +93,7 @@ def leftovers(output: pathlib.Path) -> list[str]:
   return [path.name for path in output.iterdir() if path.name != "prompt2sign"]
 
 
+@pytest.mark.slow
 def test_files_and_messages_are_those_without_beam(
   beam_environment, tmp_path, capfd
 ):
