@@ -155,6 +155,7 @@ def write_report(plan: Plan, split: str, reader: str) -> None:
     data.folder,
     data.language,
     study_rows.width_scale(plan.base),
+    plan.base.evaluate.split,
   )
   text = study_tables.to_markdown(result)
   print(text)

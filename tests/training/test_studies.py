@@ -129,8 +129,10 @@ def test_curves_of_another_score_are_left_out():
   assert "The curves leave out flow" in study_tables.to_markdown(made)
   curves = study_tables.curves(made)
   assert "DTW-MJE of dev" in curves and ">flow<" not in curves
-  made = study.Study("signing", "b", 5, "test", {"flow": runs["flow"]})
-  assert "Fréchet distance of dev" in study_tables.curves(made)
+  made = study.Study(
+    "signing", "b", 5, "test", {"flow": runs["flow"]}, while_training="test"
+  )
+  assert "Fréchet distance of test" in study_tables.curves(made)
   assert "leave out" not in study_tables.to_markdown(made)
 
 

@@ -90,7 +90,7 @@ def curves(
 
   Args:
     runs: row -> its runs -> step, seconds and score of each evaluation.
-    score: name of the score, one for all runs.
+    score: name of the score and split, one for all runs.
   """
   with themed_plots.style():
     plot = Figure(figsize=(9.6, 3.6), layout="constrained")
@@ -104,7 +104,7 @@ def curves(
         minutes = [s / 60 for s in seconds]
         by_time.plot(minutes, scores, color=colour, linewidth=1)
     by_step.set_yscale("log")
-    by_step.set_ylabel(f"{score} of dev, free running")
+    by_step.set_ylabel(f"{score}, free running")
     by_step.set_xlabel("steps")
     by_time.set_xlabel("minutes of training, without compilation")
     by_step.legend(fontsize=8)

@@ -58,6 +58,7 @@ class Study:
     folder: of the data.
     language: code of the data's.
     scale: width of the base as a share of that of SignLLM's 40M.
+    while_training: split on which the runs were scored during training.
   """
 
   name: str
@@ -72,6 +73,7 @@ class Study:
   folder: str = ""
   language: str = ""
   scale: float = 1.0
+  while_training: str = "dev"
 
   def rows_of_one_score(self) -> dict[str, Sequence[Run]]:
     """The rows whose histories hold the score of the first row's."""

@@ -19,8 +19,9 @@ def notes(study: Study) -> list[str]:
   if study.name == "efficiency":
     return [
       *said,
-      "The base's score is its last DTW-MJE of dev with the same seed; time is "
-      "that of training, without compilation and evaluation. " + _PAPER_SAVING,
+      f"The base's score is its last DTW-MJE of {study.while_training} with "
+      "the same seed; time is that of training, without compilation and "
+      "evaluation. " + _PAPER_SAVING,
     ]
   if study.name == "sizes" and study.scale != 1:
     said.append(

@@ -92,7 +92,7 @@ def _columns(study: Study) -> list[Column]:
   columns = [
     _column(study, head, style, lambda run, key=key: run.produced[key])
     for head, key, style in (
-      ("DTW-MJE dev", "dtw_mje", "{:.4f}"),
+      (f"DTW-MJE {study.while_training}", "dtw_mje", "{:.4f}"),
       ("of mean pose", "share_of_floor", "{:.1%}"),
       ("motion", "motion_share", "{:.3f}"),
       ("length", "length_ratio", "{:.3f}"),
@@ -255,5 +255,6 @@ def curves(study: Study) -> str:
   drawn = study.rows_of_one_score()
   score = next(iter(drawn.values()))[0].score
   return plots.curves(
-    {row: [run.history for run in runs] for row, runs in drawn.items()}, score
+    {row: [run.history for run in runs] for row, runs in drawn.items()},
+    f"{score} of {study.while_training}",
   )
