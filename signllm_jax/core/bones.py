@@ -1,14 +1,15 @@
 """Bone lengths of poses, and poses whose bones have given lengths.
 
-The functions take NumPy and JAX arrays and return the same kind. They are
-differentiable. Dim letters are those of `Skeleton`: J joints, D numbers a
-joint, N limbs, K bones.
+The functions take NumPy and JAX arrays and return the same kind, but for
+`nearest`, which needs JAX. They are differentiable. Dim letters are those of
+`Skeleton`: J joints, D numbers a joint, N limbs, K bones.
 """
 
 import functools
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from signllm_jax.core.skeleton import Skeleton
@@ -16,6 +17,10 @@ from signllm_jax.core.skeleton import Skeleton
 # Below this share of its length a limb is not stretched to the whole of it: its
 # direction, and with it the gradient, would be rounding error.
 _SHORTEST = 0.01
+_STEPS = 3  # of `nearest`; two more change joints by less than 1e-3
+_ITERATIONS = 20  # of each
+_RIDGE = 1e-3  # where limbs are in one line
+_TINY = 1e-20
 
 
 class _Tree(NamedTuple):
@@ -27,6 +32,9 @@ class _Tree(NamedTuple):
   vectors: np.ndarray  # [J D, N D] from joints to limbs
   joints: np.ndarray  # [N D, J D] from limbs to joints about the origin
   limbs_of_bone: np.ndarray  # [K, M] limbs of each bone; fewer ones repeat
+  shared: (
+    np.ndarray
+  )  # [N, N] ends in common: 2 with itself, 1 or -1 with others
   apart: tuple[int, ...]  # joints without a limb
 
 
@@ -50,6 +58,7 @@ def _tree(skeleton: Skeleton) -> _Tree:
     _per_coordinate(ancestors - origin, skeleton.dims),
     # A bone of one limb names it twice: a median stays the same.
     np.array([(same * most)[:most] for same in of_bone]),
+    to_vectors @ to_vectors.T,
     tuple(sorted(set(range(skeleton.num_joints)) - ends)),
   )
 
@@ -114,6 +123,12 @@ def median_lengths(poses: Any, visible: Any, skeleton: Skeleton) -> Any:
   return medians[..., None, skeleton.limb_bones]
 
 
+def of_bones(lengths: Any, skeleton: Skeleton) -> Any:
+  """Lengths [..., K] of bones from those of limbs, [..., N]."""
+  _, limbs = np.unique(skeleton.limb_bones, return_index=True)
+  return lengths[..., limbs]
+
+
 def hold(poses: Any, lengths: Any, visible: Any, skeleton: Skeleton) -> Any:
   """Sets limbs to given lengths; directions and the origin's place stay.
 
@@ -144,6 +159,12 @@ def hold(poses: Any, lengths: Any, visible: Any, skeleton: Skeleton) -> Any:
   with jax.default_matmul_precision("highest"):
     joints = vectors.reshape(*vectors.shape[:-2], -1) @ tree.joints
   moved = skeleton.origin_of(poses) + joints.reshape(poses.shape)
+  return _carry_apart(moved, poses, skeleton)
+
+
+def _carry_apart(moved: Any, poses: Any, skeleton: Skeleton) -> Any:
+  """Moved poses whose joints without a limb went with the nose, if any."""
+  tree, xp = _tree(skeleton), moved.__array_namespace__()
   if not tree.apart:
     return moved
   nose, shift = skeleton.find("nose"), 0
@@ -151,3 +172,74 @@ def hold(poses: Any, lengths: Any, visible: Any, skeleton: Skeleton) -> Any:
     shift = moved[..., nose : nose + 1, :] - poses[..., nose : nose + 1, :]
   apart = np.isin(np.arange(skeleton.num_joints), tree.apart)[:, None]
   return xp.where(apart, poses + shift, moved)
+
+
+def nearest(poses: Any, lengths: Any, visible: Any, skeleton: Skeleton) -> Any:
+  """The nearest poses whose limbs have given lengths.
+
+  Where the limbs of poses are too long here and too short there, `hold` adds up
+  their errors from the neck to the fingertips. Here both ends of a limb move,
+  by the least sum of squares (Gauss-Newton steps on the constraints, each
+  solved by conjugate gradients), and `hold` sets what is left. The origin's
+  place stays.
+
+  Args:
+    poses: as of `hold`; JAX arrays.
+    lengths: as of `hold`.
+    visible: as of `hold`.
+    skeleton: of the poses.
+
+  Returns:
+    [..., J, D].
+  """
+  known = limbs_visible(visible, skeleton) & (lengths > 0)
+  held = jnp.broadcast_to(known, (*poses.shape[:-2], len(skeleton.limbs)))
+  aim = jnp.where(held, lengths, 1)
+  tree = _tree(skeleton)
+
+  def step(moved: jax.Array, _: None) -> tuple[jax.Array, None]:
+    vectors = _limb_vectors(moved, skeleton)
+    norm = jnp.sqrt(jnp.sum(vectors**2, -1))
+    units = vectors / jnp.maximum(norm, _SHORTEST * aim)[..., None]
+    units = jnp.where(held[..., None], units, 0)
+    # The constraints are linear about `moved`; the least move is from `poses`.
+    so_far = _limb_vectors(moved - poses, skeleton)
+    wanted = jnp.where(held, aim - norm, 0) + jnp.sum(units * so_far, -1)
+    pull = _solve(units, wanted, tree.shared)
+    flat = (units * pull[..., None]).reshape(*pull.shape[:-1], -1)
+    with jax.default_matmul_precision("highest"):
+      change = flat @ tree.vectors.T
+    return poses + change.reshape(poses.shape), None
+
+  moved, _ = jax.lax.scan(step, poses, None, _STEPS)
+  moved = moved + skeleton.origin_of(poses) - skeleton.origin_of(moved)
+  moved = _carry_apart(moved, poses, skeleton)
+  return hold(moved, lengths, visible, skeleton)
+
+
+def _solve(units: jax.Array, wanted: jax.Array, shared: np.ndarray) -> Any:
+  """Pulls [..., N] along limbs [..., N, D] that change lengths as wanted.
+
+  Conjugate gradients; limbs without a direction get 0.
+  """
+
+  def apply(pull: jax.Array) -> jax.Array:
+    moved = shared @ (units * pull[..., None])  # of both ends of each limb
+    return jnp.sum(units * moved, -1) + _RIDGE * pull
+
+  def step(
+    state: tuple[jax.Array, jax.Array, jax.Array], _: None
+  ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], None]:
+    pull, left, way = state
+    along = apply(way)
+    before = jnp.sum(left**2, -1, keepdims=True)
+    size = before / jnp.maximum(jnp.sum(way * along, -1, keepdims=True), _TINY)
+    pull, left = pull + size * way, left - size * along
+    after = jnp.sum(left**2, -1, keepdims=True)
+    way = left + after / jnp.maximum(before, _TINY) * way
+    return (pull, left, way), None
+
+  with jax.default_matmul_precision("highest"):
+    start = (jnp.zeros_like(wanted), wanted, wanted)
+    (pull, *_), _ = jax.lax.scan(step, start, None, _ITERATIONS)
+  return pull

@@ -123,6 +123,8 @@ class CorpusSummary:
     seen: [J] bool, joints that are valid in some frame; or [L, J].
     bones: [K] mean length of each bone, left and right together, 0 if it was
       never seen; or [L, K].
+    log_lengths: [2, K] mean and standard deviation over clips of the logarithm
+      of a bone's median length, 0 if it was never seen; or [L, 2, K].
     covariance: [C, C] of the joints, each entry over the frames that show
       both; or [L, C, C].
   """
@@ -133,6 +135,7 @@ class CorpusSummary:
   scale: np.ndarray
   seen: np.ndarray
   bones: np.ndarray
+  log_lengths: np.ndarray
   covariance: np.ndarray
 
 
@@ -146,6 +149,7 @@ class _PoseMoments:
     self._total = np.zeros((languages, *skeleton.shape))
     self._squares = np.zeros(languages)
     self._limbs = np.zeros((2, languages, len(skeleton.limbs)))
+    self._logs = np.zeros((3, languages, skeleton.num_bones))
     self._products = np.zeros((languages, values, values))
     self._pairs = np.zeros((languages, joints, joints))
 
@@ -161,6 +165,11 @@ class _PoseMoments:
     lengths = bones.limb_lengths(frames, self._skeleton)
     shown = bones.limbs_visible(valid, self._skeleton) & (lengths > 0)
     self._limbs[:, language] += shown.sum(0), (lengths * shown).sum(0)
+    medians = bones.of_bones(
+      bones.median_lengths(frames, valid, self._skeleton)[0], self._skeleton
+    )
+    logs = np.log(np.where(medians > 0, medians, 1))
+    self._logs[:, language] += medians > 0, logs, logs**2
     flat = frames.reshape(-1, self._skeleton.num_values)
     shown = valid.astype(np.float64)
     self._products[language] += flat.T @ flat
@@ -190,6 +199,14 @@ class _PoseMoments:
     limbs_of_bone = self._skeleton.limb_bones[:, None] == numbers
     count, total = self._limbs @ limbs_of_bone
     return (total / np.maximum(count, 1)).astype(np.float32)
+
+  def log_lengths(self) -> np.ndarray:
+    """Mean and deviation [L, 2, K] of the logs of clips' bone lengths."""
+    count, total, squares = self._logs
+    count = np.maximum(count, 1)
+    mean = total / count
+    variance = np.maximum(squares / count - mean**2, 0)
+    return np.stack([mean, np.sqrt(variance)], 1).astype(np.float32)
 
 
 def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
@@ -245,6 +262,7 @@ def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
     scale,
     moments.count > 0,
     moments.bone_lengths(),
+    moments.log_lengths(),
     moments.covariance(),
   )
   if not multilingual:

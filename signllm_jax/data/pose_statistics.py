@@ -9,6 +9,17 @@ from signllm_jax.core import bones as bones_lib
 from signllm_jax.core.skeleton import Skeleton
 
 
+class ClipNoise(NamedTuple):
+  """What the noise of a generative decoder needs (`models.flow_noise`).
+
+  Arrays of the host or of the devices, possibly with a leading axis.
+  """
+
+  factor: jax.Array | np.ndarray  # [C, C] root of the poses' covariance
+  lengths: jax.Array | np.ndarray  # [2, K] mean and deviation of the logs of
+  # the clips' bone lengths
+
+
 class PoseStatistics(NamedTuple):
   """Mean and scale of the training poses; fixed for a run.
 
@@ -21,8 +32,7 @@ class PoseStatistics(NamedTuple):
   seen: jax.Array | np.ndarray  # [J] bool, joints valid in some clip
   bones: jax.Array | np.ndarray | None = None  # [K] lengths that produced
   # bones have, in canonical units, with `model.bones="fixed"`; 0 if unknown
-  noise: jax.Array | np.ndarray | None = None  # [C, C] of
-  # `models.flow_noise`, with `model.decoder="flow"`
+  noise: ClipNoise | None = None  # with `model.decoder="flow"`
 
   def for_languages(self, language: jax.Array) -> "PoseStatistics":
     """Selects from [L, ...] the statistics of each row of a batch.
@@ -32,12 +42,12 @@ class PoseStatistics(NamedTuple):
 
     Returns:
       mean [B, 1, C], scale [B, 1, 1], seen [B, J], bones [B, 1, K] and
-      noise [B, C, C].
+      noise with a leading axis B.
     """
     mean, scale = self.mean[language][:, None], self.scale[language]
     bones = None if self.bones is None else self.bones[language][:, None]
     seen = self.seen[language]
-    noise = None if self.noise is None else self.noise[language]
+    noise = jax.tree.map(lambda x: x[language], self.noise)
     return PoseStatistics(mean, scale[:, None, None], seen, bones, noise)
 
   def normalise(self, poses: jax.Array) -> jax.Array:
@@ -58,6 +68,11 @@ class PoseStatistics(NamedTuple):
     bones = other.bones
     if bones is not None and self.bones is not None:
       bones = np.where(np.asarray(self.bones) > 0, self.bones, bones)
+    noise = other.noise
+    if noise is not None:
+      # Normalised numbers are larger where the unit is smaller.
+      factor = noise.factor * (other.scale / self.scale)
+      noise = noise._replace(factor=factor)
     seen = np.asarray(self.seen)
     cells = np.repeat(seen, np.size(self.mean) // np.size(seen))
     return PoseStatistics(
@@ -65,8 +80,7 @@ class PoseStatistics(NamedTuple):
       self.scale,
       seen | np.asarray(other.seen),
       bones,
-      # Normalised numbers are larger where the unit is smaller.
-      None if other.noise is None else other.noise * (other.scale / self.scale),
+      noise,
     )
 
   def hold_bones(self, poses: jax.Array, skeleton: Skeleton) -> jax.Array:

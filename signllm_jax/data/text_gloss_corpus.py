@@ -283,5 +283,6 @@ def _summary_without_poses(
     scale=np.ones((), np.float32),
     seen=np.zeros(joints, bool),
     bones=np.zeros(skeleton.num_bones, np.float32),
+    log_lengths=np.zeros((2, skeleton.num_bones), np.float32),
     covariance=np.zeros((values, values), np.float32),
   )

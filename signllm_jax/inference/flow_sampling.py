@@ -110,7 +110,7 @@ def sample(
     [B, frames, J] bool; what follows the end of a clip is undefined.
   """
   model = structure.merge(leaves)
-  poses, shown = flow_solver.integrate(
+  poses, shown, lengths = flow_solver.integrate(
     model,
     encoded.source,
     encoded.keys,
@@ -122,10 +122,9 @@ def sample(
   skeleton = model.skeleton
   poses = decoding.restore(poses, shown, statistics, skeleton)
   if statistics.bones is not None:  # people differ: not the training's mean
-    inside = jnp.arange(frames) < encoded.length[:, None]
-    seen = shown & inside[..., None]
-    lengths = bones.median_lengths(poses, seen, skeleton)
-    poses = bones.hold(poses, lengths, shown, skeleton)
+    known = jnp.where(statistics.bones > 0, lengths, 0)
+    of_limbs = known[:, None, skeleton.limb_bones]
+    poses = bones.nearest(poses, of_limbs, shown, skeleton)
   return poses, shown
 
 

@@ -13,13 +13,17 @@ import jax
 import jax.numpy as jnp
 
 from signllm_jax import config
+from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.models import flow_noise, hand_space, visibility
-from signllm_jax.models.flow_decoder import FlowDecoder, FlowSource
+from signllm_jax.models.flow_decoder import Estimate, FlowDecoder, FlowSource
+from signllm_jax.models.flow_noise import FlowClip
 
 _LOGITS = (-4.0, 2.5)  # of the first and last time; the estimate there is the
 # clip
+_WIDEST = 4.0  # deviations of a log length
 _OF_CLIP = 0  # in place of a frame's number, which counts from 1
+_OF_LENGTHS = 2**31  # likewise, after all frames
 
 
 class Solver(NamedTuple):
@@ -42,17 +46,22 @@ class Solver(NamedTuple):
 
 
 def white_noise(
-  keys: jax.Array, frames: int, size: int, temperature: float = 1.0
-) -> jax.Array:
-  """Noise [B, T, size] for `colour`; a frame's does not depend on T."""
+  keys: jax.Array, frames: int, skeleton: Skeleton, temperature: float = 1.0
+) -> FlowClip:
+  """Noise of unit variance; a frame's does not depend on T."""
 
-  def of_frame(key: jax.Array, frame: jax.Array) -> jax.Array:
-    return jax.random.normal(jax.random.fold_in(key, frame), (size,))
+  def draw(key: jax.Array, number: jax.Array | int, size: int) -> jax.Array:
+    return jax.random.normal(jax.random.fold_in(key, number), (size,))
 
+  of_frame = functools.partial(draw, size=skeleton.num_values)
   of_clip = jax.vmap(of_frame, (None, 0))
   numbers = jnp.arange(_OF_CLIP, frames + 1)
   white = jax.vmap(of_clip, (0, None))(keys, numbers)
-  return flow_noise.mix(temperature * white[:, :1], white[:, 1:])
+  lengths = jax.vmap(lambda key: draw(key, _OF_LENGTHS, skeleton.num_bones))(
+    keys
+  )
+  poses = flow_noise.mix(temperature * white[:, :1], white[:, 1:])
+  return FlowClip(poses, lengths)
 
 
 def integrate(
@@ -63,7 +72,7 @@ def integrate(
   frames: int,
   settings: Solver,
   statistics: PoseStatistics,
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[jax.Array, jax.Array, jax.Array]:
   """Follows the flow from noise to clips.
 
   Args:
@@ -76,38 +85,44 @@ def integrate(
     statistics: of the training poses.
 
   Returns:
-    Normalised poses [B, T, C] and which joints they show, [B, T, J] bool.
+    Normalised poses [B, T, C], which joints they show, [B, T, J] bool, and the
+    lengths of their bones, [B, K] in canonical units.
   """
+  assert statistics.noise is not None
   estimate = _estimator(model, source, length, settings.guidance)
   logits = jnp.linspace(*_LOGITS, settings.steps)
   # Nothing is known of the clip at the first time; it stands for time 0.
   times = jax.nn.sigmoid(logits).at[0].set(0.0)
-  assert statistics.noise is not None
   skeleton = model.skeleton
-  white = white_noise(keys, frames, skeleton.num_values, settings.temperature)
-  noise = flow_noise.colour(white, statistics.noise)
+  white = white_noise(keys, frames, skeleton, settings.temperature)
+  poses = flow_noise.colour(white.poses, statistics.noise.factor)
+  first = white._replace(poses=poses)
   step = functools.partial(_step, lambda x, t: estimate(x, t)[0], settings)
   # Steps are equally long in logits; the first has none before it.
   known = jnp.arange(settings.steps - 1) > 0
-  start = (noise, jnp.zeros_like(noise))
+  start = (first, jax.tree.map(jnp.zeros_like, first))
   (x, _), _ = jax.lax.scan(step, start, (times[:-1], times[1:], known))
   clip, visible = estimate(x, times[-1])
-  shape = (*clip.shape[:2], skeleton.num_joints)
+  shape = (*clip.poses.shape[:2], skeleton.num_joints)
   shown = (
     jnp.broadcast_to(statistics.seen, shape)
     if visible is None
     else visibility.shown(visible, statistics.seen, skeleton)
   )
-  joints = hand_space.from_hand_space(clip.reshape(*shape, -1), skeleton)
-  return joints.reshape(clip.shape), shown
+  poses = clip.poses.reshape(*shape, -1)
+  joints = hand_space.from_hand_space(poses, skeleton)
+  lengths = jnp.clip(clip.lengths, -_WIDEST, _WIDEST)
+  centre, deviation = statistics.noise.lengths
+  logs = centre + deviation * lengths
+  return joints.reshape(clip.poses.shape), shown, jnp.exp(logs)
 
 
 def _step(
-  estimate: Callable[[jax.Array, jax.Array], jax.Array],
+  estimate: Callable[[FlowClip, jax.Array], FlowClip],
   settings: Solver,
-  state: tuple[jax.Array, jax.Array],
+  state: tuple[FlowClip, FlowClip],
   inputs: tuple[jax.Array, jax.Array, jax.Array],
-) -> tuple[tuple[jax.Array, jax.Array], None]:
+) -> tuple[tuple[FlowClip, FlowClip], None]:
   """A step of the solver, from one time to the next.
 
   Args:
@@ -120,27 +135,40 @@ def _step(
     The next state, for `jax.lax.scan`.
   """
   (x, before), (time, following, known) = state, inputs
+  size = (following - time) / (1 - time)
 
-  def move(clip: jax.Array) -> jax.Array:  # along the line from x_t to it
-    return x + (following - time) / (1 - time) * (clip - x)
+  def move(clip: FlowClip) -> FlowClip:  # along the line from x_t to it
+    return jax.tree.map(lambda x, clip: x + size * (clip - x), x, clip)
 
   clip = estimate(x, time)
   if settings.solver == "euler":
     return (move(clip), clip), None
   if settings.solver == "heun":
     end = move(clip)
-    first = (clip - x) / (1 - time)
-    second = (estimate(end, following) - end) / (1 - following)
-    return (x + (following - time) * (first + second) / 2, clip), None
+    again = estimate(end, following)
+
+    def mean(x, clip, end, again):
+      first = (clip - x) / (1 - time)
+      second = (again - end) / (1 - following)
+      return x + (following - time) * (first + second) / 2
+
+    return (jax.tree.map(mean, x, clip, end, again), clip), None
   # DPM-Solver++(2M), Lu et al. 2022, arXiv 2211.01095: the estimate in the
   # middle of the step, extrapolated from the last two.
-  middle = clip + jnp.where(known, clip - before, 0) / 2
+  middle = jax.tree.map(
+    lambda clip, before: clip + jnp.where(known, clip - before, 0) / 2,
+    clip,
+    before,
+  )
   return (move(middle), clip), None
 
 
 def _estimator(
-  model: FlowDecoder, source: FlowSource, length: jax.Array, guidance: float
-) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array | None]]:
+  model: FlowDecoder,
+  source: FlowSource,
+  length: jax.Array,
+  guidance: float,
+) -> Callable[[FlowClip, jax.Array], Estimate]:
   """Builds `estimate(x_t, t)`: clips and visibility, guided by the source."""
   rows = len(length)
   if guidance == 1:
@@ -154,14 +182,11 @@ def _estimator(
   def mixed(x: jax.Array) -> jax.Array:
     return x if guidance == 1 else x[rows:] + guidance * (x[:rows] - x[rows:])
 
-  def estimate(
-    x: jax.Array, time: jax.Array
-  ) -> tuple[jax.Array, jax.Array | None]:
+  def estimate(x: FlowClip, time: jax.Array) -> Estimate:
     if guidance != 1:
-      x = jnp.concatenate([x, x])
-    times = jnp.broadcast_to(time, len(x))
+      x = jax.tree.map(lambda part: jnp.concatenate([part, part]), x)
+    times = jnp.broadcast_to(time, len(length))
     made = model.estimate(x, times, length, source, present)
-    visible = None if made.visible is None else mixed(made.visible)
-    return mixed(made.frames), visible
+    return jax.tree.map(mixed, made)
 
   return estimate

@@ -5,6 +5,8 @@ along straight paths x_t = (1 - t) x_0 + t x_1 (Lipman et al. 2023, arXiv
 2210.02747; Liu et al. 2023, arXiv 2209.03003). The network estimates the clip
 x_1 from x_t, t and the source; the velocity of the path is (x_1 - x_t) /
 (1 - t). A last step thus ends on an estimate, which holds no rest of the noise.
+Beside its poses a clip has the lengths of its bones: signers differ in them,
+the frames of a clip do not.
 
 The network is our transformer: frames attend to all frames and to the source,
 and the time acts through the scales, shifts and gates of the norms (adaptive
@@ -23,7 +25,7 @@ from flax import nnx
 from signllm_jax.config import Model
 from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.models import alignment, layers, stacks, visibility
-from signllm_jax.models.pose_decoder import Prediction
+from signllm_jax.models.flow_noise import FlowClip
 
 _MODULATIONS = 9  # shift, scale and gate of three blocks
 _TIMES = 1000.0  # multiplies the time before its sinusoids
@@ -38,6 +40,13 @@ class FlowSource(NamedTuple):
   summary: jax.Array  # [B, D] mean of the encoded tokens
   timeline: alignment.Timeline
   spread: jax.Array  # [B] standard deviation of the log of the length
+
+
+class Estimate(NamedTuple):
+  """What is estimated of clips."""
+
+  clip: FlowClip
+  visible: jax.Array | None  # [B, T, J] logits, with `model.visibility`
 
 
 class FlowLayer(nnx.Module):
@@ -113,22 +122,23 @@ class FlowDecoder(nnx.Module):
     def linear(d_in: int, d_out: int, axes: tuple[str, str]) -> layers.Linear:
       return layers.Linear(d_in, d_out, axes, rngs=rngs)
 
-    values = skeleton.num_values
+    values, bones = skeleton.num_values, skeleton.num_bones
     self.frame_in = linear(values + 1, d, ("frame", "embed"))
+    self.lengths_in = linear(bones, d, ("frame", "embed"))
     self.decoder = stacks.stack(
       [FlowLayer(config, dtype, rngs) for _ in range(config.decoder_layers)],
       config.scan,
     )
     self.decoder_norm = layers.LayerNorm(d)
     self.frame_out = linear(d, values, ("embed", "frame"))
+    self.lengths_out = linear(d, bones, ("embed", "frame"))
     self.visible_out = (
       visibility.head(d, skeleton, rngs) if config.visibility else None
     )
     self.skeleton = skeleton
     self.time_in = linear(d, d, ("embed", "mlp"))
     self.time_out = linear(d, d, ("mlp", "embed"))
-    self.smooth_in = linear(d, d, ("embed", "mlp"))
-    self.smooth_out = linear(d, values, ("mlp", "frame"))
+    self.smooth_out = linear(d, values, ("embed", "frame"))
     self.summary = linear(d, d, ("embed", "mlp"))
     self.modulation = linear(d, _MODULATIONS * d, ("embed", "frame"))
     # Every layer begins as the identity.
@@ -162,44 +172,42 @@ class FlowDecoder(nnx.Module):
 
   def estimate(
     self,
-    noisy: jax.Array,
+    noisy: FlowClip,
     time: jax.Array,
     length: jax.Array,
     source: FlowSource,
     present: jax.Array,
     key: jax.Array | None = None,
-  ) -> Prediction:
+  ) -> Estimate:
     """Estimates clips from noisy clips.
 
     Args:
-      noisy: [B, T, C] x_t; padding is ignored.
+      noisy: x_t; padding is ignored.
       time: [B] in [0, 1]; 0 is noise.
       length: [B] frames.
       source: of `project_memory`.
       present: [B] bool, rows that see their source.
       key: dropout key, None when not training.
-
-    Returns:
-      The clips [B, T, C] and their visibility.
     """
-    t = noisy.shape[1]
+    t = noisy.poses.shape[1]
     keys = layers.split(key, len(self.decoder) + 1)
     frame = jnp.arange(1, t + 1, dtype=jnp.float32)
     counter = jnp.minimum(frame / jnp.maximum(length, 1)[:, None], 1)
-    x = self.frame_in(jnp.concatenate([noisy, counter[..., None]], -1))
+    x = self.frame_in(jnp.concatenate([noisy.poses, counter[..., None]], -1))
+    x = x + self.lengths_in(noisy.lengths)[:, None]
     x = x + layers.sinusoids(t, self.width)
     if self.aligned:
       timeline = stretch(source.timeline, length)
       located = self.alignment.locate(timeline, counter)
       x = x + jnp.where(present[:, None, None], located, 0)
     x = layers.dropout(x, self.dropout_rate, keys[0])
-    mask = (frame <= length[:, None])[:, None, None]
-    first = jnp.ones((len(noisy), 1), bool)
+    inside = frame <= length[:, None]
+    mask = inside[:, None, None]
+    first = jnp.ones((len(time), 1), bool)
     memory_mask = jnp.concatenate([first, source.mask & present[:, None]], 1)[
       :, None, None
     ]
-    waves = self._waves(time)
-    modulation = self._modulate(waves, source.summary, present)
+    modulation = self._modulate(time, source.summary, present)
 
     def call(layer, x, memory, key):
       def inside(x, memory, key):
@@ -210,18 +218,22 @@ class FlowDecoder(nnx.Module):
     x = stacks.apply(self.decoder, call, x, source.memories, keys[1:])
     x = self.decoder_norm(x)
     visible = None if self.visible_out is None else self.visible_out(x)
-    return Prediction(self._smooth(self.frame_out(x), waves, length), visible)
+    shown = inside[..., None]
+    total = jnp.maximum(jnp.sum(shown, 1), 1)
+    lengths = jnp.sum(jnp.where(shown, self.lengths_out(x), 0), 1) / total
+    clip = FlowClip(self._smooth(self.frame_out(x), x, length), lengths)
+    return Estimate(clip, visible)
 
   def _smooth(
-    self, clips: jax.Array, waves: jax.Array, length: jax.Array
+    self, clips: jax.Array, states: jax.Array, length: jax.Array
   ) -> jax.Array:
     """Moves clips [B, T, C] towards the means of neighbouring frames.
 
     Errors of single frames, which people see as trembling, are damped. The
-    share is learnt by coordinate and time: fast movement is estimated late.
+    share of each number follows from the state of its frame: movement comes in
+    bursts, which must not be damped, and fast movement is estimated late.
     """
-    share = self.smooth_out(jax.nn.silu(self.smooth_in(waves)))
-    share = jax.nn.sigmoid(share)[:, None]
+    share = jax.nn.sigmoid(self.smooth_out(states))
     return clips + share * (_neighbour_means(clips, length) - clips)
 
   def _waves(self, time: jax.Array) -> jax.Array:
@@ -231,9 +243,10 @@ class FlowDecoder(nnx.Module):
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], -1)
 
   def _modulate(
-    self, waves: jax.Array, summary: jax.Array, present: jax.Array
+    self, time: jax.Array, summary: jax.Array, present: jax.Array
   ) -> jax.Array:
     """Modulations [B, 9, D] of the norms by time and source."""
+    waves = self._waves(time)
     state = self.time_out(jax.nn.silu(self.time_in(waves)))
     state = state + jnp.where(present[:, None], self.summary(summary), 0)
     modulation = self.modulation(jax.nn.silu(state))

@@ -5,8 +5,11 @@ decoder need not remove what no pose has, such as a longer bone. Half of its
 variance is common to all frames of a clip, half is independent from frame to
 frame (mixed noise, Ge et al. 2023, arXiv 2305.10474): what distinguishes one
 recording from another is mostly constant in it, and is thus learnt from noise
-of its size, while a decoder still finds movement among fast noise.
+of its size, while a decoder still finds movement among fast noise. Bone lengths
+are variables of the clip, not of its frames; theirs is independent.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +20,13 @@ from signllm_jax.models import hand_space
 
 _LEAST = 1e-3  # standard deviation of any coordinate, normalised
 _COMMON = 0.5  # share of the variance that all frames of a clip have in common
+
+
+class FlowClip(NamedTuple):
+  """A clip as the decoder sees it, or its noise or an estimate of it."""
+
+  poses: jax.Array  # [B, T, C] in the coordinates of `hand_space`
+  lengths: jax.Array  # [B, K] logs of bone lengths, standardised
 
 
 def factor(

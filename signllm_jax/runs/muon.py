@@ -5,6 +5,8 @@ for maps between hidden states, so embeddings, biases, norms and the layers that
 read or write frames and tokens keep Adam. An update of n_in x n_out is
 multiplied by 0.2 sqrt(max(n_in, n_out)), which gives its entries the size of
 Adam's, so both take the same learning rate (Liu et al. 2025, arXiv 2502.16982).
+Three iterations with the best polynomials for as many (Amsel et al. 2025, arXiv
+2505.16932) take the place of five with one.
 """
 
 import math
@@ -17,6 +19,13 @@ import optax.contrib
 from flax import nnx
 
 _OUTER = {"vocab", "frame"}  # axes of what is read or written
+# Of x, x^3 and x^5: minimax for singular values from 0.01 to 1 of the Frobenius
+# norm, which end between 0.73 and 1.27; smaller ones grow 78-fold.
+_POLYNOMIALS = (
+  (8.0934, -23.6205, 17.4462),
+  (3.6366, -2.7219, 0.5365),
+  (2.6613, -1.9772, 0.4526),
+)
 _SIZE = 0.2  # root mean square of an update's entries
 
 
@@ -30,7 +39,9 @@ def scale_by_muon(
   """
   muon = optax.chain(
     optax.contrib.scale_by_muon(
-      weight_dimension_numbers=lambda tree: _map(_dimensions, tree)
+      ns_coeffs=_POLYNOMIALS,
+      ns_steps=len(_POLYNOMIALS),
+      weight_dimension_numbers=lambda tree: _map(_dimensions, tree),
     ),
     optax.stateless(lambda updates, _: _map(_scaled, updates)),
   )

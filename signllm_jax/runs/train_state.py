@@ -17,7 +17,11 @@ from signllm_jax import tasks
 from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.data import corpus_info
 from signllm_jax.data import sizes as sizes_lib
-from signllm_jax.data.pose_statistics import PoseStatistics, Residuals
+from signllm_jax.data.pose_statistics import (
+  ClipNoise,
+  PoseStatistics,
+  Residuals,
+)
 from signllm_jax.models import flow_noise
 from signllm_jax.parallel import sharding as sharding_lib
 from signllm_jax.rl import priority
@@ -189,7 +193,10 @@ def abstract_state(
       jnp.zeros((*stack, skeleton.num_bones))
       if config.model.bones == "fixed"
       else None,
-      jnp.zeros((*stack, values, values))
+      ClipNoise(
+        jnp.zeros((*stack, values, values)),
+        jnp.zeros((*stack, 2, skeleton.num_bones)),
+      )
       if config.model.decoder == "flow"
       else None,
     )
@@ -219,7 +226,10 @@ def measured(
     scale,
     summary.seen,
     summary.bones if model.bones == "fixed" else None,
-    flow_noise.factor(summary.covariance, scale, skeleton)
+    ClipNoise(
+      flow_noise.factor(summary.covariance, scale, skeleton),
+      summary.log_lengths,
+    )
     if model.decoder == "flow"
     else None,
   )

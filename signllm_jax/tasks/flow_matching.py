@@ -10,33 +10,55 @@ import jax
 import jax.numpy as jnp
 
 from signllm_jax.config import Experiment
+from signllm_jax.core import bones
 from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data.batch import Batch
-from signllm_jax.data.pose_statistics import PoseStatistics
+from signllm_jax.data.pose_statistics import ClipNoise, PoseStatistics
 from signllm_jax.losses import pose as losses
 from signllm_jax.models import flow_noise, hand_space, visibility
-from signllm_jax.models.flow_decoder import (
-  FlowDecoder,
-  FlowSource,
-)
+from signllm_jax.models.flow_decoder import FlowDecoder, FlowSource
+from signllm_jax.models.flow_noise import FlowClip
 from signllm_jax.tasks.task import LossContext, LossOutput
 
 # Errors near time 1 are small; the velocity would multiply them without bound.
 _LATEST = 0.2  # least 1 - t of the loss's weight
+_CONSTANT = 1e-3  # deviation of the log of a length that hardly varies
 _CHANGES = 3.0  # weight of errors of the change from frame to frame
 
 
 def targets(
   batch: Batch, statistics: PoseStatistics, skeleton: Skeleton
-) -> jax.Array:
-  """Clips in the decoder's coordinates, without gaps: [B, T, C]."""
+) -> FlowClip:
+  """Clips in the decoder's coordinates, without gaps."""
+  assert statistics.noise is not None
   poses = statistics.normalise(batch["frames"])
   shape = (*poses.shape[:2], *skeleton.shape)
   valid = batch["valid"]
   poses = jnp.where(valid[..., None], poses.reshape(shape), 0)
   coordinates = hand_space.to_hand_space(poses, skeleton)
   filled = hand_space.fill_gaps(coordinates, hand_space.known(valid, skeleton))
-  return filled.reshape(*shape[:2], skeleton.num_values)
+  filled = filled.reshape(*shape[:2], skeleton.num_values)
+  return FlowClip(filled, _bone_lengths(batch, statistics.noise, skeleton))
+
+
+def _bone_lengths(
+  batch: Batch, noise: ClipNoise, skeleton: Skeleton
+) -> jax.Array:
+  """Standardised logs [B, K] of the median lengths of each clip's bones.
+
+  The lengths of bones that a clip never shows are at the mean.
+  """
+  valid = batch["valid"]
+  inside = jnp.arange(valid.shape[1]) < batch["length"][:, None]
+  frames = batch["frames"].reshape(*valid.shape, skeleton.dims)
+  shown = valid & inside[..., None]
+  medians = bones.median_lengths(frames, shown, skeleton)[:, 0]
+  medians = bones.of_bones(medians, skeleton)
+  known = medians > 0
+  logs = jnp.log(jnp.where(known, medians, 1))
+  centre, deviation = noise.lengths[..., 0, :], noise.lengths[..., 1, :]
+  standard = (logs - centre) / jnp.maximum(deviation, _CONSTANT)
+  return jnp.where(known, standard, 0)
 
 
 def flow_loss(
@@ -62,19 +84,16 @@ def flow_loss(
   noise_key, time_key, absent_key, dropout_key = jax.random.split(key, 4)
   length = batch["length"]
   clip = targets(batch, context.statistics, model.skeleton)
-  rows = len(clip)
+  rows = len(length)
   assert context.statistics.noise is not None
-  common_key, single_key = jax.random.split(noise_key)
-  common = jax.random.normal(common_key, (rows, 1, clip.shape[-1]))
-  white = flow_noise.mix(common, jax.random.normal(single_key, clip.shape))
-  noise = flow_noise.colour(white, context.statistics.noise)
+  noise = _noise(noise_key, clip, context.statistics.noise)
   # Evenly spread over a batch (Kingma et al. 2021, arXiv 2107.00630): the loss
   # depends much on the time.
   time = (jax.random.uniform(time_key) + jnp.arange(rows) / rows) % 1
-  at = time[:, None, None]
   present = ~jax.random.bernoulli(absent_key, config.flow.absent, (rows,))
+  noisy = jax.tree.map(lambda a, b: _between(a, b, time), noise, clip)
   made = model.estimate(
-    (1 - at) * noise + at * clip,
+    noisy,
     time,
     length,
     source,
@@ -82,10 +101,12 @@ def flow_loss(
     dropout_key if config.model.dropout else None,
   )
   weights = losses.frame_weights(batch)
-  error = _errors(made.frames - clip)
-  velocity = error / jnp.maximum(1 - time, _LATEST)[:, None] ** 2
+  error = _errors(made.clip.poses - clip.poses)
+  velocity = 1 / jnp.maximum(1 - time, _LATEST)[:, None] ** 2
+  of_bones = jnp.sum((made.clip.lengths - clip.lengths) ** 2, -1)[:, None]
   terms = {
-    "flow": clip.shape[-1] * jnp.sum(velocity * weights),
+    "flow": clip.poses.shape[-1] * jnp.sum(velocity * error * weights),
+    "bones": jnp.sum(velocity * of_bones * weights),
     "length": _length_loss(source, batch),
   }
   if made.visible is not None:
@@ -95,6 +116,24 @@ def flow_loss(
   reward = -jnp.sum(error * (weights > 0), -1) / jnp.maximum(inside, 1)
   total = jnp.sum(jnp.stack(list(terms.values())))
   return total, LossOutput(terms, reward=reward)
+
+
+def _noise(key: jax.Array, clip: FlowClip, noise: ClipNoise) -> FlowClip:
+  """Noise in the shape of clips."""
+  common_key, single_key, lengths_key = jax.random.split(key, 3)
+  shape = clip.poses.shape
+  common = jax.random.normal(common_key, (shape[0], 1, shape[-1]))
+  white = flow_noise.mix(common, jax.random.normal(single_key, shape))
+  return FlowClip(
+    flow_noise.colour(white, noise.factor),
+    jax.random.normal(lengths_key, clip.lengths.shape),
+  )
+
+
+def _between(start: jax.Array, end: jax.Array, time: jax.Array) -> jax.Array:
+  """The point (1 - t) start + t end of each row."""
+  at = time.reshape(-1, *[1] * (start.ndim - 1))
+  return (1 - at) * start + at * end
 
 
 def _errors(difference: jax.Array) -> jax.Array:

@@ -107,3 +107,52 @@ def test_the_gradient_is_finite_and_that_of_the_function():
     lambda poses: jnp.sum(bones.limb_lengths(poses, PROMPT2SIGN50))
   )
   np.testing.assert_array_equal(lengths(nowhere), nowhere)
+
+
+def _bent(seed: int = 1) -> np.ndarray:
+  """Poses [3, 4, J, 3] whose limbs are a tenth too long or too short."""
+  joints = np.random.default_rng(seed).normal(0, 0.03, POSES.shape)
+  return (POSES + joints).astype(np.float32)
+
+
+def test_the_nearest_poses_have_the_lengths_and_move_less():
+  lengths = bones.limb_lengths(POSES, PROMPT2SIGN50)
+  bent = _bent()
+  held = bones.hold(bent, lengths, ALL, PROMPT2SIGN50)
+  near = np.asarray(
+    jax.jit(bones.nearest, static_argnums=3)(bent, lengths, ALL, PROMPT2SIGN50)
+  )
+  np.testing.assert_allclose(
+    bones.limb_lengths(near, PROMPT2SIGN50), lengths, rtol=1e-4
+  )
+  neck = PROMPT2SIGN50.joint("neck")
+  np.testing.assert_allclose(near[:, :, neck], bent[:, :, neck], atol=1e-6)
+  moved = np.square(near - bent).sum()
+  assert moved < 0.6 * np.square(held - bent).sum()
+  # No pose with these lengths is nearer: not the true one, and none beside it.
+  assert moved < np.square(POSES - bent).sum()
+  for seed in range(5):
+    beside = near + 1e-2 * np.random.default_rng(seed).normal(size=near.shape)
+    other = bones.hold(beside.astype(np.float32), lengths, ALL, PROMPT2SIGN50)
+    other += (bent - other)[:, :, [neck]]
+    assert np.square(other - bent).sum() > moved
+  same = bones.nearest(POSES, lengths, ALL, PROMPT2SIGN50)
+  np.testing.assert_allclose(same, POSES, atol=1e-4)
+
+
+def test_the_nearest_pose_leaves_hidden_and_unknown_limbs():
+  visible = ALL.copy()
+  visible[PROMPT2SIGN50.hand("left") + 4] = False
+  lengths = bones.limb_lengths(POSES, PROMPT2SIGN50)
+  lengths[..., 2] = 0
+  near = np.asarray(bones.nearest(_bent(), lengths, visible, PROMPT2SIGN50))
+  assert np.isfinite(near).all()
+  free = ~(bones.limbs_visible(visible, PROMPT2SIGN50) & (lengths > 0))
+  found = bones.limb_lengths(near, PROMPT2SIGN50)
+  np.testing.assert_allclose(found[~free], lengths[~free], rtol=1e-4)
+  hidden = _bent()
+  hidden[:, :, PROMPT2SIGN50.hand("left") + 4] += 5
+  again = np.asarray(bones.nearest(hidden, lengths, visible, PROMPT2SIGN50))
+  np.testing.assert_allclose(
+    again[:, :, visible], near[:, :, visible], atol=1e-4
+  )

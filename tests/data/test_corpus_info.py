@@ -1,11 +1,14 @@
 """Vocabulary, lengths and statistics of a training split."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from helpers.random_clips import random_clip
 
 from signllm_jax import config
 from signllm_jax.core import errors, vocabulary
+from signllm_jax.core.skeleton import SIDES
 from signllm_jax.data import corpus_info
 
 
@@ -40,3 +43,23 @@ def test_infos_survive_json():
   assert (again.longest_source, again.longest_clip, again.fps) == (3, 9, 12.5)
   with pytest.raises(errors.DataError):
     corpus_info.from_json('{"fps": 3}')
+
+
+def test_bone_lengths_vary_from_clip_to_clip():
+  first = random_clip("x", 10)
+  valid = first.valid.copy()
+  valid[:, [first.skeleton.hand(side) + 4 for side in SIDES]] = False
+  first = dataclasses.replace(first, valid=valid)
+  second = dataclasses.replace(
+    first, name="y", frames=first.frames * np.float32(np.e)
+  )
+  summary = corpus_info.summarise([first, second], config.Data())
+  centre, deviation = summary.log_lengths
+  shown = summary.bones > 0
+  assert shown.sum() == len(shown) - 1
+  np.testing.assert_allclose(deviation[shown], 0.5, rtol=1e-4)
+  assert not centre[~shown].any() and not deviation[~shown].any()
+  longer = corpus_info.summarise([second], config.Data())
+  np.testing.assert_allclose(
+    longer.log_lengths[0][shown], centre[shown] + 0.5, rtol=1e-4
+  )

@@ -12,7 +12,7 @@ from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 from signllm_jax.data import corpus_info
 from signllm_jax.data import sizes as sizes_lib
-from signllm_jax.data.pose_statistics import PoseStatistics
+from signllm_jax.data.pose_statistics import ClipNoise, PoseStatistics
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import model_file, train_state
 
@@ -27,6 +27,13 @@ SHAPE = config.Model(
 )
 
 TEXTS = ("regen", "sonne", "wind", "nacht", "norden")
+
+
+def unit_noise(skeleton: Skeleton) -> ClipNoise:
+  """Noise of unit variance, and bone lengths around 1."""
+  lengths = np.zeros((2, skeleton.num_bones), np.float32)
+  lengths[1] = 1
+  return ClipNoise(np.eye(skeleton.num_values, dtype=np.float32), lengths)
 
 
 def write_flow_model(
@@ -67,7 +74,7 @@ def write_flow_model(
     mean.ravel().astype(np.float32),
     np.float32(spread),
     np.ones(skeleton.num_joints, bool),
-    noise=np.eye(skeleton.num_values, dtype=np.float32),
+    noise=unit_noise(skeleton),
   )
   state = train_state.create_state(experiment, statistics, abstract, sizes)
   # Layers that start at 0 would make all clips equal.

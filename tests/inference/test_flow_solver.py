@@ -4,12 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.flow_models import unit_noise
 
 from signllm_jax.core.skeleton import PROMPT2SIGN50 as SKELETON
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import flow_solver
-from signllm_jax.models import hand_space
-from signllm_jax.models.pose_decoder import Prediction
+from signllm_jax.models import flow_noise, hand_space
+from signllm_jax.models.flow_decoder import Estimate
 
 STEPS, FRAMES, SCALE = 12, 6, 0.5
 
@@ -21,9 +22,13 @@ class Gaussian:
 
   def estimate(self, noisy, time, length, source, present):
     """E[x_1 | x_t], without visibility."""
-    t = time[:, None, None]
+    t = time[:, None]
     share = t * SCALE**2 / (t**2 * SCALE**2 + (1 - t) ** 2)
-    return Prediction(share * noisy, None)
+    poses, lengths = noisy
+    return Estimate(
+      noisy._replace(poses=share[..., None] * poses, lengths=share * lengths),
+      None,
+    )
 
 
 def _error(solver: str, steps: int = STEPS) -> float:
@@ -32,18 +37,23 @@ def _error(solver: str, steps: int = STEPS) -> float:
     np.zeros(SKELETON.num_values, np.float32),
     np.float32(1),
     np.ones(SKELETON.num_joints, bool),
-    noise=np.eye(SKELETON.num_values, dtype=np.float32),
+    noise=unit_noise(SKELETON),
   )
   keys = jax.random.split(jax.random.key(3), 2)
   settings = flow_solver.Solver(steps, solver, 1.0)
-  poses, _ = flow_solver.integrate(
+  poses, _, lengths = flow_solver.integrate(
     Gaussian(), None, keys, jnp.full(2, FRAMES), FRAMES, settings, statistics
   )
-  noise = flow_solver.white_noise(keys, FRAMES, SKELETON.num_values)
+  white = flow_solver.white_noise(keys, FRAMES, SKELETON)
+  assert statistics.noise is not None
+  noise = flow_noise.colour(white.poses, statistics.noise.factor)
   # The path at time t is sqrt((1 - t)^2 + (t SCALE)^2) times the noise.
   last = jax.nn.sigmoid(2.5)
   path = jnp.sqrt((1 - last) ** 2 + (last * SCALE) ** 2)
-  exact = last * SCALE**2 / path**2 * path * noise
+  left = last * SCALE**2 / path
+  logs = jnp.log(lengths) / (left * white.lengths)
+  np.testing.assert_allclose(jnp.median(logs), 1, atol=0.5)
+  exact = left * noise
   exact = hand_space.from_hand_space(exact.reshape(2, FRAMES, -1, 3), SKELETON)
   difference = np.asarray(poses) - np.asarray(exact).reshape(poses.shape)
   return float(np.sqrt(np.mean(difference**2)) / np.std(exact))
@@ -63,9 +73,24 @@ def test_more_steps_are_more_exact(solver):
 
 def test_noise_is_half_common_to_the_frames_of_a_clip():
   keys = jax.random.split(jax.random.key(0), 200)
-  noise = np.asarray(flow_solver.white_noise(keys, 4, 150))
-  assert np.var(noise) == pytest.approx(1, abs=0.02)
-  between = np.mean(noise[:, 0] * noise[:, 3])
+  noise = flow_solver.white_noise(keys, 4, SKELETON)
+  poses = np.asarray(noise.poses)
+  assert np.var(poses) == pytest.approx(1, abs=0.02)
+  assert np.var(noise.lengths) == pytest.approx(1, abs=0.1)
+  between = np.mean(poses[:, 0] * poses[:, 3])
   assert between == pytest.approx(0.5, abs=0.02)
-  longer = flow_solver.white_noise(keys[:3], 9, 150)
-  np.testing.assert_array_equal(longer[:, :4], noise[:3])
+  longer = flow_solver.white_noise(keys[:3], 9, SKELETON)
+  np.testing.assert_array_equal(longer.poses[:, :4], poses[:3])
+  np.testing.assert_array_equal(longer.lengths, noise.lengths[:3])
+
+
+def test_the_temperature_acts_on_what_a_clip_has_in_common():
+  keys = jax.random.split(jax.random.key(0), 3)
+  one, two = (
+    flow_solver.white_noise(keys, 5, SKELETON, temperature)
+    for temperature in (1.0, 2.0)
+  )
+  np.testing.assert_array_equal(two.lengths, one.lengths)
+  added = np.asarray(two.poses - one.poses)
+  np.testing.assert_allclose(added, added[:, :1].repeat(5, 1), atol=1e-5)
+  assert np.var(added) == pytest.approx(0.5, abs=0.15)

@@ -144,7 +144,7 @@ def test_muon_makes_updates_of_layers_orthogonal_and_leaves_adam_the_rest():
   matrices = [moved["muon"]["up"][...], *moved["muon"]["scanned"][...]]
   for matrix, largest in zip(matrices, (6, 4, 4, 4), strict=True):
     values = np.linalg.svd(matrix, compute_uv=False) / (0.2 * largest**0.5)
-    assert values.min() > 0.5 and values.max() < 1.3  # five iterations
+    assert values.min() > 0.7 and values.max() < 1.3  # three iterations
 
 
 def test_a_step_of_muon_that_is_not_applied_changes_no_bit():

@@ -32,7 +32,7 @@ def test_flow_matching_learns_and_is_the_same_on_eight_devices():
   experiment = _flow()
   one, _, metrics = small_steps.run(experiment, jax.devices()[:1], 20)
   assert one[-5:].mean() < 0.8 * one[:5].mean()
-  terms = ("loss_flow", "loss_length", "loss_visibility")
+  terms = ("loss_flow", "loss_bones", "loss_length", "loss_visibility")
   np.testing.assert_allclose(
     metrics["loss"], sum(metrics[name] for name in terms), rtol=1e-5
   )
@@ -75,11 +75,11 @@ def test_every_number_has_a_target():
   hidden = batch["valid"].at[:, :, 8:29].set(False)
   made = flow_matching.targets(
     batch | {"valid": hidden}, fresh.statistics, PROMPT2SIGN50
-  )
+  ).poses
   hand = made.reshape(*hidden.shape, 3)[:, :, 8:29]
   assert not np.asarray(hand).any() and np.isfinite(np.asarray(made)).all()
   gaps = flow_matching.targets(batch, fresh.statistics, PROMPT2SIGN50)
-  gaps = np.asarray(gaps).reshape(*hidden.shape, 3)
+  gaps = np.asarray(gaps.poses).reshape(*hidden.shape, 3)
   missing = ~np.asarray(batch["valid"])
   inside = np.arange(missing.shape[1]) < np.asarray(batch["length"])[:, None]
   assert np.abs(gaps[missing & inside[..., None]]).min() > 0

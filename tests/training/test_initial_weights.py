@@ -168,7 +168,7 @@ def test_another_decoder_lists_what_is_fresh(folders, trained):
     np.testing.assert_array_equal(new[name], first[name], name)
   # The noise has the same size in canonical units.
   noises = [
-    np.asarray(x.statistics.noise) * float(x.statistics.scale)
+    np.asarray(x.statistics.noise.factor) * float(x.statistics.scale)
     for x in (state, fresh)
   ]
   np.testing.assert_allclose(*noises, rtol=1e-5, atol=1e-7)
