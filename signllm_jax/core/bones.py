@@ -32,9 +32,7 @@ class _Tree(NamedTuple):
   vectors: np.ndarray  # [J D, N D] from joints to limbs
   joints: np.ndarray  # [N D, J D] from limbs to joints about the origin
   limbs_of_bone: np.ndarray  # [K, M] limbs of each bone; fewer ones repeat
-  shared: (
-    np.ndarray
-  )  # [N, N] ends in common: 2 with itself, 1 or -1 with others
+  shared: np.ndarray  # [N, N] ends in common: 2 with itself, else 1, -1 or 0
   apart: tuple[int, ...]  # joints without a limb
 
 
@@ -98,7 +96,7 @@ def limbs_visible(visible: Any, skeleton: Skeleton) -> Any:
 
 
 def median_lengths(poses: Any, visible: Any, skeleton: Skeleton) -> Any:
-  """Median length of each bone over a clip; both sides of the body share it.
+  """Median length of each limb's bone over a clip, for `hold`.
 
   Args:
     poses: [..., T, J, D] float.
@@ -107,6 +105,21 @@ def median_lengths(poses: Any, visible: Any, skeleton: Skeleton) -> Any:
 
   Returns:
     [..., 1, N] of limbs; 0 where no frame shows a limb of the bone.
+  """
+  medians = median_bone_lengths(poses, visible, skeleton)
+  return medians[..., None, skeleton.limb_bones]
+
+
+def median_bone_lengths(poses: Any, visible: Any, skeleton: Skeleton) -> Any:
+  """Median length of each bone over a clip; both sides of the body share it.
+
+  Args:
+    poses: [..., T, J, D] float.
+    visible: [..., T, J] bool.
+    skeleton: of the poses.
+
+  Returns:
+    [..., K]; 0 where no frame shows a limb of the bone.
   """
   xp = poses.__array_namespace__()
   lengths = limb_lengths(poses, skeleton)
@@ -119,14 +132,7 @@ def median_lengths(poses: Any, visible: Any, skeleton: Skeleton) -> Any:
   count = xp.isfinite(values).sum(-1, keepdims=True)
   low = xp.take_along_axis(values, xp.maximum(count - 1, 0) // 2, -1)
   high = xp.take_along_axis(values, count // 2, -1)
-  medians = xp.where(count > 0, (low + high) / 2, 0)[..., 0]
-  return medians[..., None, skeleton.limb_bones]
-
-
-def of_bones(lengths: Any, skeleton: Skeleton) -> Any:
-  """Lengths [..., K] of bones from those of limbs, [..., N]."""
-  _, limbs = np.unique(skeleton.limb_bones, return_index=True)
-  return lengths[..., limbs]
+  return xp.where(count > 0, (low + high) / 2, 0)[..., 0]
 
 
 def hold(poses: Any, lengths: Any, visible: Any, skeleton: Skeleton) -> Any:
@@ -192,19 +198,18 @@ def nearest(poses: Any, lengths: Any, visible: Any, skeleton: Skeleton) -> Any:
   Returns:
     [..., J, D].
   """
-  known = limbs_visible(visible, skeleton) & (lengths > 0)
-  held = jnp.broadcast_to(known, (*poses.shape[:-2], len(skeleton.limbs)))
+  held = limbs_visible(visible, skeleton) & (lengths > 0)
   aim = jnp.where(held, lengths, 1)
-  tree = _tree(skeleton)
+  tree, start = _tree(skeleton), _limb_vectors(poses, skeleton)
 
   def step(moved: jax.Array, _: None) -> tuple[jax.Array, None]:
     vectors = _limb_vectors(moved, skeleton)
     norm = jnp.sqrt(jnp.sum(vectors**2, -1))
     units = vectors / jnp.maximum(norm, _SHORTEST * aim)[..., None]
     units = jnp.where(held[..., None], units, 0)
-    # The constraints are linear about `moved`; the least move is from `poses`.
-    so_far = _limb_vectors(moved - poses, skeleton)
-    wanted = jnp.where(held, aim - norm, 0) + jnp.sum(units * so_far, -1)
+    # Along its direction in `moved` each limb of the least move from `poses`
+    # gets its length.
+    wanted = jnp.where(held, aim, 0) - jnp.sum(units * start, -1)
     pull = _solve(units, wanted, tree.shared)
     flat = (units * pull[..., None]).reshape(*pull.shape[:-1], -1)
     with jax.default_matmul_precision("highest"):
@@ -217,7 +222,9 @@ def nearest(poses: Any, lengths: Any, visible: Any, skeleton: Skeleton) -> Any:
   return hold(moved, lengths, visible, skeleton)
 
 
-def _solve(units: jax.Array, wanted: jax.Array, shared: np.ndarray) -> Any:
+def _solve(
+  units: jax.Array, wanted: jax.Array, shared: np.ndarray
+) -> jax.Array:
   """Pulls [..., N] along limbs [..., N, D] that change lengths as wanted.
 
   Conjugate gradients; limbs without a direction get 0.

@@ -97,7 +97,7 @@ def integrate(
   white = white_noise(keys, frames, skeleton, settings.temperature)
   poses = flow_noise.colour(white.poses, statistics.noise.factor)
   first = white._replace(poses=poses)
-  step = functools.partial(_step, lambda x, t: estimate(x, t)[0], settings)
+  step = functools.partial(_step, lambda x, t: estimate(x, t).clip, settings)
   # Steps are equally long in logits; the first has none before it.
   known = jnp.arange(settings.steps - 1) > 0
   start = (first, jax.tree.map(jnp.zeros_like, first))
@@ -164,10 +164,7 @@ def _step(
 
 
 def _estimator(
-  model: FlowDecoder,
-  source: FlowSource,
-  length: jax.Array,
-  guidance: float,
+  model: FlowDecoder, source: FlowSource, length: jax.Array, guidance: float
 ) -> Callable[[FlowClip, jax.Array], Estimate]:
   """Builds `estimate(x_t, t)`: clips and visibility, guided by the source."""
   rows = len(length)

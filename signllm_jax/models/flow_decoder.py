@@ -163,9 +163,7 @@ class FlowDecoder(nnx.Module):
     memories = tuple(
       layer.cross_attention.project(keys) for layer in self.decoder
     )
-    counted = mask[..., None].astype(jnp.float32)
-    total = jnp.maximum(jnp.sum(counted, 1), 1)
-    summary = jnp.sum(encoded * counted, 1) / total
+    summary = _mean(encoded, mask)
     timeline = self.alignment.lay_out(encoded, mask, whole=False)
     spread = jnp.exp(jnp.clip(self.spread(summary)[:, 0], *_SPREAD))
     return FlowSource(memories, mask, summary, timeline, spread)
@@ -202,7 +200,6 @@ class FlowDecoder(nnx.Module):
       x = x + jnp.where(present[:, None, None], located, 0)
     x = layers.dropout(x, self.dropout_rate, keys[0])
     inside = frame <= length[:, None]
-    mask = inside[:, None, None]
     first = jnp.ones((len(time), 1), bool)
     memory_mask = jnp.concatenate([first, source.mask & present[:, None]], 1)[
       :, None, None
@@ -210,19 +207,18 @@ class FlowDecoder(nnx.Module):
     modulation = self._modulate(time, source.summary, present)
 
     def call(layer, x, memory, key):
-      def inside(x, memory, key):
+      def apply(x, memory, key):
+        mask = inside[:, None, None]
         return layer(x, mask, memory, memory_mask, modulation, key)
 
-      return stacks.remat(inside, self.remat)(x, memory, key)
+      return stacks.remat(apply, self.remat)(x, memory, key)
 
     x = stacks.apply(self.decoder, call, x, source.memories, keys[1:])
     x = self.decoder_norm(x)
     visible = None if self.visible_out is None else self.visible_out(x)
-    shown = inside[..., None]
-    total = jnp.maximum(jnp.sum(shown, 1), 1)
-    lengths = jnp.sum(jnp.where(shown, self.lengths_out(x), 0), 1) / total
-    clip = FlowClip(self._smooth(self.frame_out(x), x, length), lengths)
-    return Estimate(clip, visible)
+    poses = self._smooth(self.frame_out(x), x, length)
+    lengths = _mean(self.lengths_out(x), inside)
+    return Estimate(FlowClip(poses, lengths), visible)
 
   def _smooth(
     self, clips: jax.Array, states: jax.Array, length: jax.Array
@@ -251,6 +247,13 @@ class FlowDecoder(nnx.Module):
     state = state + jnp.where(present[:, None], self.summary(summary), 0)
     modulation = self.modulation(jax.nn.silu(state))
     return modulation.reshape(len(waves), _MODULATIONS, self.width)
+
+
+def _mean(values: jax.Array, mask: jax.Array) -> jax.Array:
+  """Means [B, N] of values [B, T, N] where the mask [B, T] is set."""
+  counted = mask[..., None].astype(jnp.float32)
+  total = jnp.maximum(jnp.sum(counted, 1), 1)
+  return jnp.sum(values * counted, 1) / total
 
 
 def _neighbour_means(clips: jax.Array, length: jax.Array) -> jax.Array:

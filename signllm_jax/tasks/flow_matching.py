@@ -52,8 +52,7 @@ def _bone_lengths(
   inside = jnp.arange(valid.shape[1]) < batch["length"][:, None]
   frames = batch["frames"].reshape(*valid.shape, skeleton.dims)
   shown = valid & inside[..., None]
-  medians = bones.median_lengths(frames, shown, skeleton)[:, 0]
-  medians = bones.of_bones(medians, skeleton)
+  medians = bones.median_bone_lengths(frames, shown, skeleton)
   known = medians > 0
   logs = jnp.log(jnp.where(known, medians, 1))
   centre, deviation = noise.lengths[..., 0, :], noise.lengths[..., 1, :]
@@ -102,11 +101,12 @@ def flow_loss(
   )
   weights = losses.frame_weights(batch)
   error = _errors(made.clip.poses - clip.poses)
-  velocity = 1 / jnp.maximum(1 - time, _LATEST)[:, None] ** 2
-  of_bones = jnp.sum((made.clip.lengths - clip.lengths) ** 2, -1)[:, None]
+  bones_error = jnp.sum((made.clip.lengths - clip.lengths) ** 2, -1)[:, None]
+  # Of velocities, not of clips.
+  scale = 1 / jnp.maximum(1 - time, _LATEST)[:, None] ** 2
   terms = {
-    "flow": clip.poses.shape[-1] * jnp.sum(velocity * error * weights),
-    "bones": jnp.sum(velocity * of_bones * weights),
+    "flow": clip.poses.shape[-1] * jnp.sum(scale * error * weights),
+    "bones": jnp.sum(scale * bones_error * weights),
     "length": _length_loss(source, batch),
   }
   if made.visible is not None:
