@@ -17,8 +17,7 @@ def get_config() -> config.Experiment:
   experiment.model.decoder_layers = 4
   experiment.model.dropout = 0.0
   experiment.model.bones = "fixed"
-  experiment.flow.guidance = 1.2
-  experiment.flow.temperature = 2.0
+  experiment.flow.temperature = 1.5
   experiment.optim.kind = "muon"
   experiment.optim.learning_rate = 2e-3
   experiment.optim.ema = 0.999

@@ -15,7 +15,8 @@ class ClipNoise(NamedTuple):
   Arrays of the host or of the devices, possibly with a leading axis.
   """
 
-  factor: jax.Array | np.ndarray  # [C, C] root of the poses' covariance
+  deviation: jax.Array | np.ndarray  # [C] of the decoder's coordinates
+  factor: jax.Array | np.ndarray  # [C, C] root of their correlations
   lengths: jax.Array | np.ndarray  # [2, K] mean and deviation of the logs of
   # the clips' bone lengths
 
@@ -71,8 +72,8 @@ class PoseStatistics(NamedTuple):
     noise = other.noise
     if noise is not None:
       # Normalised numbers are larger where the unit is smaller.
-      factor = noise.factor * (other.scale / self.scale)
-      noise = noise._replace(factor=factor)
+      deviation = noise.deviation * (other.scale / self.scale)
+      noise = noise._replace(deviation=deviation)
     seen = np.asarray(self.seen)
     cells = np.repeat(seen, np.size(self.mean) // np.size(seen))
     return PoseStatistics(

@@ -16,10 +16,8 @@ import numpy as np
 from signllm_jax.core import bones
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import compiled_model, decoding, flow_solver
-from signllm_jax.models.flow_decoder import (
-  FlowSource,
-  stretch,
-)
+from signllm_jax.models import alignment
+from signllm_jax.models.flow_decoder import FlowSource
 from signllm_jax.parallel import sharding
 
 _FIRST_FRAMES = 24  # of the shortest compiled program
@@ -82,7 +80,7 @@ def encode(
   )
   total = source.timeline.total * jnp.exp(source.spread * deviation)
   length = jnp.maximum(jnp.round(total), 1).astype(jnp.int32)
-  line = stretch(source.timeline, length)
+  line = alignment.stretch(source.timeline, length)
   return Encoded(source, keys, length, line.centres + line.durations / 2)
 
 

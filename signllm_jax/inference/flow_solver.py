@@ -1,8 +1,8 @@
 """Solvers of the flow from noise to clips (`models.flow_decoder`).
 
-The times are equally far apart in log(t / (1 - t)), so that both ends are
-followed closely: the first steps decide what a clip has of a recording's own,
-the last its fast movement.
+The times are equally far apart in log(t / (1 - t)), as in training, so that
+both ends are followed closely: the first steps decide what a clip has of a
+recording's own, the last its fast movement.
 """
 
 import functools
@@ -16,11 +16,14 @@ from signllm_jax import config
 from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.models import flow_noise, hand_space, visibility
-from signllm_jax.models.flow_decoder import Estimate, FlowDecoder, FlowSource
+from signllm_jax.models.flow_decoder import (
+  LOGITS,
+  Estimate,
+  FlowDecoder,
+  FlowSource,
+)
 from signllm_jax.models.flow_noise import FlowClip
 
-_LOGITS = (-4.0, 2.5)  # of the first and last time; the estimate there is the
-# clip
 _WIDEST = 4.0  # deviations of a log length
 _OF_CLIP = 0  # in place of a frame's number, which counts from 1
 _OF_LENGTHS = 2**31  # likewise, after all frames
@@ -90,7 +93,7 @@ def integrate(
   """
   assert statistics.noise is not None
   estimate = _estimator(model, source, length, settings.guidance)
-  logits = jnp.linspace(*_LOGITS, settings.steps)
+  logits = jnp.linspace(*LOGITS, settings.steps)
   # Nothing is known of the clip at the first time; it stands for time 0.
   times = jax.nn.sigmoid(logits).at[0].set(0.0)
   skeleton = model.skeleton
@@ -109,7 +112,8 @@ def integrate(
     if visible is None
     else visibility.shown(visible, statistics.seen, skeleton)
   )
-  poses = clip.poses.reshape(*shape, -1)
+  poses = clip.poses * statistics.noise.deviation
+  poses = poses.reshape(*shape, -1)
   joints = hand_space.from_hand_space(poses, skeleton)
   lengths = jnp.clip(clip.lengths, -_WIDEST, _WIDEST)
   centre, deviation = statistics.noise.lengths

@@ -99,3 +99,20 @@ class Alignment(nnx.Module):
     distances = jnp.stack([since, until], -1)[..., None]  # [B, T, 2, 1]
     angles = distances * (2 * jnp.pi / jnp.array(_PERIODS))
     return angles.reshape(*position.shape, -1)
+
+
+def stretch(timeline: Timeline, length: jax.Array) -> Timeline:
+  """The timeline with all durations multiplied so that they sum to `length`.
+
+  Args:
+    timeline: of B sources.
+    length: [B] frames.
+  """
+  total = jnp.maximum(length, 1).astype(jnp.float32)
+  factor = (total / timeline.total)[:, None]
+  return timeline._replace(
+    centres=timeline.centres * factor,
+    durations=timeline.durations * factor,
+    total=total,
+    pace=1 / total,
+  )

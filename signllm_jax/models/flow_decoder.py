@@ -6,7 +6,9 @@ along straight paths x_t = (1 - t) x_0 + t x_1 (Lipman et al. 2023, arXiv
 x_1 from x_t, t and the source; the velocity of the path is (x_1 - x_t) /
 (1 - t). A last step thus ends on an estimate, which holds no rest of the noise.
 Beside its poses a clip has the lengths of its bones: signers differ in them,
-the frames of a clip do not.
+the frames of a clip do not. What is constant in a clip is decided at small t,
+where the mean of its noisy frames says most: it goes in beside each frame, and
+each frame takes a share of it out.
 
 The network is our transformer: frames attend to all frames and to the source,
 and the time acts through the scales, shifts and gates of the norms (adaptive
@@ -29,6 +31,9 @@ from signllm_jax.models.flow_noise import FlowClip
 
 _MODULATIONS = 9  # shift, scale and gate of three blocks
 _TIMES = 1000.0  # multiplies the time before its sinusoids
+LOGITS = (-5.5, 3.5)  # of the first and last time, log(t / (1 - t)); the
+# estimate at the last is the clip
+_ENDS = 4  # frames at either end of a clip that are known by their place
 _SPREAD = (-3.0, 0.0)  # range of the log standard deviation of log lengths
 
 
@@ -124,13 +129,17 @@ class FlowDecoder(nnx.Module):
 
     values, bones = skeleton.num_values, skeleton.num_bones
     self.frame_in = linear(values + 1, d, ("frame", "embed"))
+    self.mean_in = linear(values, d, ("frame", "embed"))
     self.lengths_in = linear(bones, d, ("frame", "embed"))
+    self.ends = nnx.Param(jnp.zeros((2 * _ENDS, d)), axes=("frame", "embed"))
     self.decoder = stacks.stack(
       [FlowLayer(config, dtype, rngs) for _ in range(config.decoder_layers)],
       config.scan,
     )
     self.decoder_norm = layers.LayerNorm(d)
     self.frame_out = linear(d, values, ("embed", "frame"))
+    self.mean_out = linear(d, values, ("embed", "frame"))
+    self.mean_out.kernel[...] = jnp.zeros((d, values))
     self.lengths_out = linear(d, bones, ("embed", "frame"))
     self.visible_out = (
       visibility.head(d, skeleton, rngs) if config.visibility else None
@@ -192,14 +201,15 @@ class FlowDecoder(nnx.Module):
     frame = jnp.arange(1, t + 1, dtype=jnp.float32)
     counter = jnp.minimum(frame / jnp.maximum(length, 1)[:, None], 1)
     x = self.frame_in(jnp.concatenate([noisy.poses, counter[..., None]], -1))
-    x = x + self.lengths_in(noisy.lengths)[:, None]
-    x = x + layers.sinusoids(t, self.width)
+    inside = frame <= length[:, None]
+    mean = _mean(noisy.poses, inside)
+    x = x + (self.mean_in(mean) + self.lengths_in(noisy.lengths))[:, None]
+    x = x + layers.sinusoids(t, self.width) + self._at_ends(length, t)
     if self.aligned:
-      timeline = stretch(source.timeline, length)
+      timeline = alignment.stretch(source.timeline, length)
       located = self.alignment.locate(timeline, counter)
       x = x + jnp.where(present[:, None, None], located, 0)
     x = layers.dropout(x, self.dropout_rate, keys[0])
-    inside = frame <= length[:, None]
     first = jnp.ones((len(time), 1), bool)
     memory_mask = jnp.concatenate([first, source.mask & present[:, None]], 1)[
       :, None, None
@@ -216,9 +226,18 @@ class FlowDecoder(nnx.Module):
     x = stacks.apply(self.decoder, call, x, source.memories, keys[1:])
     x = self.decoder_norm(x)
     visible = None if self.visible_out is None else self.visible_out(x)
-    poses = self._smooth(self.frame_out(x), x, length)
+    poses = self.frame_out(x) + self.mean_out(x) * mean[:, None]
+    poses = self._smooth(poses, x, length)
     lengths = _mean(self.lengths_out(x), inside)
     return Estimate(FlowClip(poses, lengths), visible)
+
+  def _at_ends(self, length: jax.Array, frames: int) -> jax.Array:
+    """Embeddings [B, T, D] of the first and last frames; 0 between them."""
+    frame = jnp.arange(frames)
+    since = jax.nn.one_hot(frame, _ENDS)
+    until = jax.nn.one_hot(length[:, None] - 1 - frame, _ENDS)
+    first, last = jnp.split(self.ends[...], 2)
+    return since @ first + until @ last
 
   def _smooth(
     self, clips: jax.Array, states: jax.Array, length: jax.Array
@@ -267,22 +286,3 @@ def _neighbour_means(clips: jax.Array, length: jax.Array) -> jax.Array:
     for index in (before, after)
   ]
   return clips / 2 + sum(neighbours) / 4
-
-
-def stretch(
-  timeline: alignment.Timeline, length: jax.Array
-) -> alignment.Timeline:
-  """The timeline with all durations multiplied so that they sum to `length`.
-
-  Args:
-    timeline: of B sources.
-    length: [B] frames.
-  """
-  total = jnp.maximum(length, 1).astype(jnp.float32)
-  factor = (total / timeline.total)[:, None]
-  return timeline._replace(
-    centres=timeline.centres * factor,
-    durations=timeline.durations * factor,
-    total=total,
-    pace=1 / total,
-  )

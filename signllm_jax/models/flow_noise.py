@@ -1,6 +1,6 @@
 """The noise from which a generative decoder's samples start.
 
-It has the covariance of the training poses, in the decoder's coordinates: a
+It has the correlations of the training poses, in the decoder's coordinates: a
 decoder need not remove what no pose has, such as a longer bone. Half of its
 variance is common to all frames of a clip, half is independent from frame to
 frame (mixed noise, Ge et al. 2023, arXiv 2305.10474): what distinguishes one
@@ -18,21 +18,23 @@ import numpy as np
 from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.models import hand_space
 
-_LEAST = 1e-3  # standard deviation of any coordinate, normalised
+_LEAST = 1e-3  # deviation in any direction, of coordinates of deviation 1
+_STILL = 0.05  # deviation of a coordinate that hardly varies, normalised
 _COMMON = 0.5  # share of the variance that all frames of a clip have in common
 
 
 class FlowClip(NamedTuple):
   """A clip as the decoder sees it, or its noise or an estimate of it."""
 
-  poses: jax.Array  # [B, T, C] in the coordinates of `hand_space`
+  poses: jax.Array  # [B, T, C] in the coordinates of `hand_space`, of unit
+  # variance
   lengths: jax.Array  # [B, K] logs of bone lengths, standardised
 
 
-def factor(
+def measure(
   covariance: np.ndarray, scale: np.ndarray, skeleton: Skeleton
-) -> np.ndarray:
-  """Symmetric root of the covariance of normalised coordinates.
+) -> tuple[np.ndarray, np.ndarray]:
+  """Deviations of normalised coordinates, and the root of their correlations.
 
   Args:
     covariance: [..., C, C] of the joints, in canonical units.
@@ -40,15 +42,19 @@ def factor(
     skeleton: of the joints.
 
   Returns:
-    [..., C, C] float32.
+    [..., C] and [..., C, C] float32. The root is symmetric.
   """
   to_hands = np.kron(hand_space.matrix(skeleton), np.eye(skeleton.dims))
   normal = covariance / scale[..., None, None] ** 2
-  values, vectors = np.linalg.eigh(to_hands @ normal @ to_hands.T)
+  turned = to_hands @ normal @ to_hands.T
+  variance = np.diagonal(turned, axis1=-2, axis2=-1)
+  deviation = np.sqrt(np.maximum(variance, _STILL**2))
+  correlation = turned / deviation[..., None, :] / deviation[..., None]
+  values, vectors = np.linalg.eigh(correlation)
   # Entries over different frames need not form a covariance.
   roots = np.sqrt(np.maximum(values, _LEAST**2))
   root = (vectors * roots[..., None, :]) @ np.swapaxes(vectors, -1, -2)
-  return root.astype(np.float32)
+  return deviation.astype(np.float32), root.astype(np.float32)
 
 
 def mix(common: jax.Array, single: jax.Array) -> jax.Array:
@@ -65,7 +71,7 @@ def mix(common: jax.Array, single: jax.Array) -> jax.Array:
 
 
 def colour(white: jax.Array, factor: jax.Array | np.ndarray) -> jax.Array:
-  """Gives white noise the covariance of poses.
+  """Gives white noise the correlations of poses.
 
   Args:
     white: [B, T, C] standard normal.

@@ -194,6 +194,7 @@ def abstract_state(
       if config.model.bones == "fixed"
       else None,
       ClipNoise(
+        jnp.zeros((*stack, values)),
         jnp.zeros((*stack, values, values)),
         jnp.zeros((*stack, 2, skeleton.num_bones)),
       )
@@ -227,7 +228,7 @@ def measured(
     summary.seen,
     summary.bones if model.bones == "fixed" else None,
     ClipNoise(
-      flow_noise.factor(summary.covariance, scale, skeleton),
+      *flow_noise.measure(summary.covariance, scale, skeleton),
       summary.log_lengths,
     )
     if model.decoder == "flow"

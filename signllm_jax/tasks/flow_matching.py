@@ -16,14 +16,14 @@ from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import ClipNoise, PoseStatistics
 from signllm_jax.losses import pose as losses
 from signllm_jax.models import flow_noise, hand_space, visibility
-from signllm_jax.models.flow_decoder import FlowDecoder, FlowSource
+from signllm_jax.models.flow_decoder import LOGITS, FlowDecoder, FlowSource
 from signllm_jax.models.flow_noise import FlowClip
 from signllm_jax.tasks.task import LossContext, LossOutput
 
 # Errors near time 1 are small; the velocity would multiply them without bound.
 _LATEST = 0.2  # least 1 - t of the loss's weight
 _CONSTANT = 1e-3  # deviation of the log of a length that hardly varies
-_CHANGES = 3.0  # weight of errors of the change from frame to frame
+_CHANGES = 10.0  # weight of errors of the change from frame to frame
 
 
 def targets(
@@ -38,6 +38,7 @@ def targets(
   coordinates = hand_space.to_hand_space(poses, skeleton)
   filled = hand_space.fill_gaps(coordinates, hand_space.known(valid, skeleton))
   filled = filled.reshape(*shape[:2], skeleton.num_values)
+  filled = filled / statistics.noise.deviation[..., None, :]
   return FlowClip(filled, _bone_lengths(batch, statistics.noise, skeleton))
 
 
@@ -88,7 +89,8 @@ def flow_loss(
   noise = _noise(noise_key, clip, context.statistics.noise)
   # Evenly spread over a batch (Kingma et al. 2021, arXiv 2107.00630): the loss
   # depends much on the time.
-  time = (jax.random.uniform(time_key) + jnp.arange(rows) / rows) % 1
+  place = (jax.random.uniform(time_key) + jnp.arange(rows) / rows) % 1
+  time = jax.nn.sigmoid(LOGITS[0] + (LOGITS[1] - LOGITS[0]) * place)
   present = ~jax.random.bernoulli(absent_key, config.flow.absent, (rows,))
   noisy = jax.tree.map(lambda a, b: _between(a, b, time), noise, clip)
   made = model.estimate(

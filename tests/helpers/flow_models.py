@@ -33,7 +33,9 @@ def unit_noise(skeleton: Skeleton) -> ClipNoise:
   """Noise of unit variance, and bone lengths around 1."""
   lengths = np.zeros((2, skeleton.num_bones), np.float32)
   lengths[1] = 1
-  return ClipNoise(np.eye(skeleton.num_values, dtype=np.float32), lengths)
+  values = skeleton.num_values
+  one = np.ones(values, np.float32)
+  return ClipNoise(one, np.eye(values, dtype=np.float32), lengths)
 
 
 def write_flow_model(

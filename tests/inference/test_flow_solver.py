@@ -10,7 +10,7 @@ from signllm_jax.core.skeleton import PROMPT2SIGN50 as SKELETON
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import flow_solver
 from signllm_jax.models import flow_noise, hand_space
-from signllm_jax.models.flow_decoder import Estimate
+from signllm_jax.models.flow_decoder import LOGITS, Estimate
 
 STEPS, FRAMES, SCALE = 12, 6, 0.5
 
@@ -48,7 +48,7 @@ def _error(solver: str, steps: int = STEPS) -> float:
   assert statistics.noise is not None
   noise = flow_noise.colour(white.poses, statistics.noise.factor)
   # The path at time t is sqrt((1 - t)^2 + (t SCALE)^2) times the noise.
-  last = jax.nn.sigmoid(2.5)
+  last = jax.nn.sigmoid(LOGITS[1])
   path = jnp.sqrt((1 - last) ** 2 + (last * SCALE) ** 2)
   left = last * SCALE**2 / path
   logs = jnp.log(lengths) / (left * white.lengths)

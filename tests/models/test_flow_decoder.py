@@ -7,7 +7,7 @@ from flax import nnx
 from helpers.flow_models import SHAPE, moved
 
 from signllm_jax.core.skeleton import PROMPT2SIGN50
-from signllm_jax.models import flow_decoder, hand_space, text_to_pose
+from signllm_jax.models import alignment, flow_decoder, hand_space, text_to_pose
 from signllm_jax.models.flow_noise import FlowClip
 
 LENGTH = np.array([6, 9])
@@ -63,7 +63,7 @@ def test_an_absent_source_has_no_effect_and_a_present_one_has(model):
 
 def test_durations_are_stretched_to_the_length(model):
   source = model.project_memory(*model.encode(SOURCE))
-  line = flow_decoder.stretch(source.timeline, jnp.array([12, 40]))
+  line = alignment.stretch(source.timeline, jnp.array([12, 40]))
   durations = np.where(line.mask, line.durations, 0)
   np.testing.assert_allclose(durations.sum(1), [12, 40], rtol=1e-5)
   share = source.timeline.durations[0] / source.timeline.total[0]

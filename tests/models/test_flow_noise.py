@@ -7,15 +7,17 @@ from signllm_jax.core.skeleton import PROMPT2SIGN50
 from signllm_jax.models import flow_noise, hand_space
 
 
-def test_noise_has_the_covariance_of_the_coordinates():
+def test_noise_has_the_correlations_of_the_coordinates():
   generator = np.random.default_rng(0)
   mixing = generator.normal(size=(PROMPT2SIGN50.num_values, 20))
   covariance = (mixing @ mixing.T).astype(np.float32)
-  factor = flow_noise.factor(covariance, np.float32(2.0), PROMPT2SIGN50)
+  deviation, factor = flow_noise.measure(
+    covariance, np.float32(2.0), PROMPT2SIGN50
+  )
   white = jax.random.normal(
     jax.random.key(0), (4000, 1, PROMPT2SIGN50.num_values)
   )
-  made = np.asarray(flow_noise.colour(white, factor))[:, 0]
+  made = np.asarray(flow_noise.colour(white, factor))[:, 0] * deviation
   poses = (generator.normal(size=(4000, 20)) @ mixing.T / 2).astype(np.float32)
   expected = np.asarray(
     hand_space.to_hand_space(
@@ -25,6 +27,15 @@ def test_noise_has_the_covariance_of_the_coordinates():
   scale = np.std(expected)
   difference = np.cov(made.T) - np.cov(expected.T)
   assert np.abs(difference).mean() < 0.1 * scale**2
+
+
+def test_a_coordinate_that_hardly_varies_is_not_enlarged_without_bound():
+  values = PROMPT2SIGN50.num_values
+  deviation, factor = flow_noise.measure(
+    np.zeros((values, values)), np.float32(1.0), PROMPT2SIGN50
+  )
+  np.testing.assert_allclose(deviation, 0.05)
+  assert np.abs(factor).max() < 0.01
 
 
 def test_each_row_has_its_own_covariance():

@@ -167,11 +167,11 @@ def test_another_decoder_lists_what_is_fresh(folders, trained):
   for name in chosen.fresh:
     np.testing.assert_array_equal(new[name], first[name], name)
   # The noise has the same size in canonical units.
-  noises = [
-    np.asarray(x.statistics.noise.factor) * float(x.statistics.scale)
+  deviations = [
+    np.asarray(x.statistics.noise.deviation) * float(x.statistics.scale)
     for x in (state, fresh)
   ]
-  np.testing.assert_allclose(*noises, rtol=1e-5, atol=1e-7)
+  np.testing.assert_allclose(*deviations, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.slow
