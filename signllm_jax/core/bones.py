@@ -96,21 +96,6 @@ def limbs_visible(visible: Any, skeleton: Skeleton) -> Any:
 
 
 def median_lengths(poses: Any, visible: Any, skeleton: Skeleton) -> Any:
-  """Median length of each limb's bone over a clip, for `hold`.
-
-  Args:
-    poses: [..., T, J, D] float.
-    visible: [..., T, J] bool.
-    skeleton: of the poses.
-
-  Returns:
-    [..., 1, N] of limbs; 0 where no frame shows a limb of the bone.
-  """
-  medians = median_bone_lengths(poses, visible, skeleton)
-  return medians[..., None, skeleton.limb_bones]
-
-
-def median_bone_lengths(poses: Any, visible: Any, skeleton: Skeleton) -> Any:
   """Median length of each bone over a clip; both sides of the body share it.
 
   Args:

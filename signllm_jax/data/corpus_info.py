@@ -165,7 +165,7 @@ class _PoseMoments:
     lengths = bones.limb_lengths(frames, self._skeleton)
     shown = bones.limbs_visible(valid, self._skeleton) & (lengths > 0)
     self._limbs[:, language] += shown.sum(0), (lengths * shown).sum(0)
-    medians = bones.median_bone_lengths(frames, valid, self._skeleton)
+    medians = bones.median_lengths(frames, valid, self._skeleton)
     logs = np.log(np.where(medians > 0, medians, 1))
     self._logs[:, language] += medians > 0, logs, logs**2
     flat = frames.reshape(-1, self._skeleton.num_values)

@@ -72,7 +72,8 @@ def with_constant_bones(clip: clips.Clip) -> clips.Clip:
   a missing end is left as it is.
   """
   frames = clip.frames.astype(np.float64)
-  lengths = bones.median_lengths(frames, clip.valid, clip.skeleton)
+  medians = bones.median_lengths(frames, clip.valid, clip.skeleton)
+  lengths = medians[clip.skeleton.limb_bones]
   out = bones.hold(frames, lengths, clip.valid, clip.skeleton)
   out[~clip.valid] = 0
   return dataclasses.replace(clip, frames=out.astype(np.float32))

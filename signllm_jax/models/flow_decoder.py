@@ -29,10 +29,11 @@ from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.models import alignment, layers, stacks, visibility
 from signllm_jax.models.flow_noise import FlowClip
 
-_MODULATIONS = 9  # shift, scale and gate of three blocks
-_TIMES = 1000.0  # multiplies the time before its sinusoids
 LOGITS = (-5.5, 3.5)  # of the first and last time, log(t / (1 - t)); the
 # estimate at the last is the clip
+
+_MODULATIONS = 9  # shift, scale and gate of three blocks
+_TIMES = 1000.0  # multiplies the time before its sinusoids
 _ENDS = 4  # frames at either end of a clip that are known by their place
 _SPREAD = (-3.0, 0.0)  # range of the log standard deviation of log lengths
 
@@ -202,6 +203,7 @@ class FlowDecoder(nnx.Module):
     counter = jnp.minimum(frame / jnp.maximum(length, 1)[:, None], 1)
     x = self.frame_in(jnp.concatenate([noisy.poses, counter[..., None]], -1))
     inside = frame <= length[:, None]
+    mask = inside[:, None, None]
     mean = _mean(noisy.poses, inside)
     x = x + (self.mean_in(mean) + self.lengths_in(noisy.lengths))[:, None]
     x = x + layers.sinusoids(t, self.width) + self._at_ends(length, t)
@@ -218,7 +220,6 @@ class FlowDecoder(nnx.Module):
 
     def call(layer, x, memory, key):
       def apply(x, memory, key):
-        mask = inside[:, None, None]
         return layer(x, mask, memory, memory_mask, modulation, key)
 
       return stacks.remat(apply, self.remat)(x, memory, key)

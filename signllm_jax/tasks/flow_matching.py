@@ -53,7 +53,7 @@ def _bone_lengths(
   inside = jnp.arange(valid.shape[1]) < batch["length"][:, None]
   frames = batch["frames"].reshape(*valid.shape, skeleton.dims)
   shown = valid & inside[..., None]
-  medians = bones.median_bone_lengths(frames, shown, skeleton)
+  medians = bones.median_lengths(frames, shown, skeleton)
   known = medians > 0
   logs = jnp.log(jnp.where(known, medians, 1))
   centre, deviation = noise.lengths[..., 0, :], noise.lengths[..., 1, :]
