@@ -17,6 +17,7 @@ def get_config() -> config.Experiment:
   experiment = config_files.load("quickstart")
   experiment.name = "ablation"
   experiment.steps = 2000
+  experiment.optim.kind = "adam"
   experiment.model.just_counter = False
   experiment.loss = config.Loss(
     kind="mse", counter_weight=10.0, counter_unit="frames"

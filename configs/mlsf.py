@@ -26,5 +26,6 @@ def get_config() -> config.Experiment:
   )
   experiment.data.batch_size = 8 * len(LANGUAGES)
   experiment.steps = 8000
+  experiment.optim.kind = "adam"
   experiment.evaluate.every = experiment.checkpoint.every = 4000
   return experiment

@@ -15,7 +15,7 @@ def get_config() -> config.Experiment:
   """
   return config.Experiment(
     name="quickstart",
-    steps=5500,
+    steps=4000,
     data=config.Data(
       folder="data/fingerspelling/asl/1.0.0",
       language="ASL",
@@ -37,7 +37,9 @@ def get_config() -> config.Experiment:
     ),
     loss=config.Loss(kind="l1", counter_weight=10.0, counter_unit="frames"),
     augment=config.Augment(noise=0.0),
-    optim=config.Optim(learning_rate=2e-3, warmup_steps=100, clip_norm=1.0),
-    evaluate=config.Evaluate(every=2750),
-    checkpoint=config.Checkpoint(every=2750),
+    optim=config.Optim(
+      kind="muon", learning_rate=2e-3, warmup_steps=100, clip_norm=1.0
+    ),
+    evaluate=config.Evaluate(every=2000),
+    checkpoint=config.Checkpoint(every=2000),
   )

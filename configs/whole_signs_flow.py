@@ -17,7 +17,7 @@ def get_config() -> config.Experiment:
   experiment.model.decoder_layers = 4
   experiment.model.dropout = 0.0
   experiment.model.bones = "fixed"
-  experiment.flow.temperature = 1.5
+  experiment.flow.temperature = 1.3
   experiment.optim.kind = "muon"
   experiment.optim.learning_rate = 2e-3
   experiment.optim.ema = 0.999

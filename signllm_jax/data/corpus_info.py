@@ -2,14 +2,21 @@
 
 import dataclasses
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
 import tqdm
 
 from signllm_jax import config
-from signllm_jax.core import bones, clips, errors, foreign_files, limits
+from signllm_jax.core import (
+  bones,
+  clips,
+  errors,
+  foreign_files,
+  hand_space,
+  limits,
+)
 from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import datasets
@@ -111,6 +118,19 @@ def from_values(values: Any) -> dict[str, CorpusInfo]:
   }
 
 
+class CoordinateMoments(NamedTuple):
+  """Moments of the coordinates of a generative decoder (`core.hand_space`).
+
+  Gaps of a clip are filled. Joints that a clip never shows are at the mean in
+  the correlations, which are thus those of one set of vectors, and count in no
+  mean and no deviation. With a leading axis L for languages sharing a model.
+  """
+
+  mean: np.ndarray  # [C] in canonical units
+  deviation: np.ndarray  # [C] likewise
+  correlation: np.ndarray  # [C, C], positive semi-definite
+
+
 @dataclasses.dataclass(frozen=True)
 class CorpusSummary:
   """Info and pose statistics of a training split.
@@ -125,8 +145,7 @@ class CorpusSummary:
       never seen; or [L, K].
     log_lengths: [2, K] mean and standard deviation over clips of the logarithm
       of a bone's median length, 0 if it was never seen; or [L, 2, K].
-    covariance: [C, C] of the joints, each entry over the frames that show
-      both; or [L, C, C].
+    coordinates: of `core.hand_space`, without gaps.
   """
 
   info: CorpusInfo
@@ -136,7 +155,7 @@ class CorpusSummary:
   seen: np.ndarray
   bones: np.ndarray
   log_lengths: np.ndarray
-  covariance: np.ndarray
+  coordinates: CoordinateMoments
 
 
 class _PoseMoments:
@@ -150,8 +169,7 @@ class _PoseMoments:
     self._squares = np.zeros(languages)
     self._limbs = np.zeros((2, languages, len(skeleton.limbs)))
     self._logs = np.zeros((3, languages, skeleton.num_bones))
-    self._products = np.zeros((languages, values, values))
-    self._pairs = np.zeros((languages, joints, joints))
+    self._coordinates = np.zeros((3, languages, values, values))
 
   def add(self, clip: clips.Clip, language: int) -> None:
     """Adds a clip of the language of this number."""
@@ -168,10 +186,12 @@ class _PoseMoments:
     medians = bones.median_lengths(frames, valid, self._skeleton)
     logs = np.log(np.where(medians > 0, medians, 1))
     self._logs[:, language] += medians > 0, logs, logs**2
-    flat = frames.reshape(-1, self._skeleton.num_values)
-    shown = valid.astype(np.float64)
-    self._products[language] += flat.T @ flat
-    self._pairs[language] += shown.T @ shown
+    filled, known = hand_space.of_clips(frames, valid, self._skeleton)
+    flat = filled.reshape(len(filled), -1)
+    shown = known.repeat(self._skeleton.dims).astype(np.float64)
+    total = np.outer(flat.sum(0), shown)
+    counts = len(flat) * np.outer(shown, shown)
+    self._coordinates[:, language] += flat.T @ flat, total, counts
 
   def mean_and_scale(self) -> tuple[np.ndarray, np.ndarray]:
     """Mean [L, C] and pooled standard deviation [L], float32."""
@@ -182,14 +202,23 @@ class _PoseMoments:
     flat = mean.reshape(-1, self._skeleton.num_values)
     return flat.astype(np.float32), scale
 
-  def covariance(self) -> np.ndarray:
-    """Covariances [L, C, C] around the mean, float32."""
-    mean, _ = self.mean_and_scale()
-    dims = self._skeleton.dims
-    count = self._pairs.repeat(dims, 1).repeat(dims, 2)
-    product = self._products / np.maximum(count, 1)
-    centred = product - mean[:, :, None] * mean[:, None].astype(np.float64)
-    return np.where(count > 1, centred, 0).astype(np.float32)
+  def coordinates(self) -> CoordinateMoments:
+    """Moments with a leading axis L, float32."""
+    products, totals, counts = self._coordinates
+    own = np.diagonal(counts, axis1=1, axis2=2)  # [L, C]
+    mean = np.diagonal(totals, axis1=1, axis2=2) / np.maximum(own, 1)
+    # Sums of (x - mean) (y - mean) over the clips that show both.
+    column, row = mean[:, :, None], mean[:, None]
+    centred = products - totals * row - totals.mT * column
+    centred += counts * column * row
+    squares = np.maximum(np.diagonal(centred, axis1=1, axis2=2), 1e-12)
+    root = np.sqrt(squares)
+    moments = (
+      mean,
+      root / np.sqrt(np.maximum(own, 1)),
+      centred / root[:, :, None] / root[:, None],
+    )
+    return CoordinateMoments(*(x.astype(np.float32) for x in moments))
 
   def bone_lengths(self) -> np.ndarray:
     """Means [L, K] of bone lengths, float32; 0 if never seen."""
@@ -255,14 +284,17 @@ def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
     num_clips=len(lengths),
   )
   mean, scale = moments.mean_and_scale()
-  measured = (
-    mean,
-    scale,
-    moments.count > 0,
-    moments.bone_lengths(),
-    moments.log_lengths(),
-    moments.covariance(),
+
+  def own(values: np.ndarray) -> np.ndarray:
+    return values if multilingual else values[0]
+
+  return CorpusSummary(
+    info,
+    np.array(lengths, np.int32),
+    mean=own(mean),
+    scale=own(scale),
+    seen=own(moments.count > 0),
+    bones=own(moments.bone_lengths()),
+    log_lengths=own(moments.log_lengths()),
+    coordinates=CoordinateMoments(*map(own, moments.coordinates())),
   )
-  if not multilingual:
-    measured = tuple(values[0] for values in measured)
-  return CorpusSummary(info, np.array(lengths, np.int32), *measured)

@@ -15,7 +15,9 @@ class ClipNoise(NamedTuple):
   Arrays of the host or of the devices, possibly with a leading axis.
   """
 
-  deviation: jax.Array | np.ndarray  # [C] of the decoder's coordinates
+  centre: jax.Array | np.ndarray  # [C] mean of the decoder's coordinates, in
+  # canonical units
+  deviation: jax.Array | np.ndarray  # [C] likewise
   factor: jax.Array | np.ndarray  # [C, C] root of their correlations
   lengths: jax.Array | np.ndarray  # [2, K] mean and deviation of the logs of
   # the clips' bone lengths
@@ -69,11 +71,6 @@ class PoseStatistics(NamedTuple):
     bones = other.bones
     if bones is not None and self.bones is not None:
       bones = np.where(np.asarray(self.bones) > 0, self.bones, bones)
-    noise = other.noise
-    if noise is not None:
-      # Normalised numbers are larger where the unit is smaller.
-      deviation = noise.deviation * (other.scale / self.scale)
-      noise = noise._replace(deviation=deviation)
     seen = np.asarray(self.seen)
     cells = np.repeat(seen, np.size(self.mean) // np.size(seen))
     return PoseStatistics(
@@ -81,7 +78,7 @@ class PoseStatistics(NamedTuple):
       self.scale,
       seen | np.asarray(other.seen),
       bones,
-      noise,
+      other.noise,
     )
 
   def hold_bones(self, poses: jax.Array, skeleton: Skeleton) -> jax.Array:

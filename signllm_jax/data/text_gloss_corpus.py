@@ -284,5 +284,9 @@ def _summary_without_poses(
     seen=np.zeros(joints, bool),
     bones=np.zeros(skeleton.num_bones, np.float32),
     log_lengths=np.zeros((2, skeleton.num_bones), np.float32),
-    covariance=np.zeros((values, values), np.float32),
+    coordinates=corpus_info.CoordinateMoments(
+      np.zeros(values, np.float32),
+      np.zeros(values, np.float32),
+      np.zeros((values, values), np.float32),
+    ),
   )

@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from signllm_jax import config
+from signllm_jax.core import hand_space
 from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data.pose_statistics import PoseStatistics
-from signllm_jax.models import flow_noise, hand_space, visibility
+from signllm_jax.models import flow_noise, visibility
 from signllm_jax.models.flow_decoder import (
   LOGITS,
   Estimate,
@@ -94,12 +95,14 @@ def integrate(
   assert statistics.noise is not None
   estimate = _estimator(model, source, length, settings.guidance)
   logits = jnp.linspace(*LOGITS, settings.steps)
-  # Nothing is known of the clip at the first time; it stands for time 0.
-  times = jax.nn.sigmoid(logits).at[0].set(0.0)
+  times = jax.nn.sigmoid(logits)
   skeleton = model.skeleton
   white = white_noise(keys, frames, skeleton, settings.temperature)
   poses = flow_noise.colour(white.poses, statistics.noise.factor)
-  first = white._replace(poses=poses)
+  # Nothing is known of the clip at the first time; it is at the mean.
+  first = jax.tree.map(
+    lambda x: (1 - times[0]) * x, white._replace(poses=poses)
+  )
   step = functools.partial(_step, lambda x, t: estimate(x, t).clip, settings)
   # Steps are equally long in logits; the first has none before it.
   known = jnp.arange(settings.steps - 1) > 0
@@ -112,13 +115,14 @@ def integrate(
     if visible is None
     else visibility.shown(visible, statistics.seen, skeleton)
   )
-  poses = clip.poses * statistics.noise.deviation
-  poses = poses.reshape(*shape, -1)
-  joints = hand_space.from_hand_space(poses, skeleton)
+  noise = statistics.noise
+  coordinates = clip.poses * noise.deviation + noise.centre
+  joints = hand_space.from_hand_space(coordinates.reshape(*shape, -1), skeleton)
+  poses = statistics.normalise(joints.reshape(clip.poses.shape))
   lengths = jnp.clip(clip.lengths, -_WIDEST, _WIDEST)
-  centre, deviation = statistics.noise.lengths
+  centre, deviation = noise.lengths
   logs = centre + deviation * lengths
-  return joints.reshape(clip.poses.shape), shown, jnp.exp(logs)
+  return poses, shown, jnp.exp(logs)
 
 
 def _step(

@@ -29,7 +29,7 @@ from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.models import alignment, layers, stacks, visibility
 from signllm_jax.models.flow_noise import FlowClip
 
-LOGITS = (-5.5, 3.5)  # of the first and last time, log(t / (1 - t)); the
+LOGITS = (-3.5, 3.5)  # of the first and last time, log(t / (1 - t)); the
 # estimate at the last is the clip
 
 _MODULATIONS = 9  # shift, scale and gate of three blocks

@@ -15,11 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from signllm_jax.core.skeleton import Skeleton
-from signllm_jax.models import hand_space
-
 _LEAST = 1e-3  # deviation in any direction, of coordinates of deviation 1
-_STILL = 0.05  # deviation of a coordinate that hardly varies, normalised
+_STILL = 0.05  # least unit of a coordinate, as a share of the joints' scale
 _COMMON = 0.5  # share of the variance that all frames of a clip have in common
 
 
@@ -32,29 +29,26 @@ class FlowClip(NamedTuple):
 
 
 def measure(
-  covariance: np.ndarray, scale: np.ndarray, skeleton: Skeleton
+  deviation: np.ndarray, correlation: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Deviations of normalised coordinates, and the root of their correlations.
+  """Units of the coordinates, and the root of their covariance in these units.
 
   Args:
-    covariance: [..., C, C] of the joints, in canonical units.
-    scale: [...] of the normalisation.
-    skeleton: of the joints.
+    deviation: [..., C] of coordinates, in canonical units.
+    correlation: [..., C, C] of them.
+    scale: [...] pooled deviation of the joints.
 
   Returns:
-    [..., C] and [..., C, C] float32. The root is symmetric.
+    [..., C] and [..., C, C] float32. The unit of a coordinate is its deviation,
+    or a share of the scale where that is more. The root is symmetric.
   """
-  to_hands = np.kron(hand_space.matrix(skeleton), np.eye(skeleton.dims))
-  normal = covariance / scale[..., None, None] ** 2
-  turned = to_hands @ normal @ to_hands.T
-  variance = np.diagonal(turned, axis1=-2, axis2=-1)
-  deviation = np.sqrt(np.maximum(variance, _STILL**2))
-  correlation = turned / deviation[..., None, :] / deviation[..., None]
-  values, vectors = np.linalg.eigh(correlation)
-  # Entries over different frames need not form a covariance.
+  units = np.maximum(deviation, _STILL * scale[..., None])
+  share = deviation / units
+  covariance = correlation * share[..., None, :] * share[..., None]
+  values, vectors = np.linalg.eigh(covariance.astype(np.float64))
   roots = np.sqrt(np.maximum(values, _LEAST**2))
-  root = (vectors * roots[..., None, :]) @ np.swapaxes(vectors, -1, -2)
-  return deviation.astype(np.float32), root.astype(np.float32)
+  root = (vectors * roots[..., None, :]) @ vectors.mT
+  return units.astype(np.float32), root.astype(np.float32)
 
 
 def mix(common: jax.Array, single: jax.Array) -> jax.Array:

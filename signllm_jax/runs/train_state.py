@@ -195,6 +195,7 @@ def abstract_state(
       else None,
       ClipNoise(
         jnp.zeros((*stack, values)),
+        jnp.zeros((*stack, values)),
         jnp.zeros((*stack, values, values)),
         jnp.zeros((*stack, 2, skeleton.num_bones)),
       )
@@ -219,7 +220,7 @@ def measured(
 ) -> PoseStatistics:
   """The pose statistics of a training split, as arrays of the host."""
   mean, scale, model = summary.mean, summary.scale, config.model
-  skeleton = skeleton_lib.get(config.data.skeleton)
+  coordinates = summary.coordinates
   if not model.normalize:
     mean, scale = np.zeros_like(mean), np.ones_like(scale)
   return PoseStatistics(
@@ -228,7 +229,10 @@ def measured(
     summary.seen,
     summary.bones if model.bones == "fixed" else None,
     ClipNoise(
-      *flow_noise.measure(summary.covariance, scale, skeleton),
+      coordinates.mean,
+      *flow_noise.measure(
+        coordinates.deviation, coordinates.correlation, summary.scale
+      ),
       summary.log_lengths,
     )
     if model.decoder == "flow"

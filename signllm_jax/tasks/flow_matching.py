@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from signllm_jax.config import Experiment
-from signllm_jax.core import bones
+from signllm_jax.core import bones, hand_space
 from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import ClipNoise, PoseStatistics
 from signllm_jax.losses import pose as losses
-from signllm_jax.models import flow_noise, hand_space, visibility
+from signllm_jax.models import flow_noise, visibility
 from signllm_jax.models.flow_decoder import LOGITS, FlowDecoder, FlowSource
 from signllm_jax.models.flow_noise import FlowClip
 from signllm_jax.tasks.task import LossContext, LossOutput
@@ -31,15 +31,15 @@ def targets(
 ) -> FlowClip:
   """Clips in the decoder's coordinates, without gaps."""
   assert statistics.noise is not None
-  poses = statistics.normalise(batch["frames"])
-  shape = (*poses.shape[:2], *skeleton.shape)
-  valid = batch["valid"]
-  poses = jnp.where(valid[..., None], poses.reshape(shape), 0)
-  coordinates = hand_space.to_hand_space(poses, skeleton)
-  filled = hand_space.fill_gaps(coordinates, hand_space.known(valid, skeleton))
-  filled = filled.reshape(*shape[:2], skeleton.num_values)
-  filled = filled / statistics.noise.deviation[..., None, :]
-  return FlowClip(filled, _bone_lengths(batch, statistics.noise, skeleton))
+  noise, valid = statistics.noise, batch["valid"]
+  shape = (*valid.shape, skeleton.dims)
+  poses = jnp.where(valid[..., None], batch["frames"].reshape(shape), 0)
+  filled, known = hand_space.of_clips(poses, valid, skeleton)
+  flat = filled.reshape(*shape[:2], skeleton.num_values)
+  standard = (flat - noise.centre[..., None, :]) / noise.deviation[..., None, :]
+  known = known.repeat(skeleton.dims, -1)[..., None, :]
+  standard = jnp.where(known, standard, 0)
+  return FlowClip(standard, _bone_lengths(batch, noise, skeleton))
 
 
 def _bone_lengths(

@@ -7,7 +7,7 @@ import pytest
 from helpers.random_clips import random_clip
 
 from signllm_jax import config
-from signllm_jax.core import errors, vocabulary
+from signllm_jax.core import errors, hand_space, vocabulary
 from signllm_jax.core.skeleton import SIDES
 from signllm_jax.data import corpus_info
 
@@ -62,4 +62,37 @@ def test_bone_lengths_vary_from_clip_to_clip():
   longer = corpus_info.summarise([second], config.Data())
   np.testing.assert_allclose(
     longer.log_lengths[0][shown], centre[shown] + 0.5, rtol=1e-4
+  )
+
+
+def test_correlations_are_those_of_vectors_whatever_a_clip_shows():
+  random = np.random.default_rng(0)
+  clips = [random_clip(str(n), n) for n in range(12, 20)]
+  seen = []
+  for clip in clips:  # a hand, in some clips, where the wrist is far away
+    valid = np.ones_like(clip.valid)
+    hand = list(clip.skeleton.parts["left_hand"])
+    far = random.random() < 0.5
+    valid[:, hand] = far
+    frames = random.random(clip.frames.shape).astype(np.float32)
+    frames[:, [clip.skeleton.joint("left_wrist"), *hand]] += 5 * far
+    seen.append(dataclasses.replace(clip, valid=valid, frames=frames))
+  found = corpus_info.summarise(seen, config.Data()).coordinates
+  values, _ = np.linalg.eigh(found.correlation.astype(np.float64))
+  assert values.min() > -1e-5
+  np.testing.assert_allclose(np.diag(found.correlation), 1, rtol=1e-5)
+  # Clips without the hand do not count in its mean and deviation.
+  skeleton = clips[0].skeleton
+  shown = [clip for clip in seen if clip.valid.all()]
+  assert 0 < len(shown) < len(seen)
+  own = np.concatenate(
+    [hand_space.to_hand_space(clip.frames, skeleton) for clip in shown]
+  )[:, skeleton.parts["left_hand"]]
+  first = np.array(skeleton.parts["left_hand"]) * 3
+  cells = (first[:, None] + np.arange(3)).ravel()
+  np.testing.assert_allclose(
+    found.mean[cells], own.mean(0).ravel(), rtol=1e-3, atol=1e-5
+  )
+  np.testing.assert_allclose(
+    found.deviation[cells], own.std(0).ravel(), rtol=1e-3, atol=1e-5
   )

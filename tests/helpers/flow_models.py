@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 
 from signllm_jax import config
+from signllm_jax.core import hand_space
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 from signllm_jax.data import corpus_info
@@ -29,13 +30,26 @@ SHAPE = config.Model(
 TEXTS = ("regen", "sonne", "wind", "nacht", "norden")
 
 
-def unit_noise(skeleton: Skeleton) -> ClipNoise:
-  """Noise of unit variance, and bone lengths around 1."""
+def unit_noise(
+  skeleton: Skeleton, around: np.ndarray | None = None, unit: float = 1.0
+) -> ClipNoise:
+  """Noise of one variance around a pose, and bone lengths around 1.
+
+  Args:
+    skeleton: of the noise.
+    around: the pose [J, D], 0 without it.
+    unit: its deviation.
+  """
   lengths = np.zeros((2, skeleton.num_bones), np.float32)
   lengths[1] = 1
   values = skeleton.num_values
-  one = np.ones(values, np.float32)
-  return ClipNoise(one, np.eye(values, dtype=np.float32), lengths)
+  pose = np.zeros(skeleton.shape) if around is None else around
+  return ClipNoise(
+    hand_space.to_hand_space(pose, skeleton).ravel().astype(np.float32),
+    np.full(values, unit, np.float32),
+    np.eye(values, dtype=np.float32),
+    lengths,
+  )
 
 
 def write_flow_model(
@@ -76,7 +90,7 @@ def write_flow_model(
     mean.ravel().astype(np.float32),
     np.float32(spread),
     np.ones(skeleton.num_joints, bool),
-    noise=unit_noise(skeleton),
+    noise=unit_noise(skeleton, mean, spread),
   )
   state = train_state.create_state(experiment, statistics, abstract, sizes)
   # Layers that start at 0 would make all clips equal.

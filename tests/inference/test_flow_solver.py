@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from helpers.flow_models import unit_noise
 
+from signllm_jax.core import hand_space
 from signllm_jax.core.skeleton import PROMPT2SIGN50 as SKELETON
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import flow_solver
-from signllm_jax.models import flow_noise, hand_space
+from signllm_jax.models import flow_noise
 from signllm_jax.models.flow_decoder import LOGITS, Estimate
 
 STEPS, FRAMES, SCALE = 12, 6, 0.5

@@ -7,7 +7,7 @@ from flax import nnx
 from helpers.flow_models import SHAPE, moved
 
 from signllm_jax.core.skeleton import PROMPT2SIGN50
-from signllm_jax.models import alignment, flow_decoder, hand_space, text_to_pose
+from signllm_jax.models import alignment, flow_decoder, text_to_pose
 from signllm_jax.models.flow_noise import FlowClip
 
 LENGTH = np.array([6, 9])
@@ -68,45 +68,3 @@ def test_durations_are_stretched_to_the_length(model):
   np.testing.assert_allclose(durations.sum(1), [12, 40], rtol=1e-5)
   share = source.timeline.durations[0] / source.timeline.total[0]
   np.testing.assert_allclose(durations[0, :3], 12 * share[:3], rtol=1e-5)
-
-
-def test_coordinates_are_invertible_and_hands_their_own():
-  poses = np.random.default_rng(1).normal(size=(4, PROMPT2SIGN50.num_joints, 3))
-  coordinates = hand_space.to_hand_space(
-    jnp.asarray(poses, jnp.float32), PROMPT2SIGN50
-  )
-  np.testing.assert_allclose(
-    hand_space.from_hand_space(coordinates, PROMPT2SIGN50), poses, atol=1e-5
-  )
-  carried = poses.copy()  # the left arm and its hand, moved together
-  carried[
-    :, [PROMPT2SIGN50.joint("left_wrist"), *PROMPT2SIGN50.parts["left_hand"]]
-  ] += 1.0
-  after = hand_space.to_hand_space(
-    jnp.asarray(carried, jnp.float32), PROMPT2SIGN50
-  )
-  changed = np.abs(after - coordinates).max((0, 2)) > 1e-4
-  assert np.flatnonzero(changed).tolist() == [PROMPT2SIGN50.joint("left_wrist")]
-
-
-def test_a_coordinate_is_known_where_its_origin_is():
-  valid = np.ones((1, PROMPT2SIGN50.num_joints), bool)
-  valid[0, PROMPT2SIGN50.hand("left")] = False
-  known = np.asarray(hand_space.known(jnp.asarray(valid), PROMPT2SIGN50))[0]
-  assert not known[list(PROMPT2SIGN50.parts["left_hand"])].any()
-  assert (
-    known[list(PROMPT2SIGN50.parts["right_hand"])].all() and known[:8].all()
-  )
-
-
-def test_gaps_are_filled_in_time():
-  values = np.zeros((1, 6, PROMPT2SIGN50.num_joints, 3), np.float32)
-  valid = np.zeros((1, 6, PROMPT2SIGN50.num_joints), bool)
-  values[0, 1, 0], values[0, 4, 0] = 1.0, 4.0
-  valid[0, [1, 4], 0] = True
-  values[0, :, 1] = 9.0  # of a joint that the clip never shows
-  filled = np.asarray(
-    hand_space.fill_gaps(jnp.asarray(values), jnp.asarray(valid))
-  )
-  np.testing.assert_allclose(filled[0, :, 0, 0], [1, 1, 2, 3, 4, 4])
-  assert not filled[0, :, 1].any()
