@@ -26,8 +26,8 @@ class _Matrices(NamedTuple):
   needed: np.ndarray  # [J, J] float32, joints that a coordinate depends on
 
 
-def matrix(skeleton: Skeleton) -> np.ndarray:
-  """[J, J] float64 from joints to coordinates about the origins."""
+@functools.cache
+def _matrices(skeleton: Skeleton) -> _Matrices:
   to = np.eye(skeleton.num_joints, dtype=np.float64)
 
   def about(joint: int, origin: int, scale: float) -> None:
@@ -37,12 +37,6 @@ def matrix(skeleton: Skeleton) -> np.ndarray:
     root, (*_, wrist) = skeleton.hand(side), skeleton.arm(side)
     for joint in skeleton.parts[f"{side}_hand"]:
       about(joint, wrist if joint == root else root, _HAND_SCALE)
-  return to
-
-
-@functools.cache
-def _matrices(skeleton: Skeleton) -> _Matrices:
-  to = matrix(skeleton)
   return _Matrices(
     to.astype(np.float32),
     np.linalg.inv(to).astype(np.float32),

@@ -13,7 +13,7 @@ from signllm_jax.core import errors, foreign_files, limits
 from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import datasets
-from signllm_jax.data.pose_moments import CoordinateMoments, PoseMoments
+from signllm_jax.data.pose_moments import NoiseMoments, PoseMoments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,9 +124,7 @@ class CorpusSummary:
     seen: [J] bool, joints that are valid in some frame; or [L, J].
     bones: [K] mean length of each bone, left and right together, 0 if it was
       never seen; or [L, K].
-    log_lengths: [2, K] mean and standard deviation over clips of the logarithm
-      of a bone's median length, 0 if it was never seen; or [L, 2, K].
-    coordinates: of `core.hand_space`, without gaps.
+    noise: for a generative decoder.
   """
 
   info: CorpusInfo
@@ -135,12 +133,18 @@ class CorpusSummary:
   scale: np.ndarray
   seen: np.ndarray
   bones: np.ndarray
-  log_lengths: np.ndarray
-  coordinates: CoordinateMoments
+  noise: NoiseMoments | None = None
 
 
-def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
+def summarise(
+  split: datasets.Clips, settings: config.Data, *, noise: bool = False
+) -> CorpusSummary:
   """Reads all clips once; returns their vocabulary, lengths and statistics.
+
+  Args:
+    split: of the data set.
+    settings: of the data.
+    noise: whether a generative decoder needs the moments for its noise.
 
   Raises:
     DataError: no clips, no valid joint, or different frame rates.
@@ -151,7 +155,8 @@ def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
     split.languages if multilingual else np.zeros(len(split), np.int32)
   )
   skeleton = skeleton_lib.get(settings.skeleton)
-  moments = PoseMoments(int(languages.max(initial=0)) + 1, skeleton)
+  count = int(languages.max(initial=0)) + 1
+  moments = PoseMoments(count, skeleton, noise=noise)
   for index in tqdm.trange(len(split), unit="clip", desc="reading", delay=2):
     clip = split[index]
     lengths.append(min(len(clip), settings.max_frames))
@@ -176,6 +181,7 @@ def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
     num_clips=len(lengths),
   )
   mean, scale = moments.mean_and_scale()
+  of_noise = moments.noise()
 
   def own(values: np.ndarray) -> np.ndarray:
     return values if multilingual else values[0]
@@ -187,8 +193,7 @@ def summarise(split: datasets.Clips, settings: config.Data) -> CorpusSummary:
     scale=own(scale),
     seen=own(moments.count > 0),
     bones=own(moments.bone_lengths()),
-    log_lengths=own(moments.log_lengths()),
-    coordinates=CoordinateMoments(*map(own, moments.coordinates())),
+    noise=None if of_noise is None else NoiseMoments(*map(own, of_noise)),
   )
 
 

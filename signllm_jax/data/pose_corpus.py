@@ -21,6 +21,7 @@ class PoseCorpus:
     multiple: int,
     align_lengths: bool = False,
     multilingual: bool = False,
+    noise: bool = False,
   ):
     """Reads the clips once.
 
@@ -33,6 +34,7 @@ class PoseCorpus:
       align_lengths: as in `BatchPlan`.
       multilingual: whether clips are marked with their language
         (`datasets.open_multilingual`).
+      noise: as in `corpus_info.summarise`.
     """
     self.parts, self.codes = parts, [part.language for part in parts]
     self.code, self.settings = "+".join(self.codes), parts[0]
@@ -46,7 +48,7 @@ class PoseCorpus:
       )
     else:
       self.train = datasets.open_clips(self.settings, "train")
-    self.summary = corpus_info.summarise(self.train, self.settings)
+    self.summary = corpus_info.summarise(self.train, self.settings, noise=noise)
     self.info = self.summary.info
     lengths = self.summary.lengths
     if example_ids is not None:

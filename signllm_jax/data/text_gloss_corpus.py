@@ -21,7 +21,6 @@ from signllm_jax.data import (
   datasets,
   joining,
   packing,
-  pose_moments,
   text_gloss_batches,
 )
 from signllm_jax.formats import splits
@@ -284,10 +283,4 @@ def _summary_without_poses(
     scale=np.ones((), np.float32),
     seen=np.zeros(joints, bool),
     bones=np.zeros(skeleton.num_bones, np.float32),
-    log_lengths=np.zeros((2, skeleton.num_bones), np.float32),
-    coordinates=pose_moments.CoordinateMoments(
-      np.zeros(values, np.float32),
-      np.zeros(values, np.float32),
-      np.zeros((values, values), np.float32),
-    ),
   )

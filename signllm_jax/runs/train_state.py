@@ -220,7 +220,17 @@ def measured(
 ) -> PoseStatistics:
   """The pose statistics of a training split, as arrays of the host."""
   mean, scale, model = summary.mean, summary.scale, config.model
-  coordinates = summary.coordinates
+  noise = None
+  if model.decoder == "flow":
+    moments = summary.noise
+    assert moments is not None
+    noise = ClipNoise(
+      moments.mean,
+      *flow_noise.measure(
+        moments.deviation, moments.correlation, summary.scale
+      ),
+      moments.log_lengths,
+    )
   if not model.normalize:
     mean, scale = np.zeros_like(mean), np.ones_like(scale)
   return PoseStatistics(
@@ -228,15 +238,7 @@ def measured(
     scale,
     summary.seen,
     summary.bones if model.bones == "fixed" else None,
-    ClipNoise(
-      coordinates.mean,
-      *flow_noise.measure(
-        coordinates.deviation, coordinates.correlation, summary.scale
-      ),
-      summary.log_lengths,
-    )
-    if model.decoder == "flow"
-    else None,
+    noise,
   )
 
 

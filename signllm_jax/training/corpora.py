@@ -25,8 +25,9 @@ def open_corpora(
   parts = math.lcm(devices, config.plc.parts)
   multiple = parts * config.optim.accumulate * pool
   rows = config.data.batch_size * pool
+  noise = config.model.decoder == "flow"
   if config.task == "mlsf":
-    return _open_stacked(settings, config.seed, rows, multiple)
+    return _open_stacked(settings, config.seed, rows, multiple, noise)
   if config.task == "text_to_gloss":
     return [
       text_gloss_corpus.TextGlossCorpus(
@@ -40,12 +41,17 @@ def open_corpora(
       rows=rows,
       multiple=multiple,
       multilingual=config.task == "text2langgloss",
+      noise=noise,
     )
   ]
 
 
 def _open_stacked(
-  settings: list[config_lib.Data], seed: int, rows: int, multiple: int
+  settings: list[config_lib.Data],
+  seed: int,
+  rows: int,
+  multiple: int,
+  noise: bool,
 ) -> list[Corpus]:
   """Reads a corpus a language; all have batches of one size."""
   corpora = [
@@ -55,6 +61,7 @@ def _open_stacked(
       rows=rows // len(settings),
       multiple=multiple,
       align_lengths=True,
+      noise=noise,
     )
     for language in settings
   ]

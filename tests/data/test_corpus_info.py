@@ -53,13 +53,15 @@ def test_bone_lengths_vary_from_clip_to_clip():
   second = dataclasses.replace(
     first, name="y", frames=first.frames * np.float32(np.e)
   )
-  summary = corpus_info.summarise([first, second], config.Data())
-  centre, deviation = summary.log_lengths
+  summary = corpus_info.summarise([first, second], config.Data(), noise=True)
+  assert summary.noise is not None
+  centre, deviation = summary.noise.log_lengths
   shown = summary.bones > 0
   assert shown.sum() == len(shown) - 1
   np.testing.assert_allclose(deviation[shown], 0.5, rtol=1e-4)
   assert not centre[~shown].any() and not deviation[~shown].any()
-  longer = corpus_info.summarise([second], config.Data())
+  longer = corpus_info.summarise([second], config.Data(), noise=True).noise
+  assert longer is not None
   np.testing.assert_allclose(
     longer.log_lengths[0][shown], centre[shown] + 0.5, rtol=1e-4
   )
@@ -77,7 +79,8 @@ def test_correlations_are_those_of_vectors_whatever_a_clip_shows():
     frames = random.random(clip.frames.shape).astype(np.float32)
     frames[:, [clip.skeleton.joint("left_wrist"), *hand]] += 5 * far
     seen.append(dataclasses.replace(clip, valid=valid, frames=frames))
-  found = corpus_info.summarise(seen, config.Data()).coordinates
+  found = corpus_info.summarise(seen, config.Data(), noise=True).noise
+  assert found is not None
   values, _ = np.linalg.eigh(found.correlation.astype(np.float64))
   assert values.min() > -1e-5
   np.testing.assert_allclose(np.diag(found.correlation), 1, rtol=1e-5)

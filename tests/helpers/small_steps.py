@@ -56,7 +56,9 @@ def new_experiment() -> config.Experiment:
 def start(experiment, devices):
   """Mesh, fresh state, step and batches."""
   mesh = sharding.make_mesh(experiment.mesh, devices)
-  summary = corpus_info.summarise(SPLIT, experiment.data)
+  summary = corpus_info.summarise(
+    SPLIT, experiment.data, noise=experiment.model.decoder == "flow"
+  )
   rows = experiment.data.batch_size * (experiment.plc.pool or 1)
   plan = BatchPlan(summary.lengths, rows, experiment.data.bucket, 0)
   sizes = sizes_lib.Sizes(len(summary.info.vocabulary), examples=len(SPLIT))

@@ -122,6 +122,17 @@ def _scored(motion: float, seconds: float, parameters: int = 7) -> study.Run:
   return study.Run(history, {"dtw_mje": motion}, scores, parameters)
 
 
+def test_the_row_flow_is_the_configuration():
+  start, end = (
+    config.flatten(config_files.load(name))
+    for name in ("whole_signs", "whole_signs_flow")
+  )
+  changed = {name: end[name] for name in end if end[name] != start[name]}
+  changed.pop("name")
+  row = study_rows.rows("signing", config_files.load("whole_signs"))["flow"]
+  assert changed.items() <= row.items()
+
+
 def test_curves_of_another_score_are_left_out():
   runs = {"regression": [_scored(0.5, 60)], "flow": [_scored(0.6, 60)]}
   runs["flow"][0].produced["frechet"] = 3.0
