@@ -13,13 +13,14 @@ def get_config() -> config.Experiment:
   """`configs/whole_signs.py` with the generative decoder."""
   experiment = config_files.load("whole_signs")
   experiment.name = "whole_signs_flow"
+  experiment.steps = 2500
   experiment.model.decoder = "flow"
   experiment.model.decoder_layers = 4
   experiment.model.dropout = 0.0
   experiment.model.bones = "fixed"
-  experiment.flow.temperature = 1.3
+  experiment.flow.temperature = 1.2
   experiment.optim.kind = "muon"
   experiment.optim.learning_rate = 2e-3
   experiment.optim.ema = 0.999
-  experiment.evaluate.every = experiment.checkpoint.every = 1000
+  experiment.evaluate.every = experiment.checkpoint.every = 1250
   return experiment

@@ -13,7 +13,8 @@ from signllm_jax.core import errors, foreign_files, limits
 from signllm_jax.core import skeleton as skeleton_lib
 from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.data import datasets
-from signllm_jax.data.pose_moments import NoiseMoments, PoseMoments
+from signllm_jax.data.noise_moments import NoiseMoments
+from signllm_jax.data.pose_moments import PoseMoments
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,10 @@ class ClipNoise(NamedTuple):
   centre: jax.Array | np.ndarray  # [C] mean of the decoder's coordinates, in
   # canonical units
   deviation: jax.Array | np.ndarray  # [C] likewise
-  factor: jax.Array | np.ndarray  # [C, C] root of their correlations
+  factor: jax.Array | np.ndarray  # [2, C, C] roots of the covariances of what
+  # is common to the frames of a clip and of what is not, in units of deviation
+  memory: jax.Array | np.ndarray  # [] correlation of the latter in a frame
+  # with the frame before
   lengths: jax.Array | np.ndarray  # [2, K] mean and deviation of the logs of
   # the clips' bone lengths
 

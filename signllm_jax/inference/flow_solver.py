@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from signllm_jax import config
 from signllm_jax.core import hand_space
 from signllm_jax.core.skeleton import Skeleton
-from signllm_jax.data.pose_statistics import PoseStatistics
+from signllm_jax.data.pose_statistics import ClipNoise, PoseStatistics
 from signllm_jax.models import flow_noise, visibility
 from signllm_jax.models.flow_decoder import (
   LOGITS,
@@ -49,22 +49,31 @@ class Solver(NamedTuple):
     )
 
 
-def white_noise(
-  keys: jax.Array, frames: int, skeleton: Skeleton, temperature: float = 1.0
+def start(
+  keys: jax.Array,
+  frames: int,
+  skeleton: Skeleton,
+  statistics: ClipNoise,
+  temperature: float = 1.0,
 ) -> FlowClip:
-  """Noise of unit variance; a frame's does not depend on T."""
+  """The noise [B, T, C] of clips; a frame's does not depend on T.
+
+  The temperature multiplies what is common to the frames of a clip.
+  """
 
   def draw(key: jax.Array, number: jax.Array | int, size: int) -> jax.Array:
     return jax.random.normal(jax.random.fold_in(key, number), (size,))
 
-  of_frame = functools.partial(draw, size=skeleton.num_values)
+  of_frame = functools.partial(draw, size=skeleton.num_values + 1)
   of_clip = jax.vmap(of_frame, (None, 0))
   numbers = jnp.arange(_OF_CLIP, frames + 1)
   white = jax.vmap(of_clip, (0, None))(keys, numbers)
   lengths = jax.vmap(lambda key: draw(key, _OF_LENGTHS, skeleton.num_bones))(
     keys
   )
-  poses = flow_noise.mix(temperature * white[:, :1], white[:, 1:])
+  common, single = temperature * white[:, :1, :-1], white[:, 1:, :-1]
+  bursts = white[:, 1:, -1:]
+  poses = flow_noise.colour(common, single, bursts, statistics)
   return FlowClip(poses, lengths)
 
 
@@ -97,17 +106,15 @@ def integrate(
   logits = jnp.linspace(*LOGITS, settings.steps)
   times = jax.nn.sigmoid(logits)
   skeleton = model.skeleton
-  white = white_noise(keys, frames, skeleton, settings.temperature)
-  poses = flow_noise.colour(white.poses, statistics.noise.factor)
+  noise = statistics.noise
+  drawn = start(keys, frames, skeleton, noise, settings.temperature)
   # Nothing is known of the clip at the first time; it is at the mean.
-  first = jax.tree.map(
-    lambda x: (1 - times[0]) * x, white._replace(poses=poses)
-  )
+  first = jax.tree.map(lambda x: (1 - times[0]) * x, drawn)
   step = functools.partial(_step, lambda x, t: estimate(x, t).clip, settings)
   # Steps are equally long in logits; the first has none before it.
   known = jnp.arange(settings.steps - 1) > 0
-  start = (first, jax.tree.map(jnp.zeros_like, first))
-  (x, _), _ = jax.lax.scan(step, start, (times[:-1], times[1:], known))
+  state = (first, jax.tree.map(jnp.zeros_like, first))
+  (x, _), _ = jax.lax.scan(step, state, (times[:-1], times[1:], known))
   clip, visible = estimate(x, times[-1])
   shape = (*clip.poses.shape[:2], skeleton.num_joints)
   shown = (
@@ -115,7 +122,6 @@ def integrate(
     if visible is None
     else visibility.shown(visible, statistics.seen, skeleton)
   )
-  noise = statistics.noise
   coordinates = clip.poses * noise.deviation + noise.centre
   joints = hand_space.from_hand_space(coordinates.reshape(*shape, -1), skeleton)
   poses = statistics.normalise(joints.reshape(clip.poses.shape))

@@ -1,12 +1,13 @@
 """The noise from which a generative decoder's samples start.
 
-It has the correlations of the training poses, in the decoder's coordinates: a
-decoder need not remove what no pose has, such as a longer bone. Half of its
-variance is common to all frames of a clip, half is independent from frame to
-frame (mixed noise, Ge et al. 2023, arXiv 2305.10474): what distinguishes one
-recording from another is mostly constant in it, and is thus learnt from noise
-of its size, while a decoder still finds movement among fast noise. Bone lengths
-are variables of the clip, not of its frames; theirs is independent.
+It varies as the recordings of a text do about their mean, in the decoder's
+coordinates: a decoder need not remove what no recording has, such as a longer
+bone, nor add what the noise lacks. One part is common to all frames of a clip
+(mixed noise, Ge et al. 2023, arXiv 2305.10474), as the place where a person
+signs is. The other is autoregressive from frame to frame, and its innovations
+come in bursts, as movement does: normal noise of the same variance moves faster
+on average. Each part has its own covariance (`data.noise_moments`). Bone
+lengths are variables of the clip, not of its frames; theirs is independent.
 """
 
 from typing import NamedTuple
@@ -15,9 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from signllm_jax.data.pose_statistics import ClipNoise
+
 _LEAST = 1e-3  # deviation in any direction, of coordinates of deviation 1
+_BURSTS = 0.4  # standard deviation of the log of a frame's innovation
 _STILL = 0.05  # least unit of a coordinate, as a share of the joints' scale
-_COMMON = 0.5  # share of the variance that all frames of a clip have in common
 
 
 class FlowClip(NamedTuple):
@@ -29,50 +32,53 @@ class FlowClip(NamedTuple):
 
 
 def measure(
-  deviation: np.ndarray, correlation: np.ndarray, scale: np.ndarray
+  deviation: np.ndarray, covariance: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Units of the coordinates, and the root of their covariance in these units.
+  """Units of the coordinates, and roots of covariances in these units.
 
   Args:
     deviation: [..., C] of coordinates, in canonical units.
-    correlation: [..., C, C] of them.
+    covariance: [..., 2, C, C] in units of the deviation.
     scale: [...] pooled deviation of the joints.
 
   Returns:
-    [..., C] and [..., C, C] float32. The unit of a coordinate is its deviation,
-    or a share of the scale where that is more. The root is symmetric.
+    [..., C] and [..., 2, C, C] float32. The unit of a coordinate is its
+    deviation, or a share of the scale where that is more. The roots are
+    symmetric.
   """
   units = np.maximum(deviation, _STILL * scale[..., None])
-  share = deviation / units
-  covariance = correlation * share[..., None, :] * share[..., None]
+  share = (deviation / units)[..., None, :]
+  covariance = covariance * share[..., None, :] * share[..., None]
   values, vectors = np.linalg.eigh(covariance.astype(np.float64))
   roots = np.sqrt(np.maximum(values, _LEAST**2))
   root = (vectors * roots[..., None, :]) @ vectors.mT
   return units.astype(np.float32), root.astype(np.float32)
 
 
-def mix(common: jax.Array, single: jax.Array) -> jax.Array:
-  """Mixes white noise of clips and of frames, both standard normal.
+def colour(
+  common: jax.Array, single: jax.Array, bursts: jax.Array, statistics: ClipNoise
+) -> jax.Array:
+  """Makes noise of white noise of clips and of frames, all standard normal.
+
+  A frame depends on no later one.
 
   Args:
     common: [B, 1, C].
     single: [B, T, C].
-
-  Returns:
-    [B, T, C], standard normal.
-  """
-  return _COMMON**0.5 * common + (1 - _COMMON) ** 0.5 * single
-
-
-def colour(white: jax.Array, factor: jax.Array | np.ndarray) -> jax.Array:
-  """Gives white noise the correlations of poses.
-
-  Args:
-    white: [B, T, C] standard normal.
-    factor: [C, C], or [B, C, C] of each row.
+    bursts: [B, T, 1], of the size of a frame's innovation.
+    statistics: of all clips, or with a leading axis B.
 
   Returns:
     [B, T, C].
   """
-  product = "btc,dc->btd" if factor.ndim == 2 else "btc,bdc->btd"
-  return jnp.einsum(product, white, factor)
+  frame = jnp.arange(single.shape[1])
+  lag = frame[:, None] - frame
+  memory = jnp.asarray(statistics.memory)[..., None, None]
+  # The first frame has the variance of all.
+  own = jnp.where(frame == 0, 1, jnp.sqrt(1 - memory**2))
+  weights = own * jnp.where(lag < 0, 0, memory ** jnp.maximum(lag, 0))
+  factor = jnp.asarray(statistics.factor)
+  of_clip, of_frames = factor[..., 0, :, :], factor[..., 1, :, :]
+  # Of mean square 1.
+  innovations = jnp.exp(_BURSTS * (bursts - _BURSTS)) * single
+  return common @ of_clip + weights @ innovations @ of_frames

@@ -196,7 +196,8 @@ def abstract_state(
       ClipNoise(
         jnp.zeros((*stack, values)),
         jnp.zeros((*stack, values)),
-        jnp.zeros((*stack, values, values)),
+        jnp.zeros((*stack, 2, values, values)),
+        jnp.zeros(stack),
         jnp.zeros((*stack, 2, skeleton.num_bones)),
       )
       if config.model.decoder == "flow"
@@ -226,9 +227,8 @@ def measured(
     assert moments is not None
     noise = ClipNoise(
       moments.mean,
-      *flow_noise.measure(
-        moments.deviation, moments.correlation, summary.scale
-      ),
+      *flow_noise.measure(moments.deviation, moments.covariance, summary.scale),
+      moments.memory,
       moments.log_lengths,
     )
   if not model.normalize:

@@ -122,12 +122,13 @@ def flow_loss(
 
 def _noise(key: jax.Array, clip: FlowClip, noise: ClipNoise) -> FlowClip:
   """Noise in the shape of clips."""
-  common_key, single_key, lengths_key = jax.random.split(key, 3)
+  common_key, single_key, bursts_key, lengths_key = jax.random.split(key, 4)
   shape = clip.poses.shape
   common = jax.random.normal(common_key, (shape[0], 1, shape[-1]))
-  white = flow_noise.mix(common, jax.random.normal(single_key, shape))
+  single = jax.random.normal(single_key, shape)
+  bursts = jax.random.normal(bursts_key, (*shape[:2], 1))
   return FlowClip(
-    flow_noise.colour(white, noise.factor),
+    flow_noise.colour(common, single, bursts, noise),
     jax.random.normal(lengths_key, clip.lengths.shape),
   )
 

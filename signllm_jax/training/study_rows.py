@@ -45,7 +45,7 @@ _FLOW = (
     "model.dropout": 0.0,
     "optim.kind": "muon",
     "optim.learning_rate": 2e-3,
-    "flow.temperature": 1.3,
+    "flow.temperature": 1.2,
   }
 )
 _ROWS: Mapping[str, Mapping[str, Changes]] = {

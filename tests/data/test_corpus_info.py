@@ -7,6 +7,7 @@ import pytest
 from helpers.random_clips import random_clip
 
 from signllm_jax import config
+from signllm_jax.core import clips as clips_lib
 from signllm_jax.core import errors, hand_space, vocabulary
 from signllm_jax.core.skeleton import SIDES
 from signllm_jax.data import corpus_info
@@ -81,9 +82,8 @@ def test_correlations_are_those_of_vectors_whatever_a_clip_shows():
     seen.append(dataclasses.replace(clip, valid=valid, frames=frames))
   found = corpus_info.summarise(seen, config.Data(), noise=True).noise
   assert found is not None
-  values, _ = np.linalg.eigh(found.correlation.astype(np.float64))
+  values, _ = np.linalg.eigh(found.covariance.astype(np.float64))
   assert values.min() > -1e-5
-  np.testing.assert_allclose(np.diag(found.correlation), 1, rtol=1e-5)
   # Clips without the hand do not count in its mean and deviation.
   skeleton = clips[0].skeleton
   shown = [clip for clip in seen if clip.valid.all()]
@@ -99,3 +99,60 @@ def test_correlations_are_those_of_vectors_whatever_a_clip_shows():
   np.testing.assert_allclose(
     found.deviation[cells], own.std(0).ravel(), rtol=1e-3, atol=1e-5
   )
+
+
+def _repeated(texts: int, times: int, seed: int = 0) -> list[clips_lib.Clip]:
+  """Clips of a few texts: far apart, and each moved a little as a whole."""
+  random = np.random.default_rng(seed)
+  made = []
+  for number in range(texts * times):
+    clip = random_clip(str(number), 16)
+    place = 5 * (number % texts) + random.normal(0, 0.1, clip.frames.shape[1:])
+    moving = random.normal(0, 0.03, clip.frames.shape)
+    made.append(
+      dataclasses.replace(
+        clip,
+        text=f"text {number % texts}",
+        frames=(place + moving).astype(np.float32),
+        valid=np.ones_like(clip.valid),
+      )
+    )
+  return made
+
+
+def test_deviations_are_those_from_the_mean_of_a_text():
+  settings = config.Data()
+  found = corpus_info.summarise(_repeated(2, 100), settings, noise=True).noise
+  assert found is not None
+  nose = slice(0, 3)  # no hand's coordinate
+  of_clips, of_frames = (
+    np.sqrt(np.diag(x))[nose] * found.deviation[nose] for x in found.covariance
+  )
+  np.testing.assert_allclose(of_clips, 0.1, rtol=0.25)
+  np.testing.assert_allclose(of_frames, 0.03, rtol=0.1)
+  assert found.memory < 0.1
+  assert (found.deviation[nose] > 2).all()  # the texts are far apart
+
+
+def test_without_repeated_texts_clips_deviate_from_the_mean_of_all():
+  settings = config.Data()
+  found = corpus_info.summarise(_repeated(20, 2), settings, noise=True).noise
+  assert found is not None
+  share = np.diag(found.covariance[0])[:3]
+  np.testing.assert_allclose(share, 1, rtol=0.1)
+
+
+def test_frames_that_stay_have_a_memory():
+  settings = config.Data()
+  found = []
+  for step in (1, 4):
+    clips = _repeated(1, 160)
+    held = [
+      dataclasses.replace(clip, frames=clip.frames[::step].repeat(step, 0))
+      for clip in clips
+    ]
+    noise = corpus_info.summarise(held, settings, noise=True).noise
+    assert noise is not None
+    found.append(float(noise.memory))
+  assert found[0] < 0.1
+  assert found[1] == pytest.approx(0.75, abs=0.1)

@@ -33,7 +33,7 @@ TEXTS = ("regen", "sonne", "wind", "nacht", "norden")
 def unit_noise(
   skeleton: Skeleton, around: np.ndarray | None = None, unit: float = 1.0
 ) -> ClipNoise:
-  """Noise of one variance around a pose, and bone lengths around 1.
+  """Noise around a pose, half of it common to all frames; bone lengths near 1.
 
   Args:
     skeleton: of the noise.
@@ -47,7 +47,8 @@ def unit_noise(
   return ClipNoise(
     hand_space.to_hand_space(pose, skeleton).ravel().astype(np.float32),
     np.full(values, unit, np.float32),
-    np.eye(values, dtype=np.float32),
+    np.sqrt(np.float32(0.5)) * np.stack(2 * [np.eye(values, dtype=np.float32)]),
+    np.float32(0),
     lengths,
   )
 

@@ -10,7 +10,6 @@ from signllm_jax.core import hand_space
 from signllm_jax.core.skeleton import PROMPT2SIGN50 as SKELETON
 from signllm_jax.data.pose_statistics import PoseStatistics
 from signllm_jax.inference import flow_solver
-from signllm_jax.models import flow_noise
 from signllm_jax.models.flow_decoder import LOGITS, Estimate
 
 STEPS, FRAMES, SCALE = 12, 6, 0.5
@@ -34,27 +33,26 @@ class Gaussian:
 
 def _error(solver: str, steps: int = STEPS) -> float:
   """Root mean square error of the clip, as a share of SCALE."""
+  noise = unit_noise(SKELETON)
   statistics = PoseStatistics(
     np.zeros(SKELETON.num_values, np.float32),
     np.float32(1),
     np.ones(SKELETON.num_joints, bool),
-    noise=unit_noise(SKELETON),
+    noise=noise,
   )
   keys = jax.random.split(jax.random.key(3), 2)
   settings = flow_solver.Solver(steps, solver, 1.0)
   poses, _, lengths = flow_solver.integrate(
     Gaussian(), None, keys, jnp.full(2, FRAMES), FRAMES, settings, statistics
   )
-  white = flow_solver.white_noise(keys, FRAMES, SKELETON)
-  assert statistics.noise is not None
-  noise = flow_noise.colour(white.poses, statistics.noise.factor)
+  start = flow_solver.start(keys, FRAMES, SKELETON, noise)
   # The path at time t is sqrt((1 - t)^2 + (t SCALE)^2) times the noise.
   last = jax.nn.sigmoid(LOGITS[1])
   path = jnp.sqrt((1 - last) ** 2 + (last * SCALE) ** 2)
   left = last * SCALE**2 / path
-  logs = jnp.log(lengths) / (left * white.lengths)
+  logs = jnp.log(lengths) / (left * start.lengths)
   np.testing.assert_allclose(jnp.median(logs), 1, atol=0.5)
-  exact = left * noise
+  exact = left * start.poses
   exact = hand_space.from_hand_space(exact.reshape(2, FRAMES, -1, 3), SKELETON)
   difference = np.asarray(poses) - np.asarray(exact).reshape(poses.shape)
   return float(np.sqrt(np.mean(difference**2)) / np.std(exact))
@@ -72,23 +70,21 @@ def test_more_steps_are_more_exact(solver):
   assert _error(solver, 100) < 0.05
 
 
-def test_noise_is_half_common_to_the_frames_of_a_clip():
-  keys = jax.random.split(jax.random.key(0), 200)
-  noise = flow_solver.white_noise(keys, 4, SKELETON)
-  poses = np.asarray(noise.poses)
-  assert np.var(poses) == pytest.approx(1, abs=0.02)
-  assert np.var(noise.lengths) == pytest.approx(1, abs=0.1)
-  between = np.mean(poses[:, 0] * poses[:, 3])
-  assert between == pytest.approx(0.5, abs=0.02)
-  longer = flow_solver.white_noise(keys[:3], 9, SKELETON)
-  np.testing.assert_array_equal(longer.poses[:, :4], poses[:3])
-  np.testing.assert_array_equal(longer.lengths, noise.lengths[:3])
+def test_a_frame_of_noise_does_not_depend_on_later_ones():
+  noise = unit_noise(SKELETON)._replace(memory=np.float32(0.8))
+  keys = jax.random.split(jax.random.key(0), 3)
+  short, longer = (
+    flow_solver.start(keys, frames, SKELETON, noise) for frames in (4, 9)
+  )
+  np.testing.assert_allclose(longer.poses[:, :4], short.poses, atol=1e-5)
+  np.testing.assert_array_equal(longer.lengths, short.lengths)
+  assert np.var(longer.lengths) == pytest.approx(1, abs=0.4)
 
 
 def test_the_temperature_acts_on_what_a_clip_has_in_common():
   keys = jax.random.split(jax.random.key(0), 3)
   one, two = (
-    flow_solver.white_noise(keys, 5, SKELETON, temperature)
+    flow_solver.start(keys, 5, SKELETON, unit_noise(SKELETON), temperature)
     for temperature in (1.0, 2.0)
   )
   np.testing.assert_array_equal(two.lengths, one.lengths)

@@ -1,40 +1,78 @@
-"""Noise with the covariance of poses."""
+"""Noise that varies as recordings do."""
 
 import jax
 import numpy as np
+import pytest
+from helpers.flow_models import unit_noise
 
-from signllm_jax.core.skeleton import PROMPT2SIGN50
+from signllm_jax.core.skeleton import PROMPT2SIGN50 as SKELETON
 from signllm_jax.models import flow_noise
 
+ROWS, FRAMES, VALUES = 3000, 6, SKELETON.num_values
 
-def test_noise_has_the_covariance_of_the_coordinates():
-  generator = np.random.default_rng(0)
-  values = PROMPT2SIGN50.num_values
-  poses = generator.normal(size=(4000, 20)) @ generator.normal(
-    size=(20, values)
-  )
+
+def _white(rows: int = ROWS, frames: int = FRAMES):
+  keys = jax.random.split(jax.random.key(0), 3)
+  shapes = (rows, 1, VALUES), (rows, frames, VALUES), (rows, frames, 1)
+  return [
+    jax.random.normal(key, shape)
+    for key, shape in zip(keys, shapes, strict=True)
+  ]
+
+
+def _poses(rank: int, seed: int) -> np.ndarray:
+  random = np.random.default_rng(seed)
+  return random.normal(size=(4000, rank)) @ random.normal(size=(rank, VALUES))
+
+
+def test_both_parts_have_the_covariance_of_their_deviations():
+  of_clips, of_frames = _poses(20, 0), _poses(8, 1)
+  deviation = np.sqrt(of_clips.var(0) + of_frames.var(0))
+  covariances = [
+    np.cov(x.T) / deviation[:, None] / deviation for x in (of_clips, of_frames)
+  ]
   units, factor = flow_noise.measure(
-    poses.std(0), np.corrcoef(poses.T), np.float32(2.0)
+    deviation, np.stack(covariances), np.float32(2.0)
   )
-  white = jax.random.normal(jax.random.key(0), (4000, 1, values))
-  made = np.asarray(flow_noise.colour(white, factor))[:, 0] * units
-  difference = np.cov(made.T) - np.cov(poses.T)
-  assert np.abs(difference).mean() < 0.1 * poses.var()
+  np.testing.assert_allclose(units, deviation, rtol=1e-6)
+  statistics = unit_noise(SKELETON)._replace(
+    factor=factor, memory=np.float32(0)
+  )
+  made = np.asarray(flow_noise.colour(*_white(), statistics)) * units
+  # Frames share the first part only; their differences have the second only.
+  common = np.mean(made[:, 0, :, None] * made[:, -1, None], 0)
+  assert np.abs(common - np.cov(of_clips.T)).mean() < 0.1 * of_clips.var()
+  single = np.cov((made[:, 0] - made[:, -1]).T) / 2
+  assert np.abs(single - np.cov(of_frames.T)).mean() < 0.1 * of_frames.var()
 
 
 def test_a_coordinate_that_hardly_varies_is_not_enlarged_without_bound():
-  values = PROMPT2SIGN50.num_values
   units, factor = flow_noise.measure(
-    np.zeros(values), np.eye(values), np.float32(2.0)
+    np.zeros(VALUES), np.stack(2 * [np.eye(VALUES)]), np.float32(2.0)
   )
   np.testing.assert_allclose(units, 0.1)
   assert np.abs(factor).max() < 0.01
 
 
-def test_each_row_has_its_own_covariance():
-  white = jax.random.normal(jax.random.key(1), (2, 5, PROMPT2SIGN50.num_values))
-  factor = np.eye(PROMPT2SIGN50.num_values, dtype=np.float32)
-  shared = flow_noise.colour(white, factor)
-  each = flow_noise.colour(white, np.stack([factor, 2 * factor]))
-  np.testing.assert_allclose(each[0], shared[0], rtol=1e-5)
-  np.testing.assert_allclose(each[1], 2 * shared[1], rtol=1e-5)
+def test_frames_remember_and_move_in_bursts():
+  common, single, bursts = _white(400, 30)
+  statistics = unit_noise(SKELETON)._replace(memory=np.float32(0.8))
+  made = np.asarray(flow_noise.colour(0 * common, single, bursts, statistics))
+  variance = (made**2).mean((0, 2))
+  np.testing.assert_allclose(variance, 0.5, rtol=0.25)  # in every frame
+  lagged = (made[:, 1:] * made[:, :-1]).mean() / (made**2).mean()
+  assert lagged == pytest.approx(0.8, abs=0.02)
+  speeds = np.linalg.norm(made[:, 1:] - made[:, :-1], axis=-1)
+  # 1 if all were equally fast.
+  assert speeds.mean() / np.sqrt((speeds**2).mean()) < 0.95
+
+
+def test_each_row_has_its_own_statistics():
+  white = _white(2)
+  one = unit_noise(SKELETON)._replace(memory=np.float32(0.5))
+  two = one._replace(factor=2 * one.factor, memory=np.float32(0.9))
+  each = jax.tree.map(lambda *x: np.stack(x), one, two)
+  made = flow_noise.colour(*white, each)
+  for row, statistics in enumerate((one, two)):
+    alone = flow_noise.colour(*white, statistics)
+    np.testing.assert_allclose(made[row], alone[row], rtol=1e-4, atol=1e-5)
