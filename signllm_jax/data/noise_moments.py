@@ -62,14 +62,21 @@ class NoiseSums:
     positions = clips.with_frames(filled, _POSITIONS).frames
     positions = positions.reshape(_POSITIONS, -1)
     self._of_texts.add(positions, cells, clip.text, len(clip))
-    self._of_all.add(positions, cells, "", len(clip))
+    if not self._repeated:
+      self._of_all.add(positions, cells, "", len(clip))
+
+  @property
+  def _repeated(self) -> bool:
+    """Whether enough recordings repeat a text; once they do, it stays so.
+
+    The covariance of fewer deviations than coordinates has no full rank.
+    """
+    return self._of_texts.clips >= self._skeleton.num_values
 
   def moments(self) -> NoiseMoments:
     """The moments, float32."""
     mean, deviation = _mean_and_deviation(*self._coordinates)
-    # The covariance of fewer deviations than coordinates has no full rank.
-    repeated = self._of_texts.clips >= len(mean)
-    found = self._of_texts if repeated else self._of_all
+    found = self._of_texts if self._repeated else self._of_all
     moments = (
       mean,
       deviation,
