@@ -78,7 +78,7 @@ class Flow:
   """Flow matching, of `model.decoder="flow"`: training and sampling."""
 
   absent: float = 0.1  # share of training samples without their source
-  steps: int = 18  # of the solver, from noise to clip
+  steps: int = 16  # of the solver, from noise to clip
   solver: str = "multistep"  # second order, one evaluation a step; or "euler":
   # first order; or "heun": second order, two evaluations a step
   guidance: float = 1.0  # above 1: away from clips without source, at twice the

@@ -8,7 +8,8 @@ import numpy as np
 from signllm_jax.core import bones, clips, hand_space
 from signllm_jax.core.skeleton import Skeleton
 
-_POSITIONS = 16  # at which clips of different lengths are compared
+POSITIONS = 16  # at which clips of different lengths are compared
+_LEAST_MEMORY = 1e-3  # of frames that hardly correlate
 _STILL = 1e-6  # least deviation, in canonical units
 _TEXTS = 4096  # whose mean clips are held; a few megabytes a hundred
 
@@ -27,7 +28,9 @@ class NoiseMoments(NamedTuple):
   deviation: np.ndarray  # [C] likewise, over all frames
   covariance: np.ndarray  # [2, C, C] of deviations in units of `deviation`: of
   # the means of clips, and of the frames around them; positive semi-definite
-  memory: np.ndarray  # [] autocorrelation of the latter from frame to frame
+  amplitude: np.ndarray  # [P] deviations of the latter at positions from the
+  # first frame to the last, of mean square 1
+  memory: np.ndarray  # [P - 1] their correlations from position to position
   log_lengths: np.ndarray  # [2, K] mean and standard deviation over clips of
   # the logarithm of a bone's median length, 0 if it was never seen
 
@@ -59,11 +62,11 @@ class NoiseSums:
     )
     shown = np.broadcast_to(known, clip.valid.shape)
     filled = dataclasses.replace(clip, frames=filled, valid=shown)
-    positions = clips.with_frames(filled, _POSITIONS).frames
-    positions = positions.reshape(_POSITIONS, -1)
-    self._of_texts.add(positions, cells, clip.text, len(clip))
+    positions = clips.with_frames(filled, POSITIONS).frames
+    positions = positions.reshape(POSITIONS, -1)
+    self._of_texts.add(positions, cells, clip.text)
     if not self._repeated:
-      self._of_all.add(positions, cells, "", len(clip))
+      self._of_all.add(positions, cells, "")
 
   @property
   def _repeated(self) -> bool:
@@ -97,52 +100,57 @@ class _Deviations:
     values = skeleton.num_values
     self.clips = 0
     self._texts: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    self._frames = 0
     self._count = np.zeros(values)
     self._products = np.zeros((2, values, values))
-    self._lagged = np.zeros((2, values))
+    self._squares = np.zeros((POSITIONS, values))
+    self._lagged = np.zeros((POSITIONS - 1, values))
 
-  def add(
-    self, clip: np.ndarray, known: np.ndarray, text: str, frames: int
-  ) -> None:
-    """Adds a clip [P, C] of so many frames that shows the coordinates [C]."""
+  def add(self, clip: np.ndarray, known: np.ndarray, text: str) -> None:
+    """Adds a clip [P, C] that shows the coordinates [C]."""
     if text not in self._texts:
       if len(self._texts) == _TEXTS:
         return
-      shape = (_POSITIONS, len(known))
+      shape = (POSITIONS, len(known))
       self._texts[text] = np.zeros(len(known)), np.zeros(shape, np.float32)
     count, mean = self._texts[text]
     difference = clip - mean
     both = known & (count > 0)
     if both.any():
       share = np.sqrt(count / (count + 1)) * both
-      self._add_deviation(share * difference, both, frames)
+      self._add_deviation(share * difference, both)
     count += known
     mean += difference * known / np.maximum(count, 1)
 
-  def _add_deviation(
-    self, deviation: np.ndarray, known: np.ndarray, frames: int
-  ) -> None:
+  def _add_deviation(self, deviation: np.ndarray, known: np.ndarray) -> None:
     common = deviation.mean(0)
     moving = deviation - common
     self.clips += 1
-    self._frames += frames
     self._count += known
     self._products[0] += np.outer(common, common)
-    self._products[1] += moving.T @ moving / _POSITIONS
-    self._lagged[0] += (moving[1:] * moving[:-1]).mean(0)
-    self._lagged[1] += (moving**2).mean(0)
+    self._products[1] += moving.T @ moving / POSITIONS
+    self._squares += moving**2
+    self._lagged += moving[1:] * moving[:-1]
 
-  def moments(self, deviation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Covariance [2, C, C] and memory [] in units of the deviation [C]."""
+  def moments(
+    self, deviation: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Covariance [2, C, C], amplitude [P] and memory [P - 1].
+
+    Args:
+      deviation: [C], the unit of the coordinates.
+    """
     units = np.maximum(deviation, _STILL)
     scale = 1 / (units * np.sqrt(np.maximum(self._count, 1)))
     covariance = self._products * scale[:, None] * scale
-    together, alone = (self._lagged * scale**2).sum(-1)
-    correlation = max(together, 0) / alone if alone > 0 else 0
-    # Of positions; there are more or fewer frames to a clip.
-    steps = max(self._frames - self.clips, 1) / max(self.clips, 1)
-    return covariance, np.asarray(correlation ** ((_POSITIONS - 1) / steps))
+    # Positions that never move have a correlation of 0.
+    squares = np.maximum((self._squares * scale**2).sum(-1), _STILL**2)
+    lagged = (self._lagged * scale**2).sum(-1)
+    memory = lagged / np.sqrt(squares[1:] * squares[:-1])
+    return (
+      covariance,
+      np.sqrt(squares / squares.mean()),
+      np.clip(memory, _LEAST_MEMORY, 1),
+    )
 
 
 def _mean_and_deviation(

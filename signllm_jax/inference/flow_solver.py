@@ -51,12 +51,13 @@ class Solver(NamedTuple):
 
 def start(
   keys: jax.Array,
+  length: jax.Array,
   frames: int,
   skeleton: Skeleton,
   statistics: ClipNoise,
   temperature: float = 1.0,
 ) -> FlowClip:
-  """The noise [B, T, C] of clips; a frame's does not depend on T.
+  """The noise [B, T, C] of clips of `length` [B] frames, whatever T is.
 
   The temperature multiplies what is common to the frames of a clip.
   """
@@ -73,7 +74,7 @@ def start(
   )
   common, single = temperature * white[:, :1, :-1], white[:, 1:, :-1]
   bursts = white[:, 1:, -1:]
-  poses = flow_noise.colour(common, single, bursts, statistics)
+  poses = flow_noise.colour(common, single, bursts, length, statistics)
   return FlowClip(poses, lengths)
 
 
@@ -107,7 +108,7 @@ def integrate(
   times = jax.nn.sigmoid(logits)
   skeleton = model.skeleton
   noise = statistics.noise
-  drawn = start(keys, frames, skeleton, noise, settings.temperature)
+  drawn = start(keys, length, frames, skeleton, noise, settings.temperature)
   # Nothing is known of the clip at the first time; it is at the mean.
   first = jax.tree.map(lambda x: (1 - times[0]) * x, drawn)
   step = functools.partial(_step, lambda x, t: estimate(x, t).clip, settings)

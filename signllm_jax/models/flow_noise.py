@@ -4,10 +4,13 @@ It varies as the recordings of a text do about their mean, in the decoder's
 coordinates: a decoder need not remove what no recording has, such as a longer
 bone, nor add what the noise lacks. One part is common to all frames of a clip
 (mixed noise, Ge et al. 2023, arXiv 2305.10474), as the place where a person
-signs is. The other is autoregressive from frame to frame, and its innovations
-come in bursts, as movement does: normal noise of the same variance moves faster
-on average. Each part has its own covariance (`data.noise_moments`). Bone
-lengths are variables of the clip, not of its frames; theirs is independent.
+signs is. The other is autoregressive from frame to frame; its amplitude and its
+correlation from frame to frame depend on the position between the first frame
+and the last, since recordings may begin far apart and end at rest. Its
+innovations come in bursts, as movement does: normal noise of the same variance
+moves faster on average. Each part has its own covariance
+(`data.noise_moments`). Bone lengths are variables of the clip, not of its
+frames; theirs is independent.
 """
 
 from typing import NamedTuple
@@ -56,7 +59,11 @@ def measure(
 
 
 def colour(
-  common: jax.Array, single: jax.Array, bursts: jax.Array, statistics: ClipNoise
+  common: jax.Array,
+  single: jax.Array,
+  bursts: jax.Array,
+  length: jax.Array,
+  statistics: ClipNoise,
 ) -> jax.Array:
   """Makes noise of white noise of clips and of frames, all standard normal.
 
@@ -66,19 +73,44 @@ def colour(
     common: [B, 1, C].
     single: [B, T, C].
     bursts: [B, T, 1], of the size of a frame's innovation.
+    length: [B] frames.
     statistics: of all clips, or with a leading axis B.
 
   Returns:
-    [B, T, C].
+    [B, T, C]; padding is like the last frame.
   """
-  frame = jnp.arange(single.shape[1])
-  lag = frame[:, None] - frame
-  memory = jnp.asarray(statistics.memory)[..., None, None]
-  # The first frame has the variance of all.
-  own = jnp.where(frame == 0, 1, jnp.sqrt(1 - memory**2))
-  weights = own * jnp.where(lag < 0, 0, memory ** jnp.maximum(lag, 0))
+  amplitude, weights = _temporal(length, single.shape[1], statistics)
   factor = jnp.asarray(statistics.factor)
   of_clip, of_frames = factor[..., 0, :, :], factor[..., 1, :, :]
   # Of mean square 1.
   innovations = jnp.exp(_BURSTS * (bursts - _BURSTS)) * single
-  return common @ of_clip + weights @ innovations @ of_frames
+  moving = amplitude[..., None] * (weights @ innovations)
+  return common @ of_clip + moving @ of_frames
+
+
+def _temporal(
+  length: jax.Array, frames: int, statistics: ClipNoise
+) -> tuple[jax.Array, jax.Array]:
+  """Amplitudes [B, T] of frames, and weights [B, T, T] of their innovations.
+
+  The correlation of two frames is the product of those between them.
+  """
+  frame = jnp.arange(frames)
+  place = jnp.minimum(frame / jnp.maximum(length - 1, 1)[:, None], 1)
+  amplitude = jnp.asarray(statistics.amplitude)
+  logs = jnp.log(jnp.asarray(statistics.memory))
+  decay = jnp.concatenate(
+    [jnp.zeros((*logs.shape[:-1], 1)), jnp.cumsum(logs, -1)], -1
+  )
+
+  def at_place(values: jax.Array) -> jax.Array:  # [..., P] -> [B, T]
+    values = jnp.broadcast_to(values, (len(length), values.shape[-1]))
+    grid = jnp.linspace(0, 1, values.shape[-1])
+    return jax.vmap(jnp.interp, (0, None, 0))(place, grid, values)
+
+  decay = at_place(decay)
+  since = decay[:, :, None] - decay[:, None]
+  since = jnp.where(frame[:, None] < frame, -jnp.inf, since)  # not yet
+  before = jnp.minimum(jnp.diff(decay, axis=1, prepend=jnp.inf), 0)
+  own = jnp.sqrt(1 - jnp.exp(2 * before))
+  return at_place(amplitude), own[:, None] * jnp.exp(since)

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 from signllm_jax import config as config_lib
 from signllm_jax import tasks
 from signllm_jax.core import skeleton as skeleton_lib
-from signllm_jax.data import corpus_info
+from signllm_jax.data import corpus_info, noise_moments
 from signllm_jax.data import sizes as sizes_lib
 from signllm_jax.data.pose_statistics import (
   ClipNoise,
@@ -197,7 +197,8 @@ def abstract_state(
         jnp.zeros((*stack, values)),
         jnp.zeros((*stack, values)),
         jnp.zeros((*stack, 2, values, values)),
-        jnp.zeros(stack),
+        jnp.zeros((*stack, noise_moments.POSITIONS)),
+        jnp.zeros((*stack, noise_moments.POSITIONS - 1)),
         jnp.zeros((*stack, 2, skeleton.num_bones)),
       )
       if config.model.decoder == "flow"
@@ -228,6 +229,7 @@ def measured(
     noise = ClipNoise(
       moments.mean,
       *flow_noise.measure(moments.deviation, moments.covariance, summary.scale),
+      moments.amplitude,
       moments.memory,
       moments.log_lengths,
     )

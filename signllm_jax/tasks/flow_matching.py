@@ -86,7 +86,7 @@ def flow_loss(
   clip = targets(batch, context.statistics, model.skeleton)
   rows = len(length)
   assert context.statistics.noise is not None
-  noise = _noise(noise_key, clip, context.statistics.noise)
+  noise = _noise(noise_key, clip, length, context.statistics.noise)
   # Evenly spread over a batch (Kingma et al. 2021, arXiv 2107.00630): the loss
   # depends much on the time.
   place = (jax.random.uniform(time_key) + jnp.arange(rows) / rows) % 1
@@ -120,15 +120,17 @@ def flow_loss(
   return total, LossOutput(terms, reward=reward)
 
 
-def _noise(key: jax.Array, clip: FlowClip, noise: ClipNoise) -> FlowClip:
-  """Noise in the shape of clips."""
+def _noise(
+  key: jax.Array, clip: FlowClip, length: jax.Array, noise: ClipNoise
+) -> FlowClip:
+  """Noise in the shape of clips [B, T, C] of so many frames [B]."""
   common_key, single_key, bursts_key, lengths_key = jax.random.split(key, 4)
   shape = clip.poses.shape
   common = jax.random.normal(common_key, (shape[0], 1, shape[-1]))
   single = jax.random.normal(single_key, shape)
   bursts = jax.random.normal(bursts_key, (*shape[:2], 1))
   return FlowClip(
-    flow_noise.colour(common, single, bursts, noise),
+    flow_noise.colour(common, single, bursts, length, noise),
     jax.random.normal(lengths_key, clip.lengths.shape),
   )
 

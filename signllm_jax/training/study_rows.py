@@ -35,6 +35,7 @@ _VISIBILITY = {"model.visibility": True}
 _BONES = _VISIBILITY | {"model.bones": "fixed"}
 _DTW = _BONES | {"loss.dtw": 1.0}
 _EMA = {"optim.ema": 0.999}
+_OWN_POSES = {"model.just_counter": False, "loss.kind": "mse"}
 # As `configs/whole_signs_flow.py`; only the width is the base's.
 _FLOW = (
   _BONES
@@ -75,10 +76,9 @@ _ROWS: Mapping[str, Mapping[str, Changes]] = {
     "+ soft-DTW": _PLAIN | _DTW,
     "+ EMA": _PLAIN | _DTW | _EMA,
     "bone loss": _PLAIN | {"loss.bones": 1.0},
+    "own poses in": _PLAIN | _VISIBILITY | _OWN_POSES,
     # Progressive Transformers: own poses in, noise on them, squared error.
-    "PT's manner": _PLAIN
-    | {"model.just_counter": False, "loss.kind": "mse"}
-    | _GN,
+    "PT's manner": _PLAIN | _OWN_POSES | _GN,
     "policy gradient": _PLAIN | {"rl.loss": "policy_gradient"},
     "flow": _PLAIN | _FLOW,
     "flow with free bones": _PLAIN | _FLOW | {"model.bones": "free"},

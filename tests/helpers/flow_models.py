@@ -13,6 +13,7 @@ from signllm_jax.core import vocabulary as vocabulary_lib
 from signllm_jax.core.skeleton import PROMPT2SIGN50, Skeleton
 from signllm_jax.data import corpus_info
 from signllm_jax.data import sizes as sizes_lib
+from signllm_jax.data.noise_moments import POSITIONS
 from signllm_jax.data.pose_statistics import ClipNoise, PoseStatistics
 from signllm_jax.parallel import sharding
 from signllm_jax.runs import model_file, train_state
@@ -48,9 +49,16 @@ def unit_noise(
     hand_space.to_hand_space(pose, skeleton).ravel().astype(np.float32),
     np.full(values, unit, np.float32),
     np.sqrt(np.float32(0.5)) * np.stack(2 * [np.eye(values, dtype=np.float32)]),
-    np.float32(0),
+    np.ones(POSITIONS, np.float32),
+    np.full(POSITIONS - 1, 1e-3, np.float32),
     lengths,
   )
+
+
+def remembering(noise: ClipNoise, memory: float, frames: int) -> ClipNoise:
+  """The noise with this correlation from frame to frame of so many frames."""
+  of_positions = memory ** ((frames - 1) / (POSITIONS - 1))
+  return noise._replace(memory=np.full_like(noise.memory, of_positions))
 
 
 def write_flow_model(

@@ -3,9 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from helpers.flow_models import unit_noise
+from helpers.flow_models import remembering, unit_noise
 
 from signllm_jax.core.skeleton import PROMPT2SIGN50 as SKELETON
+from signllm_jax.data.noise_moments import POSITIONS
 from signllm_jax.models import flow_noise
 
 ROWS, FRAMES, VALUES = 3000, 6, SKELETON.num_values
@@ -35,10 +36,9 @@ def test_both_parts_have_the_covariance_of_their_deviations():
     deviation, np.stack(covariances), np.float32(2.0)
   )
   np.testing.assert_allclose(units, deviation, rtol=1e-6)
-  statistics = unit_noise(SKELETON)._replace(
-    factor=factor, memory=np.float32(0)
-  )
-  made = np.asarray(flow_noise.colour(*_white(), statistics)) * units
+  statistics = unit_noise(SKELETON)._replace(factor=factor)
+  length = np.full(ROWS, FRAMES)
+  made = np.asarray(flow_noise.colour(*_white(), length, statistics)) * units
   # Frames share the first part only; their differences have the second only.
   common = np.mean(made[:, 0, :, None] * made[:, -1, None], 0)
   assert np.abs(common - np.cov(of_clips.T)).mean() < 0.1 * of_clips.var()
@@ -54,10 +54,16 @@ def test_a_coordinate_that_hardly_varies_is_not_enlarged_without_bound():
   assert np.abs(factor).max() < 0.01
 
 
+def _moving(statistics, length: int, frames: int, rows: int = 400):
+  """What moves in the noise of clips, of mean square 0.5."""
+  common, single, bursts = _white(rows, frames)
+  lengths = np.full(rows, length)
+  made = flow_noise.colour(0 * common, single, bursts, lengths, statistics)
+  return np.asarray(made)
+
+
 def test_frames_remember_and_move_in_bursts():
-  common, single, bursts = _white(400, 30)
-  statistics = unit_noise(SKELETON)._replace(memory=np.float32(0.8))
-  made = np.asarray(flow_noise.colour(0 * common, single, bursts, statistics))
+  made = _moving(remembering(unit_noise(SKELETON), 0.8, 30), 30, 30)
   variance = (made**2).mean((0, 2))
   np.testing.assert_allclose(variance, 0.5, rtol=0.25)  # in every frame
   lagged = (made[:, 1:] * made[:, :-1]).mean() / (made**2).mean()
@@ -67,12 +73,37 @@ def test_frames_remember_and_move_in_bursts():
   assert speeds.mean() / np.sqrt((speeds**2).mean()) < 0.95
 
 
+def test_frames_move_as_clips_do_at_their_place():
+  # Clips begin elsewhere, then hold.
+  amplitude = np.ones(POSITIONS, np.float32)
+  amplitude[0] = 2
+  memory = np.full(POSITIONS - 1, 0.9, np.float32)
+  memory[0] = 0.2
+  noise = unit_noise(SKELETON)._replace(amplitude=amplitude, memory=memory)
+  made = _moving(noise, POSITIONS, POSITIONS + 4)
+  deviation = np.sqrt((made**2).mean((0, 2)))
+  np.testing.assert_allclose(
+    deviation[:POSITIONS], amplitude * np.sqrt(0.5), rtol=0.15
+  )
+  lagged = (made[:, 1:] * made[:, :-1]).mean((0, 2))
+  lagged /= deviation[1:] * deviation[:-1]
+  np.testing.assert_allclose(lagged[: POSITIONS - 1], memory, atol=0.05)
+  # Twice as many frames: half of the logarithm from frame to frame.
+  frames = 2 * POSITIONS - 1
+  made = _moving(noise, frames, frames)
+  deviation = np.sqrt((made**2).mean((0, 2)))
+  lagged = (made[:, 1:] * made[:, :-1]).mean((0, 2))
+  lagged /= deviation[1:] * deviation[:-1]
+  np.testing.assert_allclose(lagged, np.sqrt(memory).repeat(2), atol=0.05)
+
+
 def test_each_row_has_its_own_statistics():
-  white = _white(2)
-  one = unit_noise(SKELETON)._replace(memory=np.float32(0.5))
-  two = one._replace(factor=2 * one.factor, memory=np.float32(0.9))
+  white, length = _white(2), np.asarray([FRAMES, FRAMES - 2])
+  one = remembering(unit_noise(SKELETON), 0.5, FRAMES)
+  two = remembering(one, 0.9, FRAMES)
+  two = two._replace(factor=2 * one.factor, amplitude=0.5 * one.amplitude)
   each = jax.tree.map(lambda *x: np.stack(x), one, two)
-  made = flow_noise.colour(*white, each)
+  made = flow_noise.colour(*white, length, each)
   for row, statistics in enumerate((one, two)):
-    alone = flow_noise.colour(*white, statistics)
+    alone = flow_noise.colour(*white, length, statistics)
     np.testing.assert_allclose(made[row], alone[row], rtol=1e-4, atol=1e-5)
