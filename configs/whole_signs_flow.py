@@ -19,6 +19,7 @@ def get_config() -> config.Experiment:
   experiment.model.dropout = 0.0
   experiment.model.bones = "fixed"
   experiment.flow.temperature = 1.2
+  experiment.loss.counter_weight = 1.0  # these clips are all of one length
   experiment.optim.kind = "muon"
   experiment.optim.learning_rate = 2e-3
   experiment.optim.ema = 0.999

@@ -14,6 +14,7 @@ from signllm_jax.core import bones, hand_space
 from signllm_jax.core.skeleton import Skeleton
 from signllm_jax.data.batch import Batch
 from signllm_jax.data.pose_statistics import ClipNoise, PoseStatistics
+from signllm_jax.losses import part_weights
 from signllm_jax.losses import pose as losses
 from signllm_jax.models import flow_noise, visibility
 from signllm_jax.models.flow_decoder import LOGITS, FlowDecoder, FlowSource
@@ -106,10 +107,12 @@ def flow_loss(
   bones_error = jnp.sum((made.clip.lengths - clip.lengths) ** 2, -1)[:, None]
   # Of velocities, not of clips.
   scale = 1 / jnp.maximum(1 - time, _LATEST)[:, None] ** 2
+  # Lengths drift where the places of frames among the tokens weigh much more.
+  length_weight = part_weights.of_counter(config.loss, model.skeleton)
   terms = {
     "flow": clip.poses.shape[-1] * jnp.sum(scale * error * weights),
     "bones": jnp.sum(scale * bones_error * weights),
-    "length": _length_loss(source, batch),
+    "length": length_weight * _length_loss(source, batch),
   }
   if made.visible is not None:
     terms["visibility"] = visibility.loss(made.visible, batch["valid"], weights)

@@ -47,6 +47,7 @@ _FLOW = (
     "optim.kind": "muon",
     "optim.learning_rate": 2e-3,
     "flow.temperature": 1.2,
+    "loss.counter_weight": 1.0,
   }
 )
 _ROWS: Mapping[str, Mapping[str, Changes]] = {

@@ -42,6 +42,22 @@ def test_flow_matching_learns_and_is_the_same_on_eight_devices():
 
 
 @pytest.mark.slow
+def test_the_length_weighs_as_the_counter_of_a_regression_does():
+  found = []
+  for weight in (1.0, 10.0):
+    experiment = _flow()
+    experiment.loss.counter_weight = weight
+    _, _, metrics = small_steps.run(experiment, jax.devices()[:1], 1)
+    found.append(metrics)
+  one, ten = found
+  assert float(one["loss_length"]) != 0
+  np.testing.assert_allclose(
+    ten["loss_length"], 10 * one["loss_length"], rtol=1e-4
+  )
+  np.testing.assert_allclose(ten["loss_flow"], one["loss_flow"], rtol=1e-4)
+
+
+@pytest.mark.slow
 def test_micro_batches_and_bfloat16_learn_alike():
   experiment = _flow()
   experiment.model.compute_dtype = "bfloat16"
