@@ -91,8 +91,7 @@ class Loss:
   """Regression over valid cells: padding and missing joints do not count."""
 
   kind: str = "mse"  # "mse" or "l1"
-  counter_weight: float = 1.0  # weight, relative to a coordinate, of
-  # the counter, and of a clip's length with `model.decoder="flow"`
+  counter_weight: float = 1.0  # of the counter; of the length with "flow"
   counter_unit: str = "share"  # error as "share" of the clip, or in "frames"
   frames: float = 1.0  # weight of the poses' errors; the counter has its own
   parts: str = ""  # weights of the errors of parts, such as "face=2,mouth=4"
