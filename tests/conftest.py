@@ -3,9 +3,6 @@
 Compilation is most of what the tests take. All processes share one folder of
 compiled programs, also those of a later run; after a week a program is compiled
 again. An empty folder given as XDG_CACHE_HOME measures a first run.
-
-Programs of the tests are compiled without most optimisations, in two thirds of
-the processor's time; those of the trials (`-m slow`) as users compile them.
 """
 
 import gc
@@ -106,10 +103,7 @@ def pytest_runtest_teardown(item, nextitem) -> None:
 
 
 def pytest_configure(config) -> None:
-  """Sets how programs are compiled; deletes old ones, once a run."""
-  if "not slow" in config.getoption("markexpr"):
-    jax.config.update("jax_disable_most_optimizations", True)
-    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # of subprocesses
+  """Deletes old programs, once a run."""
   if hasattr(config, "workerinput"):  # a worker of pytest-xdist
     return
   for path in _cache.iterdir():
