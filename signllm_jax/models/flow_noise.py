@@ -97,13 +97,10 @@ def _temporal(
   """
   frame = jnp.arange(frames)
   place = jnp.minimum(frame / jnp.maximum(length - 1, 1)[:, None], 1)
-  amplitude = jnp.asarray(statistics.amplitude)
-  logs = jnp.log(jnp.asarray(statistics.memory))
-  decay = jnp.concatenate(
-    [jnp.zeros((*logs.shape[:-1], 1)), jnp.cumsum(logs, -1)], -1
-  )
+  logs = jnp.log(statistics.memory)
+  decay = jnp.cumulative_sum(logs, axis=-1, include_initial=True)
 
-  def at_place(values: jax.Array) -> jax.Array:  # [..., P] -> [B, T]
+  def at_place(values: jax.Array | np.ndarray) -> jax.Array:  # [..., P]
     values = jnp.broadcast_to(values, (len(length), values.shape[-1]))
     grid = jnp.linspace(0, 1, values.shape[-1])
     return jax.vmap(jnp.interp, (0, None, 0))(place, grid, values)
@@ -113,4 +110,4 @@ def _temporal(
   since = jnp.where(frame[:, None] < frame, -jnp.inf, since)  # not yet
   before = jnp.minimum(jnp.diff(decay, axis=1, prepend=jnp.inf), 0)
   own = jnp.sqrt(1 - jnp.exp(2 * before))
-  return at_place(amplitude), own[:, None] * jnp.exp(since)
+  return at_place(statistics.amplitude), own[:, None] * jnp.exp(since)

@@ -62,6 +62,13 @@ def _moving(statistics, length: int, frames: int, rows: int = 400):
   return np.asarray(made)
 
 
+def _lagged(made: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Deviations [T] of frames, and correlations [T - 1] with the next."""
+  deviation = np.sqrt((made**2).mean((0, 2)))
+  products = (made[:, 1:] * made[:, :-1]).mean((0, 2))
+  return deviation, products / deviation[1:] / deviation[:-1]
+
+
 def test_frames_remember_and_move_in_bursts():
   made = _moving(remembering(unit_noise(SKELETON), 0.8, 30), 30, 30)
   variance = (made**2).mean((0, 2))
@@ -81,19 +88,14 @@ def test_frames_move_as_clips_do_at_their_place():
   memory[0] = 0.2
   noise = unit_noise(SKELETON)._replace(amplitude=amplitude, memory=memory)
   made = _moving(noise, POSITIONS, POSITIONS + 4)
-  deviation = np.sqrt((made**2).mean((0, 2)))
+  deviation, lagged = _lagged(made)
   np.testing.assert_allclose(
     deviation[:POSITIONS], amplitude * np.sqrt(0.5), rtol=0.15
   )
-  lagged = (made[:, 1:] * made[:, :-1]).mean((0, 2))
-  lagged /= deviation[1:] * deviation[:-1]
   np.testing.assert_allclose(lagged[: POSITIONS - 1], memory, atol=0.05)
   # Twice as many frames: half of the logarithm from frame to frame.
   frames = 2 * POSITIONS - 1
-  made = _moving(noise, frames, frames)
-  deviation = np.sqrt((made**2).mean((0, 2)))
-  lagged = (made[:, 1:] * made[:, :-1]).mean((0, 2))
-  lagged /= deviation[1:] * deviation[:-1]
+  _, lagged = _lagged(_moving(noise, frames, frames))
   np.testing.assert_allclose(lagged, np.sqrt(memory).repeat(2), atol=0.05)
 
 
