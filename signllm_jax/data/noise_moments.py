@@ -1,14 +1,15 @@
 """Moments for the noise of a generative decoder, of a training split."""
 
-import dataclasses
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
+import jax
 import numpy as np
 
 from signllm_jax.core import bones, clips, hand_space
 from signllm_jax.core.skeleton import Skeleton
 
 POSITIONS = 16  # at which clips of different lengths are compared
+_ENDS = 3  # of the steps between them, at either end, that are a frame
 _LEAST_MEMORY = 1e-3  # of frames that hardly correlate
 _STILL = 1e-6  # least deviation, in canonical units
 _TEXTS = 4096  # whose mean clips are held; a few megabytes a hundred
@@ -28,11 +29,33 @@ class NoiseMoments(NamedTuple):
   deviation: np.ndarray  # [C] likewise, over all frames
   covariance: np.ndarray  # [2, C, C] of deviations in units of `deviation`: of
   # the means of clips, and of the frames around them; positive semi-definite
-  amplitude: np.ndarray  # [P] deviations of the latter at positions from the
-  # first frame to the last, of mean square 1
-  memory: np.ndarray  # [P - 1] their correlations from position to position
+  amplitude: np.ndarray  # [P, C] deviations of the latter at positions from
+  # the first frame to the last (`positions`), of mean square 1 over time
+  memory: np.ndarray  # [P - 1] their correlations from a frame to the next,
+  # from a position on
   log_lengths: np.ndarray  # [2, K] mean and standard deviation over clips of
   # the logarithm of a bone's median length, 0 if it was never seen
+
+
+@overload
+def positions(last: np.ndarray) -> np.ndarray: ...
+@overload
+def positions(last: jax.Array) -> jax.Array: ...
+def positions(last):
+  """The positions [..., P] of a clip, in frames from the first.
+
+  A recording may begin elsewhere and end at rest within a few frames, however
+  long it is: the first and the last positions are a frame apart.
+
+  Args:
+    last: [..., 1] number of the last frame, counting from 0.
+  """
+  count = POSITIONS - 1 - 2 * _ENDS
+  place = np.arange(POSITIONS)
+  inner = np.clip(place - _ENDS, 0, count)  # steps that are not at the ends
+  step = last / (POSITIONS - 1)
+  step = step - (step - 1) * (step > 1)
+  return (place - inner) * step + inner * ((last - 2 * _ENDS * step) / count)
 
 
 class NoiseSums:
@@ -60,13 +83,9 @@ class NoiseSums:
       flat.sum(0) * cells,
       (flat**2).sum(0) * cells,
     )
-    shown = np.broadcast_to(known, clip.valid.shape)
-    filled = dataclasses.replace(clip, frames=filled, valid=shown)
-    positions = clips.with_frames(filled, POSITIONS).frames
-    positions = positions.reshape(POSITIONS, -1)
-    self._of_texts.add(positions, cells, clip.text)
+    self._of_texts.add(flat, cells, clip.text)
     if not self._repeated:
-      self._of_all.add(positions, cells, "")
+      self._of_all.add(flat, cells, "")
 
   @property
   def _repeated(self) -> bool:
@@ -103,38 +122,45 @@ class _Deviations:
     self._count = np.zeros(values)
     self._products = np.zeros((2, values, values))
     self._squares = np.zeros((POSITIONS, values))
-    self._lagged = np.zeros((POSITIONS - 1, values))
+    # Of frames and the next ones: squares of both, and products.
+    self._pairs = np.zeros((3, POSITIONS - 1, values))
 
   def add(self, clip: np.ndarray, known: np.ndarray, text: str) -> None:
-    """Adds a clip [P, C] that shows the coordinates [C]."""
+    """Adds a clip [T, C] that shows the coordinates [C]."""
     if text not in self._texts:
       if len(self._texts) == _TEXTS:
         return
       shape = (POSITIONS, len(known))
       self._texts[text] = np.zeros(len(known)), np.zeros(shape, np.float32)
     count, mean = self._texts[text]
-    difference = clip - mean
+    places = positions(np.array([len(clip) - 1]))
     both = known & (count > 0)
     if both.any():
+      at_frames = _interpolate(mean, places, np.arange(len(clip)))
       share = np.sqrt(count / (count + 1)) * both
-      self._add_deviation(share * difference, both)
+      self._add_deviation(share * (clip - at_frames), places)
+      self._count += both
     count += known
+    difference = _interpolate(clip, np.arange(len(clip)), places) - mean
     mean += difference * known / np.maximum(count, 1)
 
-  def _add_deviation(self, deviation: np.ndarray, known: np.ndarray) -> None:
+  def _add_deviation(self, deviation: np.ndarray, places: np.ndarray) -> None:
     common = deviation.mean(0)
     moving = deviation - common
     self.clips += 1
-    self._count += known
     self._products[0] += np.outer(common, common)
-    self._products[1] += moving.T @ moving / POSITIONS
-    self._squares += moving**2
-    self._lagged += moving[1:] * moving[:-1]
+    self._products[1] += moving.T @ moving / len(moving)
+    frames = np.arange(len(moving))
+    self._squares += _interpolate(moving**2, frames, places)
+    if len(moving) > 1:
+      first = np.minimum(places[:-1].round().astype(int), len(moving) - 2)
+      now, following = moving[first], moving[first + 1]
+      self._pairs += now**2, following**2, now * following
 
   def moments(
     self, deviation: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Covariance [2, C, C], amplitude [P] and memory [P - 1].
+    """Covariance [2, C, C], amplitude [P, C] and memory [P - 1].
 
     Args:
       deviation: [C], the unit of the coordinates.
@@ -142,15 +168,24 @@ class _Deviations:
     units = np.maximum(deviation, _STILL)
     scale = 1 / (units * np.sqrt(np.maximum(self._count, 1)))
     covariance = self._products * scale[:, None] * scale
-    # Positions that never move have a correlation of 0.
-    squares = np.maximum((self._squares * scale**2).sum(-1), _STILL**2)
-    lagged = (self._lagged * scale**2).sum(-1)
-    memory = lagged / np.sqrt(squares[1:] * squares[:-1])
-    return (
-      covariance,
-      np.sqrt(squares / squares.mean()),
-      np.clip(memory, _LEAST_MEMORY, 1),
-    )
+    # Coordinates and positions that never move.
+    least = _STILL**2
+    variance = np.maximum(np.diagonal(self._products[1]), least)
+    amplitude = np.sqrt(np.maximum(self._squares, least) / variance)
+    now, following, products = (self._pairs * scale**2).sum(-1)
+    memory = products / np.maximum(np.sqrt(now * following), least)
+    return covariance, amplitude, np.clip(memory, _LEAST_MEMORY, 1)
+
+
+def _interpolate(
+  values: np.ndarray, places: np.ndarray, wanted: np.ndarray
+) -> np.ndarray:
+  """Linear interpolation of [n, C] at places [n] to the wanted ones [m]."""
+  at = np.interp(wanted, places, np.arange(len(places)))
+  before = at.astype(int)
+  share = (at - before)[:, None]
+  after = np.minimum(before + 1, len(places) - 1)
+  return values[before] * (1 - share) + values[after] * share
 
 
 def _mean_and_deviation(

@@ -20,10 +20,10 @@ class ClipNoise(NamedTuple):
   deviation: jax.Array | np.ndarray  # [C] likewise
   factor: jax.Array | np.ndarray  # [2, C, C] roots of the covariances of what
   # is common to the frames of a clip and of what is not, in units of deviation
-  amplitude: jax.Array | np.ndarray  # [P] deviations of the latter at positions
-  # from the first frame to the last, of mean square 1
-  memory: jax.Array | np.ndarray  # [P - 1] their correlations from position to
-  # position
+  amplitude: jax.Array | np.ndarray  # [P, C] deviations of the latter at
+  # positions from the first frame to the last, of mean square 1 over time
+  memory: jax.Array | np.ndarray  # [P - 1] their correlations from a frame to
+  # the next, from a position on
   lengths: jax.Array | np.ndarray  # [2, K] mean and deviation of the logs of
   # the clips' bone lengths
 

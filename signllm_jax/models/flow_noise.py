@@ -4,13 +4,13 @@ It varies as the recordings of a text do about their mean, in the decoder's
 coordinates: a decoder need not remove what no recording has, such as a longer
 bone, nor add what the noise lacks. One part is common to all frames of a clip
 (mixed noise, Ge et al. 2023, arXiv 2305.10474), as the place where a person
-signs is. The other is autoregressive from frame to frame; its amplitude and its
-correlation from frame to frame depend on the position between the first frame
-and the last, since recordings may begin far apart and end at rest. Its
-innovations come in bursts, as movement does: normal noise of the same variance
-moves faster on average. Each part has its own covariance
-(`data.noise_moments`). Bone lengths are variables of the clip, not of its
-frames; theirs is independent.
+signs is. The other is autoregressive from frame to frame; its correlation from
+a frame to the next and the amplitude of each of its numbers depend on the
+position between the first frame and the last, since recordings may begin far
+apart and end at rest. Its innovations come in bursts, as movement does: normal
+noise of the same variance moves faster on average. Each part has its own
+covariance (`data.noise_moments`). Bone lengths are variables of the clip, not
+of its frames; theirs is independent.
 """
 
 from typing import NamedTuple
@@ -19,10 +19,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from signllm_jax.data.noise_moments import POSITIONS, positions
 from signllm_jax.data.pose_statistics import ClipNoise
 
 _LEAST = 1e-3  # deviation in any direction, of coordinates of deviation 1
-_BURSTS = 0.4  # standard deviation of the log of a frame's innovation
+_BURSTS = 0.6  # standard deviation of the log of a frame's innovation
 _STILL = 0.05  # least unit of a coordinate, as a share of the joints' scale
 
 
@@ -84,30 +85,31 @@ def colour(
   of_clip, of_frames = factor[..., 0, :, :], factor[..., 1, :, :]
   # Of mean square 1.
   innovations = jnp.exp(_BURSTS * (bursts - _BURSTS)) * single
-  moving = amplitude[..., None] * (weights @ innovations)
-  return common @ of_clip + moving @ of_frames
+  moving = (weights @ innovations) @ of_frames
+  return common @ of_clip + amplitude * moving
 
 
 def _temporal(
   length: jax.Array, frames: int, statistics: ClipNoise
 ) -> tuple[jax.Array, jax.Array]:
-  """Amplitudes [B, T] of frames, and weights [B, T, T] of their innovations.
+  """Amplitudes [B, T, C] of frames, and weights [B, T, T] of innovations.
 
   The correlation of two frames is the product of those between them.
   """
   frame = jnp.arange(frames)
-  place = jnp.minimum(frame / jnp.maximum(length - 1, 1)[:, None], 1)
-  logs = jnp.log(statistics.memory)
+  last = jnp.maximum(length - 1, 1)[:, None].astype(jnp.float32)
+  places = positions(last)
+  logs = jnp.log(statistics.memory) * jnp.diff(places)
   decay = jnp.cumulative_sum(logs, axis=-1, include_initial=True)
-
-  def at_place(values: jax.Array | np.ndarray) -> jax.Array:  # [..., P]
-    values = jnp.broadcast_to(values, (len(length), values.shape[-1]))
-    grid = jnp.linspace(0, 1, values.shape[-1])
-    return jax.vmap(jnp.interp, (0, None, 0))(place, grid, values)
-
-  decay = at_place(decay)
+  inside = jnp.minimum(frame, last)
+  decay = jax.vmap(jnp.interp)(inside, places, decay)
+  # Linear between positions.
+  place = jnp.arange(POSITIONS, dtype=jnp.float32)
+  position = jax.vmap(jnp.interp, (0, 0, None))(inside, places, place)
+  near = jnp.maximum(1 - jnp.abs(position[..., None] - place), 0)
+  amplitude = near @ jnp.asarray(statistics.amplitude)
   since = decay[:, :, None] - decay[:, None]
   since = jnp.where(frame[:, None] < frame, -jnp.inf, since)  # not yet
   before = jnp.minimum(jnp.diff(decay, axis=1, prepend=jnp.inf), 0)
   own = jnp.sqrt(1 - jnp.exp(2 * before))
-  return at_place(statistics.amplitude), own[:, None] * jnp.exp(since)
+  return amplitude, own[:, None] * jnp.exp(since)

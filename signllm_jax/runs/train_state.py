@@ -197,7 +197,7 @@ def abstract_state(
         jnp.zeros((*stack, values)),
         jnp.zeros((*stack, values)),
         jnp.zeros((*stack, 2, values, values)),
-        jnp.zeros((*stack, noise_moments.POSITIONS)),
+        jnp.zeros((*stack, noise_moments.POSITIONS, values)),
         jnp.zeros((*stack, noise_moments.POSITIONS - 1)),
         jnp.zeros((*stack, 2, skeleton.num_bones)),
       )

@@ -49,16 +49,15 @@ def unit_noise(
     hand_space.to_hand_space(pose, skeleton).ravel().astype(np.float32),
     np.full(values, unit, np.float32),
     np.sqrt(np.float32(0.5)) * np.stack(2 * [np.eye(values, dtype=np.float32)]),
-    np.ones(POSITIONS, np.float32),
+    np.ones((POSITIONS, values), np.float32),
     np.full(POSITIONS - 1, 1e-3, np.float32),
     lengths,
   )
 
 
-def remembering(noise: ClipNoise, memory: float, frames: int) -> ClipNoise:
-  """The noise with this correlation from frame to frame of so many frames."""
-  of_positions = memory ** ((frames - 1) / (POSITIONS - 1))
-  return noise._replace(memory=np.full_like(noise.memory, of_positions))
+def remembering(noise: ClipNoise, memory: float) -> ClipNoise:
+  """The noise with this correlation from frame to frame."""
+  return noise._replace(memory=np.full_like(noise.memory, memory))
 
 
 def write_flow_model(

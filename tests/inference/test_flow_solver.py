@@ -72,7 +72,7 @@ def test_more_steps_are_more_exact(solver):
 
 
 def test_the_noise_of_a_clip_does_not_depend_on_padding():
-  noise = remembering(unit_noise(SKELETON), 0.8, 4)
+  noise = remembering(unit_noise(SKELETON), 0.8)
   keys, length = jax.random.split(jax.random.key(0), 3), jnp.asarray([4, 3, 1])
   short, longer = (
     flow_solver.start(keys, length, frames, SKELETON, noise)

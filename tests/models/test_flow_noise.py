@@ -70,7 +70,7 @@ def _lagged(made: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_frames_remember_and_move_in_bursts():
-  made = _moving(remembering(unit_noise(SKELETON), 0.8, 30), 30, 30)
+  made = _moving(remembering(unit_noise(SKELETON), 0.8), 30, 30)
   variance = (made**2).mean((0, 2))
   np.testing.assert_allclose(variance, 0.5, rtol=0.25)  # in every frame
   lagged = (made[:, 1:] * made[:, :-1]).mean() / (made**2).mean()
@@ -81,28 +81,40 @@ def test_frames_remember_and_move_in_bursts():
 
 
 def test_frames_move_as_clips_do_at_their_place():
-  # Clips begin elsewhere, then hold.
-  amplitude = np.ones(POSITIONS, np.float32)
-  amplitude[0] = 2
+  # The nose begins elsewhere, then holds.
+  nose = slice(0, 3)
+  amplitude = np.ones((POSITIONS, VALUES), np.float32)
+  amplitude[0, nose] = 2
   memory = np.full(POSITIONS - 1, 0.9, np.float32)
   memory[0] = 0.2
   noise = unit_noise(SKELETON)._replace(amplitude=amplitude, memory=memory)
-  made = _moving(noise, POSITIONS, POSITIONS + 4)
-  deviation, lagged = _lagged(made)
-  np.testing.assert_allclose(
-    deviation[:POSITIONS], amplitude * np.sqrt(0.5), rtol=0.15
-  )
-  np.testing.assert_allclose(lagged[: POSITIONS - 1], memory, atol=0.05)
-  # Twice as many frames: half of the logarithm from frame to frame.
-  frames = 2 * POSITIONS - 1
-  _, lagged = _lagged(_moving(noise, frames, frames))
-  np.testing.assert_allclose(lagged, np.sqrt(memory).repeat(2), atol=0.05)
+  for length in (POSITIONS, 3 * POSITIONS):
+    made = _moving(noise, length, length + 4)[:, :length]
+    expected = np.full(length, np.sqrt(0.5))
+    _, lagged = _lagged(made)
+    deviation, _ = _lagged(made[..., nose.stop :])
+    np.testing.assert_allclose(deviation, expected, rtol=0.15)
+    deviation, _ = _lagged(made[..., nose])
+    expected[0] *= 2
+    np.testing.assert_allclose(deviation, expected, rtol=0.25)
+    # From frame to frame, however long the clip is.
+    np.testing.assert_allclose(lagged[0], 0.2, atol=0.05)
+    np.testing.assert_allclose(lagged[1:], 0.9, atol=0.05)
+
+
+def test_frames_of_a_short_clip_move_as_much_as_all_of_a_long_one():
+  memory = np.linspace(0.8, 0.95, POSITIONS - 1, dtype=np.float32)
+  noise = unit_noise(SKELETON)._replace(memory=memory)
+  frames = 6  # 5 steps, of three positions each
+  _, lagged = _lagged(_moving(noise, frames, frames, 2000))
+  expected = np.prod(memory.reshape(frames - 1, -1), 1) ** (1 / 3)
+  np.testing.assert_allclose(lagged, expected, atol=0.02)
 
 
 def test_each_row_has_its_own_statistics():
   white, length = _white(2), np.asarray([FRAMES, FRAMES - 2])
-  one = remembering(unit_noise(SKELETON), 0.5, FRAMES)
-  two = remembering(one, 0.9, FRAMES)
+  one = remembering(unit_noise(SKELETON), 0.5)
+  two = remembering(one, 0.9)
   two = two._replace(factor=2 * one.factor, amplitude=0.5 * one.amplitude)
   each = jax.tree.map(lambda *x: np.stack(x), one, two)
   made = flow_noise.colour(*white, length, each)
