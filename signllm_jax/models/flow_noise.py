@@ -101,12 +101,12 @@ def _temporal(
   places = positions(last)
   logs = jnp.log(statistics.memory) * jnp.diff(places)
   decay = jnp.cumulative_sum(logs, axis=-1, include_initial=True)
+  # Both are linear between positions.
+  number = jnp.arange(POSITIONS, dtype=jnp.float32)
   inside = jnp.minimum(frame, last)
-  decay = jax.vmap(jnp.interp)(inside, places, decay)
-  # Linear between positions.
-  place = jnp.arange(POSITIONS, dtype=jnp.float32)
-  position = jax.vmap(jnp.interp, (0, 0, None))(inside, places, place)
-  near = jnp.maximum(1 - jnp.abs(position[..., None] - place), 0)
+  position = jax.vmap(jnp.interp, (0, 0, None))(inside, places, number)
+  near = jnp.maximum(1 - jnp.abs(position[..., None] - number), 0)
+  decay = (near * decay[:, None]).sum(-1)
   amplitude = near @ jnp.asarray(statistics.amplitude)
   since = decay[:, :, None] - decay[:, None]
   since = jnp.where(frame[:, None] < frame, -jnp.inf, since)  # not yet

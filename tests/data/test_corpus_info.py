@@ -132,6 +132,8 @@ def test_deviations_are_those_from_the_mean_of_a_text():
   np.testing.assert_allclose(of_clips, 0.1, rtol=0.25)
   np.testing.assert_allclose(of_frames, 0.03, rtol=0.1)
   assert (found.memory < 0.2).all()
+  pooled = np.sqrt(np.mean(found.amplitude**2, 1))
+  np.testing.assert_allclose(pooled, 1, atol=0.15)
   np.testing.assert_allclose(found.amplitude, 1, atol=0.25)
   assert (found.deviation[nose] > 2).all()  # the texts are far apart
 
