@@ -188,6 +188,25 @@ def test_tables_without_a_reader_say_how_to_train_one():
   assert "0.250 of SignLLM's" in table and "0.125" not in table
 
 
+def test_tables_of_the_paper_have_few_columns_and_the_truth_as_a_row():
+  run = _scored(0.5, 90)
+  run.produced["share_of_floor"] = 0.25
+  run.scores |= {"bleu_4": 0.0, "wer": 10.0}
+  references = {
+    "truth": {"motion_share": 1.0, "bleu_4": 0.0},
+    "frozen": {"motion_share": 0.0, "bleu_4": 0.0},
+  }
+  made = study.Study("sizes", "b", 5, "test", {"40M": [run]}, references, "r")
+  columns = study_tables.to_json(made)["table"]["40M"]
+  assert columns["of mean pose"] == "25.0%" and columns["minutes"] == "1.5"
+  assert columns["motion test"] == "0.500" and "WER test" not in columns
+  table = study_tables.to_markdown(made)
+  line = next(x for x in table.splitlines() if "| truth" in x.replace("  ", ""))
+  cells = [cell.strip() for cell in line.strip("|").split("|")]
+  assert cells[list(columns).index("motion test") + 1] == "1.000"
+  assert "frozen" not in table and "fewer than four words" in table
+
+
 def test_rows_that_do_not_go_with_the_base_are_refused():
   base = ablation.get_config()
   base.task = "pose_to_text"

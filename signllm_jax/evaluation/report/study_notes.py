@@ -28,25 +28,17 @@ def notes(study: Study) -> list[str]:
       f"All widths are {study.scale:.3f} of SignLLM's: the rows have its "
       "layers and its ratios of widths, not its numbers of parameters."
     )
-  if study.name == "signing":
+  said.append(
+    "Minutes are those of training, without compilation and evaluation."
+  )
+  if study.references:
     said.append(
-      "Minutes are those of training, without compilation and evaluation. The "
-      "last rows are no models: the true clips, other recordings of the same "
-      "texts, and the mean of a text's recordings."
+      "The last rows are no models: the true clips and, where texts are "
+      "repeated, other recordings of the same texts and their mean."
     )
-  else:
+  if study.name != "signing":
     said.append(f"The paper's figures are {published.CAUTION}.")
-  if study.reader:
-    said.append(f"The texts were read by {study.reader}.")
-  else:
-    said.append(
-      "No reader was given, so no column of ours stands beside the paper's "
-      "BLEU-4. This trains one, to be named with --back_translation: "
-      "`python -m signllm_jax.train --config=configs/back_translation.py "
-      f"--config.data.folder={study.folder} "
-      f"--config.data.language={study.language} --config.data.tokens=words "
-      "--config.data.glosses=False --workdir=runs/reader`"
-    )
+  said += _of_reader(study)
   if left := [
     row for row in study.runs if row not in study.rows_of_one_score()
   ]:
@@ -63,4 +55,24 @@ def notes(study: Study) -> list[str]:
         "Noise (GN) is scaled by the residuals of the epoch before: until the "
         "end of the first epoch it changes nothing."
       )
+  return said
+
+
+def _of_reader(study: Study) -> list[str]:
+  """What read the clips; how to train such a model, where none did."""
+  if not study.reader:
+    return [
+      "No reader was given, so no column of ours stands beside the paper's "
+      "BLEU-4. This trains one, to be named with --back_translation: "
+      "`python -m signllm_jax.train --config=configs/back_translation.py "
+      f"--config.data.folder={study.folder} "
+      f"--config.data.language={study.language} --config.data.tokens=words "
+      "--config.data.glosses=False --workdir=runs/reader`"
+    ]
+  said = [f"The texts were read by {study.reader}."]
+  if study.references.get("truth", {}).get("bleu_4") == 0:
+    said.append(
+      "BLEU-4 is 0 for the true clips as well, as it is where texts have "
+      "fewer than four words."
+    )
   return said

@@ -28,7 +28,17 @@ _SIGNING = (
   "dtw_mje",
   "length_ratio",
 )
-_REFERENCES = ("truth", "same_text", "text_mean")  # rows of "signing"
+_PAPER = (  # of "components" and "sizes", whose tables the paper has too
+  "dtw_mje",
+  "motion_share",
+  "length_ratio",
+  "bone_length_error",
+  "frechet",
+  "recognised",
+  "bleu_4",
+  "rouge_l",
+)
+_REFERENCES = ("truth", "same_text", "text_mean")  # rows without a run
 _METRICS: Mapping[str, Metric] = {
   m.key: m for m in (*catalogue.all_metrics(), *text.TEXT)
 }
@@ -42,8 +52,8 @@ _COMPONENTS = {
 
 
 def keys(name: str) -> tuple[str, ...]:
-  """Metrics that a study needs; all if empty."""
-  return _SIGNING if name == "signing" else ()
+  """Metrics of a study's table that the best checkpoints are scored with."""
+  return _SIGNING if name == "signing" else _PAPER
 
 
 def _format(interval: bootstrap.Interval, style: str) -> str:
@@ -94,17 +104,16 @@ def _columns(study: Study) -> list[Column]:
     for head, key, style in (
       (f"DTW-MJE {study.while_training}", "dtw_mje", "{:.4f}"),
       ("of mean pose", "share_of_floor", "{:.1%}"),
-      ("motion", "motion_share", "{:.3f}"),
-      ("length", "length_ratio", "{:.3f}"),
     )
   ]
   if study.name == "efficiency":
-    return columns[:2] + _efficiency(study)
+    return columns + _efficiency(study)
   columns += [
-    _metric_column(study, metric)
-    for key, metric in _METRICS.items()
+    _metric_column(study, _METRICS[key])
+    for key in keys(study.name)
     if _scored(study, key)
   ]
+  columns.append(_minutes(study))
   if study.name == "sizes":
     return [_parameters(study), *columns, *_published_sizes(study)]
   return [*columns, _published(study, "ASL: BLEU-4", _COMPONENTS, "bleu_4")]
@@ -117,10 +126,14 @@ def _signing(study: Study) -> list[Column]:
       columns.append(_metric_column(study, _METRICS[key]))
     if key == "frechet" and "same_text" in study.references:
       columns.append(_frechet_ratio(study))
-  minutes = _column(
+  return [*columns, _minutes(study), _parameters(study)]
+
+
+def _minutes(study: Study) -> Column:
+  """Minutes of training."""
+  return _column(
     study, "minutes", "{:.1f}", lambda run: run.history[-1].seconds / 60
   )
-  return [*columns, minutes, _parameters(study)]
 
 
 def _frechet_ratio(study: Study) -> Column:
@@ -207,10 +220,9 @@ def to_markdown(study: Study) -> str:
     row: f"{row} (= {equal[row]})" if row in equal else row
     for row in study.runs
   }
-  if study.name == "signing":
-    names |= {
-      row: ROW_NAMES[row] for row in _REFERENCES if row in study.references
-    }
+  names |= {
+    row: ROW_NAMES[row] for row in _REFERENCES if row in study.references
+  }
   cells += [
     [name, *(column.get(row, "") for _, column in columns)]
     for row, name in names.items()
