@@ -98,7 +98,7 @@ def _metric_column(study: Study, metric: Metric) -> Column:
 
 def _columns(study: Study) -> list[Column]:
   if study.name == "signing":
-    return _signing(study)
+    return [*_scores(study), _minutes(study), _parameters(study)]
   columns = [
     _column(study, head, style, lambda run, key=key: run.produced[key])
     for head, key, style in (
@@ -108,25 +108,21 @@ def _columns(study: Study) -> list[Column]:
   ]
   if study.name == "efficiency":
     return columns + _efficiency(study)
-  columns += [
-    _metric_column(study, _METRICS[key])
-    for key in keys(study.name)
-    if _scored(study, key)
-  ]
-  columns.append(_minutes(study))
+  columns += [*_scores(study), _minutes(study)]
   if study.name == "sizes":
     return [_parameters(study), *columns, *_published_sizes(study)]
   return [*columns, _published(study, "ASL: BLEU-4", _COMPONENTS, "bleu_4")]
 
 
-def _signing(study: Study) -> list[Column]:
+def _scores(study: Study) -> list[Column]:
+  """The metrics of the study's table that its runs were scored with."""
   columns = []
-  for key in _SIGNING:
+  for key in keys(study.name):
     if _scored(study, key):
       columns.append(_metric_column(study, _METRICS[key]))
-    if key == "frechet" and "same_text" in study.references:
-      columns.append(_frechet_ratio(study))
-  return [*columns, _minutes(study), _parameters(study)]
+      if key == "frechet" and study.name == "signing":
+        columns += _frechet_ratio(study)
+  return columns
 
 
 def _minutes(study: Study) -> Column:
@@ -136,8 +132,10 @@ def _minutes(study: Study) -> Column:
   )
 
 
-def _frechet_ratio(study: Study) -> Column:
-  """Frechet distance over that of another real recording."""
+def _frechet_ratio(study: Study) -> list[Column]:
+  """Frechet distance over that of another real recording, if there is one."""
+  if "same_text" not in study.references:
+    return []
   other = study.references["same_text"]["frechet"]
   head, cells = _column(
     study,
@@ -145,7 +143,7 @@ def _frechet_ratio(study: Study) -> Column:
     "{:.2f}",
     lambda run: run.scores["frechet"] / other,
   )
-  return head, {**cells, "same_text": "1.00"}
+  return [(head, {**cells, "same_text": "1.00"})]
 
 
 def _parameters(study: Study) -> Column:
